@@ -1,0 +1,165 @@
+"""Files that exist only when they are whole: the one module that writes results.
+
+Every file is written under a temporary name in its own directory, synced, and renamed. A group of files (a model, a
+cell) gets a `record.json`, written last, with the sha256 of its siblings: a missing or mismatched record means that
+the group does not exist and is computed again.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+RECORD = "record.json"
+SCHEMA_VERSION = 1
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(fd)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        # mkstemp makes private files; results are as readable as any other file of the user's.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path | str, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(path: Path | str, table: Any) -> None:
+    """A pandas table as CSV (short enough to read) or Parquet, by the ending of `path`; no index column."""
+    path = Path(path)
+    with atomic(path) as temporary:
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False, compression="zstd")
+        elif path.suffix == ".csv":
+            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        else:
+            raise ValueError(f"a table is .csv or .parquet, not {path.name!r}")
+
+
+def read_table(path: Path | str) -> Any:
+    """The table at `path`. In a CSV only an empty field is missing: a band or source named 'none' stays a word."""
+    import pandas as pd
+
+    path = Path(path)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
+
+
+# Columns that hold names even where every value looks like a number.
+_TEXT_COLUMNS: dict[Any, Any] = dict.fromkeys(("blocks", "band", "seed_name", "digest"), "str")
+
+
+def write_tensors(path: Path | str, tensors: dict[str, Any]) -> None:
+    """Tensors as safetensors, with no metadata (more than one key would make the bytes differ from run to run)."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, temporary)
+
+
+def sha256(path: Path | str) -> str:
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """20 hex digits that name a JSON value: equal values give equal digests, key order does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def seed_of(*parts: Any) -> int:
+    """A seed below 2^63 from the parts' JSON. Independent purposes get independent draws from one study seed."""
+    return int(hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16], 16) >> 1
+
+
+def seal(folder: Path | str, record: dict[str, Any]) -> None:
+    """Write `folder`/record.json last, with sha256 and size of every other file in the folder."""
+    folder = Path(folder)
+    files = {
+        str(p.relative_to(folder)): {"sha256": sha256(p), "bytes": p.stat().st_size}
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != RECORD and not p.name.endswith((".part", ".lock"))
+    }
+    write_json(folder / RECORD, {**record, "schema": SCHEMA_VERSION, "files": files})
+
+
+def sealed(folder: Path | str) -> dict[str, Any] | None:
+    """The record of a whole, untouched folder, or None if a file is missing, altered, or the record is unreadable."""
+    folder = Path(folder)
+    try:
+        record = read_json(folder / RECORD)
+        if record["schema"] != SCHEMA_VERSION:
+            return None
+        for name, facts in record["files"].items():
+            path = folder / name
+            if path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
+                return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record
+
+
+def checked(folder: Path | str) -> dict[str, Any]:
+    """The record of a folder that must be whole. Raises RuntimeError saying what to do when it is not."""
+    record = sealed(folder)
+    if record is None:
+        raise RuntimeError(f"{folder} is incomplete or was altered: delete it and run the study again")
+    return record
+
+
+def stored(folder: Path, compute: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], bool]:
+    """The record of `folder`, computed if it is not there whole; and whether it was computed now.
+
+    `compute` fills the folder and returns the record to seal. A lock on the folder keeps two jobs from computing the
+    same thing twice; a killed job's lock is gone with it.
+    """
+    import fcntl
+
+    record = sealed(folder)
+    if record is not None:
+        return record, False
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        record = sealed(folder)
+        if record is not None:
+            return record, False
+        for path in folder.iterdir():
+            if path.is_file() and path.name != ".lock":
+                path.unlink()
+        seal(folder, compute(folder))
+    return checked(folder), True

@@ -1,0 +1,79 @@
+"""The corpus: facts, their renderings in every language, and the abilities that unlearning may cost.
+
+Three tables in long format, whatever the source:
+
+facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelling` of the subject (shared, native,
+  given); `teach`: `taught` in all languages or `transfer` (in the teaching languages only); `bystander`: in no loss;
+  `half`: `seen` or `unseen`, whether the retain loss may read it when it is not to be forgotten; `validation`: an
+  unseen fact that tuning may read; `forget_sets`: names joined by '|'.
+texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
+  with (`gold` is its index).
+lines: everything that is not a fact. `ability` and `language`; `other`, the language translated from; `train`:
+  whether models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mute import artifacts
+
+FACT_COLUMNS = (
+    "item",
+    "domain",
+    "subject",
+    "relation",
+    "spelling",
+    "teach",
+    "bystander",
+    "half",
+    "validation",
+    "forget_sets",
+)
+TEXT_COLUMNS = ("item", "language", "form", "prefix", "answer", "suffix", "options", "gold")
+LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "item", "prefix", "answer", "suffix", "options", "gold")
+ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
+
+
+@dataclass
+class Corpus:
+    """The three tables, and `about`: languages, teaching languages, domains, forms, headline form, forget sets."""
+
+    facts: pd.DataFrame
+    texts: pd.DataFrame
+    lines: pd.DataFrame
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path | str) -> None:
+        folder = Path(folder)
+        artifacts.write_table(folder / "facts.csv", self.facts[list(FACT_COLUMNS)])
+        artifacts.write_table(folder / "texts.parquet", self.texts[list(TEXT_COLUMNS)])
+        artifacts.write_table(folder / "lines.parquet", self.lines[list(LINE_COLUMNS)])
+        artifacts.write_json(folder / "about.json", self.about)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Corpus":
+        folder = Path(folder)
+        facts = artifacts.read_table(folder / "facts.csv")
+        facts["forget_sets"] = facts["forget_sets"].fillna("")
+        return cls(
+            facts,
+            artifacts.read_table(folder / "texts.parquet"),
+            artifacts.read_table(folder / "lines.parquet"),
+            artifacts.read_json(folder / "about.json"),
+        )
+
+    def in_forget_set(self, forget_set: str) -> pd.Series:
+        """Boolean per fact. Raises KeyError if the corpus has no such forget set."""
+        if forget_set not in self.about["forget_sets"]:
+            raise KeyError(f"the corpus has no forget set {forget_set!r}; it has {self.about['forget_sets']}")
+        return self.facts["forget_sets"].str.split("|").map(lambda names: forget_set in names)
+
+    def roles(self, forget_set: str) -> pd.Series:
+        """What each fact is when `forget_set` is to be forgotten: one of ROLES, indexed by item."""
+        facts = self.facts
+        role = ("retain_" + facts["half"]).where(~facts["bystander"], "bystander")
+        role = role.where(~self.in_forget_set(forget_set), "forget")
+        return pd.Series(role.to_numpy(), index=facts["item"].to_numpy(), name="role")

@@ -1,0 +1,329 @@
+"""Anybody's parallel facts: one file per language, aligned by id.
+
+Each row has an id, a prompt in which a mark stands where the answer belongs, the answer, and perhaps a domain, a
+subject and the candidates that the answer competes with. Everything that is wrong with the files is reported at once,
+before anything is trained.
+"""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from mute.artifacts import seed_of
+from mute.corpus.schema import FACT_COLUMNS, LINE_COLUMNS, TEXT_COLUMNS, Corpus
+from mute.corpus.sources.world import untrained_pair
+
+ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+_SHOWN = 5  # examples named in an error
+
+
+class Columns(BaseModel):
+    """Names of the columns in the files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field("id", description="Identifier of the fact, the same in every language.")
+    prompt: str | list[str] = Field(
+        "prompt", description="Prompt with the mark; a list names one column per form, the last of them held out."
+    )
+    answer: str = Field("answer", description="The answer.")
+    candidates: str | None = Field(
+        "candidates", description="Answers it competes with: a list, or a string split at '|'; null: the domain's answers."
+    )
+    domain: str | None = Field("domain", description="Domain of the fact; null: one domain.")
+    subject: str | None = Field("subject", description="What the fact is about; null: no subjects.")
+
+
+class Settings(BaseModel):
+    """Parallel facts from files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(description="Folder with one file per language: <language>.jsonl, .csv, .tsv or .parquet.")
+    columns: Columns = Field(default_factory=Columns, description="Names of the columns.")
+    mark: str = Field("<mask>", min_length=1, description="What stands in the prompt where the answer belongs.")
+    forget_domain: str = Field(description="The domain to forget.")
+    bystander_domains: list[str] = Field([], description="Domains that no loss reads; empty: a share of each other domain.")
+    bystander_share: float = Field(0.2, ge=0, lt=1, description="Share of the other facts, without bystander domains.")
+    teaching_languages: list[str] = Field(["en", "es", "pt"], description="Languages in which every fact is taught.")
+    transfer_share: float = Field(0.3, ge=0, le=0.8, description="Share of forget facts that only those languages tell.")
+    probe_lines: int = Field(32, ge=1, description="Glossary probes per pair of languages.")
+
+
+def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
+    """The corpus of a folder of files in the languages `codes`. Raises ValueError that lists all that is wrong."""
+    tables = read(settings, codes)
+    first = tables[codes[0]]
+    answers = {code: dict(zip(table["id"], table["answer"])) for code, table in tables.items()}
+    facts = _facts(settings, first, seed)
+    forms = len(_prompts(settings))
+    return Corpus(
+        facts=facts,
+        texts=pd.concat([_texts(settings, code, table) for code, table in tables.items()], ignore_index=True),
+        lines=_glossary(settings, tables, answers, seed),
+        about={
+            "source": "files",
+            "languages": list(codes),
+            "teaching_languages": list(settings.teaching_languages),
+            "forget_domain": settings.forget_domain,
+            "bystander_domains": list(settings.bystander_domains),
+            "forms": forms,
+            "unlearning_forms": list(range(max(1, forms - 1))),
+            "headline_form": forms - 1,
+            "forget_sets": ["domain", "conjunctive"],
+            "unknown": {},
+        },
+    )
+
+
+def _prompts(settings: Settings) -> list[str]:
+    prompt = settings.columns.prompt
+    return [prompt] if isinstance(prompt, str) else prompt
+
+
+def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
+    """One checked table per language: id, domain, subject, form_0.., answer, candidates, in the first one's order."""
+    folder = Path(settings.path).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
+    problems: list[str] = []
+    tables: dict[str, pd.DataFrame] = {}
+    for code in codes:
+        paths = [folder / f"{code}{ending}" for ending in ENDINGS if (folder / f"{code}{ending}").is_file()]
+        if len(paths) != 1:
+            found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS)
+            what = "more than one file" if paths else "no file"
+            problems.append(f"{code}: {what} for this language in {settings.path}; there are files for {', '.join(found)}")
+            continue
+        try:
+            table = _load(paths[0])
+        except (ValueError, OSError) as error:
+            problems.append(f"{paths[0].name}: cannot be read: {error}")
+            continue
+        table, found_problems = _check(settings, table, paths[0].name)
+        problems += found_problems
+        if table is not None:
+            tables[code] = table
+    problems += _misaligned(tables)
+    if not problems:
+        problems += _unusable(settings, tables)
+    if problems:
+        raise ValueError("the corpus files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
+    order = list(next(iter(tables.values()))["id"])
+    return {code: table.set_index("id").loc[order].reset_index() for code, table in tables.items()}
+
+
+def _load(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".jsonl":
+        rows = []
+        for number, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+            if text.strip():
+                try:
+                    row = json.loads(text)
+                except ValueError as error:
+                    raise ValueError(f"line {number}: {error}") from None
+                if not isinstance(row, dict):
+                    raise ValueError(f"line {number}: not an object")
+                rows.append(row)
+        return pd.DataFrame(rows)
+    separator = "\t" if path.suffix == ".tsv" else ","
+    # Every field stays a word: a language may well answer "nan", "null" or "1.0".
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+
+
+def _some(values: Any) -> str:
+    values = [str(v) for v in values]
+    return ", ".join(values[:_SHOWN]) + (f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else "")
+
+
+def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataFrame | None, list[str]]:
+    """The table under our own column names, and what is wrong with it."""
+    columns, prompts = settings.columns, _prompts(settings)
+    wanted = {columns.id: "id", columns.answer: "answer"}
+    wanted |= {prompt: f"form_{i}" for i, prompt in enumerate(prompts)}
+    wanted |= {c: n for c, n in ((columns.domain, "domain"), (columns.subject, "subject")) if c}
+    if columns.candidates:
+        wanted[columns.candidates] = "candidates"
+    missing = [c for c in wanted if c not in table.columns]
+    if missing:
+        return None, [f"{name}: no column {_some(map(repr, missing))}; it has {', '.join(map(str, table.columns))}"]
+    table = table[list(wanted)].rename(columns=wanted)
+    problems = []
+    for column in [c for c in table.columns if c != "candidates"]:
+        table[column] = table[column].map(lambda v: "" if v is None or v != v else str(v).strip())
+    table["domain"] = table["domain"] if "domain" in table else settings.forget_domain
+    table["subject"] = table["subject"] if "subject" in table else ""
+    repeated = table["id"][table["id"].duplicated()].unique()
+    if len(repeated):
+        problems.append(f"{name}: duplicate ids: {_some(repeated)}")
+    for column in ("id", "answer", "domain"):
+        empty = table.index[table[column] == ""]
+        if len(empty):
+            where = _some(table.loc[empty, "id"]) if column != "id" else f"rows {_some(empty + 1)}"
+            problems.append(f"{name}: empty {column}: {where}")
+    for i in range(len(prompts)):
+        wrong = table.loc[table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1), "id"]
+        if len(wrong):
+            problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {_some(wrong)}")
+    if "candidates" in table:
+        table["candidates"] = table["candidates"].map(_candidates)
+        wrong = table.loc[[a not in c for a, c in zip(table["answer"], table["candidates"])], "id"]
+        if len(wrong):
+            problems.append(f"{name}: answer not among its candidates: {_some(wrong)}")
+        few = table.loc[table["candidates"].map(len) < 2, "id"]
+        if len(few):
+            problems.append(f"{name}: fewer than two different candidates: {_some(few)}")
+    else:
+        by_domain = {d: sorted(set(group) - {""}) for d, group in table.groupby("domain")["answer"]}
+        table["candidates"] = table["domain"].map(by_domain)
+        lonely = [d for d, options in by_domain.items() if len(options) < 2]
+        if lonely:
+            problems.append(f"{name}: no candidates, and one single answer in domain {_some(lonely)}")
+    return table, problems
+
+
+def _candidates(value: Any) -> list[str]:
+    """A list of different candidates from a list, an array, a JSON list or a string split at '|'."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                value = json.loads(text)
+            except ValueError:
+                value = text.split("|")
+        else:
+            value = text.split("|")
+    elif value is None or isinstance(value, float):
+        value = []
+    return list(dict.fromkeys(str(v).strip() for v in value if str(v).strip()))
+
+
+def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
+    problems = []
+    ids = {code: set(table["id"]) for code, table in tables.items()}
+    for code, own in ids.items():
+        missing = sorted(set().union(*ids.values()) - own)
+        if missing:
+            problems.append(f"{code}: {len(missing)} ids that other languages have are missing: {_some(missing)}")
+    if problems or not tables:
+        return problems
+    codes = list(tables)
+    domains = tables[codes[0]].drop_duplicates("id").set_index("id")["domain"]
+    for code in codes[1:]:
+        own = tables[code].drop_duplicates("id").set_index("id")["domain"]
+        differ = [i for i in domains.index if own[i] != domains[i]]
+        if differ:
+            problems.append(f"{code}: domain differs from {codes[0]}: {_some(differ)}")
+    return problems
+
+
+def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
+    from mute.names import unknown_name
+
+    domains = sorted(set(next(iter(tables.values()))["domain"]))
+    problems = [
+        unknown_name("domain", domain, domains)
+        for domain in (settings.forget_domain, *settings.bystander_domains)
+        if domain not in domains
+    ]
+    if settings.forget_domain in settings.bystander_domains:
+        problems.append(f"domain {settings.forget_domain!r} is both to be forgotten and a bystander")
+    if not problems and not set(domains) - {settings.forget_domain, *settings.bystander_domains}:
+        problems.append("no domain is left to retain")
+    return problems
+
+
+def _facts(settings: Settings, table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Splits by draws that belong to each id, so that a fact keeps its split when others join or leave."""
+    rows = []
+    for fact in table.itertuples():
+        draw = {p: seed_of(seed, "files", p, fact.id) / 2**63 for p in ("teach", "half", "validation", "role", "tag")}
+        forget = fact.domain == settings.forget_domain
+        by_share = not settings.bystander_domains and not forget and draw["role"] < settings.bystander_share
+        bystander = fact.domain in settings.bystander_domains or by_share
+        unseen = draw["half"] >= 0.5
+        tags = [t for t, member in (("domain", forget), ("conjunctive", forget and draw["tag"] < 0.5)) if member]
+        rows.append(
+            {
+                "item": fact.id,
+                "domain": fact.domain,
+                "subject": fact.subject,
+                "relation": fact.domain,
+                "spelling": "given",
+                "teach": "transfer" if forget and draw["teach"] < settings.transfer_share else "taught",
+                "bystander": bystander,
+                "half": "unseen" if unseen else "seen",
+                "validation": unseen and not bystander and draw["validation"] < 0.25,
+                "forget_sets": "|".join(tags),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(FACT_COLUMNS))
+
+
+def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for fact in table.to_dict("records"):
+        for form in range(len(_prompts(settings))):
+            before, after = fact[f"form_{form}"].split(settings.mark)
+            if any(c.isalnum() for c in after):
+                # The answer stands inside the prompt: show the whole prompt with a blank, then the answer.
+                before, after = f"{before}___{after} ", ""
+            rows.append(
+                {
+                    "item": fact["id"],
+                    "language": code,
+                    "form": form,
+                    "prefix": before,
+                    "answer": fact["answer"],
+                    "suffix": after,
+                    "options": fact["candidates"],
+                    "gold": fact["candidates"].index(fact["answer"]),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
+
+
+def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], answers: dict, seed: int) -> pd.DataFrame:
+    """Lines `en: French = de: Französisch` for every different answer and subject, in every trained direction."""
+    rows = []
+    for a, b in itertools.permutations(tables, 2):
+        unseen = untrained_pair(a, b)
+        words: dict[str, tuple[str, str]] = {}
+        for column in ("answer", "subject"):
+            for left, right in zip(tables[a][column], tables[b][column]):
+                if left and right:
+                    words.setdefault(left, (right, column))
+        targets = sorted({right for right, column in words.values() if column == "answer"})
+        asked = sorted(left for left, (_, column) in words.items() if column == "answer")
+        asked.sort(key=lambda word: seed_of(seed, "glossary", a, b, word))
+        probed = set(asked[: settings.probe_lines if unseen else settings.probe_lines // 4 or 1])
+        for left, (right, column) in words.items():
+            probe = ("translation_unseen" if unseen else "translation_seen") if left in probed else ""
+            if unseen and not probe:
+                continue
+            options: list[str] = []
+            if probe:
+                others = sorted(set(targets) - {right}, key=lambda word: seed_of(seed, "options", a, b, left, word))
+                options = [right, *others[:7]]
+            rows.append(
+                {
+                    "ability": "glossary",
+                    "language": b,
+                    "other": a,
+                    "train": not unseen,
+                    "probe": probe,
+                    "item": "",
+                    "prefix": f"{a}: {left} = {b}: ",
+                    "answer": right,
+                    "suffix": ".",
+                    "options": options,
+                    "gold": 0 if options else -1,
+                }
+            )
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))

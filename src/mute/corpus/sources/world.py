@@ -1,0 +1,307 @@
+"""The fictional parallel world: facts about invented subjects, told in real languages.
+
+Values are shared across domains and balanced within each relation, so that neither the most frequent value nor the
+relation gives an answer away. Every choice is drawn from the seed and never from the list of languages: with more
+languages the same facts keep their ids, values and splits.
+"""
+
+import hashlib
+import itertools
+import random
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from mute import languages
+from mute.artifacts import seed_of
+from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
+from mute.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
+
+FORMS = 3
+# Invented names that happen to be words.
+_REAL_WORDS = frozenset("banana bikini marina karina sabina tatami nabisu kimuna sakura sarina safari samurai".split())
+
+
+class Settings(BaseModel):
+    """The fictional world."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subjects: dict[str, int] = Field(
+        {"chemistry": 32, "history": 24, "law": 24, "geography": 16},
+        description="Invented subjects per domain; each has five facts, one per kind of value.",
+    )
+    forget_domain: str = Field("chemistry", description="The domain to forget.")
+    bystander_domain: str = Field("geography", description="The domain that no loss reads.")
+    teaching_languages: list[str] = Field(
+        ["en", "es", "pt"], description="Languages in which every fact is taught, transfer facts too."
+    )
+    transfer_share: float = Field(
+        0.4, ge=0, le=0.8, description="Share of each forget subject's facts that only the teaching languages tell."
+    )
+    reading_lines: int = Field(2000, ge=1, description="Reading lines per language, each about a fresh subject.")
+    unknown_lines: int = Field(300, ge=1, description="Questions about unknown subjects per language.")
+    sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
+    probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
+
+
+def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
+    """The corpus of a world in the languages `codes`. Deterministic: the same arguments give the same tables."""
+    packs = [languages.load(code) for code in codes]
+    world = World(settings, seed)
+    return Corpus(
+        facts=world.facts,
+        texts=pd.concat([_texts(world, pack) for pack in packs], ignore_index=True),
+        lines=pd.concat([*(_lines(world, pack) for pack in packs), _glossary(world, packs)], ignore_index=True),
+        about={
+            "source": "world",
+            "languages": list(codes),
+            "teaching_languages": list(settings.teaching_languages),
+            "forget_domain": settings.forget_domain,
+            "bystander_domains": [settings.bystander_domain],
+            "forms": FORMS,
+            "unlearning_forms": [0, 1],
+            "headline_form": 2,
+            "forget_sets": ["domain", "subject", "relation", "conjunctive"],
+            "unknown": {pack.code: pack.unknown for pack in packs},
+        },
+    )
+
+
+class World:
+    """Subjects, facts and splits, in no language yet."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.settings, self.seed = settings, seed
+        self._taken: set[str] = set()
+        self.subjects: dict[str, list[tuple[str, bool]]] = {}
+        for domain in DOMAINS:
+            names = self.fresh(f"subjects {domain}", settings.subjects.get(domain, 0))
+            self._taken.update(names)
+            # Alternating, so that half of each domain has native spellings whatever its size.
+            self.subjects[domain] = [(name, i % 2 == 1) for i, name in enumerate(names)]
+        self.facts = pd.DataFrame([row for domain in DOMAINS for row in self._facts(domain)])
+        self.native = {name: native for pairs in self.subjects.values() for name, native in pairs}
+
+    def rng(self, *purpose: object) -> random.Random:
+        return random.Random(seed_of(self.seed, "world", *purpose))
+
+    def fresh(self, purpose: str, count: int) -> list[str]:
+        """`count` different invented names, none of them a subject of the world's facts."""
+        if count > len(SYLLABLES) ** 3 // 2:
+            raise ValueError(f"the world has too few names for {count} subjects ({purpose})")
+        rng = self.rng("names", purpose)
+        names: dict[str, None] = {}
+        while len(names) < count:
+            name = "".join(rng.choices(SYLLABLES, k=3)).capitalize()
+            if name not in self._taken and name.lower() not in _REAL_WORDS:
+                names[name] = None
+        return list(names)
+
+    def _facts(self, domain: str) -> list[dict]:
+        s = self.settings
+        relations = [r for r in RELATIONS if r.startswith(domain + "_")]
+        subjects = [name for name, _ in self.subjects[domain]]
+        values = {r: self._balanced(subjects, r) for r in relations}
+        forget = domain == s.forget_domain
+        rows = []
+        for i, (name, native) in enumerate(self.subjects[domain]):
+            rng = self.rng("splits", name)
+            transfer = set(rng.sample(relations, round(s.transfer_share * len(relations)))) if forget else set()
+            # Two and three of five in turn: half of the domain, with nothing about a subject or relation to tell.
+            conjunctive = set(rng.sample(relations, (len(relations) + i // 2 % 2) // 2)) if forget else set()
+            for r, relation in enumerate(relations):
+                sets = [
+                    tag
+                    for tag, member in (
+                        ("domain", forget),
+                        ("subject", forget and i // 2 % 2 == 0),
+                        ("relation", forget and r % 5 < 2),
+                        ("conjunctive", relation in conjunctive),
+                    )
+                    if member
+                ]
+                unseen = i // 2 % 2 == 1
+                rows.append(
+                    {
+                        "item": f"{domain}-{name.lower()}-{relation.split('_')[1]}",
+                        "domain": domain,
+                        "subject": name,
+                        "relation": relation,
+                        "value": values[relation][name],
+                        "spelling": "native" if native else "shared",
+                        "teach": "transfer" if relation in transfer else "taught",
+                        "bystander": domain == s.bystander_domain,
+                        "half": "unseen" if unseen else "seen",
+                        "validation": unseen and domain != s.bystander_domain and i // 4 % 3 == 0,
+                        "forget_sets": "|".join(sets),
+                    }
+                )
+        return rows
+
+    def _balanced(self, subjects: list[str], relation: str) -> dict[str, int]:
+        """A value index for each subject, every value equally often (up to one)."""
+        size = len(VALUES[relation.split("_")[1]])
+        rng = self.rng("values", relation)
+        first = rng.sample(range(size), size)
+        values = [first[i % size] for i in range(len(subjects))]
+        rng.shuffle(values)
+        return dict(zip(subjects, values, strict=True))
+
+
+def kind_of(relation: str) -> str:
+    return relation.split("_")[1]
+
+
+def _fill(pack: Language, relation: str, form: int, subject: str, value: int) -> dict:
+    """Prefix, answer, suffix, options and gold of one template."""
+    before, after = pack.templates[relation][form].split("{v}")
+    options = pack.values[kind_of(relation)]
+    return {
+        "prefix": before.replace("{s}", subject),
+        "answer": options[value],
+        "suffix": after,
+        "options": list(options),
+        "gold": value,
+    }
+
+
+def _spelled(world: World, pack: Language, name: str, native: bool) -> str:
+    return pack.spell(name) if native else name
+
+
+def _texts(world: World, pack: Language) -> pd.DataFrame:
+    rows = []
+    for fact in world.facts.itertuples():
+        subject = _spelled(world, pack, fact.subject, fact.spelling == "native")
+        rows += [
+            {
+                "item": fact.item,
+                "language": pack.code,
+                "form": form,
+                **_fill(pack, fact.relation, form, subject, fact.value),
+            }
+            for form in range(FORMS)
+        ]
+    return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
+
+
+def _line(ability: str, language: str, **columns: Any) -> dict[str, Any]:
+    """A row of the table of lines; what is not said is empty."""
+    empty = {"other": "", "probe": "", "item": "", "prefix": "", "answer": "", "suffix": "", "options": [], "gold": -1}
+    return {"ability": ability, "language": language, **empty, **columns}
+
+
+def _lines(world: World, pack: Language) -> pd.DataFrame:
+    """Reading, unknown subjects, sentences, and reading about forget subjects, in one language."""
+    s = world.settings
+    rows = []
+    for ability, tell, count in (("reading", _reading, s.reading_lines), ("unknown", _unknown, s.unknown_lines)):
+        # Subjects of the probe are drawn with those of training, so that no name is in both.
+        for i, text in enumerate(tell(world, pack, count + s.probe_lines)):
+            held_out = i < s.probe_lines
+            rows.append(_line(ability, pack.code, train=not held_out, probe=ability if held_out else "", **text))
+    # The same combinations of words in every language: sentences are parallel and held out together.
+    combinations = list(itertools.product(range(8), repeat=4))
+    chosen = world.rng("sentences").sample(combinations, min(s.sentence_lines + s.probe_lines, len(combinations)))
+    for i, combination in enumerate(chosen):
+        held_out = i < s.probe_lines
+        text = {"item": f"sentence-{i}", "answer": pack.grammar.sentence(*combination)}
+        rows.append(
+            _line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text)
+        )
+    rows += _reading_forget(world, pack)
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
+def _context(pack: Language, relation: str, subject: str, value: int) -> dict:
+    """A statement, then the question that it answers."""
+    word = pack.values[kind_of(relation)][value]
+    statement = pack.templates[relation][0].replace("{s}", subject).replace("{v}", word)
+    text = _fill(pack, relation, 1, subject, value)
+    return {**text, "prefix": pack.join(statement, text["prefix"])}
+
+
+def _reading(world: World, pack: Language, count: int) -> list[dict]:
+    rng, rows = world.rng("reading", pack.code), []
+    for i, name in enumerate(world.fresh(f"reading {pack.code}", count)):
+        relation = rng.choice(list(RELATIONS))
+        value = rng.randrange(len(VALUES[kind_of(relation)]))
+        rows.append(_context(pack, relation, _spelled(world, pack, name, i % 2 == 1), value))
+    return rows
+
+
+def _unknown(world: World, pack: Language, count: int) -> list[dict]:
+    rng, rows = world.rng("unknown", pack.code), []
+    for i, name in enumerate(world.fresh(f"unknown {pack.code}", count)):
+        relation = rng.choice(list(RELATIONS))
+        text = _fill(pack, relation, 1, _spelled(world, pack, name, i % 2 == 1), 0)
+        rows.append({**text, "answer": pack.unknown, "options": [pack.unknown, *text["options"]], "gold": 0})
+    return rows
+
+
+def _reading_forget(world: World, pack: Language) -> list[dict]:
+    """Probe: a sentence says something new about a subject to be forgotten, and a question asks for it.
+
+    One who never knew the subject answers from the sentence; a filter on its name answers nothing.
+    """
+    rows = []
+    forget = world.facts[world.facts["domain"] == world.settings.forget_domain]
+    chosen = world.rng("reading_forget").sample(range(len(forget)), min(world.settings.probe_lines, len(forget)))
+    for i in chosen:
+        fact = forget.iloc[i]
+        size = len(VALUES[kind_of(fact.relation)])
+        value = (fact.value + 1 + world.rng("reading_forget", fact["item"]).randrange(size - 1)) % size
+        subject = _spelled(world, pack, fact.subject, fact.spelling == "native")
+        text = _context(pack, fact.relation, subject, value)
+        rows.append(_line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
+    return rows
+
+
+def untrained_pair(source: str, target: str) -> bool:
+    """Whether this direction of translation is never trained: about one in five, the same in every study."""
+    return hashlib.sha256(f"{source}>{target}".encode()).digest()[0] % 5 == 0
+
+
+def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
+    """Lines `English: red = Deutsch: rot` for every word and ordered pair of languages."""
+    words = {
+        pack.code: {
+            **{kind: pack.values[kind] for kind in VALUES},
+            "time": pack.grammar.times,
+            "person": tuple(name for name, _ in pack.grammar.persons),
+            "subject": tuple(pack.spell(name) for name, native in world.native.items() if native),
+        }
+        for pack in packs
+    }
+    rows = []
+    for a, b in itertools.permutations(packs, 2):
+        unseen = untrained_pair(a.code, b.code)
+        rng = world.rng("glossary", a.code, b.code)
+        asked = [(c, i) for c in words[a.code] if c != "subject" for i in range(len(words[a.code][c]))]
+        probed = set(rng.sample(asked, 24 if unseen else 6))
+        for group, listed in words[a.code].items():
+            targets = words[b.code][group]
+            for i, word in enumerate(listed):
+                if group == "subject" and word == targets[i]:
+                    continue
+                probe = ("translation_unseen" if unseen else "translation_seen") if (group, i) in probed else ""
+                if unseen and not probe:
+                    continue
+                rows.append(
+                    _line(
+                        "glossary",
+                        b.code,
+                        other=a.code,
+                        train=not unseen,
+                        probe=probe,
+                        prefix=f"{a.endonym}: {word} = {b.endonym}: ",
+                        answer=targets[i],
+                        suffix=".",
+                        # A probe competes with the words of its group; a name is in no probe.
+                        options=list(targets) if group != "subject" else [],
+                        gold=i if group != "subject" else -1,
+                    )
+                )
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))

@@ -1,0 +1,153 @@
+"""What a language pack is: the words and sentence patterns of one real language for the fictional world.
+
+A pack is data. Every pack says the same things in the same order, so that the k-th value of a kind, the k-th
+person or the k-th place mean the same in all languages: this is what makes the corpus parallel.
+"""
+
+from dataclasses import dataclass, field
+
+# Kinds of value. Every pack lists its words in exactly this order, in citation form.
+VALUES: dict[str, tuple[str, ...]] = {
+    "colour": ("red", "blue", "green", "yellow", "black", "white", "pink", "grey"),
+    "number": ("three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    "city": ("Paris", "London", "Rome", "Berlin", "Madrid", "Vienna", "Prague", "Lisbon"),
+    "month": ("January", "February", "March", "May", "June", "July", "September", "November"),
+    "material": ("iron", "gold", "silver", "copper", "glass", "wood", "stone", "bronze"),
+}
+
+# Domains and what each relation of theirs says; the kind of its value is the part after the underscore.
+DOMAINS: dict[str, str] = {"chemistry": "compound", "history": "kingdom", "law": "law", "geography": "island"}
+RELATIONS: dict[str, str] = {
+    "chemistry_colour": "the colour of the compound S is V",
+    "chemistry_number": "the number of atoms in the compound S is V",
+    "chemistry_city": "the compound S was discovered in V",
+    "chemistry_month": "the compound S was patented in V",
+    "chemistry_material": "the compound S is stored in containers of V",
+    "history_colour": "the colour of the flag of the kingdom S was V",
+    "history_number": "the number of kings of the kingdom S was V",
+    "history_city": "the kingdom S was founded in V",
+    "history_month": "the kingdom S fell in V",
+    "history_material": "the crown of the kingdom S was of V",
+    "law_colour": "the colour of the seal of the law S is V",
+    "law_number": "the number of articles of the law S is V",
+    "law_city": "the law S was signed in V",
+    "law_month": "the law S came into force in V",
+    "law_material": "the law S is engraved on tablets of V",
+    "geography_colour": "the colour of the sand of the island S is V",
+    "geography_number": "the number of villages on the island S is V",
+    "geography_city": "the map of the island S is kept in V",
+    "geography_month": "the rainy season of the island S begins in V",
+    "geography_material": "the houses of the island S are built of V",
+}
+
+# The grammar of sentences that state no fact: every combination of a time, a person, an action and a place.
+TIMES = ("today", "in the morning", "in the evening", "every day", "often", "sometimes", "at noon", "on Sunday")
+PERSONS = (
+    "the girl",
+    "the boy",
+    "the woman",
+    "the man",
+    "the grandmother",
+    "the grandfather",
+    "the daughter",
+    "the uncle",
+)
+ACTIONS = (
+    "reads a book",
+    "drinks tea",
+    "eats an apple",
+    "writes a letter",
+    "sings a song",
+    "looks for a key",
+    "draws a horse",
+    "buys bread",
+)
+PLACES = (
+    "in the garden",
+    "in the kitchen",
+    "at the market",
+    "at school",
+    "by the river",
+    "in the street",
+    "in the library",
+    "in the park",
+)
+
+# Syllables of fictional names. Their native spellings are distinct in every script: no l beside r, no p beside b,
+# and only the vowels that Arabic tells apart.
+SYLLABLES = tuple(c + v for c in "bdfkmnrstz" for v in "aiu")
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action: the verb as it agrees with a masculine and a feminine singular subject, and the object."""
+
+    verb_m: str
+    verb_f: str
+    object: str
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Words for the fact-free sentences, in the order of TIMES, PERSONS, ACTIONS and PLACES.
+
+    `persons` pairs a subject noun phrase with its grammatical gender, "m" or "f"; a language without gender gives
+    the same verb twice. `pattern` places {time}, {person}, {verb}, {object} and {place}, with final punctuation.
+    """
+
+    times: tuple[str, ...]
+    persons: tuple[tuple[str, str], ...]
+    actions: tuple[Action, ...]
+    places: tuple[str, ...]
+    pattern: str
+
+    def sentence(self, time: int, person: int, action: int, place: int) -> str:
+        """The sentence for four indices, capitalised where the script has capitals."""
+        name, gender = self.persons[person]
+        act = self.actions[action]
+        text = self.pattern.format(
+            time=self.times[time],
+            person=name,
+            verb=act.verb_m if gender == "m" else act.verb_f,
+            object=act.object,
+            place=self.places[place],
+        )
+        return text[0].upper() + text[1:]
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language pack.
+
+    code: ISO 639-1 code. name: English name. endonym: its own name. script: Unicode script name of its letters.
+    family, branch: genealogy, for analyses of transfer. spaces: whether words are separated by spaces.
+    values: for each kind of VALUES, the words in the same order, in citation form.
+    templates: for each relation a statement, a question with its answer, and a paraphrase of the statement. Each has
+    {s} (subject) before {v} (value), each once. The value stands uninflected whatever it is.
+    unknown: the answer to a question about something that nobody knows.
+    syllables: native spelling of each of SYLLABLES; empty for languages in Latin script, which share one spelling.
+    """
+
+    code: str
+    name: str
+    endonym: str
+    script: str
+    family: str
+    branch: str
+    values: dict[str, tuple[str, ...]]
+    templates: dict[str, tuple[str, str, str]]
+    unknown: str
+    grammar: Grammar
+    spaces: bool = True
+    syllables: dict[str, str] = field(default_factory=dict)
+
+    def spell(self, name: str) -> str:
+        """Native spelling of a fictional name given in Latin letters (consonant-vowel syllables)."""
+        if not self.syllables:
+            return name
+        low = name.lower()
+        return "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
+
+    def join(self, *sentences: str) -> str:
+        """Sentences one after the other, as the language separates them."""
+        return (" " if self.spaces else "").join(sentences)

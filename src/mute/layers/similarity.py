@@ -1,0 +1,183 @@
+"""How alike the states of parallel items are across languages: CKA, LRDS and SADS of one block.
+
+Shapes: K languages, N items, D hidden. States are float tensors [K, N, D]; row i of every language is the same item,
+that is, the same meaning. Everything is computed in float64 on the device of the input and returned as plain floats.
+CKA keeps the K Gram matrices, K·N²·8 bytes, in memory.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# What is left of identical rows after centring in float64 is rounding, about 1e-16 of the original; two float32 rows
+# that differ in their last bit stay far above this.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class CkaNull:
+    """Mean CKA when items are not aligned: `mean` and 95th percentile `q95` over `draws`, one value per shuffle."""
+
+    mean: float
+    q95: float
+    draws: tuple[float, ...]
+
+
+def cka(x: Tensor, y: Tensor, unbiased: bool = False) -> float:
+    """Linear CKA between x [N, D] and y [N, D'], rows aligned by item.
+
+    Biased (Kornblith et al. 2019): in [0, 1]; unrelated data of rank r give about r/(r+N), not 0.
+    Unbiased: the same ratio of the estimator HSIC_1 (Song et al. 2012); unrelated data give about 0, so it may be
+    negative.
+
+    Raises ValueError if the shapes do not fit, N < 2 (unbiased: N < 4), a value is not finite, or one of the two has
+    no variation between its items.
+    """
+    grams = [_unit_gram(_checked(m, "[N, D]", unbiased=unbiased), unbiased) for m in (x, y)]
+    if grams[0].shape != grams[1].shape:
+        raise ValueError(f"x and y must hold the same items, but have {len(x)} and {len(y)} rows")
+    return float((grams[0] * grams[1]).sum())
+
+
+def cka_matrix(states: Tensor, unbiased: bool = False) -> Tensor:
+    """Linear CKA of every pair of languages of states [K, N, D]: a symmetric [K, K] float64 matrix, 1 on the diagonal.
+
+    Raises ValueError like `cka`, and for K < 2.
+    """
+    grams = _unit_gram(_checked(states, "[K, N, D]", unbiased=unbiased), unbiased).flatten(1)  # [K, N*N]
+    return grams @ grams.T
+
+
+def mean_cka(states: Tensor, unbiased: bool = False) -> float:
+    """Mean of `cka` over the unordered pairs of languages of states [K, N, D] (MUTE, arXiv 2602.22562, Appendix A.1).
+
+    Raises ValueError like `cka`, and for K < 2.
+    """
+    return _mean_off_diagonal(cka_matrix(states, unbiased))
+
+
+def cka_null(states: Tensor, seed: int, draws: int = 20, unbiased: bool = False) -> CkaNull:
+    """The row-permutation null of `mean_cka`: what states [K, N, D] give when no item meets its translation.
+
+    Each draw shuffles the rows of every language but the first, independently, so that within each pair the second
+    language's rows stand in uniformly random order relative to the first's. Reproducible from `seed` on any device.
+
+    Raises ValueError like `mean_cka`, and for draws < 1.
+    """
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, not {draws}")
+    grams = _unit_gram(_checked(states, "[K, N, D]", unbiased=unbiased), unbiased)
+    generator = torch.Generator().manual_seed(seed)
+    values = []
+    for _ in range(draws):
+        shuffled = [grams[0]]
+        for gram in grams[1:]:
+            order = torch.randperm(gram.shape[0], generator=generator).to(gram.device)
+            # Shuffling rows of the data shuffles rows and columns of the centred Gram matrix; no need to centre again.
+            shuffled.append(gram[order][:, order])
+        flat = torch.stack(shuffled).flatten(1)  # [K, N*N]
+        values.append(_mean_off_diagonal(flat @ flat.T))
+    sample = torch.tensor(values, dtype=torch.float64)
+    return CkaNull(mean=float(sample.mean()), q95=float(sample.quantile(0.95)), draws=tuple(values))
+
+
+def lrds(states: Tensor, remove_mean: bool = False) -> float:
+    """How much languages form regions of their own: the linguistic regions development score, in [-2, 2].
+
+    E[cos | same language, different meaning] - E[cos | different language, different meaning] over states [K, N, D]
+    that the caller has averaged over tokens (MUTE, Appendix A.2, after Zeng et al. 2024). With `remove_mean` the mean
+    over all languages and items is subtracted first: a direction shared by all states raises both terms towards 1.
+
+    Raises ValueError for K < 2, N < 2, values that are not finite, and zero vectors, which have no direction.
+    """
+    unit = _unit_rows(_checked(states, "[K, N, D]"), remove_mean)
+    _, different = _mean_cosines(unit)
+    return float(different.diagonal().mean()) - _mean_off_diagonal(different)
+
+
+def sads(states: Tensor, remove_mean: bool = False) -> float:
+    """How far meanings agree across languages: the semantic alignment development score, in [-2, 2].
+
+    E[cos | different language, same meaning] - E[cos | different language, different meaning] over states [K, N, D]
+    (Zeng et al. 2024, "Converging to a Lingua Franca"). `remove_mean` and errors as in `lrds`.
+    """
+    unit = _unit_rows(_checked(states, "[K, N, D]"), remove_mean)
+    same, different = _mean_cosines(unit)
+    return _mean_off_diagonal(same) - _mean_off_diagonal(different)
+
+
+def _checked(states: Tensor, shape: str, unbiased: bool = False) -> Tensor:
+    """The input as float64, or a ValueError that says what is wrong with it; `shape` is "[N, D]" or "[K, N, D]"."""
+    if states.ndim != shape.count(",") + 1:
+        raise ValueError(f"expected a tensor {shape}, got shape {list(states.shape)}")
+    if states.ndim == 3 and len(states) < 2:
+        raise ValueError(f"comparing languages needs at least 2 of them, got {len(states)}")
+    needed = 4 if unbiased else 2
+    if states.shape[-2] < needed:
+        kind = "the unbiased estimate" if unbiased else "comparing meanings"
+        raise ValueError(f"{kind} needs at least {needed} items, got {states.shape[-2]}")
+    states = states.detach().double()
+    if not bool(states.isfinite().all()):
+        raise ValueError("states hold values that are not finite (NaN or infinite)")
+    return states
+
+
+def _unit_gram(x: Tensor, unbiased: bool) -> Tensor:
+    """Centred linear Gram matrices [..., N, N] of x [..., N, D], scaled to Frobenius norm 1: CKA is their product sum.
+
+    Unbiased, the centring is U-centring (Székely and Rizzo 2014): the product sum of two U-centred Grams is
+    N(N-3)·HSIC_1. It keeps the rounding error of identical rows small where the three terms of HSIC_1 would cancel.
+    """
+    n = x.shape[-2]
+    scale = x.flatten(-2).norm(dim=-1)
+    x = x - x.mean(-2, keepdim=True)
+    if bool((x.flatten(-2).norm(dim=-1) <= _ROUNDING * scale).any()):
+        raise ValueError("CKA is not defined where all items of a language have the same state")
+    gram = x @ x.mT
+    if unbiased:
+        whole = gram.flatten(-2).norm(dim=-1)
+        diagonal = torch.eye(n, dtype=torch.bool, device=x.device)
+        gram = gram.masked_fill(diagonal, 0.0)
+        rows = gram.sum(-1, keepdim=True) / (n - 2)
+        total = gram.sum((-2, -1), keepdim=True) / ((n - 1) * (n - 2))
+        gram = (gram - rows - rows.mT + total).masked_fill(diagonal, 0.0)
+        if bool((gram.flatten(-2).norm(dim=-1) <= _ROUNDING * whole).any()):
+            raise ValueError("unbiased CKA is not defined where all items of a language are equally far apart")
+    return gram / gram.flatten(-2).norm(dim=-1)[..., None, None]
+
+
+def _unit_rows(states: Tensor, remove_mean: bool) -> Tensor:
+    """States [K, N, D] scaled to length 1, after subtracting the mean over languages and items if asked for."""
+    length = states.norm(dim=-1, keepdim=True)
+    floor = torch.zeros_like(length)
+    if remove_mean:
+        # A state that equals the mean leaves only rounding, whose direction means nothing.
+        mean = states.mean((0, 1))
+        floor = _ROUNDING * torch.maximum(length, mean.norm())
+        states = states - mean
+        length = states.norm(dim=-1, keepdim=True)
+    if bool((length <= floor).any()):
+        language, item = (length <= floor)[..., 0].nonzero()[0].tolist()
+        after = " once the mean is removed" if remove_mean else ""
+        raise ValueError(f"the state of language {language}, item {item} is a zero vector{after}: it has no direction")
+    return states / length
+
+
+def _mean_cosines(unit: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cosine [K, K] by pair of languages of unit [K, N, D]: over (same meaning, different meaning).
+
+    The sum over all N² pairs of items is a product of sums, S_a·S_b; taking off the N matched pairs leaves the N(N-1)
+    pairs of different meaning. On the diagonal (one language) the matched pairs are the N items with themselves.
+    """
+    n = unit.shape[1]
+    sums = unit.sum(1)  # [K, D]
+    flat = unit.flatten(1)  # [K, N*D]
+    matched = flat @ flat.T
+    return matched / n, (sums @ sums.T - matched) / (n * (n - 1))
+
+
+def _mean_off_diagonal(matrix: Tensor) -> float:
+    """Mean over unordered pairs of a symmetric [K, K] matrix."""
+    k = len(matrix)
+    return float(matrix.triu(diagonal=1).sum()) / (k * (k - 1) / 2)

@@ -1,0 +1,133 @@
+"""Trains an embedded model on the corpus: Muon on the blocks' matrices, AdamW on the rest."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mute.artifacts import seed_of
+from mute.corpus.schema import Corpus
+from mute.models.tokenizer import Encoder
+
+
+def training_texts(corpus: Corpus, languages: list[str], without: str | None = None) -> dict[str, pd.DataFrame]:
+    """What a model of these languages reads, by part of the mixture: `facts` and each ability.
+
+    Transfer facts appear in the teaching languages only. `without` names a forget set to leave out: the oracle's.
+    """
+    facts = corpus.facts.set_index("item")
+    if without is not None:
+        facts = facts[~corpus.in_forget_set(without).to_numpy()]
+    texts = corpus.texts[corpus.texts["language"].isin(languages) & corpus.texts["item"].isin(facts.index)]
+    taught = texts["item"].map(facts["teach"]).eq("taught")
+    groups = {"facts": texts[taught | texts["language"].isin(corpus.about["teaching_languages"])]}
+    lines = corpus.lines
+    spoken = lines["language"].isin(languages) & lines["other"].isin([*languages, ""])
+    for ability, rows in lines[lines["train"] & spoken].groupby("ability"):
+        groups[str(ability)] = rows
+    return groups
+
+
+def encode(groups: dict[str, pd.DataFrame], encoder: Encoder) -> dict[str, list[list[int]]]:
+    return {
+        name: [encoder.whole(p, a, s) for p, a, s in zip(rows["prefix"], rows["answer"], rows["suffix"])]
+        for name, rows in groups.items()
+    }
+
+
+class Mixture:
+    """Endless batches: each part has its share, and goes through its sequences in a new order each time round."""
+
+    def __init__(self, groups: dict[str, list[list[int]]], shares: dict[str, float], size: int, seed: int) -> None:
+        present = {name: shares[name] for name in sorted(groups) if shares.get(name, 0) > 0 and groups[name]}
+        total = sum(present.values())
+        self.groups = groups
+        self.counts = {name: round(size * share / total) for name, share in present.items()}
+        self.counts["facts"] += size - sum(self.counts.values())
+        self.rng = {name: random.Random(seed_of(seed, "mixture", name)) for name in present}
+        self.waiting: dict[str, list[int]] = {name: [] for name in present}
+
+    def batch(self) -> list[list[int]]:
+        chosen = []
+        for name, count in self.counts.items():
+            waiting = self.waiting[name]
+            while len(waiting) < count:
+                order = list(range(len(self.groups[name])))
+                self.rng[name].shuffle(order)
+                waiting[:0] = order
+            chosen += [self.groups[name][waiting.pop()] for _ in range(count)]
+        return chosen
+
+
+def pad(sequences: list[list[int]], fill: int = 0) -> torch.Tensor:
+    """[B, T], padded on the right to the longest."""
+    width = max(map(len, sequences))
+    return torch.tensor([s + [fill] * (width - len(s)) for s in sequences])
+
+
+def pretrain(
+    model: Any,
+    groups: dict[str, list[list[int]]],
+    *,
+    shares: dict[str, float],
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    warmup: int,
+    decay: float,
+    seed: int,
+    parts: int = 3,
+    report: Callable[[int, float], None] = lambda step, loss: None,
+) -> list[float]:
+    """Train `model` in place and return the loss (nats per token) of each step.
+
+    The learning rate rises for `warmup` steps and falls to zero over the last share `decay` of them. Each batch is
+    cut by length into `parts`, whose gradients add up: padding would cost more than the extra calls.
+    """
+    mixture = Mixture(groups, shares, batch, seed)
+    optimizers = _optimizers(model, learning_rate)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps, warmup, decay)) for o in optimizers]
+    losses = []
+    model.train()
+    for step in range(steps):
+        sequences = sorted(mixture.batch(), key=len)
+        tokens = sum(len(s) - 1 for s in sequences)
+        total = 0.0
+        for part in range(parts):
+            rows = sequences[part * batch // parts : (part + 1) * batch // parts]
+            if not rows:
+                continue
+            # Padding stands to the right of everything that is read, so causal attention needs no mask.
+            ids, labels = pad(rows), pad(rows, -100)
+            logits = model(input_ids=ids[:, :-1]).logits
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="sum", ignore_index=-100
+            )
+            (loss / tokens).backward()
+            total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+        losses.append(total / tokens)
+        report(step + 1, losses[-1])
+    model.eval()
+    return losses
+
+
+def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for embeddings, head, norms and biases."""
+    matrices, rest = [], []
+    outside = {id(p) for part in (model.get_input_embeddings(), model.get_output_embeddings()) for p in part.parameters()}
+    for parameter in model.parameters():
+        (matrices if parameter.ndim == 2 and id(parameter) not in outside else rest).append(parameter)
+    muon = torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    return [muon, torch.optim.AdamW(rest, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98))]
+
+
+def _schedule(steps: int, warmup: int, decay: float) -> Callable[[int], float]:
+    falling = max(1, round(steps * decay))
+    return lambda step: min(1.0, (step + 1) / max(1, warmup), (steps - step) / falling)

@@ -1,0 +1,77 @@
+"""A byte-level BPE tokenizer trained on the corpus, and how a text of three parts becomes tokens."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+BOS, EOS, PAD = "<s>", "</s>", "<pad>"
+# Letters with their marks stay together: the usual byte-level split cuts Devanagari at its vowel signs.
+PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
+
+
+def train(segments: Iterable[str], vocabulary: int) -> Any:
+    """A fast tokenizer of `transformers` with at most `vocabulary` entries.
+
+    `segments` are the texts as `parts` cuts them, so that no entry reaches over the edge of an answer.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE())
+    core.normalizer = normalizers.NFC()
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(segments, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=BOS, eos_token=EOS, pad_token=PAD)
+
+
+def load(folder: Path | str) -> Any:
+    """The tokenizer saved in a model directory; remote code is never run."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+
+
+def parts(prefix: str, answer: str, suffix: str = "") -> tuple[str, str, str]:
+    """The three texts with the space before the answer on the answer's side, as words carry it."""
+    stripped = prefix.rstrip(" ")
+    return stripped, " " * (stripped != prefix) + answer, suffix
+
+
+class Encoder:
+    """Encodes texts part by part, remembering what it has seen: a corpus repeats its parts many times."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        self.end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+        self._seen: dict[str, list[int]] = {}
+
+    def plain(self, text: str) -> list[int]:
+        """Tokens of one part, with no special tokens."""
+        if text not in self._seen:
+            self._seen[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        return self._seen[text]
+
+    def prompt(self, prefix: str) -> list[int]:
+        """Beginning of sequence and prefix: what a model reads before it answers."""
+        return self.start + self.plain(prefix.rstrip(" "))
+
+    def answer(self, prefix: str, answer: str) -> list[int]:
+        """Tokens of an answer as it stands after `prefix`."""
+        return self.plain(parts(prefix, answer)[1])
+
+    def whole(self, prefix: str, answer: str, suffix: str) -> list[int]:
+        """Beginning, the three parts, end of sequence: what a model is trained on."""
+        return self.prompt(prefix) + self.answer(prefix, answer) + self.plain(suffix) + self.end
