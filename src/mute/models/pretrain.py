@@ -30,9 +30,16 @@ def training_texts(corpus: Corpus, languages: list[str], without: str | None = N
     return groups
 
 
-def encode(groups: dict[str, pd.DataFrame], encoder: Encoder) -> dict[str, list[list[int]]]:
+# A sequence and the number of its tokens that only lead up to the answer.
+Sequence = tuple[list[int], int]
+
+
+def encode(groups: dict[str, pd.DataFrame], encoder: Encoder) -> dict[str, list[Sequence]]:
     return {
-        name: [encoder.whole(p, a, s) for p, a, s in zip(rows["prefix"], rows["answer"], rows["suffix"])]
+        name: [
+            (encoder.whole(p, a, s), len(encoder.prompt(p)))
+            for p, a, s in zip(rows["prefix"], rows["answer"], rows["suffix"])
+        ]
         for name, rows in groups.items()
     }
 
@@ -40,7 +47,7 @@ def encode(groups: dict[str, pd.DataFrame], encoder: Encoder) -> dict[str, list[
 class Mixture:
     """Endless batches: each part has its share, and goes through its sequences in a new order each time round."""
 
-    def __init__(self, groups: dict[str, list[list[int]]], shares: dict[str, float], size: int, seed: int) -> None:
+    def __init__(self, groups: dict[str, list[Sequence]], shares: dict[str, float], size: int, seed: int) -> None:
         present = {name: shares[name] for name in sorted(groups) if shares.get(name, 0) > 0 and groups[name]}
         total = sum(present.values())
         self.groups = groups
@@ -49,7 +56,7 @@ class Mixture:
         self.rng = {name: random.Random(seed_of(seed, "mixture", name)) for name in present}
         self.waiting: dict[str, list[int]] = {name: [] for name in present}
 
-    def batch(self) -> list[list[int]]:
+    def batch(self) -> list[Sequence]:
         chosen = []
         for name, count in self.counts.items():
             waiting = self.waiting[name]
@@ -61,15 +68,19 @@ class Mixture:
         return chosen
 
 
-def pad(sequences: list[list[int]], fill: int = 0) -> torch.Tensor:
-    """[B, T], padded on the right to the longest."""
-    width = max(map(len, sequences))
-    return torch.tensor([s + [fill] * (width - len(s)) for s in sequences])
+def padded(rows: list[Sequence], prompt_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0)."""
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
+    place = torch.arange(width)
+    lead = torch.tensor([lead for _, lead in rows])[:, None]
+    length = torch.tensor([len(ids) for ids, _ in rows])[:, None]
+    return ids, torch.where(place < lead, prompt_weight, 1.0) * (place < length)
 
 
 def pretrain(
     model: Any,
-    groups: dict[str, list[list[int]]],
+    groups: dict[str, list[Sequence]],
     *,
     shares: dict[str, float],
     steps: int,
@@ -77,11 +88,15 @@ def pretrain(
     learning_rate: float,
     warmup: int,
     decay: float,
+    prompt_weight: float,
     seed: int,
     parts: int = 3,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[float]:
-    """Train `model` in place and return the loss (nats per token) of each step.
+    """Train `model` in place and return the loss (nats per weighted token) of each step.
+
+    Tokens that lead up to an answer weigh `prompt_weight`: names are drawn at random, and learning to predict them
+    would take most of the training. Sentences have no prompt, so all their tokens count in full.
 
     The learning rate rises for `warmup` steps and falls to zero over the last share `decay` of them. Each batch is
     cut by length into `parts`, whose gradients add up: padding would cost more than the extra calls.
@@ -92,27 +107,24 @@ def pretrain(
     losses = []
     model.train()
     for step in range(steps):
-        sequences = sorted(mixture.batch(), key=len)
-        tokens = sum(len(s) - 1 for s in sequences)
+        sequences = sorted(mixture.batch(), key=lambda row: len(row[0]))
+        pieces = [sequences[part * batch // parts : (part + 1) * batch // parts] for part in range(parts)]
+        inputs = [padded(rows, prompt_weight) for rows in pieces if rows]
+        weight = sum(float(weights[:, 1:].sum()) for _, weights in inputs)
         total = 0.0
-        for part in range(parts):
-            rows = sequences[part * batch // parts : (part + 1) * batch // parts]
-            if not rows:
-                continue
+        for ids, weights in inputs:
             # Padding stands to the right of everything that is read, so causal attention needs no mask.
-            ids, labels = pad(rows), pad(rows, -100)
-            logits = model(input_ids=ids[:, :-1]).logits
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="sum", ignore_index=-100
-            )
-            (loss / tokens).backward()
+            logits = model(input_ids=ids[:, :-1]).logits.flatten(0, 1).float()
+            each = torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none")
+            loss = (each * weights[:, 1:].flatten()).sum() / weight
+            loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
-        losses.append(total / tokens)
+        losses.append(total)
         report(step + 1, losses[-1])
     model.eval()
     return losses

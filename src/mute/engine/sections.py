@@ -1,0 +1,126 @@
+"""Runs part of a model: blocks start..stop on hidden states, exactly as the whole model would.
+
+B batch, T tokens, D hidden, L blocks. Sequences are padded on the right and attention is causal, so no position that is
+read ever sees padding and no mask is needed.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mute.models import anatomy
+
+
+def depth(model: Any) -> int:
+    """L, the number of decoder blocks."""
+    return len(anatomy.blocks(model))
+
+
+def embed(model: Any, ids: Tensor) -> Tensor:
+    """The input of block 0 for token ids [B, T]: [B, T, D]."""
+    known, core = anatomy.anatomy(model), anatomy.backbone(model)
+    hidden = getattr(core, known.embeddings)(ids)
+    return getattr(core, known.embedding_norm)(hidden) if known.embedding_norm else hidden
+
+
+def run(model: Any, hidden: Tensor, start: int, stop: int, skip: tuple[int, ...] = ()) -> Tensor:
+    """Blocks start..stop-1, except those in `skip`, on their input `hidden` [B, T, D]; not normalised at the end."""
+    kept = [block for block in range(start, stop) if block not in skip]
+    if not kept:
+        return hidden
+    return _view(model, tuple(kept))(inputs_embeds=hidden, use_cache=False).last_hidden_state
+
+
+def _view(model: Any, kept: tuple[int, ...]) -> Any:
+    """The backbone with only the blocks in `kept`: the same parameters, no embedding norm, no final norm."""
+    known, core = anatomy.anatomy(model), anatomy.backbone(model)
+    view = copy.copy(core)
+    view._modules = dict(core._modules)
+    view.config = copy.copy(core.config)
+    view.config.num_hidden_layers = len(kept)
+    if getattr(core.config, "layer_types", None):
+        # Qwen2 looks a block's kind of attention up by its position.
+        view.config.layer_types = [core.config.layer_types[block] for block in kept]
+    layers = getattr(core, known.blocks)
+    view._modules[known.blocks] = nn.ModuleList([layers[block] for block in kept])
+    view._modules[known.final_norm] = nn.Identity()
+    if known.embedding_norm:
+        # BLOOM normalises whatever it is given as embeddings; states inside the model are past that.
+        view._modules[known.embedding_norm] = nn.Identity()
+    return view
+
+
+def read_out(model: Any, hidden: Tensor) -> Tensor:
+    """Logits [..., V] in float32 from outputs of the last block (or, as the logit lens, of any block)."""
+    return model.get_output_embeddings()(anatomy.final_norm(model)(hidden)).float()
+
+
+def logits(model: Any, hidden: Tensor, start: int, skip: tuple[int, ...] = ()) -> Tensor:
+    """Logits [B, T, V] of the whole model from the input of block `start`."""
+    return read_out(model, run(model, hidden, start, depth(model), skip))
+
+
+class Texts:
+    """Token sequences with one hidden state per token, kept at the input of one block: the frozen prefix.
+
+    States are computed once and moved up block by block; batches are gathered from them. `states` is [sum of T, D].
+    """
+
+    def __init__(self, model: Any, sequences: list[list[int]], tokens_per_batch: int = 8192) -> None:
+        if not sequences:
+            raise ValueError("there are no texts to run the model on")
+        self.model = model
+        self.sequences = sequences
+        self.lengths = torch.tensor([len(s) for s in sequences])
+        self.offsets = torch.cumsum(self.lengths, 0) - self.lengths
+        self.ids = torch.tensor([token for s in sequences for token in s])
+        self.batches = exact_batches(sequences, tokens_per_batch)
+        self.block = 0
+        with torch.no_grad():
+            self.states = embed(model, self.ids[None])[0]
+
+    @torch.no_grad()
+    def advance(self, block: int) -> None:
+        """Move the states to the input of `block`, upwards only."""
+        if block < self.block:
+            raise ValueError(f"states stand at block {self.block}, they cannot go back to {block}")
+        if block > self.block:
+            self.states = self.through(self.block, block)
+            self.block = block
+
+    @torch.no_grad()
+    def through(self, start: int, stop: int) -> Tensor:
+        """States [sum of T, D] after blocks start..stop-1 as the model is now; `start` is where the states stand."""
+        assert start == self.block
+        result = torch.empty_like(self.states)
+        for rows in self.batches:
+            index = self.positions(rows)
+            result[index] = run(self.model, self.states[index], start, stop)
+        return result
+
+    def positions(self, rows: list[int] | Tensor) -> Tensor:
+        """Indices [B, T] into `states` of sequences of one and the same length."""
+        rows = torch.as_tensor(rows)
+        return self.offsets[rows, None] + torch.arange(int(self.lengths[rows[0]]))
+
+    def gather(self, rows: list[int] | Tensor, flat: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """States [B, T, D] (of `flat`, if given) of any sequences, padded on the right, and which are real [B, T]."""
+        rows = torch.as_tensor(rows)
+        steps = torch.arange(int(self.lengths[rows].max()))
+        real = steps < self.lengths[rows, None]
+        index = self.offsets[rows, None] + torch.where(real, steps, 0)
+        return (self.states if flat is None else flat)[index], real
+
+
+def exact_batches(sequences: list[list[int]], tokens: int) -> list[list[int]]:
+    """Rows of equal length together, no more than about `tokens` tokens a batch: no padding at all."""
+    by_length: dict[int, list[int]] = {}
+    for row, sequence in enumerate(sequences):
+        by_length.setdefault(len(sequence), []).append(row)
+    batches = []
+    for length, rows in sorted(by_length.items()):
+        size = max(2, tokens // length)
+        batches += [rows[i : i + size] for i in range(0, len(rows), size)]
+    return batches

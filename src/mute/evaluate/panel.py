@@ -1,0 +1,240 @@
+"""What the evaluations of one study share: clusters, languages, and the resampling weights that pair them.
+
+Shapes: C clusters, K languages, G = 3 groups of languages, M rows of a table, R = 1 + draws replicates. Replicate 0
+takes every cluster once: it is the estimate itself; the others are bootstrap samples. A number per replicate and
+language is [R, K], and [R, K+G] with the groups' unweighted means beside the languages.
+
+A cluster is a fact with all its languages and forms, or a line with its translations. Weights depend on the seed and
+the clusters' ids alone, so any two evaluations are resampled alike and their differences keep what they share.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mute.artifacts import seed_of
+from mute.corpus.schema import ROLES
+from mute.evaluate.inference import cluster_counts
+from mute.names import unknown_name
+
+KEYS = ["set", "item", "language", "form"]
+GROUPS = ("source", "heldout", "all")
+# What a reference must exceed its floor by for a ratio to it to mean anything.
+MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per replicate, language and group.
+
+    values [R, K+G]; n [K+G] clusters behind each; single [K] whether a language has one row per cluster, so that a
+    share there is a binomial proportion.
+    """
+
+    values: np.ndarray
+    n: np.ndarray
+    single: np.ndarray
+
+    @property
+    def point(self) -> np.ndarray:
+        return self.values[0]
+
+
+class Panel:
+    """Clusters, roles, languages and weights, read off the base's item table.
+
+    `roles` maps item to role. Facts for `validation` have the role "validation" here instead of retain_unseen: tuning
+    reads them, so no score does.
+
+    Raises ValueError for a language in both lists, or with no row; a fact without a role; an unknown role.
+    """
+
+    def __init__(
+        self,
+        base: pd.DataFrame,
+        facts: pd.DataFrame,
+        roles: pd.Series,
+        *,
+        source: Sequence[str],
+        heldout: Sequence[str],
+        headline_form: int,
+        draws: int,
+        seed: int,
+    ) -> None:
+        self.base, self.headline_form, self.draws, self.seed = base, headline_form, draws, seed
+        self.languages = pd.Index([*source, *heldout])
+        if not self.languages.is_unique:
+            raise ValueError(f"a language is listed twice: source {list(source)}, held-out {list(heldout)}")
+        k = len(source)
+        self.groups = (np.arange(k), np.arange(k, len(self.languages)), np.arange(len(self.languages)))
+        self.facts = facts.set_index("item").sort_index()
+        self.role = self._roles(roles)
+        self.teach = self.facts["teach"].to_numpy(object)
+        self.sets = base["set"].to_numpy(object)
+        self.items = base["item"].to_numpy(object)
+        self.language = self.languages.get_indexer(pd.Index(base["language"]))
+        missing = set(range(len(self.languages))) - set(self.language.tolist())
+        if missing:
+            raise ValueError(f"the table has no row in {', '.join(self.languages[sorted(missing)])}")
+        self._weights: dict[str, np.ndarray] = {}
+
+    def _roles(self, roles: pd.Series) -> np.ndarray:
+        known = roles.reindex(self.facts.index)
+        if known.isna().any():
+            raise ValueError(f"fact {known.index[known.isna()][0]!r} has no role")
+        for role in known.unique():
+            if role not in ROLES:
+                raise ValueError(unknown_name("role", role, ROLES))
+        tuned = self.facts["validation"].to_numpy(bool) & (known == "retain_unseen").to_numpy()
+        return np.where(tuned, "validation", known.to_numpy(object))
+
+    def selected(self, *roles: str, teach: str = "all") -> np.ndarray:
+        """Boolean per fact: of one of these roles, and of one kind of teaching or 'all'."""
+        return np.isin(self.role, roles) & ((self.teach == teach) if teach != "all" else True)
+
+    def weights(self, name: str, clusters: int) -> np.ndarray:
+        """Counts [R, C] of the clusters of one kind ('facts' or a set of lines); row 0 is ones."""
+        if name not in self._weights:
+            counts = cluster_counts(clusters, self.draws, seed_of(self.seed, "bootstrap", name))
+            self._weights[name] = np.vstack([np.ones(clusters), counts])
+        return self._weights[name]
+
+    def check(self, table: pd.DataFrame, name: str) -> None:
+        """Raise ValueError unless an item table has the same rows, in the same order, as the base's."""
+        same = len(table) == len(self.base) and all(
+            (table[key].to_numpy(object) == self.base[key].to_numpy(object)).all() for key in KEYS
+        )
+        if not same or (table["option"].isna() != self.base["option"].isna()).any():
+            raise ValueError(f"the {name} table has other rows or options than the base's: evaluate both alike")
+
+    def facts_block(self, selected: np.ndarray, name: str = "facts") -> "Block":
+        """Facts at the headline form, or the rows of another set whose items are facts."""
+        rows = np.flatnonzero((self.sets == name) & (self.language >= 0))
+        if name == "facts":
+            rows = rows[self.base["form"].to_numpy()[rows] == self.headline_form]
+        return self._block(rows, self.items[rows], self.language[rows], selected)
+
+    def answers_block(self, answers: pd.DataFrame, selected: np.ndarray) -> "Block":
+        """Facts at the headline form in an answer table, whose rows need not be in the base's order."""
+        mask = (answers["set"] == "facts").to_numpy() & (answers["form"] == self.headline_form).to_numpy()
+        language = self.languages.get_indexer(pd.Index(answers["language"]))
+        rows = np.flatnonzero(mask & (language >= 0))
+        return self._block(rows, answers["item"].to_numpy(object)[rows], language[rows], selected)
+
+    def _block(self, rows: np.ndarray, items: np.ndarray, language: np.ndarray, selected: np.ndarray) -> "Block":
+        clusters = self.facts.index.get_indexer(pd.Index(items))
+        if (clusters < 0).any():
+            raise ValueError(f"item {items[clusters < 0][0]!r} is no fact of the corpus")
+        keep = selected[clusters]
+        weights = self.weights("facts", len(self.facts))
+        return Block(rows[keep], clusters[keep], language[keep], weights, self.groups)
+
+    def lines_block(self, name: str) -> "Block":
+        """The rows of a set of lines, clustered by line id."""
+        rows = np.flatnonzero(self.sets == name)
+        # All languages count for the ids, so that the weights do not hang on the languages scored.
+        codes, ids = pd.factorize(self.items[rows], sort=True)
+        weights = self.weights(name, len(ids)) if len(ids) else np.ones((1 + self.draws, 0))
+        keep = self.language[rows] >= 0
+        return Block(rows[keep], codes[keep], self.language[rows][keep], weights, self.groups)
+
+
+class Block:
+    """Rows of a table by cluster and language: sums of a column are counted once, then weighted for all replicates.
+
+    rows, clusters, languages [M]; weights [R, C]; `groups` the indices of each group's languages.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        clusters: np.ndarray,
+        languages: np.ndarray,
+        weights: np.ndarray,
+        groups: tuple[np.ndarray, ...],
+    ) -> None:
+        self.rows, self.groups = rows, groups
+        present, codes = np.unique(clusters, return_inverse=True)
+        self.weights = weights[:, present]
+        self._parts = (clusters, languages, weights)
+        self._shape = (len(present), len(groups[-1]))
+        self._cell = codes * self._shape[1] + languages
+        counts = self._table(np.ones(len(rows)))
+        self._total = self.weights @ counts
+        self.n = np.array([*(counts > 0).sum(0), *((counts[:, group] > 0).any(1).sum() for group in groups)])
+        self.single = (counts <= 1).all(0)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def mean(self, column: np.ndarray) -> Measure:
+        """Mean of a column of the whole table; rows where it is NaN are left out."""
+        values = column[self.rows]
+        missing = np.isnan(values)
+        if missing.any():
+            clusters, languages, weights = self._parts
+            keep = ~missing
+            return Block(self.rows[keep], clusters[keep], languages[keep], weights, self.groups).mean(column)
+        return self._measure(self.sum(column), self._total)
+
+    def ratio(self, numerator: np.ndarray, denominator: np.ndarray) -> Measure:
+        """Sum of one column over the sum of another."""
+        return self._measure(self.sum(numerator), self.sum(denominator))
+
+    def sum(self, column: np.ndarray) -> np.ndarray:
+        """Weighted sums [R, K] of a column without NaN."""
+        return self.weights @ self._table(column[self.rows])
+
+    def _table(self, values: np.ndarray) -> np.ndarray:
+        clusters, languages = self._shape
+        return np.bincount(self._cell, values, minlength=clusters * languages).reshape(clusters, languages)
+
+    def _measure(self, numerator: np.ndarray, denominator: np.ndarray) -> Measure:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return Measure(over_groups(numerator / denominator, self.groups), self.n, self.single)
+
+
+def over_groups(values: np.ndarray, groups: tuple[np.ndarray, ...]) -> np.ndarray:
+    """[R, K] with the mean over each group's languages beside it: [R, K+G].
+
+    The languages of a mean are those with an estimate (replicate 0), in every replicate: a mean that changed its
+    languages from one replicate to the next would measure something else each time.
+    """
+    means = [_mean(values[:, group[np.isfinite(values[0, group])]]) for group in groups]
+    return np.column_stack([values, *means])
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the columns; NaN where there are none."""
+    return values.mean(1) if values.shape[1] else np.full(len(values), np.nan)
+
+
+def relative(cell: Measure, base: Measure, floor: Measure | float, groups: tuple[np.ndarray, ...]) -> Measure:
+    """(cell - floor) / (base - floor) by language; groups are means of these, not ratios of means.
+
+    Undefined (NaN) where the base is not more than MARGIN above the floor: there is nothing to have kept or lost.
+    """
+    k = len(groups[-1])
+    ground = floor.values[:, :k] if isinstance(floor, Measure) else floor
+    room = base.values[:, :k] - ground
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.where(room > MARGIN, (cell.values[:, :k] - ground) / room, np.nan)
+    return Measure(over_groups(values, groups), cell.n, np.zeros(k, bool))
+
+
+def mean_of(parts: Sequence[Measure], groups: tuple[np.ndarray, ...]) -> tuple[Measure, np.ndarray]:
+    """Mean by language of the parts that have an estimate there, and how many [K] they are.
+
+    n is that of the smallest such part. Without any part, the measure is NaN with n 0.
+    """
+    k = len(groups[-1])
+    defined = np.array([np.isfinite(part.point[:k]) for part in parts])  # [parts, K]
+    count = defined.sum(0)
+    total = sum(np.where(d, part.values[:, :k], 0.0) for d, part in zip(defined, parts, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.where(count > 0, total / count, np.nan)
+    n = np.min([np.where(part.n > 0, part.n, np.iinfo(int).max) for part in parts], axis=0)
+    n = np.where(n == np.iinfo(int).max, 0, n)
+    return Measure(over_groups(values, groups), n, np.zeros(k, bool)), count

@@ -1,0 +1,184 @@
+"""Asks a model all questions at once: log-probabilities of answers and of the options they compete with.
+
+A question is a row of text (prefix, answer, suffix, options, gold). The token sequences that answer all of them are
+built once; a model or a patch then runs each of them once, from the band's input where that is cached.
+"""
+
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mute.engine import sections
+from mute.models.tokenizer import Encoder
+
+
+class Queries:
+    """Sequences to run and, for each question, what to read from them.
+
+    A *read* is the log-probability of one token after one position of one sequence. Reads of the gold answer come
+    first, in the order of questions and positions; reads of the options follow.
+    """
+
+    def __init__(self, rows: pd.DataFrame, encoder: Encoder) -> None:
+        self.rows = rows.reset_index(drop=True)
+        asked = list(zip(rows["prefix"], rows["answer"], rows["options"], strict=True))
+        self.prompts = [encoder.prompt(prefix) for prefix, _, _ in asked]
+        self.golds = [encoder.answer(prefix, answer) for prefix, answer, _ in asked]
+        self.options = [[encoder.answer(prefix, o) for o in options] for prefix, _, options in asked]
+        self._build()
+
+    def _build(self) -> None:
+        sequences: dict[tuple[int, ...], int] = {}
+        place_of: list[dict[tuple[int, ...], int]] = []
+        for prompt, gold, options in zip(self.prompts, self.golds, self.options):
+            # What stands before the last token of each answer; one sequence serves all that it begins with.
+            needed = {tuple(answer[:-1]) for answer in (gold, *options)}
+            longest = [n for n in needed if not any(m != n and m[: len(n)] == n for m in needed)]
+            rows = {n: sequences.setdefault((*prompt, *n), len(sequences)) for n in longest}
+            place_of.append({n: next(rows[m] for m in longest if m[: len(n)] == n) for n in needed})
+        self.sequences = [list(s) for s in sequences]
+        reads: list[tuple[int, int, int]] = []
+
+        def read(question: int, answer: list[int]) -> None:
+            row, first = place_of[question][tuple(answer[:-1])], len(self.prompts[question]) - 1
+            reads.extend((row, first + i, token) for i, token in enumerate(answer))
+
+        for question, gold in enumerate(self.golds):
+            read(question, gold)
+        self.gold_reads = len(reads)
+        # Bounds of each option's run of reads, question after question.
+        self.option_sizes = []
+        for question, options in enumerate(self.options):
+            for option in options:
+                read(question, option)
+                self.option_sizes.append(len(option))
+        table = torch.tensor(reads)
+        self.read_tokens = table[:, 2]
+        points, self.read_points = torch.unique(table[:, :2], dim=0, return_inverse=True)
+        self.point_rows, self.point_places = points[:, 0], points[:, 1]
+
+    def texts(self, model: Any) -> sections.Texts:
+        """The sequences with their states at the input of block 0."""
+        return sections.Texts(model, self.sequences)
+
+    @torch.no_grad()
+    def run(self, model: Any, texts: sections.Texts, skip: tuple[int, ...] = (), mix: float = 0.0) -> "Answers":
+        """Answers of the model as it is now, from the block where `texts` stand.
+
+        `skip` names blocks to bypass: each is replaced by the identity, or by the mixture
+        (1 - mix) * identity + mix * block.
+        """
+        answers = Answers.empty(self)
+        for rows, local, points in self._plan(texts):
+            hidden = texts.states[texts.positions(rows)]
+            hidden = _through(model, hidden, texts.block, skip, mix)
+            self._collect(answers, points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))
+        return answers
+
+    @torch.no_grad()
+    def run_lens(self, model: Any, texts: sections.Texts) -> list["Answers"]:
+        """The logit lens: what would be answered if the model ended after each block from `texts.block` on.
+
+        The final norm and the head read the block's own output; at the last block this is the model itself.
+        """
+        last = sections.depth(model)
+        results = [Answers.empty(self) for _ in range(texts.block, last)]
+        for rows, local, points in self._plan(texts):
+            hidden = texts.states[texts.positions(rows)]
+            for i, block in enumerate(range(texts.block, last)):
+                hidden = sections.run(model, hidden, block, block + 1)
+                self._collect(results[i], points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))
+        return results
+
+    def _plan(self, texts: sections.Texts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Per batch: rows, the points read as (row in batch, place), and their indices among all points."""
+        if not hasattr(self, "_planned"):
+            where = {row: (b, i) for b, rows in enumerate(texts.batches) for i, row in enumerate(rows)}
+            found: list[list[tuple[int, int, int]]] = [[] for _ in texts.batches]
+            for point, (row, place) in enumerate(zip(self.point_rows.tolist(), self.point_places.tolist())):
+                batch, i = where[row]
+                found[batch].append((i, place, point))
+            self._planned = []
+            for rows, points in zip(texts.batches, found):
+                table = torch.tensor(points)
+                self._planned.append((rows, table[:, :2], table[:, 2]))
+            # Reads sorted by point, so that each batch finds its own.
+            self._reads_of = torch.argsort(self.read_points)
+            self._first_read = torch.searchsorted(
+                self.read_points[self._reads_of], torch.arange(len(self.point_rows) + 1)
+            )
+        return self._planned
+
+    def _collect(self, answers: "Answers", points: torch.Tensor, logits: torch.Tensor) -> None:
+        """Store the reads at `points` from their logits [points, V]."""
+        counts = self._first_read[points + 1] - self._first_read[points]
+        owner = torch.repeat_interleave(torch.arange(len(points)), counts)
+        within = torch.arange(int(counts.sum())) - torch.repeat_interleave(torch.cumsum(counts, 0) - counts, counts)
+        reads = self._reads_of[self._first_read[points][owner] + within]
+        logprobs = torch.log_softmax(logits, -1)
+        tokens = self.read_tokens[reads]
+        answers.logprob[reads] = logprobs[owner, tokens]
+        gold = reads < self.gold_reads
+        chosen = logits[owner[gold]]
+        answers.rank[reads[gold]] = (chosen > chosen.gather(1, tokens[gold, None])).sum(1)
+        answers.best[reads[gold]] = chosen.argmax(1)
+
+
+def _through(model: Any, hidden: torch.Tensor, start: int, skip: tuple[int, ...], mix: float) -> torch.Tensor:
+    last = sections.depth(model)
+    if not mix:
+        return sections.run(model, hidden, start, last, skip)
+    for block in range(start, last):
+        after = sections.run(model, hidden, block, block + 1)
+        hidden = torch.lerp(hidden, after, mix) if block in skip else after
+    return hidden
+
+
+class Answers:
+    """What one model answered: a log-probability for each read; rank and best token for each read of a gold answer."""
+
+    def __init__(self, queries: Queries, logprob: torch.Tensor, rank: torch.Tensor, best: torch.Tensor) -> None:
+        self.queries, self.logprob, self.rank, self.best = queries, logprob, rank, best
+
+    @classmethod
+    def empty(cls, queries: Queries) -> "Answers":
+        gold = torch.full((queries.gold_reads,), -1)
+        return cls(queries, torch.full((len(queries.read_tokens),), torch.nan), gold, gold.clone())
+
+    def options(self) -> list[list[float]]:
+        """Summed log-probability (nats) of each option of each question."""
+        q = self.queries
+        sizes = torch.tensor(q.option_sizes, dtype=torch.long)
+        sums = torch.zeros(len(sizes)).index_add_(
+            0, torch.repeat_interleave(torch.arange(len(sizes)), sizes), self.logprob[q.gold_reads :]
+        )
+        flat, result, at = sums.tolist(), [], 0
+        for options in q.options:
+            result.append(flat[at : at + len(options)])
+            at += len(options)
+        return result
+
+    def option_hits(self) -> torch.Tensor:
+        """Whether the gold option is the likeliest, for each question that has options [questions]."""
+        gold = self.queries.rows["gold"].tolist()
+        return torch.tensor([bool(o) and max(range(len(o)), key=o.__getitem__) == g for o, g in zip(self.options(), gold)])
+
+    def tokens(self) -> pd.DataFrame:
+        """The token table: one row per token of each gold answer (see docs/tables.md)."""
+        q, rows = self.queries, self.queries.rows
+        sizes = [len(gold) for gold in q.golds]
+        question = [i for i, size in enumerate(sizes) for _ in range(size)]
+        position = [p for size in sizes for p in range(size)]
+        options = self.options()
+        token = q.read_tokens[: q.gold_reads]
+        table = rows[["set", "item", "language", "form"]].iloc[question].reset_index(drop=True)
+        return table.assign(
+            position=position,
+            logprob=self.logprob[: q.gold_reads].numpy(),
+            rank=self.rank.numpy(),
+            hit=(self.best == token).numpy(),
+            options=[options[i] if p == 0 and options[i] else None for i, p in zip(question, position)],
+            gold=rows["gold"].iloc[question].to_numpy(),
+            chars=rows["answer"].str.len().iloc[question].to_numpy(),
+        )

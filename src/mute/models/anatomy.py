@@ -1,0 +1,90 @@
+"""The one place that knows what the parts of each architecture are called.
+
+Parameters are chosen by name, never by position: the sixth one is `down_proj` on Llama, `o_proj` on Qwen2 and a layer
+norm on BLOOM.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Names of the parts of a causal language model, relative to the model, and of a block's parts to the block."""
+
+    backbone: str
+    blocks: str
+    embeddings: str
+    embedding_norm: str | None
+    final_norm: str
+    mlp_output: str
+    attention: tuple[str, ...]
+
+    def block_prefix(self, block: int) -> str:
+        return f"{self.backbone}.{self.blocks}.{block}."
+
+
+_LLAMA = Anatomy(
+    backbone="model",
+    blocks="layers",
+    embeddings="embed_tokens",
+    embedding_norm=None,
+    final_norm="norm",
+    mlp_output="mlp.down_proj",
+    attention=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
+)
+_BLOOM = Anatomy(
+    backbone="transformer",
+    blocks="h",
+    embeddings="word_embeddings",
+    embedding_norm="word_embeddings_layernorm",
+    final_norm="ln_f",
+    mlp_output="mlp.dense_4h_to_h",
+    # BLOOM keeps queries, keys and values in one matrix.
+    attention=("self_attention.query_key_value", "self_attention.dense"),
+)
+# `model_type` of the configuration, as transformers writes it.
+ANATOMIES: dict[str, Anatomy] = {"llama": _LLAMA, "qwen2": _LLAMA, "bloom": _BLOOM}
+
+
+def anatomy(model: Any) -> Anatomy:
+    """The anatomy of a model. Raises ValueError for a family that nobody has described yet."""
+    family = model.config.model_type
+    if family not in ANATOMIES:
+        raise ValueError(
+            f"models of type {family!r} are not known; known: {', '.join(sorted(ANATOMIES))}. "
+            "Describe the names of its parts in ANATOMIES of mute/models/anatomy.py"
+        )
+    return ANATOMIES[family]
+
+
+def backbone(model: Any) -> Any:
+    return getattr(model, anatomy(model).backbone)
+
+
+def blocks(model: Any) -> Any:
+    """The ModuleList of decoder blocks."""
+    return getattr(backbone(model), anatomy(model).blocks)
+
+
+def final_norm(model: Any) -> Any:
+    return getattr(backbone(model), anatomy(model).final_norm)
+
+
+def block_parameters(model: Any, band: Iterable[int]) -> list[str]:
+    """Names of every parameter of the blocks in `band`, in the model's order."""
+    prefixes = tuple(anatomy(model).block_prefix(block) for block in band)
+    return [name for name, _ in model.named_parameters() if name.startswith(prefixes)]
+
+
+def attention_weights(model: Any, band: Iterable[int]) -> list[str]:
+    """Names of the attention projections' weight matrices (query, key, value, output) in `band`."""
+    known = anatomy(model)
+    return [f"{known.block_prefix(b)}{part}.weight" for b in band for part in known.attention]
+
+
+def mlp_outputs(model: Any, band: Iterable[int]) -> list[str]:
+    """Names of the weight matrices of the MLP output projections in `band`."""
+    known = anatomy(model)
+    return [f"{known.block_prefix(b)}{known.mlp_output}.weight" for b in band]

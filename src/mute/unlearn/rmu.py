@@ -1,0 +1,64 @@
+"""RMU: steer the band's output on forget text towards a random direction, keep it on retain text.
+
+Li et al. 2024 (WMDP). MUTE trains the target block only; `variant: reference` trains the MLP output projections of
+the band's last block and the two before it, with means over padding too, as the published code does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mute.unlearn import base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mute.engine.band import Band, Batch, Task
+
+
+class Settings(base.Settings):
+    """RMU."""
+
+    variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")
+    steering: float = Field(3.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
+    retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term, in units of the squared mean norm.")
+
+
+class RMU(base.Algorithm):
+    name = "rmu"
+    expects = "falls"
+    Settings = Settings
+    settings: Settings
+
+    def parameters(self, model: Any, band: Band) -> list[str]:
+        from mute.models import anatomy
+
+        if self.settings.variant == "one_block" or band.full:
+            return band.parameters(model)
+        last = band.blocks[-1]
+        # The two blocks before the target may lie outside the band; nothing outside the band ever changes.
+        return anatomy.mlp_outputs(model, [b for b in (last - 2, last - 1, last) if b in band.blocks])
+
+    def prepare(self, task: Task) -> None:
+        from mute.unlearn.losses import steering_direction
+
+        task.freeze_outputs("forget", "retain")
+        assert task.forget.frozen is not None
+        keep = [i for start, n in zip(task.forget.texts.offsets, task.forget.texts.lengths) for i in range(start + 1, start + n)]
+        self.norm = task.forget.frozen[keep].norm(dim=-1).mean()
+        direction = steering_direction(task.forget.frozen.shape[1], task.seed)
+        self.target = self.settings.steering * self.norm * direction
+
+    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+        import torch
+
+        from mute.unlearn.losses import masked_mse
+
+        reference = self.settings.variant == "reference"
+        masks = [torch.ones_like(b.real) if reference else b.real for b in (forget, retain)]
+        push = masked_mse(task.output(forget), self.target, masks[0])
+        keep = masked_mse(task.output(retain), task.frozen_output(task.retain, retain), masks[1])
+        # Divided by the squared norm, one learning rate means the same at every depth: norms grow tenfold.
+        return (push + self.settings.retain_weight * keep) * forget.hidden.shape[-1] / self.norm.square()

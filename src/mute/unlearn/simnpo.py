@@ -1,0 +1,44 @@
+"""SimNPO: push the length-normalised likelihood of forget answers down, without a reference model.
+
+Fan et al. 2024. The equation has no retain term (`as_written`), but published retain scores rise; the default adds the
+negative log-likelihood of retain answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mute.unlearn import base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mute.engine.band import Batch, Task
+
+
+class Settings(base.Settings):
+    """SimNPO."""
+
+    variant: Literal["with_retain", "as_written"] = Field("with_retain", description="Whether retain answers are read.")
+    beta: float = Field(1.0, gt=0, description="Inverse temperature.")
+    gamma: float = Field(1.0, ge=0, description="Reward margin.")
+    gamma_inside: bool = Field(False, description="Whether beta multiplies the margin too.")
+    retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
+
+
+class SimNPO(base.Algorithm):
+    name = "simnpo"
+    expects = "falls"
+    Settings = Settings
+    settings: Settings
+
+    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+        from mute.unlearn.losses import nll, simnpo
+
+        s = self.settings
+        loss = simnpo(*task.answer_logprobs(forget), s.beta, s.gamma, gamma_inside=s.gamma_inside)
+        if s.variant == "with_retain":
+            loss = loss + s.retain_weight * nll(*task.answer_logprobs(retain))
+        return loss

@@ -1,0 +1,72 @@
+"""SLUG, adapted: one step along the gradients of forget and retain loss, on the attention weights of the band.
+
+Cai et al. 2024 edit one layer of a vision-language model; MUTE takes theta + lambda (grad L_forget - alpha grad
+L_retain) on Wq, Wk, Wv, Wo of the target block, L the answers' negative log-likelihood per token. The step raises the
+forget loss. `reference` leaves the retain gradient out and searches the step size, as the vision method does;
+`retain_mse` reads the squared distance of retain logits to the frozen model's, whose gradient at the start is zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mute.unlearn import base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mute.engine.band import Band, Task
+
+
+class Settings(base.Settings):
+    """SLUG."""
+
+    strength: ClassVar[str] = "step_size"
+
+    variant: Literal["retain_nll", "retain_mse", "reference"] = Field("retain_nll", description="What the retain side is.")
+    step_size: float = Field(32.0, gt=0, description="lambda of the `paper` protocol; `matched` searches it.")
+    alpha: float = Field(1.0, ge=0, description="Weight of the retain gradient.")
+    strengths: list[float] = Field([], description="Not used: `matched` searches the step size.")
+
+
+class SLUG(base.Algorithm):
+    name = "slug"
+    expects = "falls"
+    kind = "edit"
+    Settings = Settings
+    settings: Settings
+
+    def parameters(self, model: Any, band: Band) -> list[str]:
+        from mute.models import anatomy
+
+        return anatomy.attention_weights(model, band.blocks)
+
+    def direction(self, task: Task) -> dict[str, Tensor]:
+        """grad L_forget - alpha grad L_retain over the whole text sets."""
+        forget = self._gradient(task, "forget")
+        if self.settings.variant == "reference":
+            return forget
+        retain = self._gradient(task, "retain")
+        return {name: g - self.settings.alpha * retain[name] for name, g in forget.items()}
+
+    def _gradient(self, task: Task, side: str) -> dict[str, Tensor]:
+        """Gradient of the answers' mean NLL per token over one side, batch by batch."""
+        import torch
+
+        mse = self.settings.variant == "retain_mse" and side == "retain"
+        parameters = dict(task.model.named_parameters())
+        names = self.parameters(task.model, task.band)
+        chosen = [parameters[name] for name in names]
+        texts = task.side(side)
+        total = [torch.zeros_like(p) for p in chosen]
+        tokens = int((texts.last - texts.first).sum())
+        for rows in texts.texts.batches:
+            batch = texts.batch(torch.tensor(rows))
+            logprob, _ = task.answer_logprobs(batch)
+            # The frozen model's log-probability is the model's own: zero distance, and zero gradient.
+            loss = (logprob - logprob.detach()).square().sum() if mse else -logprob.sum()
+            for sum_, gradient in zip(total, torch.autograd.grad(loss / tokens, chosen)):
+                sum_ += gradient
+        return dict(zip(names, total))
