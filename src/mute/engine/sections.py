@@ -77,9 +77,13 @@ class Texts:
         self.offsets = torch.cumsum(self.lengths, 0) - self.lengths
         self.ids = torch.tensor([token for s in sequences for token in s])
         self.batches = exact_batches(sequences, tokens_per_batch)
+        self.restart()
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Put the states at the input of block 0 again, from the embeddings as they are now."""
         self.block = 0
-        with torch.no_grad():
-            self.states = embed(model, self.ids[None])[0]
+        self.states = embed(self.model, self.ids[None])[0]
 
     @torch.no_grad()
     def advance(self, block: int) -> None:

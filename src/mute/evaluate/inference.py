@@ -83,7 +83,7 @@ def percentile_interval(draws, level: float = 0.95) -> tuple[np.ndarray, np.ndar
 
 
 def t_quantile(p: float, df: int) -> float:
-    """The quantile of Student's t with a whole number of degrees of freedom, to about 1e-12 relative.
+    """The quantile of Student's t with a whole number of degrees of freedom, to about 1e-9 relative.
 
     Raises ValueError for p outside (0, 1) and df < 1.
     """

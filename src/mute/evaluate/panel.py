@@ -48,7 +48,8 @@ class Panel:
     `roles` maps item to role. Facts for `validation` have the role "validation" here instead of retain_unseen: tuning
     reads them, so no score does.
 
-    Raises ValueError for a language in both lists, or with no row; a fact without a role; an unknown role.
+    Raises ValueError for a language that is listed twice or has no row, a fact that is listed twice or has no role,
+    and an unknown role.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Panel:
             raise ValueError(f"a language is listed twice: source {list(source)}, held-out {list(heldout)}")
         k = len(source)
         self.groups = (np.arange(k), np.arange(k, len(self.languages)), np.arange(len(self.languages)))
+        if not facts["item"].is_unique:
+            raise ValueError(f"fact {facts.loc[facts['item'].duplicated(), 'item'].iloc[0]!r} is listed twice")
         self.facts = facts.set_index("item").sort_index()
         self.role = self._roles(roles)
         self.teach = self.facts["teach"].to_numpy(object)
@@ -78,6 +81,7 @@ class Panel:
         missing = set(range(len(self.languages))) - set(self.language.tolist())
         if missing:
             raise ValueError(f"the table has no row in {', '.join(self.languages[sorted(missing)])}")
+        self.clusters: dict[str, tuple[str, ...]] = {"facts": tuple(self.facts.index)}
         self._weights: dict[str, np.ndarray] = {}
 
     def _roles(self, roles: pd.Series) -> np.ndarray:
@@ -136,6 +140,7 @@ class Panel:
         rows = np.flatnonzero(self.sets == name)
         # All languages count for the ids, so that the weights do not hang on the languages scored.
         codes, ids = pd.factorize(self.items[rows], sort=True)
+        self.clusters[name] = tuple(ids)
         weights = self.weights(name, len(ids)) if len(ids) else np.ones((1 + self.draws, 0))
         keep = self.language[rows] >= 0
         return Block(rows[keep], codes[keep], self.language[rows][keep], weights, self.groups)
@@ -164,7 +169,7 @@ class Block:
         counts = self._table(np.ones(len(rows)))
         self._total = self.weights @ counts
         self.n = np.array([*(counts > 0).sum(0), *((counts[:, group] > 0).any(1).sum() for group in groups)])
-        self.single = (counts <= 1).all(0)
+        self.single = counts.max(0, initial=0) <= 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -230,11 +235,11 @@ def mean_of(parts: Sequence[Measure], groups: tuple[np.ndarray, ...]) -> tuple[M
     n is that of the smallest such part. Without any part, the measure is NaN with n 0.
     """
     k = len(groups[-1])
-    defined = np.array([np.isfinite(part.point[:k]) for part in parts])  # [parts, K]
+    stacked = np.array([part.values[:, :k] for part in parts])  # [parts, R, K]
+    defined = np.isfinite(stacked[:, 0])  # [parts, K]
     count = defined.sum(0)
-    total = sum(np.where(d, part.values[:, :k], 0.0) for d, part in zip(defined, parts, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.where(count > 0, total / count, np.nan)
-    n = np.min([np.where(part.n > 0, part.n, np.iinfo(int).max) for part in parts], axis=0)
-    n = np.where(n == np.iinfo(int).max, 0, n)
+        values = np.where(defined[:, None], stacked, 0.0).sum(0) / np.where(count > 0, count, np.nan)
+    behind = np.array([np.where(np.isfinite(part.point), part.n, np.inf) for part in parts]).min(0)
+    n = np.where(np.isfinite(behind), behind, 0).astype(int)
     return Measure(over_groups(values, groups), n, np.zeros(k, bool)), count

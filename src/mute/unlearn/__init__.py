@@ -7,7 +7,7 @@ from functools import cache
 from mute.names import unknown_name
 from mute.unlearn.base import Algorithm
 
-_NOT_ALGORITHMS = ("base", "losses", "run", "tune")
+_NOT_ALGORITHMS = ("base", "cells", "losses", "run", "tune")
 
 
 @cache

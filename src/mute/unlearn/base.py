@@ -28,7 +28,7 @@ class Settings(BaseModel):
     steps: int = Field(60, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
     batch_size: int = Field(24, ge=2, description="Sequences of each side in a step.")
     strengths: list[float] = Field(
-        [3e-4, 1e-3, 3e-3], min_length=1, description="Values of the strength among which the `matched` protocol chooses."
+        [1e-3, 3e-3, 1e-2], min_length=1, description="Values of the strength among which the `matched` protocol chooses."
     )
 
 

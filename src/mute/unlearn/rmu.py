@@ -6,7 +6,7 @@ the band's last block and the two before it, with means over padding too, as the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 class Settings(base.Settings):
     """RMU."""
 
+    strength: ClassVar[str] = "steering"
+
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
+    steps: int = Field(100, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
+    strengths: list[float] = Field(
+        [3.0, 10.0, 30.0], min_length=1, description="Values of c among which the `matched` protocol chooses."
+    )
     variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")
     steering: float = Field(3.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term, in units of the squared mean norm.")

@@ -1,0 +1,39 @@
+"""Evaluates a trained model before unlearning: every form of every fact, every ability, lens, bypass of each block."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.evaluate.run import Evaluator
+from mute.jobs import job
+from mute.models import loading, tokenizer
+from mute.probe.run import Prober
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    plan = snakemake.params.plan
+    folder = Path(snakemake.input.record).parent
+    artifacts.checked(folder)
+    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    model, encoder = loading.load(folder), tokenizer.Encoder(tokenizer.load(folder))
+    forms = list(range(corpus.about["forms"]))
+    tokens, answers = Evaluator(model, encoder, corpus, plan["languages"], forms).evaluate()
+    artifacts.write_table(snakemake.output.tokens, tokens)
+    artifacts.write_table(snakemake.output.answers, answers)
+    log.note("evaluated")
+    lens, bypassed = [], []
+    for forget_set in plan["forget_sets"]:
+        prober = Prober(model, encoder, corpus, plan["languages"], forget_set)
+        lens.append(prober.lens().assign(forget_set=forget_set))
+        for block in range(model.config.num_hidden_layers):
+            prober.texts.advance(block)
+            for mix in (0.0, plan["mix"]):
+                table = prober.bypass((block,), mix)
+                bypassed.append(table.assign(forget_set=forget_set, band=str(block), mix=mix))
+    artifacts.write_table(snakemake.output.lens, pd.concat(lens))
+    artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))

@@ -1,0 +1,19 @@
+"""Evaluates the patches of a shard: token and answer tables in the store."""
+
+from typing import TYPE_CHECKING
+
+from mute.evaluate import shards
+from mute.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    shards.evaluate_shard(
+        snakemake.input.cells[0],
+        snakemake.input[0],
+        snakemake.params.plan,
+        snakemake.params.code,
+        snakemake.output[0],
+        log,
+    )

@@ -1,0 +1,21 @@
+"""Makes the corpus from its source, or stops with everything that is wrong with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute.corpus import sources
+from mute.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake, torch=False) as log:
+    plan = snakemake.params.plan
+    source = sources.load(plan["source"])
+    settings = source.Settings.model_validate(plan["settings"])
+    corpus = source.build(settings, plan["languages"], plan["seed"])
+    missing = sorted(set(plan["forget_sets"]) - set(corpus.about["forget_sets"]))
+    if missing:
+        raise ValueError(f"the corpus has no forget set {missing}; it has {corpus.about['forget_sets']}")
+    corpus.save(Path(snakemake.output.about).parent)
+    log.say(f"{len(corpus.facts)} facts in {len(plan['languages'])} languages, {len(corpus.lines)} other lines")

@@ -1,0 +1,67 @@
+"""Joins shards, layers, gates and probes into the study's tables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.evaluate import tables
+from mute.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def joined(paths, column=None):
+    """Tables one under the other; `column` is filled with the name that each file or folder bears."""
+    read = [(Path(path), artifacts.read_table(path)) for path in paths]
+    return pd.concat([t if column is None else t.assign(**{column: column_of(p)}) for p, t in read], ignore_index=True)
+
+
+def column_of(path):
+    return path.parent.name if path.name == "lens.csv" else path.name.removesuffix(".csv").split(".")[0]
+
+
+def named(table, trained):
+    """Columns model, training_seed and oracle in place of the name of a trained model."""
+    parts = [trained[name] for name in table.pop("trained")]
+    for place, key in enumerate(("model", "training_seed", "oracle")):
+        table.insert(place, key, [part[place] or ("" if key == "oracle" else part[place]) for part in parts])
+    return table
+
+
+with job(snakemake, torch=False) as log:
+    plan, given = snakemake.params.plan, snakemake.input
+    corpus_folder = Path(given.corpus[0]).parent
+    references = tables.References(given.tokens)
+    cells = joined(given.cells)
+    gates = named(joined(given.gates), plan["trained"])
+    layers = pd.concat(
+        [named(artifacts.read_table(p).assign(trained=Path(p).name.split(".")[0], forget_set=Path(p).name.split(".")[1]), plan["trained"]) for p in given.layers]
+    ).drop(columns="oracle")
+    regions, bands = tables.region_tables(layers, plan)
+    lens = named(joined(given.lens, "trained"), plan["trained"])
+    scores = pd.concat([tables.score_references(Corpus.load(corpus_folder), references, plan), joined(given.scores)])
+    tunings = [artifacts.read_json(path) for path in given.tunings]
+    trials = [{"trained": t["trained"], "algorithm": t["algorithm"], "setting": t["setting"], "chosen": t["strength"], **trial} for t in tunings for trial in t["trials"]]
+    columns = ["trained", "algorithm", "setting", "chosen", "strength", "band", "status", "steps", "knowledge", "retained"]
+    curves = [
+        {**{key: getattr(cell, key) for key in tables.KEYS}, **row}
+        for cell in cells.itertuples()
+        for row in artifacts.read_json(corpus_folder.parent / "cells" / str(cell.digest) / "record.json")["curve"]
+    ]
+    made = {
+        "cells": cells,
+        "scores": scores,
+        "layers": layers,
+        "regions": regions,
+        "bands": bands,
+        "gates": gates,
+        "lens": tables.lens_table(cells, joined(given.probes), lens[lens["oracle"] == ""], corpus_folder.parent),
+        "tuning": named(pd.DataFrame(trials, columns=columns), plan["trained"]),
+        "curves": pd.DataFrame(curves, columns=[*tables.KEYS, "step", "loss", "knowledge", "size"]),
+    }
+    for path in snakemake.output:
+        artifacts.write_table(path, tables.mark_gates(made[Path(path).stem], gates))

@@ -1,0 +1,29 @@
+"""Scores the blocks of a model: CKA, LRDS, SADS and their variants."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.jobs import job
+from mute.layers.capture import score_layers
+from mute.models import loading, tokenizer
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    plan = snakemake.params.plan
+    folder = Path(snakemake.input.record).parent
+    artifacts.checked(folder)
+    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    table = score_layers(
+        loading.load(folder),
+        tokenizer.Encoder(tokenizer.load(folder)),
+        corpus,
+        plan["languages"],
+        snakemake.wildcards.forget_set,
+        draws=plan["draws"],
+        seed=plan["seed"],
+    )
+    artifacts.write_table(snakemake.output[0], table)

@@ -1,0 +1,25 @@
+"""Computes every measure of a shard's cells, with intervals, from their token and answer tables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.evaluate import tables
+from mute.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake, torch=False) as log:
+    corpus_folder = Path(snakemake.input.corpus[0]).parent
+    scores = tables.score_shard(
+        artifacts.read_table(snakemake.input.cells[0]),
+        artifacts.read_table(snakemake.input.evaluations[0]),
+        artifacts.read_table(snakemake.input.probes[0]),
+        corpus_folder.parent,
+        Corpus.load(corpus_folder),
+        tables.References(snakemake.input.tokens),
+        snakemake.params.plan,
+    )
+    artifacts.write_table(snakemake.output[0], scores)

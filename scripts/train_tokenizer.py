@@ -1,0 +1,25 @@
+"""Trains the tokenizer of one model on everything that its languages say."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.jobs import job
+from mute.models import tokenizer
+from mute.models.pretrain import training_texts
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    plan = snakemake.params.plan
+    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    groups = training_texts(corpus, plan["languages"])
+    rows = [row for group in groups.values() for row in zip(group["prefix"], group["answer"], group["suffix"])]
+    trained = tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), plan["vocabulary"])
+    # Saved under a temporary name file by file: save_pretrained itself writes in place.
+    folder = Path(snakemake.output[0]).parent
+    trained.save_pretrained(folder)
+    artifacts.seal(folder, {"vocabulary": len(trained)})
+    log.note(f"{len(trained)} entries")

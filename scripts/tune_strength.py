@@ -1,0 +1,20 @@
+"""Chooses the strength of one algorithm for the `matched` protocol."""
+
+from typing import TYPE_CHECKING
+
+from mute import artifacts
+from mute.jobs import job
+from mute.unlearn import cells, load, tune
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    plan = snakemake.params.plan
+    method = load(plan["method"])
+    algorithm = method(method.Settings.model_validate(plan["settings"]))
+    bench = cells.Opened(snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0]).bench(plan)
+    chosen = tune.tune(bench, algorithm, plan["bands"], plan["depth"], plan["seed"])
+    log.say(f"{algorithm.settings.strength} {chosen['strength']:g} of {algorithm.settings.strengths}")
+    keys = {"algorithm": plan["algorithm"], "setting": algorithm.settings.strength, "trained": plan["trained"]}
+    artifacts.write_json(snakemake.output[0], {**chosen, **keys})

@@ -1,0 +1,13 @@
+"""Runs a shard of cells: each gives a patch and a record in the store, or is found there from an earlier run."""
+
+from typing import TYPE_CHECKING
+
+from mute.jobs import job
+from mute.unlearn import cells
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as log:
+    opened = cells.Opened(snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0])
+    cells.run_shard(opened, snakemake.params.plan["cells"], snakemake.input.tunings, snakemake.output[0], log)

@@ -1,0 +1,294 @@
+"""From token and answer tables to the scores of a cell: knowledge K, leak, capability C, reversibility B.
+
+Every score is a pure function of tables, so a new one runs no model. An *item table* (`items`) has one row per
+(set, item, language, form); those of a cell (an edited model), of the base and of the oracle (the base's training
+without the forget set) have the same rows. Facts are scored at the headline form. Names of metrics are contracts.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from mute.evaluate.board import Board, Replicates, summary
+from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
+from mute.evaluate.panel import GROUPS, KEYS, Block, Measure, Panel, relative
+
+TEACH = ("all", "taught", "transfer")
+ITEM_COLUMNS = [*KEYS, "strict", "option", "logprob", "tokens", "chars", "chance"]
+NUMBERS = ("strict", "option", "logprob", "chance")
+SOURCE, HELDOUT, ALL = -3, -2, -1  # where a Measure keeps its groups
+
+
+def items(tokens: pd.DataFrame) -> pd.DataFrame:
+    """One row per (set, item, language, form) of a token table, sorted by these.
+
+    strict: every token of the answer is the argmax (bool). option: the gold option's log-probability is above that of
+    every other option (1.0 or 0.0; NaN without options). A tie is no hit, and neither is a NaN: a collapsed model
+    that gives all options alike knows nothing. chance: 1 / number of options (NaN without). logprob: sum in nats, NaN
+    if any token's is. tokens, chars: the answer's length.
+
+    Raises ValueError if the positions of an answer are not 0, 1, 2, … or gold is no index of its options.
+    """
+    codes = np.zeros(len(tokens), np.int64)
+    for key in KEYS:
+        code, levels = pd.factorize(tokens[key], sort=True)
+        codes = codes * len(levels) + code
+    position = tokens["position"].to_numpy()
+    order = np.lexsort((position, codes))
+    codes, position = codes[order], position[order]
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else np.zeros(0, np.int64)
+    lengths = np.diff(np.r_[starts, len(codes)])
+    wrong = position != np.arange(len(codes)) - np.repeat(starts, lengths)
+    if wrong.any():
+        row = tokens.iloc[order[int(np.argmax(wrong))]]
+        raise ValueError(f"positions of an answer must be 0, 1, 2, …, each once: see {row[KEYS].tolist()}")
+    first = tokens.iloc[order[starts]]
+    option, chance = _options(first["options"].tolist(), first["gold"].to_numpy())
+    whole = {
+        "strict": np.logical_and.reduceat(tokens["hit"].to_numpy(bool)[order], starts) if len(starts) else [],
+        "option": option,
+        # Not a groupby sum, which would take a NaN for a certainty.
+        "logprob": np.add.reduceat(tokens["logprob"].to_numpy(float)[order], starts) if len(starts) else [],
+        "tokens": lengths,
+        "chance": chance,
+    }
+    return first[[*KEYS, "chars"]].reset_index(drop=True).assign(**whole)[ITEM_COLUMNS]
+
+
+def _options(options: list, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether gold beats every other option, and 1 / number of options, both NaN without options or gold."""
+    hit, chance = np.full(len(options), np.nan), np.full(len(options), np.nan)
+    counts = np.array([0 if listed is None or np.ndim(listed) == 0 else len(listed) for listed in options], np.int64)
+    asked = np.flatnonzero((counts > 0) & (gold >= 0))
+    if not len(asked):
+        return hit, chance
+    counts, gold = counts[asked], gold[asked]
+    if (gold >= counts).any():
+        raise ValueError(f"gold {gold[gold >= counts][0]} is no index of its {counts[gold >= counts][0]} options")
+    flat = np.fromiter(chain.from_iterable(options[i] for i in asked), float, counts.sum())
+    starts = np.cumsum(counts) - counts
+    value = flat[starts + gold]
+    flat[starts + gold] = -np.inf
+    hit[asked] = value > np.maximum.reduceat(flat, starts)
+    chance[asked] = 1 / counts
+    return hit, chance
+
+
+def score_cell(
+    cell: pd.DataFrame,
+    base: pd.DataFrame,
+    oracle: pd.DataFrame | None,
+    facts: pd.DataFrame,
+    roles: pd.Series,
+    *,
+    source: Sequence[str],
+    heldout: Sequence[str],
+    headline_form: int,
+    answers: pd.DataFrame | None = None,
+    base_answers: pd.DataFrame | None = None,
+    texts: pd.DataFrame | None = None,
+    draws: int = 400,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The scores of one cell with their bands: `replicates` of the same arguments in a table, `summary`."""
+    found = replicates(
+        cell,
+        base,
+        oracle,
+        facts,
+        roles,
+        source=source,
+        heldout=heldout,
+        headline_form=headline_form,
+        answers=answers,
+        base_answers=base_answers,
+        texts=texts,
+        draws=draws,
+        seed=seed,
+    )
+    return summary(found, level)
+
+
+def replicates(
+    cell: pd.DataFrame,
+    base: pd.DataFrame,
+    oracle: pd.DataFrame | None,
+    facts: pd.DataFrame,
+    roles: pd.Series,
+    *,
+    source: Sequence[str],
+    heldout: Sequence[str],
+    headline_form: int,
+    answers: pd.DataFrame | None = None,
+    base_answers: pd.DataFrame | None = None,
+    texts: pd.DataFrame | None = None,
+    draws: int = 400,
+    seed: int = 0,
+) -> Replicates:
+    """Every score of one cell, by language and as unweighted means over source, held-out and all languages.
+
+    cell, base, oracle: item tables; without an oracle the floor of K is chance. facts, texts: the corpus's tables;
+    roles: role by fact (`Corpus.roles`). answers, base_answers: answer tables of cell and base. Without texts there
+    is no `majority`, without answers no `answers_*`, without both answer tables no `C_fidelity`.
+
+    Facts of role retain_unseen that are for validation are in no score.
+
+    Raises ValueError if the tables have different rows, and for languages, roles and kinds it does not know.
+    """
+    panel = Panel(
+        base, facts, roles, source=source, heldout=heldout, headline_form=headline_form, draws=draws, seed=seed
+    )
+    board = Board(panel)
+    tables = _columns(panel, cell=cell, base=base, oracle=oracle)
+    _score_forget(board, tables, answers, texts)
+    _score_retain(board, tables["cell"])
+    _score_lines(board, tables)
+    whole = score_capability(board, tables["cell"], tables["base"], answers, base_answers)
+    if whole is not None:
+        _add_gap(board, "excess_damage", whole, SOURCE, HELDOUT)
+    return board.replicates()
+
+
+def score_bypass(
+    bypassed: pd.DataFrame,
+    oracle_bypassed: pd.DataFrame | None,
+    base: pd.DataFrame,
+    oracle: pd.DataFrame | None,
+    facts: pd.DataFrame,
+    roles: pd.Series,
+    *,
+    source: Sequence[str],
+    heldout: Sequence[str],
+    headline_form: int,
+    draws: int = 400,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """B, reversibility: K of the cell after its edit is bypassed; B_oracle: K of the oracle treated alike.
+
+    All four are item tables; base and oracle are untreated. Rows, bands and errors as in `score_cell`.
+    """
+    panel = Panel(
+        base, facts, roles, source=source, heldout=heldout, headline_form=headline_form, draws=draws, seed=seed
+    )
+    board = Board(panel)
+    tables = _columns(panel, base=base, oracle=oracle, B=bypassed, B_oracle=oracle_bypassed)
+    block = panel.facts_block(panel.selected("forget"))
+    for name in ("B", "B_oracle"):
+        if name in tables:
+            score, floor = _knowledge(panel, block, tables[name], tables)
+            board.add(name, score, facts="all", floor=floor)
+    return summary(board.replicates(), level)
+
+
+def _columns(panel: Panel, **tables: pd.DataFrame | None) -> dict[str, Columns]:
+    """The number columns of the tables that are there, once their rows are those of the panel."""
+    found = {}
+    for name, table in tables.items():
+        if table is not None:
+            panel.check(table, name)
+            found[name] = {
+                column: table[column].to_numpy(float) for column in ("strict", "option", "logprob", "chance")
+            }
+    return found
+
+
+def _knowledge(panel: Panel, block: Block, cell: Columns, tables: dict[str, Columns]) -> tuple[Measure, str]:
+    """K = (A - A_floor) / (A_base - A_floor) of option accuracy A, and which floor: 1 untouched, 0 never knew."""
+    if "oracle" in tables:
+        floor, name = block.mean(tables["oracle"]["option"]), "oracle"
+    else:
+        floor, name = block.mean(tables["base"]["chance"]), "chance"
+    return relative(block.mean(cell["option"]), block.mean(tables["base"]["option"]), floor, panel.groups), name
+
+
+def _score_forget(
+    board: Board, tables: dict[str, Columns], answers: pd.DataFrame | None, texts: pd.DataFrame | None
+) -> None:
+    """Scores of the facts to be forgotten: all of them, the taught ones and the transfer ones."""
+    panel, cell, base = board.panel, tables["cell"], tables["base"]
+    constant = None if texts is None else _majority(panel, texts)
+    kinds = {} if answers is None else {kind: kind_is(answers, kind) for kind in KINDS}
+    for teach in TEACH:
+        selected = panel.selected("forget", teach=teach)
+        block = panel.facts_block(selected)
+        if not len(block):
+            continue
+        knowledge, floor = _knowledge(panel, block, cell, tables)
+        board.add("K", knowledge, facts=teach, floor=floor)
+        _add_gap(board, "leak", knowledge, HELDOUT, SOURCE, facts=teach, floor=floor)
+        strict = block.mean(cell["strict"])
+        board.add("accuracy_option", block.mean(cell["option"]), facts=teach, plain=True)
+        board.add("accuracy_strict", strict, facts=teach, plain=True)
+        erased = block.mean(base["strict"]).values - strict.values
+        for name, where in (("source", SOURCE), ("heldout", HELDOUT)):
+            board.add_group(f"UE_{name}", name, erased[:, where], int(strict.n[where]), facts=teach)
+        board.add("chance", block.mean(base["chance"]), facts=teach)
+        if constant is not None:
+            board.add("majority", block.mean(constant), facts=teach, plain=True)
+        if answers is not None:
+            said = panel.answers_block(answers, selected)
+            for kind, column in kinds.items():
+                board.add(f"answers_{kind}", said.mean(column), facts=teach, plain=True)
+
+
+def _score_retain(board: Board, cell: Columns) -> None:
+    """Strict and option accuracy of facts to be kept, and MI, the paper's mean over all languages."""
+    panel = board.panel
+    for name, roles in (
+        ("retain_seen", ["retain_seen"]),
+        ("retain_unseen", ["retain_unseen"]),
+        ("bystander", ["bystander"]),
+        ("MI", ["retain_seen", "retain_unseen"]),
+    ):
+        block = panel.facts_block(panel.selected(*roles))
+        strict = block.mean(cell["strict"])
+        if name == "MI":
+            board.add_group("MI", GROUPS[ALL], strict.values[:, ALL], int(strict.n[ALL]))
+            continue
+        board.add(f"{name}_strict", strict, plain=True)
+        if name == "retain_unseen":
+            board.add("retain_strict", strict, plain=True)
+            board.add("retain_option", block.mean(cell["option"]), plain=True)
+
+
+def _score_lines(board: Board, tables: dict[str, Columns]) -> None:
+    """Reading about facts to be forgotten, of cell, base and oracle; and 'unknown' for unknown subjects."""
+    panel = board.panel
+    reading = panel.facts_block(panel.selected("forget"), "reading_forget")
+    for name, columns in tables.items():
+        suffix = "" if name == "cell" else f"_{name}"
+        board.add(f"reading_forget{suffix}", reading.mean(columns["option"]), plain=True)
+    board.add("unknown", panel.lines_block("unknown").mean(tables["cell"]["option"]), plain=True)
+
+
+def _majority(panel: Panel, texts: pd.DataFrame) -> np.ndarray:
+    """By row of the base's table: 1.0 where a fact's answer is the most frequent of its relation, in its language.
+
+    Frequent among the facts to be forgotten, so that this is the best that an answer by relation alone can do. NaN
+    for facts that are not among them. Of equally frequent answers the first in sorting order counts.
+    """
+    forget = panel.facts.index[panel.selected("forget")]
+    known = texts.loc[
+        (texts["form"] == panel.headline_form) & texts["item"].isin(forget), ["item", "language", "answer"]
+    ]
+    known = known.assign(relation=panel.facts["relation"].reindex(known["item"]).to_numpy())
+    count = known.groupby(["language", "relation", "answer"]).size().rename("count").reset_index()
+    # Groups are sorted and so is a stable sort within them: the first of the largest stays.
+    best = count.sort_values("count", ascending=False, kind="stable").drop_duplicates(["language", "relation"])
+    hits = known.merge(best[["language", "relation", "answer"]].assign(hit=1.0), how="left").fillna({"hit": 0.0})
+    by_item = hits.set_index(["item", "language"])["hit"]
+    column = by_item.reindex(pd.MultiIndex.from_arrays([panel.items, panel.base["language"]])).to_numpy(float)
+    return np.where(panel.sets == "facts", column, np.nan)
+
+
+def _add_gap(
+    board: Board, metric: str, measure: Measure, more: int, less: int, *, facts: str = "", floor: str = ""
+) -> None:
+    """The difference of two groups' means, where both groups have something to measure."""
+    if measure.n[more] and measure.n[less]:
+        values = measure.values[:, more] - measure.values[:, less]
+        board.add_group(metric, GROUPS[ALL], values, int(measure.n[ALL]), facts=facts, floor=floor)

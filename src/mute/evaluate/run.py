@@ -1,0 +1,117 @@
+"""Evaluates a model or a patch once: the token table and the answer table from which every measure is computed."""
+
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mute.corpus.schema import Corpus
+from mute.engine import sections
+from mute.evaluate.scoring import Answers, Queries
+from mute.models.tokenizer import Encoder
+
+_COLUMNS = ["set", "item", "language", "form", "prefix", "answer", "suffix", "options", "gold"]
+
+
+def questions(corpus: Corpus, languages: list[str], *, forms: list[int]) -> pd.DataFrame:
+    """Everything that is asked of a model of these languages: facts in `forms`, and the probes of every ability."""
+    texts = corpus.texts
+    facts = texts[texts["language"].isin(languages) & texts["form"].isin(forms)].assign(set="facts")
+    lines = corpus.lines
+    spoken = lines["language"].isin(languages) & lines["other"].isin([*languages, ""])
+    probes = lines[spoken & (lines["probe"] != "")].reset_index(drop=True)
+    # Parallel lines share their item; a line that has none is named after its own language and place.
+    place = probes.groupby(["probe", "language", "other"]).cumcount().astype(str)
+    named = probes["item"].where(probes["item"] != "", probes["other"] + ">" + probes["language"] + "-" + place)
+    probes = probes.assign(set=probes["probe"], item=named, form=0)
+    return pd.concat([facts[_COLUMNS], probes[_COLUMNS]], ignore_index=True)
+
+
+class Evaluator:
+    """The questions of one corpus and set of languages, with their cached states; asked of base and patches alike."""
+
+    def __init__(self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]) -> None:
+        self.model, self.encoder = model, encoder
+        self.queries = Queries(questions(corpus, languages, forms=forms), encoder)
+        self.texts = self.queries.texts(model)
+        self.words = _words(corpus, languages)
+
+    def evaluate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Token table and answer table of the model as it is now, from the block where the texts stand."""
+        answers = self.queries.run(self.model, self.texts)
+        return answers.tokens(), self.answers(answers)
+
+    def answers(self, answers: Answers) -> pd.DataFrame:
+        """What the model says when asked for a fact, and which kind of answer that is."""
+        q = self.queries
+        first_read = torch.tensor([0, *(len(g) for g in q.golds)]).cumsum(0).tolist()
+        asked = [i for i, name in enumerate(q.rows["set"]) if name == "facts"]
+        said = {i: [int(answers.best[first_read[i]])] for i in asked}
+        options = {i: max(map(len, [q.golds[i], *q.options[i]])) for i in asked}
+        decode = self.encoder.tokenizer.decode
+        rows = q.rows
+        kinds: dict[int, str] = {}
+        texts: dict[int, str] = {}
+        waiting = asked
+        while waiting:
+            unfinished = []
+            for i in waiting:
+                texts[i] = decode(said[i], skip_special_tokens=True).strip()
+                kinds[i] = self.words.kind(rows["item"][i], rows["language"][i], texts[i])
+                ended = said[i][-1] in self.encoder.end
+                if kinds[i] == "neither" and not ended and len(said[i]) < options[i]:
+                    unfinished.append(i)
+            for i, token in zip(unfinished, self._next([q.prompts[i] + said[i] for i in unfinished])):
+                said[i].append(token)
+            waiting = unfinished
+        table = rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
+        return table.assign(text=[texts[i] for i in asked], kind=[kinds[i] for i in asked])
+
+    @torch.no_grad()
+    def _next(self, sequences: list[list[int]]) -> list[int]:
+        """The likeliest next token of each sequence."""
+        result = [0] * len(sequences)
+        for rows in sections.exact_batches(sequences, 8192):
+            ids = torch.tensor([sequences[row] for row in rows])
+            hidden = sections.run(self.model, sections.embed(self.model, ids), 0, sections.depth(self.model))
+            for row, token in zip(rows, sections.read_out(self.model, hidden[:, -1]).argmax(-1).tolist()):
+                result[row] = token
+        return result
+
+
+class _Words:
+    """Which answers are known for each fact, in which language."""
+
+    def __init__(self, known: dict[tuple[str, str], tuple[str, set[str]]], unknown: set[str]) -> None:
+        self.known, self.unknown = known, unknown
+        self.languages = sorted({language for _, language in known})
+
+    def kind(self, item: str, language: str, text: str) -> str:
+        """right, other_value, other_language, other_both, unknown or neither (see docs/tables.md)."""
+        if not text:
+            return "neither"
+        gold, options = self.known[item, language]
+        if _says(text, gold):
+            return "right"
+        if any(_says(text, option) for option in options):
+            return "other_value"
+        others = [self.known[item, other] for other in self.languages if other != language and (item, other) in self.known]
+        if any(_says(text, gold) for gold, _ in others):
+            return "other_language"
+        if any(_says(text, option) for _, options in others for option in options):
+            return "other_both"
+        return "unknown" if any(_says(text, word) for word in self.unknown) else "neither"
+
+
+def _says(text: str, word: str) -> bool:
+    """Whether `text` is the word, or begins with it and goes on with something else than a letter."""
+    return text.startswith(word) and not text[len(word) : len(word) + 1].isalnum()
+
+
+def _words(corpus: Corpus, languages: list[str]) -> _Words:
+    rows = corpus.texts[corpus.texts["language"].isin(languages) & (corpus.texts["form"] == 0)]
+    known = {
+        (item, language): (answer, set(options) - {answer})
+        for item, language, answer, options in zip(rows["item"], rows["language"], rows["answer"], rows["options"])
+    }
+    return _Words(known, {corpus.about["unknown"][c] for c in languages if c in corpus.about["unknown"]})

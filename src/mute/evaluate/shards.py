@@ -1,0 +1,110 @@
+"""Evaluates and probes the patches of a shard, each into the store, from the input of its band's first block."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.engine import sections
+from mute.engine.band import Band
+from mute.evaluate.run import Evaluator
+from mute.jobs import Log
+from mute.models import loading, patches, tokenizer
+from mute.probe.run import Prober
+
+EVALUATIONS, PROBES = "evaluations/cells", "probes"
+# Fills a folder from (model, band, cell's row); the model has the patch in place.
+Work = Callable[[Any, Band, Any, Path], None]
+
+
+class _Shard:
+    """The cells of a shard, with their models opened one at a time."""
+
+    def __init__(self, cells: str, corpus: str) -> None:
+        self.cells = artifacts.read_table(cells)
+        self.corpus_folder = Path(corpus).parent
+        self.results = self.corpus_folder.parent
+        self.corpus = Corpus.load(self.corpus_folder)
+
+    def run(self, store: str, about: dict[str, Any], output: str, log: Log, opener: Callable[[Any, Any, Any], Work]) -> None:
+        """Compute what the store lacks. `opener` gets (model, encoder, first row) once per model and forget set."""
+        rows, computed = [], 0
+        opened: tuple[Any, Any, Any] | None = None
+
+        def compute(folder: Path, cell: Any) -> dict[str, Any]:
+            nonlocal opened
+            key = (cell.model, cell.training_seed, cell.forget_set)
+            if opened is None or opened[0] != key:
+                source = self.results / "models" / f"{cell.model}-s{cell.training_seed}"
+                artifacts.checked(source)
+                model = loading.load(source)
+                opened = (key, model, opener(model, tokenizer.Encoder(tokenizer.load(source)), cell))
+            model, work = opened[1:]
+            band = Band.named(str(cell.band), sections.depth(model))
+            tensors = patches.load(self.results / "cells" / cell.digest)
+            with patches.applied(model, tensors):
+                work(model, band, cell, folder)
+            return {"producer": store, "about": about, "cell": cell.digest}
+
+        for done, cell in enumerate(self.cells.itertuples(), 1):
+            artifacts.checked(self.results / "cells" / str(cell.digest))
+            own = {**about, "languages": about["languages"][cell.model], "cell": cell.digest}
+            digest = artifacts.digest(own)
+            _, new = artifacts.stored(self.results / store / digest, lambda folder, cell=cell: compute(folder, cell))
+            computed += new
+            rows.append({"cell": cell.digest, "digest": digest})
+            log.progress(done, len(self.cells), f"{computed} computed, {done - computed} found, cell")
+        artifacts.write_table(output, pd.DataFrame(rows))
+
+
+def _place(texts: sections.Texts, band: Band) -> None:
+    """Bring cached states to the input of `band`, from below or, where they are past it or embeddings changed, anew."""
+    if band.full or texts.block > band.start:
+        texts.restart()
+    texts.advance(band.start)
+
+
+def evaluate_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, output: str, log: Log) -> None:
+    """Token and answer tables of every patch of a shard."""
+    shard = _Shard(cells, corpus)
+
+    def opener(model: Any, encoder: Any, first: Any) -> Work:
+        headline = [shard.corpus.about["headline_form"]]
+        evaluator = Evaluator(model, encoder, shard.corpus, plan["languages"][first.model], headline)
+
+        def work(model: Any, band: Band, cell: Any, folder: Path) -> None:
+            _place(evaluator.texts, band)
+            tokens, answers = evaluator.evaluate()
+            artifacts.write_table(folder / "tokens.parquet", tokens)
+            artifacts.write_table(folder / "answers.parquet", answers)
+            if band.full:
+                evaluator.texts.block = sections.depth(model) + 1  # states of a changed embedding serve nobody else
+
+        return work
+
+    shard.run(EVALUATIONS, {"languages": plan["languages"], "code": code}, output, log, opener)
+
+
+def probe_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, output: str, log: Log) -> None:
+    """Lens of every patch, and what it answers when its blocks are bypassed (one-block bands)."""
+    shard = _Shard(cells, corpus)
+
+    def opener(model: Any, encoder: Any, first: Any) -> Work:
+        prober = Prober(model, encoder, shard.corpus, plan["languages"][first.model], first.forget_set)
+
+        def work(model: Any, band: Band, cell: Any, folder: Path) -> None:
+            _place(prober.texts, band)
+            # Below its first block an edit changes nothing: the base's lens holds there.
+            artifacts.write_table(folder / "lens.csv", prober.lens(band.start))
+            if len(band.blocks) == 1:
+                both = [prober.bypass(band.blocks, mix).assign(mix=mix) for mix in (0.0, plan["mix"])]
+                artifacts.write_table(folder / "bypass.parquet", pd.concat(both))
+            if band.full:
+                prober.texts.block = sections.depth(model) + 1
+
+        return work
+
+    shard.run(PROBES, {"languages": plan["languages"], "mix": plan["mix"], "code": code}, output, log, opener)

@@ -1,0 +1,222 @@
+"""The study's tables, in long format: each row names its cell, and every table marks models below their gate.
+
+docs/tables.md describes the columns. No table holds a time of day or a duration: they are the same from run to run.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.evaluate.metrics import items, score_bypass, score_cell
+from mute.layers import region
+
+KEYS = ["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
+# The published models whose positions the views translate have 32 blocks; their shallow edit is at block 2.
+PUBLISHED_DEPTH, PUBLISHED_SHALLOW = 32, 2
+
+
+class References:
+    """Item tables of base models and oracles, each read once."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.folders = {Path(path).parent.name: Path(path).parent for path in paths}
+        self._kept: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def table(self, name: str, kind: str) -> pd.DataFrame:
+        """`tokens` as items, `answers`, or `bypass` (raw) of a trained model."""
+        if (name, kind) not in self._kept:
+            table = artifacts.read_table(self.folders[name] / f"{kind}.parquet")
+            self._kept[name, kind] = items(table) if kind == "tokens" else table
+        return self._kept[name, kind]
+
+    def like(self, name: str, kind: str, form: int) -> pd.DataFrame:
+        """The same, facts in one form only: what patches are asked."""
+        table = self.table(name, kind)
+        return table[(table["set"] != "facts") | (table["form"] == form)].reset_index(drop=True)
+
+    def bypass(self, name: str, forget_set: str, band: str, mix: float) -> pd.DataFrame:
+        table = self.table(name, "bypass")
+        chosen = (table["forget_set"] == forget_set) & (table["band"] == band) & (table["mix"] == mix)
+        return items(table[chosen].reset_index(drop=True))
+
+
+def score_shard(
+    cells: pd.DataFrame,
+    evaluations: pd.DataFrame,
+    probes: pd.DataFrame,
+    results: Path,
+    corpus: Corpus,
+    references: References,
+    plan: dict[str, Any],
+) -> pd.DataFrame:
+    """Every measure of every cell of a shard, and B where its blocks could be bypassed."""
+    evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
+    probed = dict(zip(probes["cell"], probes["digest"]))
+    form = corpus.about["headline_form"]
+    tables = []
+    for cell in cells.itertuples():
+        source = cell.sources.split("-")
+        heldout = [code for code in plan["languages"][cell.model] if code not in source]
+        base = f"{cell.model}-s{cell.training_seed}"
+        oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
+        roles = corpus.roles(cell.forget_set)
+        common: dict[str, Any] = {
+            "source": source,
+            "heldout": heldout,
+            "headline_form": form,
+            "draws": plan["draws"],
+            "seed": plan["seed"],
+        }
+        folder = results / "evaluations/cells" / str(evaluated[cell.digest])
+        artifacts.checked(folder)
+        known = references.like(base, "tokens", form), oracle and references.like(oracle, "tokens", form)
+        scores = score_cell(
+            items(artifacts.read_table(folder / "tokens.parquet")),
+            *known,
+            corpus.facts,
+            roles,
+            answers=artifacts.read_table(folder / "answers.parquet"),
+            base_answers=references.like(base, "answers", form),
+            texts=corpus.texts,
+            **common,
+        )
+        found = [scores]
+        probe = results / "probes" / str(probed[cell.digest])
+        artifacts.checked(probe)
+        if (probe / "bypass.parquet").exists():
+            bypassed = artifacts.read_table(probe / "bypass.parquet")
+            asked = [table if table is None else _forget_facts(table, roles) for table in known]
+            for mix, table in bypassed.groupby("mix"):
+                alike = oracle and references.bypass(oracle, cell.forget_set, str(cell.band), mix)
+                given = items(table.reset_index(drop=True))
+                b = score_bypass(given, alike, *asked, corpus.facts, roles, **common)
+                if not mix:
+                    untouched = references.bypass(base, cell.forget_set, str(cell.band), mix)
+                    control = score_bypass(untouched, None, *asked, corpus.facts, roles, **common)
+                    found += [b, control[control["metric"] == "B"].assign(metric="B_base")]
+                else:
+                    found.append(b[b["metric"] == "B"].assign(metric="B_mixed"))
+        table = pd.concat(found, ignore_index=True)
+        for place, key in enumerate(KEYS):
+            table.insert(place, key, getattr(cell, key))
+        table.insert(len(KEYS), "status", cell.status)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _forget_facts(table: pd.DataFrame, roles: pd.Series) -> pd.DataFrame:
+    """The rows of an item table that a bypass is asked for too."""
+    forget = (table["set"] == "facts") & table["item"].map(roles).eq("forget")
+    return table[forget].reset_index(drop=True)
+
+
+def score_references(corpus: Corpus, references: References, plan: dict[str, Any]) -> pd.DataFrame:
+    """Measures of base models and oracles, as if they were cells named `base` and `oracle`."""
+    form, tables = corpus.about["headline_form"], []
+    for model, training_seed, sources, forget_set in plan["references"]:
+        base = f"{model}-s{training_seed}"
+        oracle = f"{base}-without-{forget_set}"
+        known = oracle if oracle in plan["trained"] else None
+        source = sources.split("-")
+        for name, label in ((base, "base"), (known, "oracle")):
+            if name is None:
+                continue
+            table = score_cell(
+                references.like(name, "tokens", form),
+                references.like(base, "tokens", form),
+                references.like(known, "tokens", form) if known else None,
+                corpus.facts,
+                corpus.roles(forget_set),
+                source=source,
+                heldout=[code for code in plan["models"][model]["languages"] if code not in source],
+                headline_form=form,
+                answers=references.like(name, "answers", form),
+                base_answers=references.like(base, "answers", form),
+                texts=corpus.texts,
+                draws=plan["draws"],
+                seed=plan["seed"],
+            )
+            values = (model, training_seed, label, "", sources, "", forget_set, "", 0, "ok")
+            for place, (key, value) in enumerate(zip([*KEYS, "status"], values)):
+                table.insert(place, key, value)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Regions of every model by both rules at alpha and alpha +- 0.5, and the named views on blocks.
+
+    Views: `target` (by each algorithm's layer rule), `shallow` and `deep` (by position), `region` (every block of it).
+    """
+    regions, views = [], []
+    settings = plan["layers"]
+    for (model, training_seed, forget_set), curve in layers.groupby(["model", "training_seed", "forget_set"], sort=False):
+        cka, lrds = curve["cka"].tolist(), curve["lrds"].tolist()
+        keys = {"model": model, "training_seed": training_seed, "forget_set": forget_set}
+        chosen = {}
+        for rule in region.REGION_RULES:
+            auto = settings["alpha"] == "auto"
+            found = region.choose_alpha(cka, lrds, rule) if auto else region.region(cka, lrds, settings["alpha"], rule)
+            chosen[rule] = found
+            for alpha in (found.alpha - 0.5, found.alpha, found.alpha + 0.5):
+                own = found if alpha == found.alpha else region.region(cka, lrds, max(alpha, 1.0), rule)
+                regions.append(
+                    {
+                        **keys,
+                        "rule": rule,
+                        "alpha": own.alpha,
+                        "chosen": rule == settings["rule"] and alpha == found.alpha,
+                        "blocks": " ".join(map(str, own.blocks)),
+                        "reason": own.reason or "",
+                        "cka_floor": own.cka_floor,
+                        "lrds_ceiling": own.lrds_ceiling,
+                    }
+                )
+        own, depth = chosen[settings["rule"]], len(curve)
+        shallow = region.map_position(PUBLISHED_SHALLOW, PUBLISHED_DEPTH, depth)
+        for algorithm in plan["algorithms"]:
+            rule = settings["choice"].get(algorithm, "first_local_peak")
+            named = [("shallow", "position", [shallow]), ("deep", "position", [max(depth - 2, 0)])]
+            named.append(("region", own.rule, list(own.blocks)))
+            stated = settings["stated"].get(model)
+            if (rule == "stated" and stated is not None) or (rule != "stated" and own.blocks):
+                named.append(("target", rule, [region.choose_layer(cka, own, rule, stated=stated)]))
+            views += [
+                {**keys, "algorithm": algorithm, "view": view, "rule": how, "block": block}
+                for view, how, blocks in named
+                for block in blocks
+            ]
+    return pd.DataFrame(regions), pd.DataFrame(views)
+
+
+def lens_table(cells: pd.DataFrame, probes: pd.DataFrame, base: pd.DataFrame, results: Path) -> pd.DataFrame:
+    """The lens of base models and cells, per language and block; `affected` is false below an edit, where the base holds."""
+    probed = dict(zip(probes["cell"], probes["digest"]))
+    identity = ["model", "training_seed", "forget_set"]
+    tables = [base.assign(algorithm="base", band="", affected=False)]
+    for cell in cells.itertuples():
+        own = artifacts.read_table(results / "probes" / str(probed[cell.digest]) / "lens.csv").assign(affected=True)
+        below = base[
+            (base["model"] == cell.model)
+            & (base["training_seed"] == cell.training_seed)
+            & (base["forget_set"] == cell.forget_set)
+            & (base["block"] < own["block"].min())
+        ].assign(affected=False)
+        both = pd.concat([below, own], ignore_index=True)
+        tables.append(both.assign(**{key: getattr(cell, key) for key in KEYS}))
+    table = pd.concat(tables, ignore_index=True)
+    table[["sources", "retain", "protocol"]] = table[["sources", "retain", "protocol"]].fillna("")
+    table["seed"] = table["seed"].fillna(0).astype(int)
+    assert set(identity) <= set(table)
+    return table[[*KEYS, "language", "block", "affected", "probability", "full", "hit", "agree", "n"]]
+
+
+def mark_gates(table: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column `gate`: `below_gate` where the edited model, or its seed's, misses one of its gates."""
+    failed = set(gates.loc[~gates["passed"] & (gates["oracle"] == ""), ["model", "training_seed"]].itertuples(index=False, name=None))
+    pairs = zip(table["model"], table["training_seed"])
+    return table.assign(gate=["below_gate" if (m, int(s)) in failed else "passed" for m, s in pairs])

@@ -1,0 +1,57 @@
+"""What every job of the workflow does around its work: threads, a log, and lines that a person can follow."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """Lines for the job's log file; those that `say` prints go to the terminal too."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.handle = path.open("w", encoding="utf-8", buffering=1)
+        self.name = name
+        self.started = self.spoke = time.monotonic()
+
+    def note(self, text: str) -> None:
+        self.handle.write(f"{time.monotonic() - self.started:8.1f} s  {text}\n")
+
+    def say(self, text: str) -> None:
+        self.note(text)
+        self.spoke = time.monotonic()
+        print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+
+    def progress(self, done: int, total: int, text: str, every: float = 20.0) -> None:
+        """Say how far the work is, at most every so many seconds, with a guess at what is left."""
+        now = time.monotonic()
+        if now - self.spoke >= every or done == total:
+            left = (now - self.started) / max(done, 1) * (total - done)
+            self.say(f"{text} {done}/{total}" + (f", about {left:.0f} s left" if done < total else ""))
+
+
+@contextmanager
+def job(snakemake: Any, *, torch: bool = True) -> Iterator[Log]:
+    """Run a job's body with one torch thread per Snakemake thread, logging to its log file.
+
+    A ValueError is the user's to mend: it ends the job with its message and no traceback on the terminal.
+    """
+    name = " ".join([snakemake.rule.replace("_", " "), *map(str, snakemake.wildcards)])
+    log = Log(Path(snakemake.log[0]), name)
+    if torch:
+        import torch as torch_module
+
+        torch_module.set_num_threads(snakemake.threads)
+    log.note("started")
+    try:
+        yield log
+    except ValueError as error:
+        log.say(f"stopped: {error}")
+        import traceback
+
+        traceback.print_exc(file=log.handle)
+        sys.exit(1)
+    log.note("done")

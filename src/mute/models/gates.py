@@ -1,0 +1,54 @@
+"""Gates: what a trained model must know before it can be made to forget."""
+
+from typing import Any
+
+import pandas as pd
+
+from mute.corpus.schema import Corpus
+from mute.evaluate.metrics import items
+
+# Abilities asked with options, gated by their mean over languages.
+ABILITIES = ("translation_seen", "translation_unseen", "reading", "unknown")
+
+
+def check(
+    tokens: pd.DataFrame, corpus: Corpus, languages: list[str], gates: dict[str, Any], without: str | None = None
+) -> pd.DataFrame:
+    """One row per gate: measure, language ('' for a mean), value, gate, passed, n.
+
+    Facts are judged strictly, in the headline form: all tokens of the answer greedy. An oracle is judged on what it
+    was taught; its accuracy on the forget set stands beside, with no gate. Without rows a measure is absent.
+    """
+    answered = items(tokens)
+    facts = answered[(answered["set"] == "facts") & (answered["form"] == corpus.about["headline_form"])]
+    known = corpus.facts.set_index("item")
+    facts = facts.assign(teach=facts["item"].map(known["teach"]))
+    teaching = corpus.about["teaching_languages"]
+    taught = (facts["teach"] == "taught") | facts["language"].isin(teaching)
+    rows = []
+
+    def add(measure: str, language: str, values: pd.Series, gate: float) -> None:
+        if len(values):
+            value = float(values.astype(float).mean())
+            rows.append((measure, language, value, gate, value >= gate, len(values)))
+
+    if without is not None:
+        forgotten = facts["item"].isin(known.index[corpus.in_forget_set(without).to_numpy()])
+        for language in languages:
+            add("never_taught", language, facts.loc[forgotten & (facts["language"] == language), "strict"], 0.0)
+        facts, taught = facts[~forgotten], taught[~forgotten]
+    for language in languages:
+        add("recall", language, facts.loc[taught & (facts["language"] == language), "strict"], gates["recall"])
+    transfer = facts[~taught]
+    for language, group in transfer.groupby("language", sort=False):
+        add("transfer", str(language), group["strict"], gates["transfer_each"])
+    if len(transfer):
+        each = transfer.groupby("language")["strict"].mean()
+        rows.append(("transfer", "", float(each.mean()), gates["transfer"], each.mean() >= gates["transfer"], len(transfer)))
+    for ability in ABILITIES:
+        own = answered[answered["set"] == ability]
+        for language in languages:
+            # In one language an ability is shown; the mean over languages is gated.
+            add(ability, language, own.loc[own["language"] == language, "option"].dropna(), 0.0)
+        add(ability, "", own["option"].dropna(), gates["abilities"])
+    return pd.DataFrame(rows, columns=["measure", "language", "value", "gate", "passed", "n"])

@@ -1,0 +1,299 @@
+"""What each rule of the workflow reads and is told, as functions of its wildcards. Imports no torch.
+
+Snakemake compares the parameters of a rule as a set of their texts; each rule therefore gets one mapping of builtins,
+in which nothing stands that does not change its result.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mute import unlearn
+from mute.artifacts import seed_of
+from mute.corpus.sources import files
+from mute.provenance import code_digest
+from mute.study import Cell, Study, trained_name
+
+TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves")
+FIGURES = ("frontier",)
+NOTEBOOKS = ("layer_curves", "trade_off")
+
+
+class Plans:
+    """Inputs and parameters of every rule of one study. Methods take Snakemake's wildcards, or nothing."""
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.config = study, study.config
+
+    # Corpus and models
+
+    def corpus_files(self) -> list[str]:
+        """The user's files, so that a change in one is seen. A missing one is the job's error to explain."""
+        if self.study.corpus.source != "files":
+            return []
+        folder = Path(str(self.study.corpus.settings.get("path", ""))).expanduser()
+        paths = (folder / f"{code}{ending}" for code in self.study.languages for ending in files.ENDINGS)
+        return sorted(str(path) for path in paths if path.is_file())
+
+    def corpus(self) -> dict[str, Any]:
+        return {
+            "source": self.study.corpus.source,
+            "settings": self.study.corpus.settings,
+            "languages": self.study.languages,
+            "seed": self.config.study.seed,
+            "forget_sets": sorted({cell.forget_set for cell in self.study.cells}),
+        }
+
+    def corpus_code(self) -> str:
+        source = self.study.corpus.source
+        packs = [f"mute.languages.{code}" for code in self.study.languages] if source == "world" else []
+        return code_digest(f"mute.corpus.sources.{source}", *packs)
+
+    def tokenizer(self, wildcards: Any) -> dict[str, Any]:
+        model = self.config.models[wildcards.model]
+        return {"languages": model.languages, "vocabulary": model.vocabulary}
+
+    def tokenizer_of(self, wildcards: Any) -> str:
+        return f"<results>/tokenizers/{self.study.trained[wildcards.trained][0]}/tokenizer.json"
+
+    def pretraining(self, wildcards: Any) -> dict[str, Any]:
+        name, seed, without = self.study.trained[wildcards.trained]
+        model = self.config.models[name].model_dump(exclude={"oracles", "vocabulary"})
+        # An oracle is the same model with the same seed: only what it reads differs.
+        draw = seed_of(self.config.study.seed, name, seed, "pretraining")
+        return {**model, **self.config.pretraining.model_dump(), "seed": draw, "without": without}
+
+    def evaluation(self, wildcards: Any) -> dict[str, Any]:
+        name, _, oracle = self.study.trained[wildcards.trained]
+        forget_sets = [oracle] if oracle else sorted({cell.forget_set for cell in self.study.cells})
+        return {
+            "languages": self.config.models[name].languages,
+            "forget_sets": forget_sets,
+            "mix": self.config.evaluation.mix,
+        }
+
+    def gates(self, wildcards: Any) -> dict[str, Any]:
+        name, _, oracle = self.study.trained[wildcards.trained]
+        languages = self.config.models[name].languages
+        return {"languages": languages, "without": oracle, "gates": self.config.gates.model_dump()}
+
+    def layers(self, wildcards: Any) -> dict[str, Any]:
+        name = self.study.trained[wildcards.trained][0]
+        sources = self._layer_languages(name)
+        seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
+        return {"languages": sources, "draws": self.config.layers.null_draws, "seed": seed}
+
+    def _layer_languages(self, name: str) -> list[str]:
+        """Languages whose states choose the layer: those that the study's first grid unlearns in."""
+        languages = self.config.models[name].languages
+        source = next((cell.sources for cell in self.study.cells if cell.model == name), "-".join(languages)).split("-")
+        return languages if self.config.layers.languages == "all" or len(source) < 2 else source
+
+    # Unlearning
+
+    def _bench(self, cell: Cell) -> dict[str, Any]:
+        """What a workbench needs, the same for all cells of one tuning."""
+        matching = self.config.matching
+        return {
+            "languages": self.config.models[cell.model].languages,
+            "sources": cell.sources.split("-"),
+            "forget_set": cell.forget_set,
+            "retain": cell.retain,
+            "matching": {"target": matching.target, "every": matching.every, "facts": matching.facts},
+            "seed": seed_of(self.config.study.seed, cell.model, cell.training_seed, cell.forget_set, "probe"),
+        }
+
+    def _seed(self, cell: Cell) -> int:
+        """Without the band: depths are compared on the same draws."""
+        parts = (cell.model, cell.training_seed, cell.algorithm, cell.sources, cell.seed, "unlearning")
+        return seed_of(self.config.study.seed, *parts)
+
+    def _model_inputs(self, cells: list[Cell]) -> dict[str, list[str]]:
+        """Records of the models that cells edit, gates, and answers of the oracles that set their floor."""
+        names = sorted({cell.trained for cell in cells})
+        oracles = sorted({o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))})
+        return {
+            "records": [f"<results>/models/{name}/record.json" for name in names],
+            "gates": [f"<results>/gates/{name}.csv" for name in [*names, *oracles]],
+            "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
+        }
+
+    def _tuned(self, cell: Cell) -> bool:
+        """Whether a cell's strength comes from a tuning; the engine searches that of an edit itself."""
+        return cell.protocol == "matched" and unlearn.load(self.study.method(cell.algorithm)).kind == "gradient"
+
+    def tuning_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+        return self._model_inputs(self.study.tuned_cells(wildcards.tuning)[:1])
+
+    def tuning(self, wildcards: Any) -> dict[str, Any]:
+        cells = self.study.tuned_cells(wildcards.tuning)
+        first = cells[0]
+        depth = self.config.models[first.model].blocks
+        # Whether blocks are swept, not which: one more block does not choose the strength anew.
+        swept = any(cell.band.isdigit() for cell in cells)
+        return {
+            "trained": first.trained,
+            "oracle": self.study.oracle(first.model, first.training_seed, first.forget_set),
+            "algorithm": first.algorithm,
+            "method": self.study.method(first.algorithm),
+            "settings": self.study.settings(first.algorithm),
+            "bands": ["0"] if swept else sorted({cell.band for cell in cells}),
+            "depth": depth,
+            "bench": self._bench(first),
+            "seed": seed_of(self.config.study.seed, wildcards.tuning, "tuning"),
+        }
+
+    def tuning_code(self, wildcards: Any) -> str:
+        return self._unlearning_code(self.study.tuned_cells(wildcards.tuning)[:1], "mute.unlearn.tune")
+
+    def _unlearning_code(self, cells: list[Cell], *modules: str) -> str:
+        methods = sorted({self.study.method(cell.algorithm) for cell in cells})
+        return code_digest("mute.unlearn.run", *modules, *(f"mute.unlearn.{m}" for m in methods))
+
+    def shard_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+        cells = self.study.shards[wildcards.shard]
+        tunings = sorted({cell.tuning for cell in cells if self._tuned(cell)})
+        return {**self._model_inputs(cells), "tunings": [f"<results>/tuning/{name}.json" for name in tunings]}
+
+    def shard(self, wildcards: Any) -> dict[str, Any]:
+        """Per cell: its keys, and everything besides the model that its result depends on."""
+        plans = []
+        for cell in self.study.shards[wildcards.shard]:
+            plans.append(
+                {
+                    "cell": cell.key(),
+                    "trained": cell.trained,
+                    "oracle": self.study.oracle(cell.model, cell.training_seed, cell.forget_set),
+                    "tuning": cell.tuning if self._tuned(cell) else None,
+                    "method": self.study.method(cell.algorithm),
+                    "settings": self.study.settings(cell.algorithm),
+                    "bench": self._bench(cell),
+                    "draw": self._seed(cell),
+                    "code": self._unlearning_code([cell]),
+                }
+            )
+        return {"cells": plans}
+
+    def shard_code(self, wildcards: Any) -> str:
+        return self._unlearning_code(self.study.shards[wildcards.shard])
+
+    def probes(self, wildcards: Any) -> dict[str, Any]:
+        return {"languages": self._shard_languages(wildcards.shard), "mix": self.config.evaluation.mix}
+
+    def evaluations(self, wildcards: Any) -> dict[str, Any]:
+        return {"languages": self._shard_languages(wildcards.shard)}
+
+    def _shard_languages(self, shard: str) -> dict[str, list[str]]:
+        names = sorted({cell.model for cell in self.study.shards[shard]})
+        return {name: self.config.models[name].languages for name in names}
+
+    # Measures
+
+    def score_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+        cells = self.study.shards[wildcards.shard]
+        names = {cell.trained for cell in cells}
+        names |= {o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))}
+        return {
+            "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in sorted(names)],
+            "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in sorted(names)],
+            "bypass": [f"<results>/evaluations/{name}/bypass.parquet" for name in sorted(names)],
+        }
+
+    def scores(self, wildcards: Any) -> dict[str, Any]:
+        cells = self.study.shards[wildcards.shard]
+        oracles = {
+            f"{c.trained}.{c.forget_set}": self.study.oracle(c.model, c.training_seed, c.forget_set) for c in cells
+        }
+        return {
+            "languages": self._shard_languages(wildcards.shard),
+            "oracles": oracles,
+            "draws": self.config.evaluation.draws,
+            "seed": seed_of(self.config.study.seed, "bootstrap"),
+        }
+
+    def table_inputs(self) -> dict[str, list[str]]:
+        pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
+        shards = sorted(self.study.shards)
+        tunings = sorted({cell.tuning for cell in self.study.cells if self._tuned(cell)})
+        names = sorted(self.study.trained)
+        return {
+            "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in names],
+            "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in names],
+            "scores": [f"<results>/shards/{shard}/scores.csv" for shard in shards],
+            "cells": [f"<results>/shards/{shard}/cells.csv" for shard in shards],
+            "probes": [f"<results>/shards/{shard}/probes.csv" for shard in shards],
+            "layers": [f"<results>/layers/{trained}.{forget_set}.csv" for trained, forget_set in pairs],
+            "gates": [f"<results>/gates/{name}.csv" for name in names],
+            "lens": [f"<results>/evaluations/{name}/lens.csv" for name in names],
+            "tunings": [f"<results>/tuning/{name}.json" for name in tunings],
+        }
+
+    def tables(self) -> dict[str, Any]:
+        """Everything by which the tables name and judge; nothing that changes a cell."""
+        algorithms = sorted({cell.algorithm for cell in self.study.cells})
+        return {
+            "models": {
+                name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
+                for name in self.study.models
+            },
+            "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
+            "layers": self.config.layers.model_dump(),
+            "algorithms": algorithms,
+            "references": [list(r) for r in sorted({(c.model, c.training_seed, c.sources, c.forget_set) for c in self.study.cells})],
+            "draws": self.config.evaluation.draws,
+            "seed": seed_of(self.config.study.seed, "bootstrap"),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """What the report says about the study itself."""
+        return {
+            "study": self.config.study.name,
+            "models": {name: self.config.models[name].model_dump() for name in self.study.models},
+            "protocols": sorted({cell.protocol for cell in self.study.cells}),
+            "primary": self.config.study.primary,
+            "gates": self.config.gates.model_dump(),
+            "source": self.study.corpus.source,
+        }
+
+
+# Seconds of one core, measured on the default study; they only serve the announcement.
+_TRAINING = 0.62 / (192 * 8 * 128**2 * 13)
+_CELL = {"gradient": 4.0, "edit": 3.0}
+_ASKING = 1.5
+
+
+def minutes(study: Study, cores: int) -> float:
+    """Rough minutes that a whole study takes on `cores` cores of a laptop."""
+    config, batch = study.config, study.config.pretraining.batch
+    trainings = []
+    for name, _, _ in study.trained.values():
+        model = config.models[name]
+        # Blocks, and a vocabulary that costs about as much as three of them.
+        size = (model.blocks + 3) * model.hidden**2 * 9
+        trainings.append(model.steps * batch * size * _TRAINING + 15)
+    seconds = sum(trainings)
+    for cell in study.cells:
+        model = config.models[cell.model]
+        scale = model.blocks / 8 * len(model.languages) / 7
+        seconds += (_CELL["gradient"] + 3 * _ASKING) * scale
+    seconds += 12 * 6 * len(study.shards) / 3 + 40
+    # No study is faster than its longest training.
+    return max(seconds / max(cores, 1), max(trainings) + 60) / 60
+
+
+def announce(study: Study, cores: int | None) -> None:
+    """Print to standard error what the study is, before anything starts."""
+    cores = cores or 1
+    oracles = sum(oracle is not None for *_, oracle in study.trained.values())
+    print(
+        f"Study {study.config.study.name!r}: {len(study.cells)} cells in {len(study.shards)} shards "
+        f"({len(study.models)} models, {len({c.algorithm for c in study.cells})} algorithms, "
+        f"{len({(c.model, c.band) for c in study.cells})} model x band pairs, {len(study.languages)} languages), "
+        f"{len(study.trained) - oracles} models and {oracles} oracles to train.\n"
+        f"From scratch roughly {minutes(study, cores):.0f} minutes on {cores} core{'s' * (cores > 1)}; "
+        f"what is finished is kept. Results: {study.config.study.results}/",
+        file=sys.stderr,
+    )
+
+
+__all__ = ["FIGURES", "NOTEBOOKS", "TABLES", "Plans", "announce", "minutes", "trained_name"]

@@ -1,0 +1,139 @@
+"""Cells in a content-addressed store: a shard computes those that are not there yet, one after the other.
+
+A cell lives in <results>/cells/<digest>/; the digest covers the model's weights, the corpus, settings, code and
+resolved blocks. A killed shard resumes at its next cell, and one more block, seed or algorithm computes only what is new.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mute import artifacts
+from mute.corpus.schema import Corpus
+from mute.engine import sections
+from mute.engine.band import Band
+from mute.jobs import Log
+from mute.models import loading, patches, tokenizer
+from mute.unlearn import load
+from mute.unlearn.run import Matching, Workbench, unlearn
+
+CELLS = "cells"
+
+
+class Opened:
+    """The inputs of a job, each opened once and kept: corpus, models, oracles' answers, workbenches."""
+
+    def __init__(self, records: Iterable[str], oracles: Iterable[str], corpus: str) -> None:
+        self.folders = {Path(path).parent.name: Path(path).parent for path in records}
+        self.oracles = {Path(path).parent.name: Path(path) for path in oracles}
+        self.corpus_folder = Path(corpus).parent
+        self._kept: dict[str, Any] = {}
+
+    def _once(self, key: str, make: Any) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    @property
+    def corpus(self) -> Corpus:
+        return self._once("corpus", lambda: Corpus.load(self.corpus_folder))
+
+    def identity(self, trained: str) -> dict[str, Any]:
+        """What a result depends on by content: weights and tokenizer of the model, and the corpus."""
+
+        def make() -> dict[str, Any]:
+            files = artifacts.checked(self.folders[trained])["files"]
+            own = {name: files[name]["sha256"] for name in sorted(files) if name.endswith((".safetensors", "tokenizer.json"))}
+            texts = {p.name: artifacts.sha256(p) for p in sorted(self.corpus_folder.iterdir()) if p.is_file() and p.name[0] != "."}
+            return {"model": own, "corpus": texts}
+
+        return self._once(f"identity {trained}", make)
+
+    def model(self, trained: str) -> Any:
+        return self._once(f"model {trained}", lambda: loading.load(self.folders[trained]))
+
+    def encoder(self, trained: str) -> tokenizer.Encoder:
+        return self._once(f"encoder {trained}", lambda: tokenizer.Encoder(tokenizer.load(self.folders[trained])))
+
+    def oracle(self, name: str | None) -> pd.DataFrame | None:
+        return None if name is None else self._once(name, lambda: artifacts.read_table(self.oracles[name]))
+
+    def bench(self, plan: dict[str, Any]) -> Workbench:
+        """The workbench of a cell's or tuning's plan, made anew when another was in use: one is kept at a time."""
+        key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
+        if self._kept.get("bench key") != key:
+            settings = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
+            trained = plan["trained"]
+            self._kept["bench"] = Workbench(
+                self.model(trained), self.encoder(trained), self.corpus, oracle=self.oracle(plan["oracle"]), **settings
+            )
+            self._kept["bench key"] = key
+        return self._kept["bench"]
+
+
+def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str], output: str, log: Log) -> None:
+    """Compute the cells that the store lacks, and write the table of all."""
+    strengths = {Path(path).name.removesuffix(".json"): artifacts.read_json(path)["strength"] for path in tunings}
+    store = opened.corpus_folder.parent / CELLS
+    rows, computed = [], 0
+    for done, plan in enumerate(plans, 1):
+        strength = strengths.get(plan["tuning"])
+        oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
+        facts = {**plan, **opened.identity(plan["trained"]), "strength": strength, "oracle": oracle}
+        digest = artifacts.digest(facts)
+        record, new = artifacts.stored(
+            store / digest, lambda folder, plan=plan, strength=strength: _run(opened, plan, strength, folder)
+        )
+        computed += new
+        rows.append({**plan["cell"], "digest": digest, **record["outcome"], "strength": strength})
+        log.progress(done, len(plans), f"{computed} computed, {done - computed} found, cell")
+    artifacts.write_table(output, pd.DataFrame(rows))
+
+
+def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: Path) -> dict[str, Any]:
+    """Unlearn one cell into `folder` and return its record."""
+    started = time.monotonic()
+    method = load(plan["method"])
+    algorithm = method(method.Settings.model_validate(plan["settings"]))
+    model = opened.model(plan["trained"])
+    bench = opened.bench(plan)
+    band = Band.named(plan["cell"]["band"], sections.depth(model))
+    if band.start < bench.forget.texts.block:
+        bench.restart()
+    loaded = time.monotonic()
+    result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
+    computed = time.monotonic()
+    patches.save(folder, result.tensors)
+    outcome = {
+        "status": result.status,
+        "steps": result.steps,
+        "step_size": result.step_size,
+        "size": _number(result.size),
+        "knowledge": _number(result.knowledge),
+        "retained": _number(result.retained),
+    }
+    return {
+        "producer": "unlearn_shard",
+        "plan": {key: value for key, value in plan.items() if key != "draw"},
+        "seed": plan["draw"],
+        "inputs": opened.identity(plan["trained"]),
+        "outcome": outcome,
+        "curve": [{key: _number(value) for key, value in row.items()} for row in result.curve],
+        "floor": _number(bench.floor),
+        "base": {key: _number(value) for key, value in bench.base.items()},
+        # Timings stay in the record; no table has them, so tables are the same from run to run.
+        "seconds": {
+            "load": round(loaded - started, 3),
+            "compute": round(computed - loaded, 3),
+            "write": round(time.monotonic() - computed, 3),
+        },
+    }
+
+
+def _number(value: float | int | None) -> float | int | None:
+    """A number that JSON can hold: NaN and infinity become null."""
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,255 @@
+"""Puts an algorithm and the engine together: one cell's unlearning, its stopping point, and its patch."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mute.artifacts import seed_of
+from mute.corpus.schema import Corpus
+from mute.engine.band import Band, Task, TextSet
+from mute.evaluate.scoring import Queries
+from mute.models import patches
+from mute.models.tokenizer import Encoder
+from mute.unlearn.base import Algorithm
+
+COVERAGES = ("source", "source+text", "all")
+
+
+@dataclass(frozen=True)
+class Matching:
+    """When the `matched` protocol stops: source knowledge K at or below `target`, asked every `every` steps."""
+
+    target: float = 0.05
+    every: int = 2
+    facts: int = 64
+    # An edit is searched between these sizes, relative to the norm of the parameters that it changes.
+    smallest: float = 0.01
+    largest: float = 4.0
+    refinements: int = 4
+
+
+@dataclass
+class Outcome:
+    """What unlearning gave: status, the changed tensors, and how it went.
+
+    curve: one row per step: step, loss, and source knowledge where it was asked. size: norm of the change relative to
+    the norm of the parameters that may change. step_size: the lambda of an edit.
+    """
+
+    status: str
+    tensors: dict[str, Any]
+    steps: int
+    size: float
+    knowledge: float
+    retained: float
+    curve: list[dict[str, float]] = field(default_factory=list)
+    step_size: float | None = None
+
+
+class Workbench:
+    """A model with the texts of one forget set, source languages and retain coverage, moved up block by block.
+
+    Nothing here reads held-out languages (but the retain texts, where the coverage says so), test forms, or test facts.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        encoder: Encoder,
+        corpus: Corpus,
+        *,
+        languages: list[str],
+        sources: list[str],
+        forget_set: str,
+        retain: str,
+        matching: Matching,
+        seed: int,
+        oracle: pd.DataFrame | None,
+    ) -> None:
+        self.model, self.matching, self.sources, self.seed = model, matching, sources, seed
+        about, roles = corpus.about, corpus.roles(forget_set)
+        texts = corpus.texts
+        own = texts[texts["language"].isin(languages) & texts["form"].isin(about["unlearning_forms"])]
+        in_source = own["language"].isin(sources)
+        role = own["item"].map(roles)
+        self.forget = TextSet(model, own[in_source & (role == "forget")], encoder)
+        kept = own[(role == "retain_seen") & (in_source if retain != "all" else True)]
+        if retain == "source+text":
+            lines = corpus.lines
+            elsewhere = lines["language"].isin([c for c in languages if c not in sources])
+            kept = pd.concat([kept, lines[elsewhere & lines["train"] & (lines["ability"] == "sentences")]])
+        self.retain = TextSet(model, kept, encoder)
+        asked = own[in_source & (own["form"] == about["unlearning_forms"][0])]
+        asked = asked.assign(set="facts", role=asked["item"].map(roles))
+        forget_items = sorted(roles.index[roles == "forget"], key=lambda item: seed_of(seed, "probe", item))
+        probe = asked[asked["item"].isin(forget_items[: matching.facts])]
+        validation = corpus.facts.loc[corpus.facts["validation"], "item"]
+        check = asked[asked["item"].isin(validation) & (asked["role"] == "retain_unseen")]
+        self.questions = {"forget": Queries(probe, encoder)}
+        if len(check):
+            self.questions["retain"] = Queries(check, encoder)
+        self.asked = {name: q.texts(model) for name, q in self.questions.items()}
+        self.base = {name: self.accuracy(name) for name in self.questions}
+        self.floor = _floor(probe, oracle)
+
+    def advance(self, block: int) -> None:
+        """Move every text to the input of `block`; `restart` goes back to the first."""
+        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+            texts.advance(block)
+
+    def restart(self) -> None:
+        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+            texts.restart()
+
+    def accuracy(self, name: str) -> float:
+        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now."""
+        return float(self.questions[name].run(self.model, self.asked[name]).option_hits().float().mean())
+
+    def knowledge(self, band: Band) -> float:
+        """K on source languages, (A - A_floor) / (A_base - A_floor): 1 as the base, 0 as one who never knew.
+
+        NaN where the base knows no more than the floor: then there is nothing to forget, and no run is stopped.
+        """
+        if band.full:
+            self.asked["forget"].restart()
+        known = self.base["forget"] - self.floor
+        return (self.accuracy("forget") - self.floor) / known if known > 0.05 else math.nan
+
+    def retained(self, band: Band) -> float:
+        """Accuracy on validation facts of the retain domains relative to the base; NaN where there are none."""
+        if "retain" not in self.questions:
+            return math.nan
+        if band.full:
+            self.asked["retain"].restart()
+        return self.accuracy("retain") / max(self.base["retain"], 1e-9)
+
+
+def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
+    """Accuracy of one who never knew: the oracle's on the same questions, or chance."""
+    if oracle is None:
+        return float((1 / probe["options"].map(len)).mean())
+    from mute.evaluate.metrics import items
+
+    keys = ["item", "language", "form"]
+    known = items(oracle[oracle["set"] == "facts"]).set_index(keys)["option"]
+    return float(known.loc[pd.MultiIndex.from_frame(probe[keys])].mean())
+
+
+def unlearn(
+    bench: Workbench, algorithm: Algorithm, band: Band, *, protocol: str, seed: int, strength: float | None = None
+) -> Outcome:
+    """Run one algorithm on one band and leave the model as it was.
+
+    protocol: `paper` runs all steps at the settings' own strength; `matched` runs at `strength` until source knowledge
+    is erased. The draws depend on `seed`, not on the band: depths are compared on the same batches.
+    """
+    model = bench.model
+    bench.advance(band.start)
+    if strength is not None and algorithm.kind == "gradient":
+        algorithm = type(algorithm)(algorithm.settings.model_copy(update={algorithm.settings.strength: strength}))
+    task = Task(model, band, bench.forget, bench.retain, seed)
+    names = algorithm.parameters(model, band)
+    before = patches.take(model, names)
+    parameters = dict(model.named_parameters())
+    for name in names:
+        parameters[name].requires_grad_(True)
+    try:
+        algorithm.prepare(task)
+        go = _descend if algorithm.kind == "gradient" else _edit
+        outcome = go(bench, task, algorithm, names, before, protocol)
+        outcome.knowledge = bench.knowledge(band)
+        outcome.retained = bench.retained(band)
+        outcome.tensors = patches.take(model, names)
+        outcome.size = _size(outcome.tensors, before)
+        return outcome
+    finally:
+        model.requires_grad_(False)
+        patches.put(model, before)
+        if band.full:
+            bench.restart()
+
+
+def _size(after: dict[str, Any], before: dict[str, Any]) -> float:
+    change = sum(float((after[n] - before[n]).double().square().sum()) for n in before)
+    return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
+
+
+def _orders(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
+    """Endless batches of row indices, in a new order each time round."""
+    generator = torch.Generator().manual_seed(seed)
+    waiting = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(waiting) < size:
+            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def _descend(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str) -> Outcome:
+    """Gradient steps, stopped at matched erasure or after the settings' number of steps."""
+    settings, matching, band = algorithm.settings, bench.matching, task.band
+    parameters = dict(task.model.named_parameters())
+    chosen = [parameters[name] for name in names]
+    optimizer = torch.optim.AdamW(chosen, lr=settings.learning_rate, weight_decay=0.0)
+    forget = _orders(len(task.forget), settings.batch_size, seed_of(task.seed, "forget"))
+    retain = _orders(len(task.retain), settings.batch_size, seed_of(task.seed, "retain"))
+    curve: list[dict[str, float]] = []
+    status = "ok" if protocol == "paper" else "not_reached"
+    for step in range(1, settings.steps + 1):
+        loss = algorithm.loss(task, task.forget.batch(next(forget)), task.retain.batch(next(retain)))
+        gradients = torch.autograd.grad(loss, chosen, allow_unused=True)
+        if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
+            status = "diverged"
+            break
+        for parameter, gradient in zip(chosen, gradients):
+            parameter.grad = gradient
+        optimizer.step()
+        curve.append({"step": step, "loss": float(loss.detach())})
+        if protocol == "matched" and (step % matching.every == 0 or step == settings.steps):
+            curve[-1]["knowledge"] = bench.knowledge(band)
+            if curve[-1]["knowledge"] <= matching.target:
+                status = "ok"
+                break
+    for parameter in chosen:
+        parameter.grad = None
+    return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve)
+
+
+def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str) -> Outcome:
+    """One step along the direction; `matched` searches the smallest one that erases the source knowledge."""
+    matching = bench.matching
+    direction = algorithm.direction(task)
+    task.model.requires_grad_(False)
+    norm = math.sqrt(sum(float(t.double().square().sum()) for t in before.values()))
+    length = math.sqrt(sum(float(d.double().square().sum()) for d in direction.values()))
+    curve: list[dict[str, float]] = []
+
+    def put(step_size: float) -> None:
+        patches.put(task.model, {name: before[name] + step_size * direction[name] for name in names})
+
+    def erased(size: float) -> bool:
+        put(size * norm / length)
+        curve.append({"step": len(curve) + 1, "size": size, "knowledge": bench.knowledge(task.band)})
+        return curve[-1]["knowledge"] <= matching.target
+
+    def done(status: str, step_size: float) -> Outcome:
+        put(step_size)
+        return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, step_size)
+
+    if not math.isfinite(length) or length == 0:
+        return done("diverged", 0.0)
+    if protocol == "paper":
+        return done("ok", algorithm.settings.step_size)
+    low, high = 0.0, matching.smallest
+    while not erased(high):
+        low, high = high, 2 * high
+        if high > matching.largest:
+            return done("not_reached", low * norm / length)
+    for _ in range(matching.refinements):
+        middle = (low + high) / 2
+        low, high = (low, middle) if erased(middle) else (middle, high)
+    return done("ok", high * norm / length)

@@ -1,0 +1,48 @@
+"""Chooses one strength per algorithm for the `matched` protocol, on source languages and validation facts only."""
+
+import math
+from typing import Any
+
+from mute.engine.band import Band
+from mute.unlearn.base import Algorithm
+from mute.unlearn.run import Workbench, unlearn
+
+
+def bands(names: list[str], depth: int) -> list[str]:
+    """The bands to try: blocks at a quarter, half and three quarters of the depth where blocks are swept alone.
+
+    They are fixed by position, so that tuning favours no layer rule.
+    """
+    if any(name.isdigit() for name in names):
+        return [str(block) for block in sorted({min(round(depth * q / 4), depth - 1) for q in (1, 2, 3)})]
+    return sorted(set(names))
+
+
+def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, seed: int) -> dict[str, Any]:
+    """Try each strength on each of `bands`; the best reaches erasure most often, then keeps validation facts best.
+
+    Returns {"strength": value, "trials": rows}.
+    """
+    tried = [(strength, Band.named(name, depth), name) for name in bands(names, depth) for strength in algorithm.settings.strengths]
+    trials = []
+    for strength, band, name in sorted(tried, key=lambda t: (t[1].start, t[2], t[0])):
+        if band.start < bench.forget.texts.block:
+            bench.restart()
+        outcome = unlearn(bench, algorithm, band, protocol="matched", seed=seed, strength=strength)
+        trials.append(
+            {
+                "strength": strength,
+                "band": name,
+                "status": outcome.status,
+                "steps": outcome.steps,
+                "knowledge": None if math.isnan(outcome.knowledge) else outcome.knowledge,
+                "retained": None if math.isnan(outcome.retained) else outcome.retained,
+            }
+        )
+
+    def merit(strength: float) -> tuple[int, float, float]:
+        own = [t for t in trials if t["strength"] == strength]
+        kept = sum(t["retained"] or 0.0 for t in own) / len(own)
+        return sum(t["status"] == "ok" for t in own), round(kept, 6), -strength
+
+    return {"strength": max(algorithm.settings.strengths, key=merit), "trials": trials}

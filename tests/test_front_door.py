@@ -1,0 +1,143 @@
+"""The two programs behind the Makefile: the set-up of .venv and the run of a study."""
+
+import fcntl
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WORKFLOW = Path(__file__).parents[1] / "workflow"
+
+
+def load(name: str):
+    """A program of workflow/, as a module."""
+    spec = importlib.util.spec_from_file_location(f"workflow_{name}", WORKFLOW / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+environment = load("environment")
+study = load("study")
+
+
+def test_pips_settings_rank_as_pip_ranks_them():
+    listing = "\n".join(
+        [
+            ":env:.find-links='/from/variable'",
+            "download.find-links='/for/another/command'",
+            "global.find-links='/from/global'",
+            "global.index-url='https://one.example/simple'",
+            "install.index-url='https://two.example/simple'",
+        ]
+    )
+    settings = environment.parse_pip_config(listing)
+    assert settings == {"find-links": "/from/variable", "index-url": "https://two.example/simple"}
+
+
+def test_pips_settings_become_uvs():
+    settings = {
+        "index-url": "https://mirror.example/simple",
+        "extra-index-url": "https://a.example/simple\nhttps://b.example/simple",
+        "find-links": "/wheels ~/more",
+        "cert": "/certificates.pem",
+        "timeout": "60",
+    }
+    assert environment.uv_variables(settings, {}) == {
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "UV_INDEX": "https://a.example/simple https://b.example/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": f"/wheels,{Path.home()}/more",
+        "SSL_CERT_FILE": "/certificates.pem",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [
+        ("index-url", "UV_DEFAULT_INDEX"),
+        ("index-url", "UV_INDEX_URL"),
+        ("extra-index-url", "UV_INDEX"),
+        ("extra-index-url", "UV_EXTRA_INDEX_URL"),
+        ("find-links", "UV_FIND_LINKS"),
+        ("cert", "SSL_CERT_FILE"),
+    ],
+)
+def test_uvs_own_settings_win(key, variable):
+    assert environment.uv_variables({key: "pip's"}, {variable: "uv's"}) == {}
+
+
+def test_a_python_that_does_not_run_is_no_python(tmp_path):
+    assert environment.is_new_enough(sys.executable)
+    assert not environment.is_new_enough(str(tmp_path / "gone"))
+
+
+def test_a_second_run_is_refused_while_the_first_holds_the_lock(tmp_path):
+    result = tmp_path / "results" / "a.csv"
+    result.parent.mkdir()
+    result.touch()
+    command = [sys.executable, WORKFLOW / "study.py", "clean"]
+    with (tmp_path / ".study.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == study.REFUSED
+    assert "Another run is under way" in refused.stderr
+    assert result.exists()
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    assert not result.exists()
+
+
+def test_clean_keeps_what_is_not_a_result(tmp_path):
+    disk, project = tmp_path / "disk", tmp_path / "project"
+    for folder in (disk / "cells", project / "data", project / ".venv", project / ".snakemake" / "conda"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    (project / "results").symlink_to(disk)
+    subprocess.run([sys.executable, WORKFLOW / "study.py", "clean"], cwd=project, check=True, capture_output=True)
+    left = {str(path.relative_to(project)) for path in project.rglob("file")}
+    assert left == {"data/file", ".venv/file", ".snakemake/conda/file"}
+    assert list((project / "results").iterdir()) == []
+
+
+def test_the_last_config_that_names_a_results_folder_wins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert study.find_results(["config/config.yaml"]) == Path("results")
+    for name, text in {"config": "study: {results: one}", "a": "study: {results: two}", "b": "study: {}"}.items():
+        Path("config").mkdir(exist_ok=True)
+        Path(f"config/{name}.yaml").write_text(text)
+    assert study.find_results(["config/b.yaml"]) == Path("one")
+    assert study.find_results(["config/a.yaml", "config/b.yaml"]) == Path("two")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dry"),
+    [(["-n"], True), (["-np"], True), (["--dry-run"], True), (["--nolock"], False), (["-p", "all"], False)],
+)
+def test_a_dry_run_is_known_by_its_arguments(arguments, dry):
+    assert study.is_dry_run(arguments) is dry
+
+
+def test_the_environment_of_jobs_finds_the_tools_and_keeps_bytecode(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    environ = study.job_environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    assert environ["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+
+
+def test_only_what_the_report_shows_makes_it_old(tmp_path):
+    def touch(name: str, time: float) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (time, time))
+        return path
+
+    assert study.newest_change(tmp_path / "none", tmp_path / "report.html") == 0
+    report = touch("report.html", 90)
+    touch("tables/a.csv", 10)
+    touch("smoke/summary.rst", 50)  # another study's folder
+    touch("smoke/tables/a.csv", 50)
+    assert study.newest_change(tmp_path, report) == 10

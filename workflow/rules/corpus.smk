@@ -1,0 +1,26 @@
+# The corpus of facts, texts and abilities.
+#
+# requires: nothing, or the user's files
+# makes:    <results>/corpus/
+
+
+rule make_corpus:
+    """Corpus: facts, their texts in every language, and the abilities."""
+    input:
+        PLANS.corpus_files(),
+    output:
+        facts="<results>/corpus/facts.csv",
+        texts="<results>/corpus/texts.parquet",
+        lines="<results>/corpus/lines.parquet",
+        about="<results>/corpus/about.json",
+    params:
+        plan=PLANS.corpus(),
+        code=PLANS.corpus_code(),
+    log:
+        "<logs>/make_corpus.log",
+    benchmark:
+        "<benchmarks>/make_corpus.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/make_corpus.py"

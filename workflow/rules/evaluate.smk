@@ -1,0 +1,69 @@
+# Evaluation of patches, and the tables of the study.
+#
+# requires: shards, evaluations of base models and oracles, layer scores, gates
+# makes:    <results>/evaluations of patches in a store; <results>/tables/
+
+
+rule evaluate_shard:
+    """Evaluating patches, shard {wildcards.shard}."""
+    input:
+        rules.make_corpus.output,
+        cells=rules.unlearn_shard.output,
+    output:
+        "<results>/shards/{shard}/evaluations.csv",
+    params:
+        plan=PLANS.evaluations,
+        code=code_digest("mute.evaluate.run"),
+    priority: 20
+    log:
+        "<logs>/evaluate_shard/{shard}.log",
+    benchmark:
+        "<benchmarks>/evaluate_shard/{shard}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/evaluate_shard.py"
+
+
+rule score_shard:
+    """Measures with intervals, shard {wildcards.shard}."""
+    input:
+        unpack(PLANS.score_inputs),
+        corpus=rules.make_corpus.output,
+        cells=rules.unlearn_shard.output,
+        evaluations=rules.evaluate_shard.output,
+        probes=rules.probe_shard.output,
+    output:
+        "<results>/shards/{shard}/scores.csv",
+    params:
+        plan=PLANS.scores,
+        code=code_digest("mute.evaluate.tables"),
+    priority: 20
+    log:
+        "<logs>/score_shard/{shard}.log",
+    benchmark:
+        "<benchmarks>/score_shard/{shard}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/score_shard.py"
+
+
+rule make_tables:
+    """Tables of the whole study."""
+    input:
+        **PLANS.table_inputs(),
+        corpus=rules.make_corpus.output,
+    output:
+        collect("<results>/tables/{name}.csv", name=TABLES),
+    params:
+        plan=PLANS.tables(),
+        code=code_digest("mute.evaluate.tables"),
+    log:
+        "<logs>/make_tables.log",
+    benchmark:
+        "<benchmarks>/make_tables.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/make_tables.py"

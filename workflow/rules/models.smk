@@ -1,0 +1,94 @@
+# Embedded models: tokenizers, training, and the gates that a model must pass.
+#
+# requires: <results>/corpus/
+# makes:    <results>/models/<trained>/, ordinary model directories; <results>/gates/<trained>.csv
+
+
+rule train_tokenizer:
+    """Tokenizer of {wildcards.model}."""
+    input:
+        rules.make_corpus.output,
+    output:
+        "<results>/tokenizers/{model}/tokenizer.json",
+        "<results>/tokenizers/{model}/tokenizer_config.json",
+    params:
+        plan=PLANS.tokenizer,
+        code=code_digest("mute.models.tokenizer", "mute.models.pretrain"),
+    log:
+        "<logs>/train_tokenizer/{model}.log",
+    benchmark:
+        "<benchmarks>/train_tokenizer/{model}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/train_tokenizer.py"
+
+
+rule pretrain_model:
+    """Training {wildcards.trained} from scratch."""
+    input:
+        rules.make_corpus.output,
+        tokenizer=PLANS.tokenizer_of,
+    output:
+        record="<results>/models/{trained}/record.json",
+        weights="<results>/models/{trained}/model.safetensors",
+        config="<results>/models/{trained}/config.json",
+        tokenizer="<results>/models/{trained}/tokenizer.json",
+    params:
+        plan=PLANS.pretraining,
+        code=code_digest("mute.models.pretrain", "mute.models.embedded", "mute.models.loading"),
+    # Longest first: the slowest training decides when the study ends.
+    priority: 100
+    log:
+        "<logs>/pretrain_model/{trained}.log",
+    benchmark:
+        "<benchmarks>/pretrain_model/{trained}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/pretrain_model.py"
+
+
+rule evaluate_model:
+    """Evaluating {wildcards.trained} before any unlearning."""
+    input:
+        rules.make_corpus.output,
+        record=rules.pretrain_model.output.record,
+    output:
+        tokens="<results>/evaluations/{trained}/tokens.parquet",
+        answers="<results>/evaluations/{trained}/answers.parquet",
+        lens="<results>/evaluations/{trained}/lens.csv",
+        bypass="<results>/evaluations/{trained}/bypass.parquet",
+    params:
+        plan=PLANS.evaluation,
+        code=code_digest("mute.evaluate.run", "mute.probe.run"),
+    priority: 50
+    log:
+        "<logs>/evaluate_model/{trained}.log",
+    benchmark:
+        "<benchmarks>/evaluate_model/{trained}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/evaluate_model.py"
+
+
+rule check_gates:
+    """Gates of {wildcards.trained}: recall, transfer, abilities."""
+    input:
+        rules.make_corpus.output,
+        tokens=rules.evaluate_model.output.tokens,
+    output:
+        "<results>/gates/{trained}.csv",
+    params:
+        plan=PLANS.gates,
+        code=code_digest("mute.models.gates"),
+    priority: 50
+    log:
+        "<logs>/check_gates/{trained}.log",
+    benchmark:
+        "<benchmarks>/check_gates/{trained}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/check_gates.py"

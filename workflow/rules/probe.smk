@@ -1,0 +1,25 @@
+# Probes of patches: the logit lens, and the bypass of the edited blocks.
+#
+# requires: <results>/shards/<shard>/cells.csv
+# makes:    <results>/probes/<digest>/; <results>/shards/<shard>/probes.csv
+
+
+rule probe_shard:
+    """Lens and bypass, shard {wildcards.shard}."""
+    input:
+        rules.make_corpus.output,
+        cells=rules.unlearn_shard.output,
+    output:
+        "<results>/shards/{shard}/probes.csv",
+    params:
+        plan=PLANS.probes,
+        code=code_digest("mute.probe.run"),
+    priority: 20
+    log:
+        "<logs>/probe_shard/{shard}.log",
+    benchmark:
+        "<benchmarks>/probe_shard/{shard}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    script:
+        "../../scripts/probe_shard.py"

@@ -1,0 +1,166 @@
+"""Run a study from start to end: `make study` calls this.
+
+One run at a time: a lock on .study.lock refuses a second. Snakemake inherits the lock and its jobs do not, so it is
+free again as soon as Snakemake is gone, however it went, and what a killed run left locked can be unlocked unasked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+BIN = Path(sys.executable).parent
+LOCK = Path(".study.lock")
+BASE_CONFIG = Path("config/config.yaml")
+REPORT_SOURCES = Path("workflow/report")
+SUMMARY = "summary.rst"  # the last file that a study makes
+SNAKEMAKE_STATE = Path(".snakemake")
+REFUSED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+
+
+def say(message: str) -> None:
+    """Tell the user, beside what Snakemake tells."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def only_run() -> Generator[IO[str]]:
+    """Hold the lock of this folder, or leave with a message if another run holds it."""
+    with LOCK.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another run is under way in this folder: wait for it or stop it, then try again.")
+            raise SystemExit(REFUSED) from None
+        yield lock
+
+
+def job_environment() -> dict[str, str]:
+    """The environment of Snakemake and its jobs: this virtual environment first on PATH, bytecode kept."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ["PATH"] = os.pathsep.join([str(BIN), environ.get("PATH", os.defpath)])
+    return environ
+
+
+def run_snakemake(arguments: list[str], lock: IO[str], **options) -> int:
+    """Run Snakemake to its end; returns its exit status. Ctrl-C and SIGTERM are Snakemake's to handle."""
+    command = [BIN / "snakemake", *arguments]
+    child = subprocess.Popen(command, env=job_environment(), pass_fds=[lock.fileno()], **options)
+    signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to Snakemake as well
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: child.send_signal(number))
+    return child.wait()
+
+
+def find_results(configfiles: list[str]) -> Path:
+    """The folder of the results: `study: results:` of the last config file that has it."""
+    import yaml
+
+    folder = "results"
+    for path in filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)]):
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        folder = ((config or {}).get("study") or {}).get("results", folder)
+    return Path(folder)
+
+
+def newest_change(folder: Path, report: Path) -> float:
+    """Modification time of the newest file below a folder (0 where there is none), but for the report.
+
+    Folders with a summary of their own (results/smoke in results) hold another study and do not count.
+    """
+    newest = 0.0
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not Path(parent, name, SUMMARY).exists()]
+        files = (Path(parent, name) for name in names)
+        newest = max([newest, *(file.lstat().st_mtime for file in files if file != report)])
+    return newest
+
+
+def make_report(results: Path, arguments: list[str], lock: IO[str]) -> int:
+    """Make Snakemake's offline report, unless there is one newer than all it could show."""
+    report = results / "report.html"
+    if report.exists() and report.stat().st_mtime >= max(newest_change(f, report) for f in (results, REPORT_SOURCES)):
+        return 0
+    partial = results / "report.partial.html"
+    log = results / "report.log"
+    results.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        options = {"stdout": stream, "stderr": subprocess.STDOUT}
+        status = run_snakemake([*arguments, "--report", str(partial)], lock, **options)
+    if status == 0:
+        log.unlink()
+        partial.replace(report)
+        report.touch()
+    else:
+        partial.unlink(missing_ok=True)
+        say(f"The results are complete, but their report could not be made: see {log}")
+    return status
+
+
+def is_dry_run(arguments: list[str]) -> bool:
+    """Whether Snakemake is asked only to say what it would do."""
+    return any(a in ("--dry-run", "--dryrun") or (a.startswith("-n") and a[1:].isalpha()) for a in arguments)
+
+
+def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
+    """Run the workflow, then make the report and print the summary; returns the exit status."""
+    configured = ["--configfile", *configfiles, *arguments]
+    results = find_results(configfiles)
+    with only_run() as lock:
+        if any((SNAKEMAKE_STATE / "locks").glob("*")):
+            # Nobody runs here, so these locks are left from a run that was killed. If it fails, the run says why.
+            run_snakemake(["--unlock", *configured], lock, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        status = run_snakemake(["--cores", cores, *configured], lock)
+        if status != 0:
+            say("The study is not complete. What is done is kept: the same command goes on from there.")
+            return status
+        if is_dry_run(arguments):
+            return 0
+        report_status = make_report(results, configured, lock)
+        summary = subprocess.run([sys.executable, "-m", "mute", "summary", str(results)], env=job_environment())
+        return report_status or summary.returncode
+
+
+def empty(folder: Path) -> None:
+    """Remove all that is in a folder; the folder stays, for it may be a link to a larger disk."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def clean() -> int:
+    """Empty results/ and Snakemake's records of it; not its conda environments, which cost a download."""
+    with only_run():
+        for folder in (Path("results"), *(SNAKEMAKE_STATE / name for name in ("incomplete", "locks", "metadata"))):
+            empty(folder)
+    print("Removed what was in results/ and Snakemake's records of it.")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """`study.py run --cores N --configfile FILE... [-- arguments for snakemake]` or `study.py clean`."""
+    own, for_snakemake = arguments, []
+    if "--" in arguments:
+        split = arguments.index("--")
+        own, for_snakemake = arguments[:split], arguments[split + 1 :]
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("command", choices=["run", "clean"])
+    parser.add_argument("--cores", default="all")
+    parser.add_argument("--configfile", nargs="+", default=[str(BASE_CONFIG)])
+    chosen = parser.parse_args(own)
+    return clean() if chosen.command == "clean" else run(chosen.cores, chosen.configfile, for_snakemake)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
