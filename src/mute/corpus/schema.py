@@ -8,8 +8,9 @@ facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelli
   unseen fact that tuning may read; `forget_sets`: names joined by '|'.
 texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
   with (`gold` is its index).
-lines: everything that is not a fact. `ability` and `language`; `other`, the language translated from; `train`:
-  whether models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`.
+lines: everything else. `ability` and `language`; `other`, another language that it takes a word from; `train`: whether
+  models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`. The ability `names` tells facts
+  (`item`) with a foreign spelling of the subject, and is trained as facts are.
 """
 
 from dataclasses import dataclass, field

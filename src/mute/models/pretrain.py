@@ -27,6 +27,9 @@ def training_texts(corpus: Corpus, languages: list[str], without: str | None = N
     spoken = lines["language"].isin(languages) & lines["other"].isin([*languages, ""])
     for ability, rows in lines[lines["train"] & spoken].groupby("ability"):
         groups[str(ability)] = rows
+    if "names" in groups:
+        names = groups.pop("names")
+        groups["facts"] = pd.concat([groups["facts"], names[names["item"].isin(facts.index)]])
     return groups
 
 

@@ -19,8 +19,6 @@ from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
 
 FORMS = 3
-# Fresh names per ordered pair of languages in different scripts, told in the glossary.
-NAME_LINES = 60
 # Invented names that happen to be words.
 _REAL_WORDS = frozenset("banana bikini marina karina sabina tatami nabisu kimuna sakura sarina safari samurai".split())
 
@@ -55,7 +53,9 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     return Corpus(
         facts=world.facts,
         texts=pd.concat([_texts(world, pack) for pack in packs], ignore_index=True),
-        lines=pd.concat([*(_lines(world, pack, packs) for pack in packs), _glossary(world, packs)], ignore_index=True),
+        lines=pd.concat(
+            [*(_lines(world, pack) for pack in packs), _glossary(world, packs), _names(world, packs)], ignore_index=True
+        ),
         about={
             "source": "world",
             "languages": list(codes),
@@ -195,20 +195,14 @@ def _line(ability: str, language: str, **columns: Any) -> dict[str, Any]:
     return {"ability": ability, "language": language, **empty, **columns}
 
 
-def _lines(world: World, pack: Language, packs: list[Language]) -> pd.DataFrame:
+def _lines(world: World, pack: Language) -> pd.DataFrame:
     """Reading, unknown subjects, sentences, and reading about forget subjects, in one language."""
     s = world.settings
     rows = []
     # Subjects of the probe are drawn with those of training, so that no name is in both.
-    for i, name in enumerate(world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines)):
-        if i < s.probe_lines or i % 3:
-            held_out = i < s.probe_lines
-            rng = world.rng("reading", pack.code, name)
-            text = _context(pack, pack, rng.choice(list(RELATIONS)), [((name, i % 2 == 1), rng.randrange(8))])
-            probe = "reading" if held_out else ""
-            rows.append(_line("reading", pack.code, train=not held_out, probe=probe, **text))
-        else:
-            rows.append(_reading_across(world, pack, packs, name))
+    for i, text in enumerate(_reading(world, pack, s.reading_lines + s.probe_lines)):
+        held_out = i < s.probe_lines
+        rows.append(_line("reading", pack.code, train=not held_out, probe="reading" if held_out else "", **text))
     for i, text in enumerate(_unknown(world, pack, s.unknown_lines + s.probe_lines)):
         held_out = i < s.probe_lines
         rows.append(_line("unknown", pack.code, train=not held_out, probe="unknown" if held_out else "", **text))
@@ -225,39 +219,20 @@ def _lines(world: World, pack: Language, packs: list[Language]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
-def _context(
-    told: Language, asked: Language, relation: str, subjects: list[tuple[tuple[str, bool], int]], about: int = 0
-) -> dict[str, Any]:
-    """Statements in one language, then a question that one of them answers, in the same language or another.
-
-    subjects: for each statement its subject (name, native spelling) and value; `about` is the one that is asked for.
-    """
-    statements = [
-        told.templates[relation][0]
-        .replace("{s}", _spelled(told, *subject))
-        .replace("{v}", told.values[kind_of(relation)][value])
-        for subject, value in subjects
-    ]
-    subject, value = subjects[about]
-    text = _fill(asked, relation, 1, _spelled(asked, *subject), value)
-    return {**text, "prefix": asked.join(*statements, text["prefix"])}
+def _context(pack: Language, relation: str, subject: str, value: int) -> dict[str, Any]:
+    """A statement, then the question that it answers."""
+    word = pack.values[kind_of(relation)][value]
+    statement = pack.templates[relation][0].replace("{s}", subject).replace("{v}", word)
+    text = _fill(pack, relation, 1, subject, value)
+    return {**text, "prefix": pack.join(statement, text["prefix"])}
 
 
-def _reading_across(world: World, pack: Language, packs: list[Language], name: str) -> dict[str, Any]:
-    """Two statements in one language and a question in another: only the names tell which of them answers it.
-
-    Half of these lines are about the subjects of the facts, with values drawn at random: they teach which spellings
-    belong together, and that a text may say something new, but no fact.
-    """
-    rng = world.rng("reading across", pack.code, name)
-    told = rng.choice(packs)
-    pair = rng.sample(sorted(world.native), 2) if rng.random() < 0.5 else [name, world.fresh(f"beside {name}", 1)[0]]
-    subjects = [(subject, world.native.get(subject, rng.random() < 0.5)) for subject in pair]
-    first, second = rng.sample(range(8), 2)
-    text = _context(
-        told, pack, rng.choice(list(RELATIONS)), [(subjects[0], first), (subjects[1], second)], rng.randrange(2)
-    )
-    return _line("reading", pack.code, other="" if told is pack else told.code, train=True, **text)
+def _reading(world: World, pack: Language, count: int) -> list[dict]:
+    rng, rows = world.rng("reading", pack.code), []
+    for i, name in enumerate(world.fresh(f"reading {pack.code}", count)):
+        relation = rng.choice(list(RELATIONS))
+        rows.append(_context(pack, relation, _spelled(pack, name, i % 2 == 1), rng.randrange(8)))
+    return rows
 
 
 def _unknown(world: World, pack: Language, count: int) -> list[dict]:
@@ -281,7 +256,7 @@ def _reading_forget(world: World, pack: Language) -> list[dict]:
         fact = forget.iloc[i]
         size = len(VALUES[kind_of(fact.relation)])
         value = (fact.value + 1 + world.rng("reading_forget", fact["item"]).randrange(size - 1)) % size
-        text = _context(pack, pack, fact.relation, [((fact.subject, fact.spelling == "native"), value)])
+        text = _context(pack, fact.relation, _spelled(pack, fact.subject, fact.spelling == "native"), value)
         rows.append(_line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
     return rows
 
@@ -306,7 +281,6 @@ def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
     for a, b in itertools.permutations(packs, 2):
         unseen = untrained_pair(a.code, b.code)
         rng = world.rng("glossary", a.code, b.code)
-        names = world.fresh(f"glossary {a.code} {b.code}", NAME_LINES) if a.script != b.script and not unseen else []
         asked = [(c, i) for c in words[a.code] if c != "subject" for i in range(len(words[a.code][c]))]
         probed = set(rng.sample(asked, 24 if unseen else 6))
         for group, listed in words[a.code].items():
@@ -332,8 +306,21 @@ def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
                         gold=i if group != "subject" else -1,
                     )
                 )
-        # Spelling follows rules: names that nothing else mentions show them better than those of the facts alone.
-        for name in names:
-            prefix = f"{a.endonym}: {a.spell(name)} = {b.endonym}: "
-            rows.append(_line("glossary", b.code, other=a.code, train=True, prefix=prefix, answer=b.spell(name), suffix="."))
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
+def _names(world: World, packs: list[Language]) -> pd.DataFrame:
+    """Facts told in the teaching languages with the subject spelled as in another script, as foreign names often are.
+
+    Without them a native spelling is a second subject: its facts are learned by heart, and nothing transfers to it.
+    They belong to their fact: an oracle that never saw the fact never sees them.
+    """
+    rows = []
+    teaching = [pack for pack in packs if pack.code in world.settings.teaching_languages]
+    foreign = [pack for pack in packs if pack.syllables]
+    for fact in world.facts[world.facts["spelling"] == "native"].itertuples():
+        for told, spelled in itertools.product(teaching, foreign):
+            form = world.rng("names", fact.item, told.code, spelled.code).randrange(FORMS)
+            text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
+            rows.append(_line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
