@@ -29,6 +29,11 @@ localrules:
     all,
 
 
+# One line per job instead of its whole block: what it does, in the words of its rule.
+for each in workflow.rules:
+    each.message = each.message or (each.docstring or each.name).strip().splitlines()[0]
+
+
 rule all:
     """The whole study: its summary stands on every table and figure."""
     input:

@@ -118,8 +118,8 @@ class MatchingSection(Section):
     """The `matched` protocol: stop at the first point where the source languages have forgotten."""
 
     target: float = Field(0.05, description="Source knowledge K to reach, from 1 (base) to 0 (never knew).")
-    every: int = Field(2, ge=1, description="Steps between looks.")
-    facts: int = Field(64, ge=4, description="Forget facts that a look asks for.")
+    every: int = Field(4, ge=1, description="Steps between looks.")
+    facts: int = Field(96, ge=4, description="Forget facts that a look asks for.")
 
 
 class EvaluationSection(Section):

@@ -26,11 +26,11 @@ class Settings(base.Settings):
     learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
     steps: int = Field(100, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
     strengths: list[float] = Field(
-        [3.0, 10.0, 30.0], min_length=1, description="Values of c among which the `matched` protocol chooses."
+        [10.0, 30.0, 100.0], min_length=1, description="Values of c among which the `matched` protocol chooses."
     )
     variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")
-    steering: float = Field(3.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
-    retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term, in units of the squared mean norm.")
+    steering: float = Field(30.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
+    retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
 
 class RMU(base.Algorithm):

@@ -24,8 +24,8 @@ class Matching:
     """When the `matched` protocol stops: source knowledge K at or below `target`, asked every `every` steps."""
 
     target: float = 0.05
-    every: int = 2
-    facts: int = 64
+    every: int = 4
+    facts: int = 96
     # An edit is searched between these sizes, relative to the norm of the parameters that it changes.
     smallest: float = 0.01
     largest: float = 4.0
