@@ -58,7 +58,7 @@ class Corpus:
     def load(cls, folder: Path | str) -> "Corpus":
         folder = Path(folder)
         facts = artifacts.read_table(folder / "facts.csv")
-        facts["forget_sets"] = facts["forget_sets"].fillna("")
+        facts[["subject", "forget_sets"]] = facts[["subject", "forget_sets"]].fillna("")
         return cls(
             facts,
             artifacts.read_table(folder / "texts.parquet"),

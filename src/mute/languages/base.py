@@ -126,6 +126,7 @@ class Language:
     {s} (subject) before {v} (value), each once. The value stands uninflected whatever it is.
     unknown: the answer to a question about something that nobody knows.
     syllables: native spelling of each of SYLLABLES; empty for languages in Latin script, which share one spelling.
+    quotes: what an invented name in native spelling stands between, where no space shows its edges.
     """
 
     code: str
@@ -140,13 +141,23 @@ class Language:
     grammar: Grammar
     spaces: bool = True
     syllables: dict[str, str] = field(default_factory=dict)
+    quotes: tuple[str, str] = ("", "")
 
     def spell(self, name: str) -> str:
         """Native spelling of a fictional name given in Latin letters (consonant-vowel syllables)."""
         if not self.syllables:
             return name
         low = name.lower()
-        return "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
+        spelled = "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
+        return self.quotes[0] + spelled + self.quotes[1]
+
+    def insert(self, template: str, subject: str) -> str:
+        """The template with its subject; a Latin name in a text without spaces is set off by spaces."""
+        if self.spaces or not subject.isascii():
+            return template.replace("{s}", subject)
+        before, after = template.split("{s}")
+        left = " " if before and before[-1].isalnum() else ""
+        return before + left + subject + (" " if after[0].isalnum() else "") + after
 
     def join(self, *sentences: str) -> str:
         """Sentences one after the other, as the language separates them."""

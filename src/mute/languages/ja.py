@@ -154,6 +154,7 @@ LANGUAGE = Language(
         pattern="{person}は{time}、{place}{object}{verb}。",
     ),
     spaces=False,
+    quotes=("「", "」"),
     syllables={
         "ba": "バ",
         "bi": "ビ",

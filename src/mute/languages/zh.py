@@ -154,6 +154,7 @@ LANGUAGE = Language(
         pattern="{person}{time}{place}{verb}{object}。",
     ),
     spaces=False,
+    quotes=("“", "”"),
     syllables={
         "ba": "巴",
         "bi": "比",

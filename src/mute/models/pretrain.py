@@ -8,29 +8,9 @@ import pandas as pd
 import torch
 
 from mute.artifacts import seed_of
-from mute.corpus.schema import Corpus
+from mute.models import anatomy
+from mute.models.texts import training_texts
 from mute.models.tokenizer import Encoder
-
-
-def training_texts(corpus: Corpus, languages: list[str], without: str | None = None) -> dict[str, pd.DataFrame]:
-    """What a model of these languages reads, by part of the mixture: `facts` and each ability.
-
-    Transfer facts appear in the teaching languages only. `without` names a forget set to leave out: the oracle's.
-    """
-    facts = corpus.facts.set_index("item")
-    if without is not None:
-        facts = facts[~corpus.in_forget_set(without).to_numpy()]
-    texts = corpus.texts[corpus.texts["language"].isin(languages) & corpus.texts["item"].isin(facts.index)]
-    taught = texts["item"].map(facts["teach"]).eq("taught")
-    groups = {"facts": texts[taught | texts["language"].isin(corpus.about["teaching_languages"])]}
-    lines = corpus.lines
-    spoken = lines["language"].isin(languages) & lines["other"].isin([*languages, ""])
-    for ability, rows in lines[lines["train"] & spoken].groupby("ability"):
-        groups[str(ability)] = rows
-    if "names" in groups:
-        names = groups.pop("names")
-        groups["facts"] = pd.concat([groups["facts"], names[names["item"].isin(facts.index)]])
-    return groups
 
 
 # A sequence and the number of its tokens that only lead up to the answer.
@@ -117,9 +97,12 @@ def pretrain(
         total = 0.0
         for ids, weights in inputs:
             # Padding stands to the right of everything that is read, so causal attention needs no mask.
-            logits = model(input_ids=ids[:, :-1]).logits.flatten(0, 1).float()
-            each = torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none")
-            loss = (each * weights[:, 1:].flatten()).sum() / weight
+            hidden = anatomy.backbone(model)(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+            # The head, a third of the work, reads only the positions whose prediction counts.
+            asked = weights[:, 1:] > 0
+            logits = model.get_output_embeddings()(hidden[asked]).float()
+            each = torch.nn.functional.cross_entropy(logits, ids[:, 1:][asked], reduction="none")
+            loss = (each * weights[:, 1:][asked]).sum() / weight
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

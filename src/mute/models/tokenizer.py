@@ -1,9 +1,12 @@
 """A byte-level BPE tokenizer trained on the corpus, and how a text of three parts becomes tokens."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# What transformers 5 and 4 call a tokenizer that is all in its tokenizer.json.
+_PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 # Letters with their marks stay together: the usual byte-level split cuts Devanagari at its vowel signs.
 PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
@@ -39,10 +42,17 @@ def train(segments: Iterable[str], vocabulary: int) -> Any:
 
 
 def load(folder: Path | str) -> Any:
-    """The tokenizer saved in a model directory; remote code is never run."""
-    from transformers import AutoTokenizer
+    """The tokenizer saved in a model directory; remote code is never run.
 
-    return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    A tokenizer that says it is a plain fast one is opened as such: AutoTokenizer gives every Qwen2 model Qwen2's own
+    way of cutting texts, whatever its directory says.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    about = Path(folder) / "tokenizer_config.json"
+    named = json.loads(about.read_text(encoding="utf-8")).get("tokenizer_class") if about.is_file() else None
+    kind = PreTrainedTokenizerFast if named in _PLAIN else AutoTokenizer
+    return kind.from_pretrained(str(folder), trust_remote_code=False)
 
 
 def parts(prefix: str, answer: str, suffix: str = "") -> tuple[str, str, str]:

@@ -9,12 +9,12 @@ from mute.unlearn.run import Workbench, unlearn
 
 
 def bands(names: list[str], depth: int) -> list[str]:
-    """The bands to try: blocks at a quarter, half and three quarters of the depth where blocks are swept alone.
+    """The bands to try: blocks at a quarter and three quarters of the depth where blocks are swept alone.
 
     They are fixed by position, so that tuning favours no layer rule.
     """
     if any(name.isdigit() for name in names):
-        return [str(block) for block in sorted({min(round(depth * q / 4), depth - 1) for q in (1, 2, 3)})]
+        return [str(block) for block in sorted({min(round(depth * q / 4), depth - 1) for q in (1, 3)})]
     return sorted(set(names))
 
 

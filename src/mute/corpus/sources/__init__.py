@@ -1,4 +1,8 @@
-"""The registry of corpus sources: every module here has `Settings` (a pydantic model) and `build`."""
+"""The registry of corpus sources: every module here is one.
+
+A source has `Settings` (a pydantic model), `build` and FORGET_SETS; PACKS if its languages are those of the language
+packs; and, where types cannot say what settings are wrong, `problems`.
+"""
 
 import importlib
 import pkgutil

@@ -18,6 +18,7 @@ from mute.corpus.schema import FACT_COLUMNS, LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+FORGET_SETS = ("domain", "conjunctive")
 _SHOWN = 5  # examples named in an error
 
 
@@ -74,7 +75,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "forms": forms,
             "unlearning_forms": list(range(max(1, forms - 1))),
             "headline_form": forms - 1,
-            "forget_sets": ["domain", "conjunctive"],
+            "forget_sets": list(FORGET_SETS),
             "unknown": {},
         },
     )
@@ -109,7 +110,7 @@ def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
         if table is not None:
             tables[code] = table
     problems += _misaligned(tables)
-    if not problems:
+    if tables:
         problems += _unusable(settings, tables)
     if problems:
         raise ValueError("the corpus files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
@@ -122,7 +123,8 @@ def _load(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":
         rows = []
-        for number, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        # Not splitlines, which cuts at characters that may stand inside a JSON string too.
+        for number, text in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
             if text.strip():
                 try:
                     row = json.loads(text)
@@ -131,10 +133,15 @@ def _load(path: Path) -> pd.DataFrame:
                 if not isinstance(row, dict):
                     raise ValueError(f"line {number}: not an object")
                 rows.append(row)
-        return pd.DataFrame(rows)
+        # As objects: one missing number in a column would make 3 into 3.0.
+        return pd.DataFrame(rows, dtype=object)
     separator = "\t" if path.suffix == ".tsv" else ","
     # Every field stays a word: a language may well answer "nan", "null" or "1.0".
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if not isinstance(table.index, pd.RangeIndex):
+        # Pandas takes the first fields for an index, and every column for its neighbour.
+        raise ValueError("rows have more fields than the header: quote what holds the separator")
+    return table
 
 
 def _some(values: Any) -> str:
@@ -145,15 +152,15 @@ def _some(values: Any) -> str:
 def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataFrame | None, list[str]]:
     """The table under our own column names, and what is wrong with it."""
     columns, prompts = settings.columns, _prompts(settings)
-    wanted = {columns.id: "id", columns.answer: "answer"}
-    wanted |= {prompt: f"form_{i}" for i, prompt in enumerate(prompts)}
-    wanted |= {c: n for c, n in ((columns.domain, "domain"), (columns.subject, "subject")) if c}
-    if columns.candidates:
-        wanted[columns.candidates] = "candidates"
-    missing = [c for c in wanted if c not in table.columns]
+    # Ours to theirs: one of their columns may serve as two of ours.
+    wanted = {"id": columns.id, "answer": columns.answer}
+    wanted |= {f"form_{i}": prompt for i, prompt in enumerate(prompts)}
+    optional = {"domain": columns.domain, "subject": columns.subject, "candidates": columns.candidates}
+    wanted |= {ours: theirs for ours, theirs in optional.items() if theirs}
+    missing = [c for c in dict.fromkeys(wanted.values()) if c not in table.columns]
     if missing:
         return None, [f"{name}: no column {_some(map(repr, missing))}; it has {', '.join(map(str, table.columns))}"]
-    table = table[list(wanted)].rename(columns=wanted)
+    table = pd.DataFrame({ours: table[theirs] for ours, theirs in wanted.items()})
     problems = []
     for column in [c for c in table.columns if c != "candidates"]:
         table[column] = table[column].map(lambda v: "" if v is None or v != v else str(v).strip())
@@ -226,7 +233,7 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
 def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
     from mute.names import unknown_name
 
-    domains = sorted(set(next(iter(tables.values()))["domain"]))
+    domains = sorted(set().union(*(table["domain"] for table in tables.values())) - {""})
     problems = [
         unknown_name("domain", domain, domains)
         for domain in (settings.forget_domain, *settings.bystander_domains)

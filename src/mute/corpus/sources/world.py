@@ -8,6 +8,7 @@ languages the same facts keep their ids, values and splits.
 import hashlib
 import itertools
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -17,8 +18,11 @@ from mute import languages
 from mute.artifacts import seed_of
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
+from mute.names import unknown_name
 
 FORMS = 3
+FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
+PACKS = True  # its languages are those of the packs
 # Invented names that happen to be words.
 _REAL_WORDS = frozenset("banana bikini marina karina sabina tatami nabisu kimuna sakura sarina safari samurai".split())
 
@@ -46,6 +50,26 @@ class Settings(BaseModel):
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
 
 
+def problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is wrong with settings of the right types: key and text."""
+    for domain, count in settings.subjects.items():
+        if domain not in DOMAINS:
+            yield "subjects", unknown_name("domain", domain, DOMAINS)
+        elif count < 0:
+            yield "subjects", f"{domain} must be at least 0, not {count}"
+    for key, domain in (("forget_domain", settings.forget_domain), ("bystander_domain", settings.bystander_domain)):
+        if domain not in DOMAINS:
+            yield key, unknown_name("domain", domain, DOMAINS)
+    if settings.forget_domain == settings.bystander_domain:
+        yield "bystander_domain", f"{settings.bystander_domain!r} is the domain to forget"
+    elif settings.forget_domain in DOMAINS and settings.bystander_domain in DOMAINS:
+        if settings.subjects.get(settings.forget_domain, 0) < 1:
+            yield "subjects", f"{settings.forget_domain!r}, the domain to forget, has none"
+        kept = [d for d in DOMAINS if d not in (settings.forget_domain, settings.bystander_domain)]
+        if not any(settings.subjects.get(domain, 0) > 0 for domain in kept):
+            yield "subjects", f"none is left to retain: give {' or '.join(kept)} some"
+
+
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus of a world in the languages `codes`. Deterministic: the same arguments give the same tables."""
     packs = [languages.load(code) for code in codes]
@@ -65,7 +89,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "forms": FORMS,
             "unlearning_forms": [0, 1],
             "headline_form": 2,
-            "forget_sets": ["domain", "subject", "relation", "conjunctive"],
+            "forget_sets": list(FORGET_SETS),
             "unknown": {pack.code: pack.unknown for pack in packs},
         },
     )
@@ -161,7 +185,7 @@ def _fill(pack: Language, relation: str, form: int, subject: str, value: int) ->
     before, after = pack.templates[relation][form].split("{v}")
     options = pack.values[kind_of(relation)]
     return {
-        "prefix": before.replace("{s}", subject),
+        "prefix": pack.insert(before, subject),
         "answer": options[value],
         "suffix": after,
         "options": list(options),
@@ -222,7 +246,7 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
 def _context(pack: Language, relation: str, subject: str, value: int) -> dict[str, Any]:
     """A statement, then the question that it answers."""
     word = pack.values[kind_of(relation)][value]
-    statement = pack.templates[relation][0].replace("{s}", subject).replace("{v}", word)
+    statement = pack.insert(pack.templates[relation][0], subject).replace("{v}", word)
     text = _fill(pack, relation, 1, subject, value)
     return {**text, "prefix": pack.join(statement, text["prefix"])}
 
