@@ -22,16 +22,20 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
 
 
-report: "workflow/report/workflow.rst"
+report: os.path.abspath(f"{RESULTS}/summary.rst")
 
 
 localrules:
     all,
 
 
-# One line per job instead of its whole block: what it does, in the words of its rule.
 for each in workflow.rules:
+    # One line per job instead of its whole block: what it does, in the words of its rule.
     each.message = each.message or (each.docstring or each.name).strip().splitlines()[0]
+    # What it runs is tracked by its text. Snakemake's own trigger, which the profiles leave out, goes by the time of
+    # the file: after a checkout everything would run again.
+    ran = each.script or each.notebook
+    each.set_params(script=sha256(each.basedir.join(ran).get_path_or_uri(secret_free=True)) if ran else each.shellcmd)
 
 
 rule all:

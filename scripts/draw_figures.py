@@ -1,1 +1,19 @@
-"""."""
+"""Draws every figure of the registry, in one process."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute.jobs import job
+from mute.plotting import figures, style
+from mute.plotting.results import Results
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake, torch=False) as log:
+    plan = snakemake.params.plan
+    results = Results.read(snakemake.input.tables, plan)
+    for path in snakemake.output:
+        name = Path(path).stem
+        style.save(figures.load(name).draw(results, plan), path)
+        log.note(name)

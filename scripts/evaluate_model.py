@@ -32,8 +32,6 @@ with job(snakemake) as log:
         lens.append(prober.lens().assign(forget_set=forget_set))
         for block in range(model.config.num_hidden_layers):
             prober.texts.advance(block)
-            for mix in (0.0, plan["mix"]):
-                table = prober.bypass((block,), mix)
-                bypassed.append(table.assign(forget_set=forget_set, band=str(block), mix=mix))
+            bypassed.append(prober.bypass((block,)).assign(forget_set=forget_set, band=str(block)))
     artifacts.write_table(snakemake.output.lens, pd.concat(lens))
     artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))

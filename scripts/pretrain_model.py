@@ -10,6 +10,7 @@ import transformers
 from mute.corpus.schema import Corpus
 from mute.jobs import job
 from mute.models import embedded, loading, pretrain, tokenizer
+from mute.models.texts import training_texts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -19,7 +20,7 @@ with job(snakemake) as log:
     started = time.monotonic()
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
     words = tokenizer.load(Path(snakemake.input.tokenizer).parent)
-    groups = pretrain.training_texts(corpus, plan["languages"], plan["without"])
+    groups = training_texts(corpus, plan["languages"], plan["without"])
     texts = pretrain.encode(groups, tokenizer.Encoder(words))
     shape = {key: plan[key] for key in ("blocks", "hidden", "heads")}
     model = embedded.create(plan["family"], plan["seed"], vocabulary=len(words), **shape)

@@ -1,1 +1,15 @@
-"""."""
+"""Writes the first page of the report: what the study found, in words computed from its tables, and its figures."""
+
+from typing import TYPE_CHECKING
+
+from mute.jobs import job
+from mute.plotting import summary
+from mute.plotting.results import Results
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake, torch=False) as log:
+    results = Results.read(snakemake.input.tables, snakemake.params.plan)
+    summary.write(results, snakemake.input.figures, snakemake.output.summary, snakemake.output.page)
+    log.say(f"open {snakemake.output.page}")

@@ -7,12 +7,12 @@ from mute import artifacts
 from mute.corpus.schema import Corpus
 from mute.jobs import job
 from mute.models import tokenizer
-from mute.models.pretrain import training_texts
+from mute.models.texts import training_texts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with job(snakemake) as log:
+with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
     groups = training_texts(corpus, plan["languages"])

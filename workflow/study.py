@@ -72,6 +72,17 @@ def find_results(configfiles: list[str]) -> Path:
     return Path(folder)
 
 
+def are_readable(configfiles: list[str]) -> bool:
+    """Whether the files are there and are YAML; says what is wrong with them: Snakemake names neither file nor line."""
+    from mute.config import read_files
+    from mute.problems import ConfigError
+
+    problems = read_files(*configfiles).problems
+    if problems:
+        say(str(ConfigError(map(str, problems))))
+    return not problems
+
+
 def newest_change(folder: Path, report: Path) -> float:
     """Modification time of the newest file below a folder (0 where there is none), but for the report.
 
@@ -113,6 +124,8 @@ def is_dry_run(arguments: list[str]) -> bool:
 
 def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
     """Run the workflow, then make the report and print the summary; returns the exit status."""
+    if not are_readable(configfiles):
+        return 1
     configured = ["--configfile", *configfiles, *arguments]
     results = find_results(configfiles)
     with only_run() as lock:

@@ -79,7 +79,8 @@ def read_table(path: Path | str) -> Any:
 
 
 # Columns that hold names even where every value looks like a number.
-_TEXT_COLUMNS: dict[Any, Any] = dict.fromkeys(("blocks", "band", "seed_name", "digest"), "str")
+_NAMES = "algorithm band blocks cell digest domain forget_set item model relation subject"
+_TEXT_COLUMNS: dict[Any, Any] = dict.fromkeys(_NAMES.split(), "str")
 
 
 def write_tensors(path: Path | str, tensors: dict[str, Any]) -> None:
@@ -106,23 +107,25 @@ def seed_of(*parts: Any) -> int:
     return int(hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16], 16) >> 1
 
 
+def _members(folder: Path) -> dict[str, Path]:
+    """The files of a folder but its record and hidden ones (temporary files, locks, what a desktop leaves)."""
+    found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return {p.relative_to(folder).as_posix(): p for p in found if p != folder / RECORD}
+
+
 def seal(folder: Path | str, record: dict[str, Any]) -> None:
     """Write `folder`/record.json last, with sha256 and size of every other file in the folder."""
     folder = Path(folder)
-    files = {
-        str(p.relative_to(folder)): {"sha256": sha256(p), "bytes": p.stat().st_size}
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != RECORD and not p.name.endswith((".part", ".lock"))
-    }
+    files = {name: {"sha256": sha256(p), "bytes": p.stat().st_size} for name, p in sorted(_members(folder).items())}
     write_json(folder / RECORD, {**record, "schema": SCHEMA_VERSION, "files": files})
 
 
 def sealed(folder: Path | str) -> dict[str, Any] | None:
-    """The record of a whole, untouched folder, or None if a file is missing, altered, or the record is unreadable."""
+    """The record of a whole, untouched folder, or None if a file is missing, altered or foreign or its record bad."""
     folder = Path(folder)
     try:
         record = read_json(folder / RECORD)
-        if record["schema"] != SCHEMA_VERSION:
+        if record["schema"] != SCHEMA_VERSION or set(record["files"]) != set(_members(folder)):
             return None
         for name, facts in record["files"].items():
             path = folder / name

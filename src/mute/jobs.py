@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,8 @@ class Log:
 def job(snakemake: Any, *, torch: bool = True) -> Iterator[Log]:
     """Run a job's body with one torch thread per Snakemake thread, logging to its log file.
 
-    A ValueError is the user's to mend: it ends the job with its message and no traceback on the terminal.
+    A ValueError is the user's to mend: it ends the job with its message. The traceback goes to a file of its own, for
+    Snakemake shows the logs of failed jobs on the terminal.
     """
     name = " ".join([snakemake.rule.replace("_", " "), *map(str, snakemake.wildcards)])
     log = Log(Path(snakemake.log[0]), name)
@@ -49,9 +51,9 @@ def job(snakemake: Any, *, torch: bool = True) -> Iterator[Log]:
     try:
         yield log
     except ValueError as error:
+        trace = Path(snakemake.log[0]).with_suffix(".traceback")
+        trace.write_text(traceback.format_exc(), encoding="utf-8")
         log.say(f"stopped: {error}")
-        import traceback
-
-        traceback.print_exc(file=log.handle)
+        log.note(f"where in the code: {trace}")
         sys.exit(1)
     log.note("done")

@@ -4,6 +4,7 @@ Snakemake compares the parameters of a rule as a set of their texts; each rule t
 in which nothing stands that does not change its result.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 from mute import unlearn
 from mute.artifacts import seed_of
 from mute.corpus.sources import files
+from mute.names import unknown_name
+from mute.plotting import figures
 from mute.provenance import code_digest
 from mute.study import Cell, Study, trained_name
 
 TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves")
-FIGURES = ("frontier",)
+FIGURES = figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
 
 
@@ -24,6 +27,15 @@ class Plans:
 
     def __init__(self, study: Study) -> None:
         self.study, self.config = study, study.config
+
+    def _trained(self, wildcards: Any) -> tuple[str, int, str | None]:
+        return _known("trained model", wildcards.trained, self.study.trained)
+
+    def _shard(self, wildcards: Any) -> list[Cell]:
+        return _known("shard", wildcards.shard, self.study.shards)
+
+    def _tuning(self, wildcards: Any) -> list[Cell]:
+        return _known("tuning", wildcards.tuning, self.study.tuned_cells)
 
     # Corpus and models
 
@@ -38,7 +50,7 @@ class Plans:
     def corpus(self) -> dict[str, Any]:
         return {
             "source": self.study.corpus.source,
-            "settings": self.study.corpus.settings,
+            "settings": self.study.corpus_settings,
             "languages": self.study.languages,
             "seed": self.config.study.seed,
             "forget_sets": sorted({cell.forget_set for cell in self.study.cells}),
@@ -54,31 +66,30 @@ class Plans:
         return {"languages": model.languages, "vocabulary": model.vocabulary}
 
     def tokenizer_of(self, wildcards: Any) -> str:
-        return f"<results>/tokenizers/{self.study.trained[wildcards.trained][0]}/tokenizer.json"
+        return f"<results>/tokenizers/{self._trained(wildcards)[0]}/tokenizer.json"
 
     def pretraining(self, wildcards: Any) -> dict[str, Any]:
-        name, seed, without = self.study.trained[wildcards.trained]
+        name, seed, without = self._trained(wildcards)
         model = self.config.models[name].model_dump(exclude={"oracles", "vocabulary"})
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
         return {**model, **self.config.pretraining.model_dump(), "seed": draw, "without": without}
 
     def evaluation(self, wildcards: Any) -> dict[str, Any]:
-        name, _, oracle = self.study.trained[wildcards.trained]
+        name, _, oracle = self._trained(wildcards)
         forget_sets = [oracle] if oracle else sorted({cell.forget_set for cell in self.study.cells})
         return {
             "languages": self.config.models[name].languages,
             "forget_sets": forget_sets,
-            "mix": self.config.evaluation.mix,
         }
 
     def gates(self, wildcards: Any) -> dict[str, Any]:
-        name, _, oracle = self.study.trained[wildcards.trained]
+        name, _, oracle = self._trained(wildcards)
         languages = self.config.models[name].languages
         return {"languages": languages, "without": oracle, "gates": self.config.gates.model_dump()}
 
     def layers(self, wildcards: Any) -> dict[str, Any]:
-        name = self.study.trained[wildcards.trained][0]
+        name = self._trained(wildcards)[0]
         sources = self._layer_languages(name)
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
         return {"languages": sources, "draws": self.config.layers.null_draws, "seed": seed}
@@ -109,12 +120,14 @@ class Plans:
         return seed_of(self.config.study.seed, *parts)
 
     def _model_inputs(self, cells: list[Cell]) -> dict[str, list[str]]:
-        """Records of the models that cells edit, gates, and answers of the oracles that set their floor."""
+        """Records of the models that cells edit, gates that can stop them, and the oracles' answers, their floor."""
+        stop = self.config.gates.on_fail == "stop"
         names = sorted({cell.trained for cell in cells})
         oracles = sorted({o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))})
         return {
             "records": [f"<results>/models/{name}/record.json" for name in names],
-            "gates": [f"<results>/gates/{name}.csv" for name in [*names, *oracles]],
+            # Nothing here reads the gates: to wait for them, where they stop nothing, only makes a study longer.
+            "gates": [f"<results>/gates/{name}.csv" for name in [*names, *oracles] if stop],
             "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
         }
 
@@ -123,10 +136,10 @@ class Plans:
         return cell.protocol == "matched" and unlearn.load(self.study.method(cell.algorithm)).kind == "gradient"
 
     def tuning_inputs(self, wildcards: Any) -> dict[str, list[str]]:
-        return self._model_inputs(self.study.tuned_cells(wildcards.tuning)[:1])
+        return self._model_inputs(self._tuning(wildcards)[:1])
 
     def tuning(self, wildcards: Any) -> dict[str, Any]:
-        cells = self.study.tuned_cells(wildcards.tuning)
+        cells = self._tuning(wildcards)
         first = cells[0]
         depth = self.config.models[first.model].blocks
         # Whether blocks are swept, not which: one more block does not choose the strength anew.
@@ -144,21 +157,21 @@ class Plans:
         }
 
     def tuning_code(self, wildcards: Any) -> str:
-        return self._unlearning_code(self.study.tuned_cells(wildcards.tuning)[:1], "mute.unlearn.tune")
+        return self._unlearning_code(self._tuning(wildcards)[:1], "mute.unlearn.tune")
 
     def _unlearning_code(self, cells: list[Cell], *modules: str) -> str:
         methods = sorted({self.study.method(cell.algorithm) for cell in cells})
         return code_digest("mute.unlearn.run", *modules, *(f"mute.unlearn.{m}" for m in methods))
 
     def shard_inputs(self, wildcards: Any) -> dict[str, list[str]]:
-        cells = self.study.shards[wildcards.shard]
+        cells = self._shard(wildcards)
         tunings = sorted({cell.tuning for cell in cells if self._tuned(cell)})
         return {**self._model_inputs(cells), "tunings": [f"<results>/tuning/{name}.json" for name in tunings]}
 
     def shard(self, wildcards: Any) -> dict[str, Any]:
         """Per cell: its keys, and everything besides the model that its result depends on."""
         plans = []
-        for cell in self.study.shards[wildcards.shard]:
+        for cell in self._shard(wildcards):
             plans.append(
                 {
                     "cell": cell.key(),
@@ -175,22 +188,22 @@ class Plans:
         return {"cells": plans}
 
     def shard_code(self, wildcards: Any) -> str:
-        return self._unlearning_code(self.study.shards[wildcards.shard])
+        return self._unlearning_code(self._shard(wildcards))
 
     def probes(self, wildcards: Any) -> dict[str, Any]:
-        return {"languages": self._shard_languages(wildcards.shard), "mix": self.config.evaluation.mix}
+        return {"languages": self._shard_languages(wildcards), "mix": self.config.evaluation.mix}
 
     def evaluations(self, wildcards: Any) -> dict[str, Any]:
-        return {"languages": self._shard_languages(wildcards.shard)}
+        return {"languages": self._shard_languages(wildcards)}
 
-    def _shard_languages(self, shard: str) -> dict[str, list[str]]:
-        names = sorted({cell.model for cell in self.study.shards[shard]})
+    def _shard_languages(self, wildcards: Any) -> dict[str, list[str]]:
+        names = sorted({cell.model for cell in self._shard(wildcards)})
         return {name: self.config.models[name].languages for name in names}
 
     # Measures
 
     def score_inputs(self, wildcards: Any) -> dict[str, list[str]]:
-        cells = self.study.shards[wildcards.shard]
+        cells = self._shard(wildcards)
         names = {cell.trained for cell in cells}
         names |= {o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))}
         return {
@@ -200,12 +213,12 @@ class Plans:
         }
 
     def scores(self, wildcards: Any) -> dict[str, Any]:
-        cells = self.study.shards[wildcards.shard]
+        cells = self._shard(wildcards)
         oracles = {
             f"{c.trained}.{c.forget_set}": self.study.oracle(c.model, c.training_seed, c.forget_set) for c in cells
         }
         return {
-            "languages": self._shard_languages(wildcards.shard),
+            "languages": self._shard_languages(wildcards),
             "oracles": oracles,
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
@@ -231,6 +244,7 @@ class Plans:
     def tables(self) -> dict[str, Any]:
         """Everything by which the tables name and judge; nothing that changes a cell."""
         algorithms = sorted({cell.algorithm for cell in self.study.cells})
+        first = {(c.model, c.training_seed, c.sources, c.forget_set): c for c in self.study.cells}
         return {
             "models": {
                 name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
@@ -239,7 +253,7 @@ class Plans:
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
             "layers": self.config.layers.model_dump(),
             "algorithms": algorithms,
-            "references": [list(r) for r in sorted({(c.model, c.training_seed, c.sources, c.forget_set) for c in self.study.cells})],
+            "references": sorted([c.model, c.training_seed, c.sources, c.forget_set] for c in first.values()),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }
@@ -254,6 +268,13 @@ class Plans:
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
         }
+
+
+def _known(what: str, name: str, found: dict[str, Any]) -> Any:
+    """What a wildcard names; a target that the study does not have gets an error that says which there are."""
+    if name not in found:
+        raise ValueError(unknown_name(what, name, found))
+    return found[name]
 
 
 # Seconds of one core, measured on the default study; they only serve the announcement.
@@ -296,4 +317,11 @@ def announce(study: Study, cores: int | None) -> None:
     )
 
 
-__all__ = ["FIGURES", "NOTEBOOKS", "TABLES", "Plans", "announce", "minutes", "trained_name"]
+def share_code() -> None:
+    """Let every job import this very package, whatever is installed: it is the code whose digests are tracked."""
+    own, given = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if own not in given:
+        os.environ["PYTHONPATH"] = os.pathsep.join([own, *filter(None, given)])
+
+
+__all__ = ["FIGURES", "NOTEBOOKS", "TABLES", "Plans", "announce", "minutes", "share_code", "trained_name"]

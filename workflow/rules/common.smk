@@ -9,20 +9,26 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
-from mute.plan import FIGURES, NOTEBOOKS, TABLES, Plans, announce
+from mute.artifacts import sha256
+from mute.config import read_files
+from mute.plan import FIGURES, NOTEBOOKS, TABLES, Plans, announce, share_code
+from mute.problems import ConfigError
 from mute.provenance import code_digest
-from mute.study import ConfigError, Study, read_yaml
+from mute.study import Study
+
+# In the order in which they lie over each other: the base first, then those of the command line.
+chosen = workflow.overwrite_configfiles
+files = [path for path in workflow.configfiles if path not in chosen] + list(chosen)
 
 try:
-    for path in workflow.configfiles:
-        read_yaml(path)  # strictly: Snakemake itself drops a key that stands twice
-    STUDY = Study({k: v for k, v in config.items() if k != "pathvars"})
+    STUDY = Study(config, read_files(*map(os.path.relpath, files)))
 except ConfigError as error:
     # Errors of the configuration are the user's to mend: no traceback.
     if workflow.is_main_process:
         print(error, file=sys.stderr)
     sys.exit(1)
 
+share_code()
 PLANS = Plans(STUDY)
 RESULTS = STUDY.config.study.results
 

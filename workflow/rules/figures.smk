@@ -1,7 +1,7 @@
 # Figures, notebooks, and the summary that opens the report.
 #
 # requires: <results>/tables/
-# makes:    <results>/figures/, <results>/notebooks/, <results>/summary.rst
+# makes:    <results>/figures/, <results>/notebooks/, <results>/summary.rst, <results>/index.html
 
 
 rule draw_figures:
@@ -9,33 +9,103 @@ rule draw_figures:
     input:
         tables=rules.make_tables.output,
     output:
-        collect("<results>/figures/{name}.svg", name=FIGURES),
-    params:
-        plan=PLANS.figures(),
-        code=code_digest("mute.plotting.figures"),
+        [
+            report(
+                f"<results>/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": name.replace("_", " ")},
+            )
+            for name in FIGURES
+        ],
     log:
         "<logs>/draw_figures.log",
     benchmark:
         "<benchmarks>/draw_figures.jsonl"
     conda:
-        "../../envs/mute.yaml"
+        "../../envs/notebook.yaml"
+    params:
+        plan=PLANS.figures(),
+        code=code_digest(*(f"mute.plotting.figures.{name}" for name in FIGURES)),
     script:
         "../../scripts/draw_figures.py"
 
 
-rule summarise:
-    """The report's first page."""
+rule explore_layers:
+    """Notebook: the layer curves, their variants and the regions."""
     input:
         tables=rules.make_tables.output,
-        figures=rules.draw_figures.output,
     output:
-        "<results>/summary.rst",
+        report(
+            "<results>/figures/layer_curves.svg",
+            caption="../report/layer_curves.rst",
+            category="Notebooks",
+            labels={"figure": "layer curves"},
+        ),
+    log:
+        notebook="<results>/notebooks/layer_curves.ipynb",
+    benchmark:
+        "<benchmarks>/explore_layers.jsonl"
+    conda:
+        "../../envs/notebook.yaml"
     params:
         plan=PLANS.figures(),
-        code=code_digest("mute.plotting.summary"),
+        code=code_digest("mute.plotting.notebook", "mute.plotting.layer_curves"),
+    notebook:
+        "../notebooks/layer_curves.py.ipynb"
+
+
+rule explore_trade_off:
+    """Notebook: the trade-off of retaining and forgetting."""
+    input:
+        tables=rules.make_tables.output,
+    output:
+        report(
+            "<results>/figures/trade_off.svg",
+            caption="../report/trade_off.rst",
+            category="Notebooks",
+            labels={"figure": "trade-off"},
+        ),
+    log:
+        notebook="<results>/notebooks/trade_off.ipynb",
+    benchmark:
+        "<benchmarks>/explore_trade_off.jsonl"
+    conda:
+        "../../envs/notebook.yaml"
+    params:
+        plan=PLANS.figures(),
+        code=code_digest(
+            "mute.plotting.notebook",
+            "mute.plotting.trade_off",
+            "mute.plotting.figures.frontier",
+        ),
+    notebook:
+        "../notebooks/trade_off.py.ipynb"
+
+
+rule summarise:
+    """The report's first page, and the same as a page of its own."""
+    input:
+        tables=rules.make_tables.output,
+        figures=[
+            *rules.draw_figures.output,
+            *rules.explore_layers.output,
+            *rules.explore_trade_off.output,
+        ],
+    output:
+        summary="<results>/summary.rst",
+        page="<results>/index.html",
     log:
         "<logs>/summarise.log",
+    benchmark:
+        "<benchmarks>/summarise.jsonl"
     conda:
-        "../../envs/mute.yaml"
+        "../../envs/notebook.yaml"
+    params:
+        plan=PLANS.figures(),
+        code=code_digest(
+            "mute.plotting.summary",
+            *(f"mute.plotting.figures.{name}" for name in FIGURES),
+        ),
     script:
         "../../scripts/summarise.py"

@@ -13,7 +13,7 @@ rule train_tokenizer:
         "<results>/tokenizers/{model}/tokenizer_config.json",
     params:
         plan=PLANS.tokenizer,
-        code=code_digest("mute.models.tokenizer", "mute.models.pretrain"),
+        code=code_digest("mute.models.tokenizer", "mute.models.texts"),
     log:
         "<logs>/train_tokenizer/{model}.log",
     benchmark:
@@ -36,7 +36,7 @@ rule pretrain_model:
         tokenizer="<results>/models/{trained}/tokenizer.json",
     params:
         plan=PLANS.pretraining,
-        code=code_digest("mute.models.pretrain", "mute.models.embedded", "mute.models.loading"),
+        code=code_digest("mute.models.texts", "mute.models.pretrain", "mute.models.embedded", "mute.models.loading"),
     # Longest first: the slowest training decides when the study ends.
     priority: 100
     log:

@@ -160,9 +160,11 @@ class Answers:
         return result
 
     def option_hits(self) -> torch.Tensor:
-        """Whether the gold option is the likeliest, for each question that has options [questions]."""
+        """Whether the gold option is likelier than every other [questions]; as in the metrics, a tie or NaN is no hit."""
         gold = self.queries.rows["gold"].tolist()
-        return torch.tensor([bool(o) and max(range(len(o)), key=o.__getitem__) == g for o, g in zip(self.options(), gold)])
+        return torch.tensor(
+            [bool(o) and all(o[g] > x for i, x in enumerate(o) if i != g) for o, g in zip(self.options(), gold)]
+        )
 
     def tokens(self) -> pd.DataFrame:
         """The token table: one row per token of each gold answer (see docs/tables.md)."""

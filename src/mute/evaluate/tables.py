@@ -38,9 +38,10 @@ class References:
         table = self.table(name, kind)
         return table[(table["set"] != "facts") | (table["form"] == form)].reset_index(drop=True)
 
-    def bypass(self, name: str, forget_set: str, band: str, mix: float) -> pd.DataFrame:
+    def bypass(self, name: str, forget_set: str, band: str) -> pd.DataFrame:
+        """What a trained model answers when the band is skipped, as items."""
         table = self.table(name, "bypass")
-        chosen = (table["forget_set"] == forget_set) & (table["band"] == band) & (table["mix"] == mix)
+        chosen = (table["forget_set"] == forget_set) & (table["band"] == band)
         return items(table[chosen].reset_index(drop=True))
 
 
@@ -90,16 +91,14 @@ def score_shard(
         if (probe / "bypass.parquet").exists():
             bypassed = artifacts.read_table(probe / "bypass.parquet")
             asked = [table if table is None else _forget_facts(table, roles) for table in known]
+            band = str(cell.band)
             for mix, table in bypassed.groupby("mix"):
-                alike = oracle and references.bypass(oracle, cell.forget_set, str(cell.band), mix)
+                alike = references.bypass(oracle, cell.forget_set, band) if oracle and not mix else None
                 given = items(table.reset_index(drop=True))
                 b = score_bypass(given, alike, *asked, corpus.facts, roles, **common)
-                if not mix:
-                    untouched = references.bypass(base, cell.forget_set, str(cell.band), mix)
-                    control = score_bypass(untouched, None, *asked, corpus.facts, roles, **common)
-                    found += [b, control[control["metric"] == "B"].assign(metric="B_base")]
-                else:
-                    found.append(b[b["metric"] == "B"].assign(metric="B_mixed"))
+                found.append(b.assign(metric="B_mixed") if mix else b)
+            untouched = references.bypass(base, cell.forget_set, band)
+            found.append(score_bypass(untouched, None, *asked, corpus.facts, roles, **common).assign(metric="B_base"))
         table = pd.concat(found, ignore_index=True)
         for place, key in enumerate(KEYS):
             table.insert(place, key, getattr(cell, key))

@@ -1,1 +1,209 @@
-"""Not written yet."""
+"""The first page of the report, which answers the study's question from its tables, and the same for a terminal."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mute import artifacts
+from mute.plotting import figures, findings, limits, page, verdicts
+from mute.plotting.results import Case, Number, Results
+
+# Figures on the page, in this order; what is not named here follows.
+FIRST = ("frontier", "depth", "bypass", "language_maps", "lens")
+NOTEBOOKS = ("layer_curves", "trade_off")
+COLUMNS = ("K source", "K held-out", "C held-out", "B held-out")
+LEVEL_WORDS = "95 % intervals in brackets, over items only."
+
+
+def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, index: Path | str) -> None:
+    """Write the page twice: as `summary` (.rst, for Snakemake's report) and as `index` (.html, to be opened alone)."""
+    body = page.fragment(parts(results, {Path(path).stem: Path(path) for path in drawn}))
+    artifacts.write_text(summary, page.restructured(body))
+    artifacts.write_text(index, page.document(f"MUTE: {_study(results)}", body))
+
+
+def parts(results: Results, drawn: Mapping[str, Path]) -> list[str]:
+    """The page, piece by piece."""
+    found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents()]
+    found += [page.paragraph(findings.QUESTION, "question"), page.definitions(findings.answer(results))]
+    found.append(page.paragraph(findings.HOW, "small"))
+    found.append(page.heading(2, "Model by model", "models"))
+    for case in results.cases:
+        found += _case(results, case)
+    found.append(page.heading(2, "Figures", "figures"))
+    order = [*FIRST, *(name for name in drawn if name not in FIRST)]
+    for name in order:
+        if name in drawn:
+            title, caption = _words(name)
+            found += [page.heading(3, title), page.figure(drawn[name], title, caption)]
+    found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
+    found += [page.heading(2, "Gates", "gates"), _gates(results)]
+    found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
+    found += [page.heading(2, "The study", "study"), *_facts(results)]
+    return found
+
+
+def _contents() -> str:
+    links = {"models": "models", "figures": "figures", "edits": "every edit", "gates": "gates"}
+    links |= {"limits": "what cannot be concluded", "study": "the study"}
+    return f"<nav>{' '.join(page.link(f'#{anchor}', words) for anchor, words in links.items())}</nav>"
+
+
+def _study(results: Results) -> str:
+    return str(results.about.get("study", "study"))
+
+
+def _words(name: str) -> tuple[str, str]:
+    """Title and caption of a figure, whether from the registry or from a notebook."""
+    if name in figures.names():
+        module = figures.load(name)
+    elif name in NOTEBOOKS:
+        from mute.plotting import layer_curves, trade_off
+
+        module = {"layer_curves": layer_curves, "trade_off": trade_off}[name]
+    else:
+        return name.replace("_", " "), ""
+    return module.TITLE, module.CAPTION
+
+
+def _case(results: Results, case: Case) -> list[str]:
+    source, heldout = results.languages(case)
+    words = f"Source languages {' '.join(source)}; held-out languages {' '.join(heldout)}; {case.protocol} protocol"
+    words += f": {verdicts.PROTOCOLS[case.protocol]}." if case.protocol in verdicts.PROTOCOLS else "."
+    found = [page.heading(3, results.name(case)), page.paragraph(words, "small")]
+    if results.below_gate(case):
+        missed = findings.gate_words(results, case, 99)
+        found.append(page.paragraph(f"Below its gate: {missed}. Its numbers are shown; they decide nothing."))
+    rows = []
+    for name in results.algorithms(case):
+        for label, band in findings.landmarks(results, case, name):
+            back = verdicts.find_reversal(results, case, name, band).words
+            values = _values(results, case, name, band)
+            rows.append((name.replace("_", " "), label, band, _status(results, case, name, band), *values, back))
+    found.append(page.table(("algorithm", "which", "block", "status", *COLUMNS, "by the bypass"), rows))
+    regimes, said = [], []
+    for name in results.algorithms(case):
+        if results.blocks(case, name):
+            lines = findings.algorithm_words(results, case, name)
+            said.append((name.replace("_", " "), " ".join(lines)))
+            regimes += [
+                (
+                    name.replace("_", " "),
+                    finding.regime.words,
+                    "–" if finding.block is None else str(finding.block),
+                    verdicts.say(finding.verdict),
+                    findings.condition_words(finding),
+                    findings.elsewhere_words(finding),
+                )
+                for finding in verdicts.find_regimes(results, case, name)
+            ]
+    columns = ("algorithm", "regime", "block", "verdict", "because", "blocks with this pattern")
+    return [*found, page.definitions(said), page.table(columns, regimes)] if regimes else found
+
+
+def _values(results: Results, case: Case, name: str, band: str) -> list[Number]:
+    asked = (("K", "source"), ("K", "heldout"), ("C", "heldout"), ("B", "heldout"))
+    return [results.number(case, name, band, metric, group) for metric, group in asked]
+
+
+def _status(results: Results, case: Case, name: str, band: str) -> str:
+    return results.status(case, name, band).replace("_", " ")
+
+
+def _edits(results: Results) -> str:
+    rows = []
+    for case in results.cases:
+        gate = "below gate" if results.below_gate(case) else "passed"
+        for reference in ("base", "oracle"):
+            values = _values(results, case, reference, "")
+            if any(values):
+                rows.append((results.name(case), reference, "–", "", "", gate, *values, Number()))
+        for name in results.algorithms(case):
+            views = results.views(case, name)
+            for band in results.bands(case, name):
+                named = [view for view in ("target", "shallow", "deep") if band in map(str, views.get(view, []))]
+                status = _status(results, case, name, band)
+                values = _values(results, case, name, band)
+                merit = verdicts.merit(results, case, name, band)
+                keys = (results.name(case), name.replace("_", " "), band, ", ".join(named), status, gate)
+                rows.append((*keys, *values, merit))
+    return page.table(("model", "edit", "block", "view", "status", "gate", *COLUMNS, "merit C − K"), rows)
+
+
+def _gates(results: Results) -> str:
+    table, lines = results.tables["gates"], results.about.get("gates", {})
+    rows = []
+    keys = ["model", "training_seed", "oracle", "measure"]
+    for key, own in table.groupby(keys, sort=False):
+        model, seed, oracle, measure = map(str, tuple(key))  # ty: ignore[invalid-argument-type]
+        each = own[own["language"] != ""]
+        mean = own.loc[own["language"] == "", "value"]
+        value = float(mean.iloc[0]) if len(mean) else float(each["value"].mean())
+        worst = each.sort_values(["value", "language"]).iloc[0] if len(each) else None
+        lowest = "" if worst is None else f"{worst['value']:.2f} ({worst['language']})"
+        name = measure if measure in ("recall", "transfer") else "abilities"
+        gate = float(lines.get(name, "nan")) if measure != "never_taught" else float("nan")
+        passed = "below gate" if (own["passed"].astype(str) == "False").any() else "passed"
+        who = f"{model}, training seed {seed}" + (f", oracle without {oracle}" if oracle else "")
+        rows.append((who, measure.replace("_", " "), value, lowest, gate, passed))
+    return page.table(("model", "measure", "mean", "lowest language", "gate", "result"), rows)
+
+
+def _facts(results: Results) -> list[str]:
+    about = results.about
+    counts = findings.cells_by_status(results)
+    status = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+    lines = [
+        ("Cells", f"{sum(counts.values())}: {status}"),
+        ("Protocols", ", ".join(sorted({case.protocol for case in results.cases}))),
+        ("Algorithms", ", ".join(dict.fromkeys(n for case in results.cases for n in results.algorithms(case)))),
+        ("Corpus", str(about.get("source", ""))),
+        ("Primary outcomes, declared before the run", ", ".join(about.get("primary", []))),
+        ("Gates", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.get("gates", {}).items())),
+    ]
+    keys = ("family", "blocks", "hidden", "heads", "vocabulary", "steps")
+    models = about.get("models", {})
+    rows = [(name, *(m.get(k, "") for k in keys), " ".join(m.get("languages", []))) for name, m in models.items()]
+    found = [page.definitions((name, words) for name, words in lines if words)]
+    if rows:
+        found.append(page.table(("model", *keys, "languages"), rows))
+    files = "tables/ holds every number, figures/ every figure, notebooks/ the two executed notebooks."
+    return [*found, page.paragraph(f"Beside this page: {files} report.html shows how each file was made.", "small")]
+
+
+def terminal(results: Results, folder: Path, width: int = 100) -> str:
+    """The summary in plain lines, and where to look for more."""
+    lines = [f"MUTE study in {folder}", ""]
+    for name, words in findings.answer(results):
+        lines += textwrap.wrap(f"{name}: {words}", width, initial_indent="* ", subsequent_indent="  ")
+    for case in results.cases:
+        failed = results.below_gate(case)
+        verdict = f"below its gate: {findings.gate_words(results, case)}" if failed else "passes its gates"
+        lines += ["", f"{results.name(case)} ({verdict})", *_terminal_case(results, case, width)]
+    lines += ["", f"{LEVEL_WORDS} *: erasure in the source languages not reached, or diverged."]
+    seen = [folder / name for name in ("report.html", "index.html") if (folder / name).is_file()]
+    lines += [f"Look at: {path}" for path in seen]
+    return "\n".join(lines) + "\n"
+
+
+def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
+    """A line for each landmark worth one, and the regimes beneath."""
+    lines, regimes = [_columns("", "block", *COLUMNS)], []
+    for name in results.algorithms(case):
+        algorithm = name.replace("_", " ")
+        for label, band in findings.landmarks(results, case, name):
+            if label in ("shallow", "deep", "shallow, deep"):
+                continue
+            mark = "" if results.reached(case, name, band) else "*"
+            where = f"{band}{mark} {label if band.isdigit() else ''}"
+            lines.append(_columns(algorithm, where, *map(str, _values(results, case, name, band))))
+        if results.blocks(case, name):
+            said = [f"{f.regime.name} {verdicts.say(f.verdict)}" for f in verdicts.find_regimes(results, case, name)]
+            regimes += textwrap.wrap(
+                f"regimes, {algorithm}: {', '.join(said)}", width, initial_indent="  ", subsequent_indent="    "
+            )
+    return [*lines, *regimes]
+
+
+def _columns(algorithm: str, where: str, *values: str) -> str:
+    return f"  {algorithm:<16}{where:<20}{''.join(f'{value:<21}' for value in values)}".rstrip()

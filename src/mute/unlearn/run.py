@@ -25,7 +25,7 @@ class Matching:
 
     target: float = 0.05
     every: int = 4
-    facts: int = 96
+    facts: int = 64
     # An edit is searched between these sizes, relative to the norm of the parameters that it changes.
     smallest: float = 0.01
     largest: float = 4.0
@@ -106,18 +106,28 @@ class Workbench:
             texts.restart()
 
     def accuracy(self, name: str) -> float:
-        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now."""
-        return float(self.questions[name].run(self.model, self.asked[name]).option_hits().float().mean())
+        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now.
+
+        NaN for a model whose answers are no numbers: it has diverged, and that is no erasure.
+        """
+        answers = self.questions[name].run(self.model, self.asked[name])
+        return math.nan if bool(answers.logprob.isnan().any()) else float(answers.option_hits().float().mean())
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the base knows more than the floor: else there is nothing to forget, and no run is stopped."""
+        return self.base["forget"] - self.floor > 0.05
 
     def knowledge(self, band: Band) -> float:
         """K on source languages, (A - A_floor) / (A_base - A_floor): 1 as the base, 0 as one who never knew.
 
-        NaN where the base knows no more than the floor: then there is nothing to forget, and no run is stopped.
+        NaN where it is not measurable, and for a model that diverged.
         """
+        if not self.measurable:
+            return math.nan
         if band.full:
             self.asked["forget"].restart()
-        known = self.base["forget"] - self.floor
-        return (self.accuracy("forget") - self.floor) / known if known > 0.05 else math.nan
+        return (self.accuracy("forget") - self.floor) / (self.base["forget"] - self.floor)
 
     def retained(self, band: Band) -> float:
         """Accuracy on validation facts of the retain domains relative to the base; NaN where there are none."""
@@ -165,6 +175,9 @@ def unlearn(
         outcome.retained = bench.retained(band)
         outcome.tensors = patches.take(model, names)
         outcome.size = _size(outcome.tensors, before)
+        if bench.measurable and math.isnan(outcome.knowledge):
+            # The last step was one too many; no loss was asked for after it.
+            outcome.status = "diverged"
         return outcome
     finally:
         model.requires_grad_(False)
@@ -241,7 +254,9 @@ def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], 
         return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, step_size)
 
     if not math.isfinite(length) or length == 0:
-        return done("diverged", 0.0)
+        # Zero times such a direction may be no number either.
+        patches.put(task.model, before)
+        return Outcome("diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
     if protocol == "paper":
         return done("ok", algorithm.settings.step_size)
     low, high = 0.0, matching.smallest

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Settings(base.Settings):
     """SimNPO."""
 
-    steps: int = Field(80, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
+    strengths: list[float] = Field(
+        [3e-3, 1e-2], min_length=1, description="Learning rates among which the `matched` protocol chooses."
+    )
     variant: Literal["with_retain", "as_written"] = Field("with_retain", description="Whether retain answers are read.")
     beta: float = Field(1.0, gt=0, description="Inverse temperature.")
     gamma: float = Field(1.0, ge=0, description="Reward margin.")

@@ -1,0 +1,235 @@
+"""What the types of a configuration cannot say: names that refer to nothing, languages and bands that do not fit.
+
+Only what the study uses is checked: an overlay that chooses one model need not mend the others.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mute import languages, unlearn
+from mute.config import Config, GridSection, ModelSection, band_blocks
+from mute.corpus import sources
+from mute.names import check_name, unknown_name
+from mute.problems import KeyPath, Problem, dotted, validated
+
+# Codes become parts of names that are joined by '-' and '.'.
+_CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
+_GROUPS = ("source", "heldout", "all")
+_BANDS = ("each", "all", "full", "a block such as 3", "blocks such as 2-3")
+
+
+class Checks:
+    """Problems of a configuration whose types are right, but for the paths in `broken`, which were left out."""
+
+    def __init__(self, config: Config, broken: Collection[KeyPath]) -> None:
+        self.config, self.broken = config, set(broken)
+        self.study = config.study
+        self.source: Any = None
+        self.corpus: BaseModel | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        # First, because models and grids are held against it.
+        yield from self._corpus()
+        yield from self._study()
+        yield from self._definitions()
+        for name in self._chosen("models"):
+            yield from self._model(name, self.config.models[name])
+        for name in self._chosen("grids"):
+            yield from self._grid(name, self.config.grids[name])
+        for name in self.config.algorithms:
+            yield from self._algorithm(name)
+        yield from self._layers()
+        if self._sound("pretraining", "shares") and not self.config.pretraining.shares.get("facts"):
+            yield Problem(("pretraining", "shares"), "facts must have a share above 0")
+
+    def _sound(self, *path: str | int) -> bool:
+        """Whether nothing at, above or below `path` was left out: else its errors would only echo the first."""
+        return not any(path[: len(b)] == b or b[: len(path)] == path for b in self.broken)
+
+    def _chosen(self, section: str) -> list[str]:
+        """Names that the study chooses in a section and that are defined there."""
+        if not self._sound("study", section):
+            return []
+        return [name for name in getattr(self.study, section) if name in getattr(self.config, section)]
+
+    def _names(
+        self, path: KeyPath, names: Iterable[str], what: str, allowed: Collection[str], section: str = ""
+    ) -> Iterator[Problem]:
+        """Names outside `allowed`, unless their definition in `section` was left out for being wrong."""
+        for index, name in enumerate(names if self._sound(*path) else ()):
+            if name not in allowed and (not section or self._sound(section, name)):
+                yield Problem((*path, index), unknown_name(what, name, allowed))
+
+    def _repeats(self, path: KeyPath, section: BaseModel) -> Iterator[Problem]:
+        for key, value in section:
+            if isinstance(value, list):
+                texts = [str(entry) for entry in value]
+                twice = sorted({text for text in texts if texts.count(text) > 1})
+                if twice:
+                    yield Problem((*path, key), f"{', '.join(twice)} stands more than once")
+
+    def _study(self) -> Iterator[Problem]:
+        study = self.study
+        if study.corpus not in self.config.corpora and self._sound("corpora", study.corpus):
+            yield Problem(("study", "corpus"), unknown_name("corpus", study.corpus, self.config.corpora))
+        yield from self._names(("study", "models"), study.models, "model", self.config.models, "models")
+        yield from self._names(("study", "grids"), study.grids, "grid", self.config.grids, "grids")
+        yield from self._repeats(("study",), study)
+        yield from _name_problems(("study", "name"), study.name)
+        for folder in Path(study.results).parts or ("",):
+            yield from _name_problems(("study", "results"), folder, "must be a folder inside the project: ")
+        for index, outcome in enumerate(study.primary):
+            if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
+                text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
+                yield Problem(("study", "primary", index), text)
+
+    def _definitions(self) -> Iterator[Problem]:
+        for section in ("corpora", "models", "grids", "algorithms"):
+            for name in getattr(self.config, section):
+                yield from _name_problems((section, name), name)
+
+    def _corpus(self) -> Iterator[Problem]:
+        section = self.config.corpora.get(self.study.corpus)
+        path = ("corpora", self.study.corpus)
+        if section is None or not self._sound(*path, "source"):
+            return
+        if section.source not in sources.names():
+            yield Problem((*path, "source"), unknown_name("source", section.source, sources.names()))
+            return
+        self.source = sources.load(section.source)
+        checked = validated(self.source.Settings, section.settings, (*path, "settings"))
+        yield from checked.problems
+        self.broken |= checked.broken
+        if checked.value is not None:
+            self.corpus = checked.value
+            for key, text in getattr(self.source, "problems", lambda _: ())(checked.value):
+                if self._sound(*path, "settings", key):
+                    yield Problem((*path, "settings", key), text)
+
+    def _forget_sets(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
+        if self.source is not None:
+            yield from self._names(path, names, "forget set", self.source.FORGET_SETS)
+
+    def _model(self, name: str, model: ModelSection) -> Iterator[Problem]:
+        path = ("models", name)
+        yield from self._repeats(path, model)
+        yield from self._forget_sets((*path, "oracles"), model.oracles)
+        if self._sound(*path, "languages"):
+            yield from self._model_languages((*path, "languages"), model.languages)
+        if self._sound(*path, "hidden") and self._sound(*path, "heads"):
+            if model.hidden % model.heads:
+                yield Problem((*path, "hidden"), f"{model.hidden} is no multiple of {model.heads} heads")
+            elif model.family != "bloom" and model.hidden // model.heads % 2:
+                text = f"{model.hidden // model.heads} features a head is odd; positions rotate pairs of features"
+                yield Problem((*path, "hidden"), text)
+            if model.family != "bloom" and model.heads % max(1, model.heads // 2):
+                yield Problem(
+                    (*path, "heads"), f"{model.heads} do not share keys and values in pairs: use an even number"
+                )
+
+    def _model_languages(self, path: KeyPath, codes: list[str]) -> Iterator[Problem]:
+        for index, code in enumerate(codes):
+            if not _CODE.fullmatch(code):
+                yield Problem((*path, index), f"{code!r} is no language code: use 1 to 16 letters, digits or '_'")
+            elif self.source is not None and getattr(self.source, "PACKS", False) and code not in languages.codes():
+                yield Problem((*path, index), unknown_name("language", code, languages.codes()))
+        settings = ("corpora", self.study.corpus, "settings")
+        if self.corpus is None or not self._sound(*settings, "teaching_languages"):
+            return
+        teaching = getattr(self.corpus, "teaching_languages", [])
+        missing = [code for code in teaching if code not in codes]
+        if missing:
+            yield Problem(path, f"teaching languages of the corpus are missing: {', '.join(missing)}")
+        if getattr(self.corpus, "transfer_share", 0) and set(codes) <= set(teaching):
+            where = dotted((*settings, "transfer_share"))
+            text = f"every language is a teaching language, so no fact can transfer; add a language or set {where} to 0"
+            yield Problem(path, text)
+
+    def _grid(self, name: str, grid: GridSection) -> Iterator[Problem]:
+        path = ("grids", name)
+        yield from self._repeats(path, grid)
+        if not grid.algorithms and self._sound(*path, "algorithms"):
+            yield Problem((*path, "algorithms"), "must not be empty")
+        yield from self._names(
+            (*path, "algorithms"), grid.algorithms, "algorithm", self._known_algorithms(), "algorithms"
+        )
+        yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
+        if grid.models is not None:
+            yield from self._names((*path, "models"), grid.models, "model", self.config.models, "models")
+            known = set(grid.models) <= set(self.config.models) and self._sound("study", "models")
+            if known and not set(grid.models) & set(self.study.models):
+                yield Problem((*path, "models"), f"none of {grid.models} is a model of the study: {self.study.models}")
+        for index, source in enumerate(grid.sources):
+            if not source or len(set(source)) < len(source):
+                yield Problem((*path, "sources", index), f"must be different languages, at least one, not {source}")
+        for model_name in self._chosen("models"):
+            if grid.models is None or model_name in grid.models:
+                yield from self._grid_of_model(path, grid, model_name)
+
+    def _grid_of_model(self, path: KeyPath, grid: GridSection, name: str) -> Iterator[Problem]:
+        model = self.config.models[name]
+        if self._sound("models", name, "languages"):
+            for index, source in enumerate(grid.sources):
+                for code in source:
+                    if code not in model.languages:
+                        text = f"{unknown_name('language', code, model.languages)} (model {name})"
+                        yield Problem((*path, "sources", index), text)
+                if set(source) >= set(model.languages):
+                    text = f"{', '.join(source)} are all languages of model {name}: none is held out"
+                    yield Problem((*path, "sources", index), text)
+        for index, band in enumerate(grid.bands):
+            blocks = band_blocks(str(band))
+            if blocks is None:
+                if band not in _BANDS[:3]:
+                    yield Problem((*path, "bands", index), unknown_name("band", band, _BANDS))
+            elif blocks != sorted(set(blocks)):
+                yield Problem((*path, "bands", index), f"{band!r} must name different blocks from below to above")
+            elif blocks[-1] >= model.blocks and self._sound("models", name, "blocks"):
+                text = f"block {blocks[-1]} is outside model {name} of {model.blocks} blocks (0 to {model.blocks - 1})"
+                yield Problem((*path, "bands", index), text)
+
+    def _known_algorithms(self) -> list[str]:
+        return sorted({*self.config.algorithms, *unlearn.names()})
+
+    def _algorithm(self, name: str) -> Iterator[Problem]:
+        path, given = ("algorithms", name), dict(self.config.algorithms[name])
+        method = given.pop("method", name)
+        if method not in unlearn.names():
+            hint = "" if "method" in self.config.algorithms[name] else f"; or give the method of {name!r} as `method`"
+            yield Problem((*path, "method"), unknown_name("method", method, unlearn.names()) + hint)
+            return
+        yield from validated(unlearn.load(method).Settings, given, path).problems
+
+    def _layers(self) -> Iterator[Problem]:
+        layers = self.config.layers
+        for name, rule in layers.choice.items():
+            if name not in self._known_algorithms():
+                yield Problem(("layers", "choice", name), unknown_name("algorithm", name, self._known_algorithms()))
+            elif rule == "stated":
+                for model in self._chosen("models"):
+                    if model not in layers.stated and self._sound("layers", "stated"):
+                        yield Problem(
+                            ("layers", "choice", name), f"`stated` needs a block for model {model} in layers.stated"
+                        )
+        for name, block in layers.stated.items():
+            model = self.config.models.get(name)
+            if model is None:
+                if self._sound("models", name):
+                    yield Problem(("layers", "stated", name), unknown_name("model", name, self.config.models))
+            elif block >= model.blocks and self._sound("models", name, "blocks"):
+                text = f"block {block} is outside a model of {model.blocks} blocks (0 to {model.blocks - 1})"
+                yield Problem(("layers", "stated", name), text)
+
+
+def _name_problems(path: KeyPath, name: str, before: str = "") -> Iterator[Problem]:
+    """A name becomes part of paths, in which dots separate names."""
+    try:
+        check_name(name)
+        if "." in name:
+            raise ValueError(f"name {name!r} is not allowed: '.' separates names in file names, use '_' or '-'")
+    except ValueError as error:
+        yield Problem(path, f"{before}{error}")

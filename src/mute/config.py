@@ -1,0 +1,240 @@
+"""The configuration: its sections and their types, and the YAML files that it is read from. Imports no torch.
+
+`mute.schema` writes config/README.md and the JSON schema from these classes, so every field has a description.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from mute.problems import KeyPath, Problem
+
+Key = Literal["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
+Family = Literal["llama", "qwen2", "bloom"]
+LayerRule = Literal["first_local_peak", "argmax", "deepest", "stated"]
+Retain = Literal["source", "source+text", "all"]
+Protocol = Literal["matched", "paper"]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StudySection(Section):
+    """What the study is made of. Names refer to the definitions in the other sections."""
+
+    name: str = Field("default", description="Name of the study.")
+    results: str = Field("results", description="Folder of everything that the study makes, inside the project.")
+    seed: Seed = Field(1, description="Seed of every draw in the study.")
+    corpus: str = Field("world", description="The corpus, of `corpora`.")
+    models: list[str] = Field(["llama"], min_length=1, description="Models, of `models`.")
+    training_seeds: list[Seed] = Field([0], min_length=1, description="Seeds with which each model is trained.")
+    grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
+    primary: list[str] = Field(
+        ["K heldout", "C heldout", "B heldout"],
+        description="Primary outcomes, declared before the run: a measure and a group of languages.",
+    )
+    shard_by: list[Key] = Field(
+        ["model", "algorithm"],
+        description="Cells that agree in these keys are computed by one job: few keys on a laptop, all on a cluster.",
+    )
+
+
+class CorpusSection(Section):
+    """Where facts come from."""
+
+    source: str = Field("world", description="A corpus source, see below.")
+    settings: dict[str, Any] = Field({}, description="Settings of the source, see below.")
+
+
+class ModelSection(Section):
+    """An embedded model, trained by the study."""
+
+    family: Family = Field("llama", description="Architecture.")
+    languages: list[str] = Field(
+        ["en", "es", "pt", "de", "fr", "it", "hi"], min_length=2, description="Languages that it learns."
+    )
+    blocks: int = Field(8, ge=1, le=128, description="Decoder blocks, L.")
+    hidden: int = Field(128, ge=8, description="Hidden size, D.")
+    heads: int = Field(4, ge=1, description="Attention heads.")
+    vocabulary: int = Field(4096, ge=300, description="Entries of its tokenizer.")
+    steps: int = Field(600, ge=1, description="Training steps.")
+    oracles: list[str] = Field([], description="Forget sets for which an oracle is trained: the model without them.")
+
+
+class PretrainingSection(Section):
+    """How embedded models are trained."""
+
+    batch: int = Field(192, ge=2, description="Sequences a step.")
+    learning_rate: float = Field(4e-3, gt=0, description="Of Muon and of AdamW.")
+    warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
+    decay: float = Field(0.3, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
+    prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
+    shares: dict[Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0)]] = (
+        Field(
+            {"facts": 0.6, "glossary": 0.19, "reading": 0.13, "sentences": 0.05, "unknown": 0.03},
+            description="Share of each batch: facts, and the abilities that the corpus has.",
+        )
+    )
+
+
+class GatesSection(Section):
+    """What a model must know before it can be made to forget. A model below a gate is marked in every table."""
+
+    recall: float = Field(0.95, ge=0, le=1, description="Strict accuracy on taught facts, in every language.")
+    transfer: float = Field(0.80, ge=0, le=1, description="Strict accuracy on transfer facts, mean over languages.")
+    transfer_each: float = Field(0.60, ge=0, le=1, description="The same in each language.")
+    abilities: float = Field(0.80, ge=0, le=1, description="Accuracy of each ability asked with options, mean.")
+    on_fail: Literal["report", "stop"] = Field("report", description="Whether a model below a gate stops its study.")
+
+
+class LayersSection(Section):
+    """How blocks are scored and chosen."""
+
+    rule: Literal["hull", "literal"] = Field("hull", description="Region rule that the views use; both are reported.")
+    alpha: Annotated[float, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="Region width; auto: the smallest of 1.5, 2, ... that holds a quarter of the blocks.",
+    )
+    languages: Literal["source", "all"] = Field("source", description="Languages whose states choose the layer.")
+    choice: dict[str, LayerRule] = Field(
+        {"rmu": "first_local_peak", "simnpo": "first_local_peak", "slug": "deepest"},
+        description="Layer rule by algorithm; others take the first local peak.",
+    )
+    stated: dict[str, Annotated[int, Field(ge=0)]] = Field({}, description="Block by model, for the rule `stated`.")
+    null_draws: int = Field(20, ge=1, description="Row permutations of the CKA null.")
+
+
+class GridSection(Section):
+    """Cells: every combination of these lists."""
+
+    models: list[str] | None = Field(None, min_length=1, description="Models, of the study's; null: all of them.")
+    algorithms: list[str] = Field(
+        [], min_length=1, description="Of `algorithms`, or methods with their defaults; every grid must have some."
+    )
+    bands: list[str | int] = Field(
+        ["each"], min_length=1, description="`each` block on its own, a block (3), blocks (2-3), `all` or `full`."
+    )
+    sources: list[list[str]] = Field(
+        [["en", "es", "pt"]], min_length=1, description="Lists of languages that unlearning reads; others are held out."
+    )
+    retain: list[Retain] = Field(
+        ["source"],
+        min_length=1,
+        description="Retain texts: in source languages, with fact-free text in others, or in all.",
+    )
+    forget_sets: list[str] = Field(["domain"], min_length=1, description="Forget sets of the corpus.")
+    protocols: list[Protocol] = Field(
+        ["matched"], min_length=1, description="`matched` stops at equal source knowledge, `paper` after fixed steps."
+    )
+    seeds: list[Seed] = Field([0], min_length=1, description="Unlearning seeds.")
+
+
+class MatchingSection(Section):
+    """The `matched` protocol: stop at the first point where the source languages have forgotten."""
+
+    target: float = Field(0.05, le=1, description="Source knowledge K to reach, from 1 (base) to 0 (never knew).")
+    every: int = Field(4, ge=1, description="Steps between looks.")
+    facts: int = Field(64, ge=4, description="Forget facts that a look asks for.")
+
+
+class EvaluationSection(Section):
+    """Evaluation and inference."""
+
+    draws: int = Field(400, ge=20, description="Replicates of the cluster bootstrap over facts.")
+    mix: float = Field(0.5, gt=0, lt=1, description="Scalar of the second bypass: (1 - mix) identity + mix block.")
+
+
+class Config(Section):
+    """A study in one file."""
+
+    study: StudySection = Field(default_factory=StudySection)
+    corpora: dict[str, CorpusSection] = Field(default_factory=lambda: {"world": CorpusSection()})
+    models: dict[str, ModelSection] = Field(default_factory=lambda: {"llama": ModelSection()})
+    pretraining: PretrainingSection = Field(default_factory=PretrainingSection)
+    gates: GatesSection = Field(default_factory=GatesSection)
+    layers: LayersSection = Field(default_factory=LayersSection)
+    algorithms: dict[str, dict[str, Any]] = Field(
+        {}, description="By name: `method` (default: the name itself) and settings of the method."
+    )
+    grids: dict[str, GridSection] = Field(
+        default_factory=lambda: {"blocks": GridSection(algorithms=["rmu", "slug", "simnpo"])}
+    )
+    matching: MatchingSection = Field(default_factory=MatchingSection)
+    evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+
+
+@dataclass
+class Files:
+    """What configuration files say: values laid over each other, where each key stands, and what is wrong with them."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_files(*paths: Path | str) -> Files:
+    """YAML files, later ones over earlier ones, read strictly: the ordinary reader drops a key that stands twice."""
+    found = Files()
+    for path in paths:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            found.problems.append(Problem((), f"{path} cannot be read: {reason}"))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f", line {mark.line + 1}" if mark else ""
+            reason = getattr(error, "problem", None) or "not YAML"
+            found.problems.append(Problem((), f"{path}{where}: {reason}"))
+        else:
+            if isinstance(values, dict) and node is not None:
+                _walk(node, (), str(path), found)
+                found.values = overlay(found.values, values)
+            else:
+                found.problems.append(Problem((), f"{path} is not a mapping of sections"))
+    return found
+
+
+def _walk(node: yaml.Node, path: KeyPath, file: str, found: Files) -> None:
+    """Note the line of every key and list entry below `node`, and keys that stand twice."""
+    if len(path) > 16:
+        return  # an alias that contains itself
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in lines:
+                text = f"the key stands twice, in lines {lines[name]} and {line} of {file}; only one would count"
+                found.problems.append(Problem((*path, name), text))
+            lines[name] = line
+            found.places[(*path, name)] = f"{file}:{line}"
+            _walk(value, (*path, name), file, found)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found.places[(*path, index)] = f"{file}:{value.start_mark.line + 1}"
+            _walk(value, (*path, index), file, found)
+
+
+def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge, anything else replaces: as Snakemake lays one config file over another."""
+    result = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = overlay(result[key], value) if both else value
+    return result
+
+
+# `3` and `2-3`, as blocks are counted: without signs, spaces or leading zeros.
+_BLOCKS = re.compile(r"(0|[1-9][0-9]*)(-(0|[1-9][0-9]*))*")
+
+
+def band_blocks(band: str) -> list[int] | None:
+    """The block indices that a band names, or None if it names none (`all`, `full`, anything unknown)."""
+    return [int(part) for part in band.split("-")] if _BLOCKS.fullmatch(band) else None

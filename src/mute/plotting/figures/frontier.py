@@ -1,0 +1,120 @@
+"""The headline: what the held-out languages still know against what they can still do, for every edit."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mute.plotting import panels, style
+from mute.plotting.results import WHOLE, Case, Number, Results
+
+TITLE = "Frontier: knowledge left against capability kept, held-out languages"
+CAPTION = (
+    "Each numbered point is an edit of that block (0 is the first), joined in order of depth; bars are 95 % intervals "
+    "over items. Across: capability C of held-out languages relative to the base. Up: knowledge K of the forget set, "
+    "1 untouched, 0 never knew. The good corner is below on the right: forgets and keeps the rest. Hollow points did "
+    "not reach matched erasure in the source languages; ringed ones are the blocks that the layer rule chooses."
+)
+LIMITS = (-0.25, 1.25)
+RING: dict[str, Any] = {"marker": "o", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 1.1}
+
+
+def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+    results = Results.of(tables, about)
+    cases = results.cases
+    columns = min(max(len(cases), 1), 3)
+    rows = math.ceil(max(len(cases), 1) / columns)
+    figure = style.new_figure(max(4.6 * columns, 6.4), 4.7 * rows + 0.6)
+    if not cases:
+        style.missing(figure.add_subplot(), panels.NO_CELLS)
+    for i, case in enumerate(cases):
+        draw_panel(figure.add_subplot(rows, columns, i + 1), results, case, results.algorithms(case))
+    names = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
+    style.legend(figure, keys(names))
+    return figure
+
+
+def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) -> None:
+    """The frontier of some algorithms in one case."""
+    notes = [f"below its gate: {failed}" for failed in results.below_gate(case)[:1]]
+    if results.floor(case) != "oracle":
+        notes.append("no oracle: K = 0 is chance")
+    style.title(axes, results.name(case), "; ".join(notes), warning=bool(notes))
+    axes.axhspan(LIMITS[0], 0.05, xmin=(0.95 - LIMITS[0]) / (LIMITS[1] - LIMITS[0]), color=style.GOOD, zorder=0, lw=0)
+    axes.text(1.235, -0.235, "forgets,\nkeeps the rest", ha="right", va="bottom", fontsize=6.5, color="#3B7A3B")
+    for line in (0, 1):
+        axes.axhline(line, color=style.FAINT, linewidth=0.8, zorder=0.1)
+        axes.axvline(line, color=style.FAINT, linewidth=0.8, zorder=0.1)
+    for name, marker in (("base", "*"), ("oracle", "P")):
+        x, y = (results.number(case, name, "", metric) for metric in ("C", "K"))
+        if x and y:
+            _cross(axes, x, y, style.INK)
+            axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
+            axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
+    drawn = [_draw_algorithm(axes, results, case, name) for name in algorithms]
+    if not any(drawn):
+        axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
+    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, held-out languages (C)")
+    axes.set_ylabel("knowledge left, held-out languages (K)")
+    axes.set_aspect("equal")
+
+
+def keys(algorithms: list[str]) -> list[Any]:
+    found = []
+    for name in algorithms:
+        marker, colour = style.algorithm_marker(name), style.algorithm_colour(name)
+        found.append(style.line_key(name.replace("_", " "), colour, marker=marker, markersize=7))
+    found.append(style.line_key("target block", style.INK, linestyle="", **{**RING, "markersize": 9}))
+    found.append(style.line_key("all: every block, full: every parameter", style.GREY, marker="d", linestyle=""))
+    return [*found, panels.status_key()]
+
+
+def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str) -> bool:
+    colour, marker = style.algorithm_colour(algorithm), style.algorithm_marker(algorithm)
+    path, drawn = [], False
+    for band in results.bands(case, algorithm):
+        x, y = (results.number(case, algorithm, band, metric) for metric in ("C", "K"))
+        if not x or not y:
+            continue
+        drawn = True
+        reached = results.reached(case, algorithm, band)
+        face, ink = (colour, "white") if reached else ("white", colour)
+        _cross(axes, x, y, colour)
+        at = (_inside(x.value), _inside(y.value))
+        whole = band in WHOLE
+        size = 6 if whole else 11 if marker in "os" else 12.5
+        look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "markersize": size, "zorder": 6}
+        axes.plot([at[0]], [at[1]], marker, **look)
+        if band in map(str, results.views(case, algorithm).get("target", [])):
+            axes.plot([at[0]], [at[1]], color=style.INK, zorder=5.5, **RING)
+        if whole:
+            look: dict[str, Any] = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
+            axes.annotate(band, at, xytext=(6, -3), textcoords="offset points", **look)
+        else:
+            path.append(at)
+            low = (0, -0.8) if marker == "^" else (0, 0)
+            look: dict[str, Any] = {
+                "fontsize": 6.5,
+                "weight": "bold",
+                "color": ink,
+                "ha": "center",
+                "va": "center_baseline",
+            }
+            axes.annotate(band, at, xytext=low, textcoords="offset points", zorder=7, **look)
+    if len(path) > 1:
+        axes.plot([x for x, _ in path], [y for _, y in path], "-", color=colour, alpha=0.6, linewidth=1.1, zorder=4)
+    return drawn
+
+
+def _cross(axes: Axes, x: Number, y: Number, colour: str) -> None:
+    """The intervals of both scores."""
+    look: dict[str, Any] = {"color": colour, "alpha": 0.35, "linewidth": 1, "zorder": 2}
+    axes.plot([x.low, x.high], [_inside(y.value)] * 2, "-", **look)
+    axes.plot([_inside(x.value)] * 2, [y.low, y.high], "-", **look)
+
+
+def _inside(value: float) -> float:
+    """A score beyond the axes stands at their edge."""
+    return min(max(value, LIMITS[0] + 0.02), LIMITS[1] - 0.02)

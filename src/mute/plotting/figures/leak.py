@@ -1,0 +1,80 @@
+"""What stays in the held-out languages, and what they lose, where the source languages have forgotten."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mute.plotting import panels, style
+from mute.plotting.results import WHOLE, Case, Results, place
+from mute.plotting.verdicts import POINTS
+
+TITLE = "Leak and excess damage at matched erasure"
+CAPTION = (
+    "Only edits after which the source languages have forgotten as far as the protocol asks. Leak: K held-out minus K "
+    "source, what the held-out languages still know more. Excess damage: C source minus C held-out, what they lost "
+    "more. 95 % intervals over items; effects inside the grey strip, under five points, are not decided."
+)
+MEASURES = (("leak", "leak: K held-out − K source"), ("excess_damage", "excess damage: C source − C held-out"))
+
+
+def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+    results = Results.of(tables, about)
+    cases = results.cases
+    figure = style.new_figure(11.0, max(len(cases), 1) * 2.7 + 0.5)
+    if not cases:
+        style.missing(figure.add_subplot(), panels.NO_CELLS)
+    for row, case in enumerate(cases):
+        names = results.algorithms(case)
+        for column, (metric, words) in enumerate(MEASURES):
+            axes = figure.add_subplot(len(cases), 2, 2 * row + column + 1)
+            style.title(axes, f"{results.name(case)}: {words.split(':')[0]}", _note(results, case, names, metric))
+            drawn = [_draw_algorithm(axes, results, case, names, i, metric) for i in range(len(names))]
+            if not any(drawn):
+                style.missing(axes, "no edit reached matched erasure")
+                continue
+            panels.line_at(axes, 0, dashes="-", colour=style.GREY)
+            axes.axhspan(-POINTS, POINTS, color=style.FAINT, zorder=0, linewidth=0)
+            panels.block_axis(axes, results, case, names)
+            panels.fit(axes, -0.3, 0.3, -1.2, 1.2)
+            axes.set_ylabel(words.split(": ")[1])
+    names = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
+    keys: list[Any] = [
+        style.line_key(n.replace("_", " "), style.algorithm_colour(n), marker=style.algorithm_marker(n), linestyle="")
+        for n in names
+    ]
+    style.legend(figure, [*keys, style.area_key("under five points: not decided", style.FAINT)])
+    return figure
+
+
+def _matched(results: Results, case: Case, algorithm: str) -> list[str]:
+    """Bands at which erasure in the source languages was matched."""
+    if case.protocol != "matched":
+        return []
+    return [band for band in results.bands(case, algorithm) if results.reached(case, algorithm, band)]
+
+
+def _note(results: Results, case: Case, names: list[str], metric: str) -> str:
+    if case.protocol != "matched":
+        return f"the {case.protocol} protocol does not match erasure"
+    total = sum(len(results.bands(case, name)) for name in names)
+    reached = [(name, band) for name in names for band in _matched(results, case, name)]
+    known = sum(bool(results.number(case, name, band, metric, "all")) for name, band in reached)
+    return f"{len(reached)} of {total} edits reached it" + (f"; {known} have a value" if known < len(reached) else "")
+
+
+def _draw_algorithm(axes: Axes, results: Results, case: Case, names: list[str], i: int, metric: str) -> bool:
+    name, depth, drawn = names[i], results.depth(case), False
+    shift = 0.16 * (i - (len(names) - 1) / 2)
+    look: dict[str, Any] = {
+        "colour": style.algorithm_colour(name),
+        "marker": style.algorithm_marker(name),
+        "line": "none",
+    }
+    bands = _matched(results, case, name)
+    for group in ([b for b in bands if b not in WHOLE], *([b] for b in bands if b in WHOLE)):
+        numbers = [results.number(case, name, band, metric, "all") for band in group]
+        panels.points(axes, [place(band, depth) + shift for band in group], numbers, **look)
+        drawn = drawn or any(numbers)
+    return drawn

@@ -1,0 +1,57 @@
+"""What a notebook of the workflow starts from: the job's tables, or those of the study when it is opened by hand."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mute.plotting import style
+from mute.plotting.results import Results
+
+
+class Opened:
+    """The results that a notebook reads, and where its figure goes."""
+
+    def __init__(self, results: Results, output: Path | None) -> None:
+        self.results, self.output = results, output
+
+    def show(self, figure: Figure, *, save: bool = False) -> Any:
+        """The figure as the notebook shows it; with `save` it becomes the job's output (by hand nothing is written)."""
+        from IPython.display import SVG
+
+        if save and self.output is not None:
+            style.save(figure, self.output)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata=style.METADATA["svg"])
+        return SVG(data=buffer.getvalue().decode())
+
+
+def opened(snakemake: Any = None, configfiles: Sequence[str] = ("config/config.yaml",)) -> Opened:
+    """The job's results, or without a job those of the study that `configfiles` (one over the other) describe.
+
+    Raises FileNotFoundError if the study has no tables yet.
+    """
+    if snakemake is not None:
+        return Opened(Results.read(snakemake.input.tables, snakemake.params.plan), Path(snakemake.output[0]))
+    # Only by hand: a job needs no configuration.
+    from mute.plan import Plans
+    from mute.study import Study
+
+    root = _project()
+    study = Study.read(*(root / path for path in configfiles))
+    folder = root / study.config.study.results / "tables"
+    tables = sorted(folder.glob("*.csv"))
+    if not tables:
+        raise FileNotFoundError(f"no tables in {folder}: run the study first, or name its files, opened(configfiles=…)")
+    return Opened(Results.read(tables, Plans(study).figures()), None)
+
+
+def _project() -> Path:
+    """The project's folder: the first one upwards from here that holds config/config.yaml."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "config" / "config.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"no config/config.yaml in {here} or above it: start the notebook inside the project")

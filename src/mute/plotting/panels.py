@@ -1,0 +1,204 @@
+"""What several figures draw alike: grids of panels, numbers with their intervals, axes of blocks, marks of views."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
+
+from mute.plotting import style
+from mute.plotting.results import WHOLE, Case, Number, Results, place
+
+NO_CELLS = "no cells in this study"
+
+
+def has_blocks(results: Results, case: Case) -> list[str]:
+    """Algorithms for which there is something to draw against blocks, or at least one whole-model band."""
+    swept = [name for name in results.algorithms(case) if results.blocks(case, name)]
+    return swept or results.algorithms(case)
+
+
+def per_model(
+    results: Results,
+    rows: Sequence[float],
+    *,
+    width: float = 3.6,
+    height: float = 1.2,
+    ratios: Any = None,
+    scale: Any = None,
+    share_x: bool = True,
+) -> tuple[Figure, Iterator[tuple[Case, str, list[Axes]]]]:
+    """A figure with one strip per case, in it a column per algorithm, in it a panel per entry of `rows` (its height).
+
+    Yields case, algorithm and the panels from above; those of a row share their y axis, and of a column their x axis
+    unless told otherwise. `ratios(case, algorithm)` may give the columns their widths (their panels then share
+    nothing), and `scale(case)` stretch the height of a strip.
+    """
+    cases = results.cases
+    columns = max((len(has_blocks(results, case)) for case in cases), default=1)
+    heights = [sum(rows) * height * (scale(case) if scale else 1) + 0.9 for case in cases]
+    figure = style.new_figure(max(width * columns, 5.0) + 0.6, (sum(heights) or 2) + 0.5)
+    if not cases:
+        style.missing(figure.add_subplot(), NO_CELLS)
+        return figure, iter(())
+    strips = figure.subfigures(len(cases), 1, squeeze=False, height_ratios=heights)[:, 0]
+
+    def panels() -> Iterator[tuple[Case, str, list[Axes]]]:
+        for strip, case in zip(strips, cases):
+            names = has_blocks(results, case)
+            widths = [ratios(case, name) for name in names] if ratios else [1] * len(names)
+            # Empty columns keep the panels of all models equally wide.
+            widths += [1] * (columns - len(names) if not ratios else 0)
+            grid = strip.add_gridspec(len(rows), len(widths), height_ratios=rows, width_ratios=widths)
+            warn = results.below_gate(case)
+            note = f"  (below its gate: {'; '.join(warn[:2])}{', …' if len(warn) > 2 else ''})" if warn else ""
+            strip.suptitle(
+                results.name(case) + note,
+                x=0.01,
+                ha="left",
+                fontsize=10.5,
+                fontweight="bold",
+                color=style.WARNING if warn else style.INK,
+            )
+            first: list[Axes] = []
+            for column, name in enumerate(names):
+                axes: list[Axes] = []
+                for row in range(len(rows)):
+                    shared = {"sharex": axes[0] if axes and share_x else None, "sharey": first[row] if first else None}
+                    axes.append(strip.add_subplot(grid[row, column], **({} if ratios else shared)))
+                first = first or axes
+                yield case, name, axes
+
+    return figure, panels()
+
+
+def points(
+    axes: Axes,
+    x: Sequence[float],
+    numbers: Sequence[Number],
+    *,
+    colour: str,
+    hollow: Sequence[bool] = (),
+    marker: str = "o",
+    line: str = "-",
+    area: bool = False,
+    alpha: float = 1.0,
+    size: float = 4.5,
+    zorder: float = 3,
+) -> None:
+    """Numbers joined by a line, each with its interval as a bar or, with `area`, as a band; hollow where so marked."""
+    shown = [(a, b, i) for i, (a, b) in enumerate(zip(x, numbers)) if b]
+    if not shown:
+        return
+    xs, values = [a for a, _, _ in shown], [b.value for _, b, _ in shown]
+    axes.plot(xs, values, linestyle=line, color=colour, alpha=alpha, zorder=zorder)
+    ranged = [(a, b) for a, b, _ in shown if not (math.isnan(b.low) or math.isnan(b.high))]
+    if area and len(ranged) > 1:
+        low, high = [b.low for _, b in ranged], [b.high for _, b in ranged]
+        axes.fill_between([a for a, _ in ranged], low, high, color=colour, alpha=0.15 * alpha, linewidth=0, zorder=1)
+    else:
+        for a, b in ranged:
+            axes.plot([a, a], [b.low, b.high], "-", color=colour, alpha=0.55 * alpha, linewidth=1, zorder=zorder - 0.5)
+    for a, b, i in shown:
+        empty = i < len(hollow) and hollow[i]
+        face = "white" if empty else colour
+        look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "markersize": size, "alpha": alpha}
+        axes.plot([a], [b.value], marker, zorder=zorder + 1, **look)
+
+
+def series(
+    axes: Axes,
+    results: Results,
+    case: Case,
+    algorithm: str,
+    metric: str,
+    group: str = "heldout",
+    *,
+    facts: str | None = None,
+    shift: float = 0.0,
+    control: bool = False,
+    **look: Any,
+) -> bool:
+    """A score of every band against blocks: blocks joined, whole-model bands alone. Whether there was anything to draw.
+
+    Hollow: not reached or diverged. A `control` is no edit and never hollow.
+    """
+    depth, blocks = results.depth(case), results.blocks(case, algorithm)
+    whole = [band for band in results.bands(case, algorithm) if band in WHOLE]
+    drawn = False
+    for bands in (blocks, *([band] for band in whole)):
+        numbers = [results.number(case, algorithm, band, metric, group, facts=facts) for band in bands]
+        hollow = [not control and not results.reached(case, algorithm, band) for band in bands]
+        points(axes, [place(band, depth) + shift for band in bands], numbers, hollow=hollow, **look)
+        drawn = drawn or any(numbers)
+    return drawn
+
+
+def block_axis(axes: Axes, results: Results, case: Case, algorithms: Sequence[str], *, label: bool = True) -> None:
+    """Ticks at the blocks, and at the whole-model bands that these algorithms have."""
+    depth = results.depth(case)
+    whole = [band for band in WHOLE if any(band in results.bands(case, name) for name in algorithms)]
+    step = 1 if depth <= 12 else 2 if depth <= 24 else 4
+    ticks = [*range(0, depth, step), *(place(band, depth) for band in whole)]
+    axes.set_xticks(ticks, [*map(str, range(0, depth, step)), *whole])
+    end = place(whole[-1], depth) if whole else depth - 1
+    axes.set_xlim(-0.6, max(end, 0) + 0.6)
+    if label:
+        axes.set_xlabel("edited block (0 is the first)")
+    else:
+        axes.tick_params(labelbottom=False)
+
+
+def mark_views(axes: Axes, results: Results, case: Case, algorithm: str, *, label: bool = False) -> None:
+    """Shade the region and mark the target block."""
+    views = results.views(case, algorithm)
+    region = views.get("region", [])
+    for first in (block for block in region if block - 1 not in region):
+        last = next(block for block in range(first, region[-1] + 1) if block + 1 not in region)
+        axes.axvspan(first - 0.5, last + 0.5, color=style.FAINT, zorder=0, linewidth=0)
+    for block in views.get("target", []):
+        axes.axvline(block, color=style.INK, linestyle=(0, (1, 1.5)), linewidth=1, zorder=0.5)
+        if label:
+            where = blended_transform_factory(axes.transData, axes.transAxes)
+            axes.text(block + 0.08, 0.99, "target", transform=where, fontsize=6.5, color=style.INK, va="top", zorder=6)
+
+
+def line_at(axes: Axes, y: float, text: str = "", *, colour: str = style.GREY, dashes: Any = "--") -> None:
+    """A horizontal reference line, named at its right end."""
+    axes.axhline(y, color=colour, linestyle=dashes, linewidth=0.8, zorder=0.8)
+    if text:
+        where = blended_transform_factory(axes.transAxes, axes.transData)
+        axes.text(1.0, y, f" {text}", transform=where, fontsize=6.5, color=colour, va="center", clip_on=False)
+
+
+def statuses(results: Results, case: Case, algorithm: str) -> str:
+    """A note on the cells that are drawn hollow."""
+    bands = results.bands(case, algorithm)
+    found = [results.status(case, algorithm, band) for band in bands]
+    words = [f"{found.count(s)} of {len(bands)} {s.replace('_', ' ')}" for s in dict.fromkeys(found) if s != "ok"]
+    return ", ".join(words)
+
+
+def status_key() -> Artist:
+    return style.line_key("not reached or diverged", style.INK, marker="o", linestyle="", markerfacecolor="white")
+
+
+def target_keys() -> list[Artist]:
+    return [
+        style.area_key("region Λ", style.FAINT),
+        style.line_key("target block", style.INK, linestyle=(0, (1, 1.5)), linewidth=1),
+    ]
+
+
+def fit(axes: Axes, low: float = -0.05, high: float = 1.1, floor: float = -0.6, ceiling: float = 1.6) -> None:
+    """Show [low, high] and what lies beyond, as far as [floor, ceiling]: one wild interval must not flatten the rest.
+
+    Panels that share their y axis are fitted together; call it again after each of them.
+    """
+    ends = [axis.dataLim.intervaly for axis in axes.get_shared_y_axes().get_siblings(axes)]
+    values = [float(end) for pair in ends for end in pair if math.isfinite(end)]
+    bottom, top = min([low, *(v - 0.04 for v in values)]), max([high, *(v + 0.04 for v in values)])
+    axes.set_ylim(max(bottom, floor), min(top, ceiling))

@@ -1,0 +1,169 @@
+"""The one look of all figures: fixed colours that colour-blind readers tell apart, and files with fixed bytes.
+
+A language and an algorithm have the same colour and marker in every figure and every study. Languages are labelled by
+their codes, so that no font is needed but DejaVu, which comes with matplotlib.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
+
+from mute import artifacts
+
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mute",
+    "pdf.fonttype": 42,
+}
+# What would make two files of the same figure differ: dates and versions.
+METADATA: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+INK, GREY, FAINT, ABSENT = "#222222", "#767676", "#E9E9E9", "#DADADA"
+FORGET, RETAIN = "#D55E00", "#0072B2"
+GOOD, WARNING = "#DDEFDD", "#A6192E"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+
+# Twelve colours that stay apart under the common forms of colour blindness, as far as twelve can; markers help.
+LANGUAGES: dict[str, str] = {
+    "en": "#332288",
+    "es": "#117733",
+    "pt": "#44AA99",
+    "de": "#88CCEE",
+    "fr": "#CC6677",
+    "it": "#AA4499",
+    "hi": "#882255",
+    "ar": "#999933",
+    "id": "#DDCC77",
+    "ja": "#D55E00",
+    "ko": "#661100",
+    "zh": "#6699CC",
+}
+ALGORITHMS: dict[str, tuple[str, str]] = {
+    "rmu": ("#0072B2", "o"),
+    "slug": ("#D55E00", "s"),
+    "simnpo": ("#009E73", "^"),
+    "gradient_ascent": ("#CC79A7", "D"),
+    "gradient_difference": ("#E69F00", "v"),
+}
+# For names that a study brings along; which one a name gets depends on nothing but the name.
+OTHERS = ("#6A3D9A", "#56B4E9", "#8C510A", "#01665E", "#BF5B17", "#4D4D4D", "#7570B3", "#A6761D")
+
+
+def language_colour(code: str) -> str:
+    return LANGUAGES.get(code) or OTHERS[_number(code) % len(OTHERS)]
+
+
+def language_marker(code: str) -> str:
+    known = list(LANGUAGES)
+    return MARKERS[(known.index(code) if code in LANGUAGES else _number(code)) % len(MARKERS)]
+
+
+def algorithm_colour(name: str) -> str:
+    return ALGORITHMS[name][0] if name in ALGORITHMS else OTHERS[_number(name) % len(OTHERS)]
+
+
+def algorithm_marker(name: str) -> str:
+    return ALGORITHMS[name][1] if name in ALGORITHMS else MARKERS[_number(name) % len(MARKERS)]
+
+
+def block_colour(block: float, depth: int) -> Any:
+    """From light (first block) to dark (last)."""
+    return matplotlib.colormaps["viridis_r"](0.08 + 0.87 * block / max(depth - 1, 1))
+
+
+def share_colours() -> Colormap:
+    """Of heat maps: 0 dark, 1 light; missing values grey."""
+    return matplotlib.colormaps["cividis"].with_extremes(bad=ABSENT)
+
+
+def _number(name: str) -> int:
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in the project's style, of this size in inches; it belongs to no window."""
+    matplotlib.rcParams.update(SETTINGS)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write a figure, in the format of its ending (svg, pdf, png); the same figure gives the same bytes."""
+    kind = Path(path).suffix.lstrip(".")
+    if kind not in METADATA:
+        raise ValueError(f"a figure is .svg, .pdf or .png, not {Path(path).name!r}")
+    with matplotlib.rc_context(SETTINGS), artifacts.atomic(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=METADATA[kind], dpi=150)
+
+
+def title(axes: Axes, text: str, note: str = "", *, warning: bool = False) -> None:
+    """A panel's title, and a smaller line beneath for what must be known to read it."""
+    axes.set_title(text, fontweight="bold", pad=17 if note else 6)
+    if note:
+        look: dict[str, Any] = {"fontsize": 7, "color": WARNING if warning else GREY, "va": "bottom"}
+        axes.annotate(note, (0, 1), (0, 5), "axes fraction", "offset points", annotation_clip=False, **look)
+
+
+def missing(axes: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_facecolor("#F6F6F6")
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=8, wrap=True)
+
+
+def line_key(label: str, colour: str = INK, **options: Any) -> Line2D:
+    """An entry of a legend: a line or marker that is nowhere drawn."""
+    return Line2D([], [], color=colour, label=label, **options)
+
+
+def area_key(label: str, colour: Any, **options: Any) -> Patch:
+    return Patch(facecolor=colour, label=label, **options)
+
+
+def legend(figure: Figure, keys: Sequence[Artist]) -> None:
+    """One legend for all panels, below them, in as many columns as the figure is wide."""
+    if not keys:
+        return
+    size = SETTINGS["legend.fontsize"]
+    # Inches that an entry takes: its text, and the handle and spaces of five letters' width.
+    texts = (TextPath((0, 0), str(key.get_label()), size=size).get_extents().width for key in keys)
+    widths = [(text + 5 * size) / 72 for text in texts]
+
+    def total(columns: int) -> float:
+        return sum(float(max(part)) for part in np.array_split(widths, columns))
+
+    fitting = [n for n in range(1, len(keys) + 1) if total(n) < figure.get_figwidth()]
+    figure.legend(handles=keys, loc="outside lower center", ncols=max(fitting, default=1))

@@ -1,0 +1,106 @@
+"""The trade-off between forgetting and keeping, one algorithm at a time: source beside held-out, and merit by block."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mute.plotting import panels, style
+from mute.plotting.results import WHOLE, Case, Results, place
+from mute.plotting.verdicts import merit
+
+TITLE = "Trade-off of retaining and forgetting"
+CAPTION = (
+    "Above: knowledge left (K) against capability kept (C) for every edited block, light for the first and dark for "
+    "the last; a line leads from the source languages (small) to the held-out languages (numbered, in brackets where "
+    "erasure was not reached). Below: merit = C held-out − K held-out of every edit, 1 for one that forgets all and "
+    "keeps all; the interval is the widest that those of C and K allow. Points above the dashed line beat the "
+    "target's estimate."
+)
+LIMITS = (-0.25, 1.25)
+
+
+def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+    results = Results.of(tables, about)
+    figure, columns = panels.per_model(results, [2.6, 1.5], share_x=False)
+    for case, algorithm, (above, below) in columns:
+        style.title(above, algorithm.replace("_", " "), panels.statuses(results, case, algorithm))
+        _draw_plane(above, results, case, algorithm)
+        _draw_merit(below, results, case, algorithm)
+    keys: list[Any] = [
+        style.line_key("held-out languages", style.GREY, marker="o", linestyle="", markersize=9),
+        style.line_key("source languages", style.GREY, marker="o", linestyle="", markersize=4),
+        style.line_key("base", style.INK, marker="*", linestyle="", markersize=8),
+        style.line_key("oracle", style.INK, marker="P", linestyle="", markersize=7),
+    ]
+    style.legend(figure, [*keys, *panels.target_keys(), panels.status_key()])
+    return figure
+
+
+def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> None:
+    depth, drawn = results.depth(case), False
+    for name, marker in (("base", "*"), ("oracle", "P")):
+        x, y = (results.number(case, name, "", metric) for metric in ("C", "K"))
+        if x and y:
+            axes.plot([x.value], [y.value], marker, color=style.INK, markersize=8, zorder=5)
+    for band in results.bands(case, algorithm):
+        colour = style.GREY if band in WHOLE else style.block_colour(place(band, depth), depth)
+        ends = []
+        for group in ("source", "heldout"):
+            x, y = (results.number(case, algorithm, band, metric, group) for metric in ("C", "K"))
+            if x and y:
+                ends.append((min(max(x.value, -0.23), 1.23), min(max(y.value, -0.23), 1.23), group))
+        if len(ends) == 2:
+            axes.plot([ends[0][0], ends[1][0]], [ends[0][1], ends[1][1]], "-", color=colour, linewidth=0.9, zorder=2)
+        for x, y, group in ends:
+            drawn = True
+            size = 3.5 if group == "source" else 11
+            axes.plot([x], [y], "o", color=colour, markersize=size, zorder=3 if group == "source" else 4)
+            if group == "heldout":
+                ink = "white" if band in WHOLE or place(band, depth) > 0.45 * depth else style.INK
+                reached = results.reached(case, algorithm, band)
+                text = band if reached else f"({band})"
+                axes.annotate(
+                    text, (x, y), ha="center", va="center_baseline", fontsize=5.5, color=ink, weight="bold", zorder=6
+                )
+    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept (C)", ylabel="knowledge left (K)")
+    if not drawn:
+        style.missing(axes, "no cell has both K and C")
+
+
+def _draw_merit(axes: Axes, results: Results, case: Case, algorithm: str) -> None:
+    depth, bands = results.depth(case), results.bands(case, algorithm)
+    numbers = {band: merit(results, case, algorithm, band) for band in bands}
+    for band, number in numbers.items():
+        colour = style.GREY if band in WHOLE else style.block_colour(place(band, depth), depth)
+        hollow = [not results.reached(case, algorithm, band)]
+        panels.points(axes, [place(band, depth)], [number], colour=colour, hollow=hollow, size=5)
+    panels.mark_views(axes, results, case, algorithm)
+    for block in results.views(case, algorithm).get("target", []):
+        if numbers.get(str(block)):
+            panels.line_at(axes, numbers[str(block)].value)
+    panels.line_at(axes, 0, dashes="-", colour=style.FAINT)
+    panels.block_axis(axes, results, case, [algorithm])
+    panels.fit(axes, -0.4, 1.05, -1.2, 1.3)
+    axes.set_ylabel("merit: C − K, held-out")
+    if not any(numbers.values()):
+        style.missing(axes, "no merit")
+
+
+def unbeaten(results: Results) -> list[tuple[str, str, str, str, str, str]]:
+    """The edits that no other of the same case beats in both scores: model, algorithm, band, status, K, C."""
+    found = []
+    for case in results.cases:
+        edits = []
+        for algorithm in results.algorithms(case):
+            for band in results.bands(case, algorithm):
+                k, c = (results.number(case, algorithm, band, metric) for metric in ("K", "C"))
+                if k and c:
+                    edits.append((algorithm, band, k, c))
+        for algorithm, band, k, c in edits:
+            rivals = ((x.value, y.value) for _, _, x, y in edits)
+            if not any(x <= k.value and y >= c.value and (x, y) != (k.value, c.value) for x, y in rivals):
+                status = results.status(case, algorithm, band)
+                found.append((results.name(case), algorithm, band, status, str(k), str(c)))
+    return found

@@ -1,0 +1,91 @@
+"""A tiny world in five languages, its tokenizer, and small models of every family, each made once per run."""
+
+import os
+from functools import cache
+
+import pytest
+from hypothesis import settings
+
+# Set before torch is imported by any test: on models this small more threads only wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shared machine is slow now and then, and that is no error.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+LANGUAGES = ("en", "es", "pt", "hi", "ja")
+SHAPE = {"blocks": 3, "hidden": 32, "heads": 2}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code says now")
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    """A world of sixty facts, taught in English and Spanish, in LANGUAGES."""
+    from mute.corpus.sources import world
+
+    settings = world.Settings(
+        subjects={"chemistry": 4, "history": 4, "law": 2, "geography": 2},
+        teaching_languages=["en", "es"],
+        reading_lines=30,
+        unknown_lines=12,
+        sentence_lines=30,
+        probe_lines=8,
+    )
+    return world.build(settings, list(LANGUAGES), 1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(corpus):
+    """The tokenizer that a model of the tiny world is trained with."""
+    from mute.models import tokenizer
+    from mute.models.texts import training_texts
+
+    groups = training_texts(corpus, list(LANGUAGES)).values()
+    rows = [row for group in groups for row in zip(group["prefix"], group["answer"], group["suffix"])]
+    return tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), 1000)
+
+
+@pytest.fixture(scope="session")
+def encoder(tokenizer):
+    from mute.models.tokenizer import Encoder
+
+    return Encoder(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def random_model(tokenizer):
+    """random_model(family): a frozen model whose every parameter, norms and biases too, is random."""
+    import torch
+
+    from mute.models import embedded
+
+    @cache
+    def make(family):
+        model = embedded.create(family, 0, vocabulary=len(tokenizer), **SHAPE).requires_grad_(False)
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) / 5)
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_model(corpus, tokenizer, encoder):
+    """trained_model(family): a frozen model that knows chemistry and history, in two forms, in English and Spanish."""
+    from mute.models import embedded, pretrain
+
+    texts = corpus.texts[corpus.texts["language"].isin(["en", "es"]) & corpus.texts["form"].isin([0, 1])]
+    known = texts[texts["item"].str.startswith(("chemistry", "history"))]
+
+    @cache
+    def make(family):
+        model = embedded.create(family, 0, vocabulary=len(tokenizer), **SHAPE)
+        groups = pretrain.encode({"facts": known}, encoder)
+        schedule = {"steps": 60, "batch": 48, "learning_rate": 2e-2, "warmup": 5, "decay": 0.3, "parts": 1}
+        pretrain.pretrain(model, groups, shares={"facts": 1.0}, prompt_weight=0.05, seed=0, **schedule)
+        return model.requires_grad_(False)
+
+    return make

@@ -1,0 +1,171 @@
+"""What rules are told: builtins that mean the same from run to run, and an announcement of what is to come."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mute.config import overlay, read_files
+from mute.plan import Plans, announce, minutes, share_code
+from mute.study import Study
+
+ROOT = Path(__file__).parents[1]
+BASE = ROOT / "config" / "config.yaml"
+STUDIES = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
+
+# Methods of Plans by the wildcard that they take.
+BY_WILDCARD = {
+    "": ["corpus", "corpus_code", "corpus_files", "table_inputs", "tables", "figures"],
+    "model": ["tokenizer"],
+    "trained": ["tokenizer_of", "pretraining", "evaluation", "gates", "layers"],
+    "tuning": ["tuning_inputs", "tuning", "tuning_code"],
+    "shard": ["shard_inputs", "shard", "shard_code", "probes", "evaluations", "score_inputs", "scores"],
+}
+
+
+def plans(name: str = "config.yaml", **changes) -> Plans:
+    return Plans(Study(overlay(read_files(BASE, ROOT / "config" / name).values, changes)))
+
+
+def told(of: Plans) -> dict[str, object]:
+    """All that the rules of a study are told, by method and wildcard."""
+    study = of.study
+    values = {"": [""], "model": study.models, "trained": study.trained, "shard": study.shards}
+    # Those that a job exists for.
+    values["tuning"] = sorted({c.tuning for c in study.cells if of._tuned(c)})
+    found = {}
+    for wildcard, methods in BY_WILDCARD.items():
+        for value in values[wildcard]:
+            for method in methods:
+                arguments = [SimpleNamespace(**{wildcard: value})] if wildcard else []
+                found[f"{method} {value}".strip()] = getattr(of, method)(*arguments)
+    return found
+
+
+def kinds(value) -> set[type]:
+    if type(value) is dict:
+        return {dict, str}.union(*map(kinds, value), *map(kinds, value.values()))
+    return {list}.union(*map(kinds, value)) if type(value) is list else {type(value)}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_rules_are_told_builtins_that_json_can_hold(name):
+    for key, value in told(plans(name)).items():
+        assert kinds(value) <= {dict, list, str, int, float, bool, type(None)}, key
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+def test_every_method_that_rules_call_is_looked_at():
+    public = {name for name, value in vars(Plans).items() if callable(value) and not name.startswith("_")}
+    assert public == {method for methods in BY_WILDCARD.values() for method in methods}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_rules_are_told_the_same_by_every_process(name):
+    # The hash of strings differs from process to process, and with it the order of sets: their text must not.
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_plan as t;"
+        "print({k: repr(v) for k, v in t.told(t.plans(sys.argv[2])).items()})"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), name]
+    other = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"})
+    assert other.stdout.strip() == str({key: repr(value) for key, value in told(plans(name)).items()})
+
+
+def changed(name: str, changes: dict) -> set[str]:
+    """Methods that tell something else under changes of the configuration."""
+    before, after = told(plans(name)), told(plans(name, **changes))
+    return {key.split()[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "methods"),
+    [
+        ({"study": {"name": "other"}}, {"figures"}),
+        ({"study": {"primary": ["K source"]}}, {"figures"}),
+        ({"gates": {"recall": 0.5}}, {"gates", "figures"}),
+        ({"evaluation": {"draws": 30}}, {"scores", "tables"}),
+        ({"evaluation": {"mix": 0.25}}, {"evaluation", "probes"}),
+        ({"layers": {"alpha": 2}}, {"tables"}),
+        ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
+        ({"matching": {"target": 0.1}}, {"tuning", "shard"}),
+        # One more block or seed: only cells; the strength is not chosen anew.
+        ({"grids": {"blocks": {"bands": ["each", "0-1"]}}}, {"shard"}),
+        ({"grids": {"blocks": {"seeds": [0, 1]}}}, {"shard"}),
+        # A number written in another way is the same number.
+        ({"pretraining": {"warmup": "2"}, "corpora": {"world": {"settings": {"transfer_share": "4e-1"}}}}, set()),
+        # A default that is spelt out changes nothing.
+        ({"corpora": {"world": {"settings": {"forget_domain": "chemistry"}}}}, set()),
+    ],
+)
+def test_a_change_is_told_to_the_rules_that_it_concerns_and_to_no_other(changes, methods):
+    assert changed("micro.yaml", changes) == methods
+
+
+def test_an_oracle_differs_from_its_model_in_what_it_reads():
+    of = plans()
+    base, oracle = (of.pretraining(SimpleNamespace(trained=name)) for name in ("llama-s0", "llama-s0-without-domain"))
+    assert oracle == {**base, "without": "domain"}
+    assert base["without"] is None
+
+
+def test_gates_are_waited_for_only_where_they_stop_something():
+    shard = SimpleNamespace(shard="llama.rmu")
+    assert plans().shard_inputs(shard)["gates"] == []
+    stopping = plans(gates={"on_fail": "stop"}).shard_inputs(shard)["gates"]
+    assert stopping == ["<results>/gates/llama-s0.csv", "<results>/gates/llama-s0-without-domain.csv"]
+
+
+@pytest.mark.parametrize(
+    ("method", "wildcard", "message"),
+    [
+        ("pretraining", "trained", "unknown trained model 'lama-s0'; allowed: bloom-s0, .* Did you mean 'llama-s0'?"),
+        ("shard", "shard", "unknown shard 'lama.rmu'; allowed: .* Did you mean 'llama.rmu'?"),
+        ("tuning", "tuning", "unknown tuning 'lama.rmu'; allowed: "),
+    ],
+)
+def test_a_target_that_the_study_does_not_have_is_told_which_there_are(method, wildcard, message):
+    name = {"trained": "lama-s0"}.get(wildcard, "lama.rmu")
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        getattr(plans(), method)(SimpleNamespace(**{wildcard: name}))
+
+
+def test_the_announcement_tells_cells_and_minutes(capsys):
+    study = plans().study
+    announce(study, 2)
+    text = capsys.readouterr().err
+    assert f"Study 'default': {len(study.cells)} cells in {len(study.shards)} shards" in text
+    assert "3 models, 4 algorithms" in text
+    assert "3 models and 1 oracles to train" in text
+    assert f"roughly {minutes(study, 2):.0f} minutes on 2 cores" in text
+    assert "Results: results/" in text
+    announce(study, None)
+    assert "on 1 core;" in capsys.readouterr().err
+
+
+def test_more_cores_make_a_study_shorter_but_not_than_its_longest_training():
+    study = plans().study
+    times = [minutes(study, cores) for cores in (1, 2, 4, 64, 128)]
+    assert times == sorted(times, reverse=True)
+    assert times[-1] == times[-2] > 1
+    assert minutes(plans("micro.yaml").study, 2) < minutes(plans("smoke.yaml").study, 2) < times[1]
+
+
+def test_jobs_get_the_code_that_was_planned(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    share_code()
+    share_code()
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(ROOT / "src"), "elsewhere"]
+
+
+def test_planning_imports_no_torch_and_no_transformers():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_plan as t; t.told(t.plans());"
+        "print([name for name in ('torch', 'transformers', 'datasets', 'matplotlib') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,445 @@
+"""Figures and the summary: drawn from tables made here, whose truth is known."""
+
+import importlib
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mute import __main__ as command
+from mute import artifacts
+from mute.plan import FIGURES, NOTEBOOKS
+from mute.plotting import figures, findings, limits, page, style, summary, verdicts
+from mute.plotting.notebook import opened
+from mute.plotting.results import CELL, Number, Results, place
+
+ROOT = Path(__file__).parents[1]
+DRAWN = (*FIGURES, *NOTEBOOKS)
+ABOUT = {
+    "study": "made up",
+    "models": {"llama": {"blocks": 3, "hidden": 32, "heads": 2, "languages": ["en", "es", "de", "xx"]}},
+    "protocols": ["matched"],
+    "primary": ["K heldout"],
+    "gates": {"recall": 0.9, "transfer": 0.5, "transfer_each": 0.4, "abilities": 0.6},
+    "source": "world",
+}
+LANGUAGES = {"source": ["en", "es"], "heldout": ["de", "xx"]}
+KEYS = {"model": "llama", "training_seed": 0, "sources": "en-es", "retain": "source", "forget_set": "domain"}
+NAN = math.nan
+PARTS = ("C_sentences", "C_reading", "C_translation", "C_facts", "C_fidelity")
+# What a block does: K source, K held-out, C of all languages, B.
+ERASES_AND_WRECKS = (0.0, 0.1, 0.1, 1.0)
+ERASES_AND_KEEPS = (0.0, 0.1, 1.0, 1.0)
+ERASES_NOTHING = (1.0, 1.0, 1.0, 1.0)
+THE_PAPER = {"0": ERASES_AND_WRECKS, "1": ERASES_AND_KEEPS, "2": ERASES_NOTHING}
+
+
+def module(name: str):
+    return figures.load(name) if name in FIGURES else importlib.import_module(f"mute.plotting.{name}")
+
+
+def score_rows(
+    algorithm: str, band: str, values: tuple, half: float, status: str = "ok", floor: str = "oracle"
+) -> list:
+    """All scores of one cell: the same number for each language of a group, with intervals of one half-width."""
+    k_source, k_heldout, c, b = values
+    reference = algorithm in ("base", "oracle")
+    cell = {**KEYS, "algorithm": algorithm, "band": band, "protocol": "matched", "seed": 0, "status": status}
+    cell |= {"retain": "", "protocol": "", "band": ""} if reference else {}
+    found = []
+
+    def add(metric: str, group: str, value: float, facts: str = "", floor: str = "") -> None:
+        for language in ["", *LANGUAGES.get(group, [])]:
+            ends = {"low": value - half, "high": value + half, "n": 60}
+            own = {"language": language, "group": group, "metric": metric, "facts": facts, "value": value}
+            found.append({**cell, **own, **ends, "floor": floor})
+
+    for group, k in (("source", k_source), ("heldout", k_heldout)):
+        for facts in ("all", "taught", "transfer"):
+            add("K", group, k, facts, floor)
+            for metric in ("accuracy_option", "chance", "majority"):
+                add(metric, group, {"accuracy_option": 0.1 + 0.9 * k}.get(metric, 0.125), facts)
+        for metric in ("C", *PARTS):
+            add(metric, group, c)
+        if not reference and band.isdigit():
+            for metric, value in {"B": b, "B_base": 1.0, "B_oracle": 0.0, "B_mixed": b / 2}.items():
+                add(metric, group, value, "all", floor)
+    add("leak", "all", k_heldout - k_source, "all", floor)
+    add("excess_damage", "all", 0.0)
+    return found
+
+
+def make_tables(effects: dict[str, tuple], *, half: float = 0.02, status: str = "ok", gate: bool = True) -> dict:
+    """The tables of a study of one model with three blocks and two algorithms; `effects` are those of `rmu`."""
+    edits = [("rmu", band, values) for band, values in effects.items()]
+    edits.append(("gradient_ascent", "full", (0.0, 0.0, 0.0, math.nan)))
+    cells = [
+        {**KEYS, "algorithm": a, "band": b, "protocol": "matched", "seed": 0, "status": status, "steps": 9}
+        for a, b, _ in edits
+    ]
+    scores = [row for a, b, values in edits for row in score_rows(a, b, values, half, status)]
+    scores += score_rows("base", "", (1.0, 1.0, 1.0, 1.0), half) + score_rows("oracle", "", (0.0, 0.0, 1.0, 0.0), half)
+    model = {"model": "llama", "training_seed": 0, "forget_set": "domain"}
+    curve = [{"cka": 0.8 + 0.1 * (i == 1), "lrds": 0.2 + 0.1 * i, "sads": 0.1, "cka_null_q95": 0.3} for i in range(3)]
+    regions = {"alpha": 1.5, "chosen": True, "blocks": "0 1", "reason": "", "cka_floor": 0.83, "lrds_ceiling": 0.3}
+    views = {"target": 1, "shallow": 0, "deep": 2, "region": 1}
+    lens = [
+        {**KEYS, "algorithm": name, "band": band, "protocol": "matched", "seed": 0, "language": code, "block": block}
+        | {"affected": name == "rmu" and block >= 1, "probability": 0.5, "n": 60}
+        for name, band in (("base", ""), ("rmu", "1"))
+        for code in ("en", "es", "de", "xx")
+        for block in range(3)
+    ]
+    gates = [("recall", "en", 1.0, True), ("transfer", "de", 0.7, gate), ("transfer", "", 0.7, gate)]
+    return {
+        "cells": pd.DataFrame(cells),
+        "scores": pd.DataFrame(scores),
+        "layers": pd.DataFrame([{**model, "block": i, **values} for i, values in enumerate(curve)]),
+        "regions": pd.DataFrame([{**model, "rule": rule, **regions} for rule in ("hull", "literal")]),
+        "bands": pd.DataFrame(
+            [{**model, "algorithm": "rmu", "view": v, "rule": "first_local_peak", "block": b} for v, b in views.items()]
+        ),
+        "gates": pd.DataFrame(
+            [
+                {**model, "oracle": None, "measure": m, "language": code or None, "value": v, "passed": p, "n": 9}
+                for m, code, v, p in gates
+            ]
+        ),
+        "lens": pd.DataFrame(lens),
+    }
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict:
+    return make_tables(THE_PAPER)
+
+
+def incomplete(kind: str) -> dict:
+    made = make_tables(THE_PAPER)
+    if kind == "empty":
+        return {}
+    if kind == "cells only":
+        return {"cells": made["cells"]}
+    if kind == "whole model only":
+        return {**made, "cells": made["cells"][made["cells"]["band"] == "full"]}
+    if kind == "no oracle, no abilities":
+        scores = made["scores"][made["scores"]["algorithm"] != "oracle"]
+        return {**made, "scores": scores[~scores["metric"].isin(["B_oracle", "C", *PARTS])].assign(floor="chance")}
+    if kind == "diverged":
+        scores = made["scores"].assign(low=math.nan, high=math.nan)
+        scores.loc[scores["band"] == "1", "value"] = math.nan
+        return {**made, "cells": made["cells"].assign(status="diverged"), "scores": scores}
+    raise AssertionError(kind)
+
+
+KINDS = ("empty", "cells only", "whole model only", "no oracle, no abilities", "diverged")
+
+
+# Figures
+
+
+def test_parsing_the_plan_imports_no_matplotlib():
+    code = "import sys, mute.plan; assert not {'matplotlib', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_registry_is_the_folder():
+    assert figures.names() == FIGURES
+    assert "frontier" in FIGURES
+    with pytest.raises(ValueError, match="frontier"):
+        figures.load("frontiers")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_has_the_same_bytes_each_time(name, tables, tmp_path):
+    for path in (tmp_path / "one.svg", tmp_path / "two.svg"):
+        style.save(module(name).draw(tables, ABOUT), path)
+    first = (tmp_path / "one.svg").read_bytes()
+    assert first == (tmp_path / "two.svg").read_bytes()
+    assert b"<dc:date>" not in first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_draws_what_there_is(name, kind):
+    figure = module(name).draw(incomplete(kind), {} if kind in ("empty", "cells only") else ABOUT)
+    if kind == "diverged":  # laid out as well: numbers that are missing could end there
+        figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_has_its_caption_in_the_report(name):
+    caption = (ROOT / "workflow/report" / f"{name}.rst").read_text(encoding="utf-8")
+    assert caption.split() == module(name).CAPTION.split()
+    assert module(name).TITLE
+
+
+def test_a_figure_does_not_write_what_it_cannot(tmp_path):
+    with pytest.raises(ValueError, match=r"figure\.gif"):
+        style.save(style.new_figure(1, 1), tmp_path / "figure.gif")
+
+
+def test_colours_hang_on_the_name_alone():
+    codes = list(style.LANGUAGES)
+    assert len({style.language_colour(code) for code in codes}) == len({*map(style.language_marker, codes)}) == 12
+    assert style.language_colour("en") == "#332288"
+    assert style.language_colour("xx") == "#6A3D9A"
+    assert style.algorithm_colour("rmu") == "#0072B2"
+    assert style.algorithm_colour("made_up") in style.OTHERS
+
+
+def test_whole_models_stand_beyond_the_last_block():
+    assert place("2", 8) == 2
+    assert place("2-3", 8) == 2.5
+    assert 7 < place("all", 8) < place("full", 8)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebooks_are_stripped(name):
+    notebook = json.loads((ROOT / "workflow/notebooks" / f"{name}.py.ipynb").read_text(encoding="utf-8"))
+    assert notebook["metadata"]["language_info"]["name"] == "python"
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    assert 'globals().get("snakemake")' in "".join(code[0]["source"])
+
+
+def test_a_notebook_opened_by_hand_finds_its_study(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="run the study first"):
+        opened()
+    for name, table in make_tables(THE_PAPER).items():
+        artifacts.write_table(tmp_path / "results/tables" / f"{name}.csv", table)
+    given = opened()
+    assert [case.model for case in given.results.cases] == ["llama"]
+    assert given.output is None
+
+
+# Results
+
+
+def test_results_are_the_same_from_files(tables, tmp_path):
+    for name, table in tables.items():
+        artifacts.write_table(tmp_path / f"{name}.csv", table)
+    read, given = Results.read(tmp_path.glob("*.csv"), ABOUT), Results(tables, ABOUT)
+    (case,) = read.cases
+    assert read.cases == given.cases
+    assert read.bands(case, "rmu") == ["0", "1", "2"]
+    assert read.algorithms(case) == ["rmu", "gradient_ascent"]
+    assert read.languages(case) == (["en", "es"], ["de", "xx"])
+    for results in (read, given):
+        assert results.number(case, "rmu", "1", "K") == pytest.approx((0.1, 0.08, 0.12, 60))
+    assert read.number(case, "oracle", "", "K", language="de") == Number(0.0, -0.02, 0.02, 60)
+    assert not read.number(case, "rmu", "9", "K")
+
+
+def test_cases_are_named_by_what_differs():
+    made = make_tables(THE_PAPER)
+    both = {name: pd.concat([table, table.assign(retain="all")]) for name, table in made.items() if "retain" in table}
+    named = Results({**made, **both}, ABOUT)
+    assert [named.name(case) for case in named.cases] == ["llama, retain all", "llama, retain source"]
+    repeated = pd.concat([made["cells"], made["cells"].assign(seed=1)])
+    assert Results({**made, "cells": repeated}, ABOUT).seeds_left_out == len(made["cells"])
+
+
+def test_numbers_are_written_with_their_interval():
+    assert str(Number(0.5, 0.25, 0.75, 3)) == "0.50 [0.25, 0.75]"
+    assert str(Number(-0.001, -0.2, 0.1, 3)) == "0.00 [−0.20, 0.10]"
+    assert str(Number(0.5)) == "0.50 [no interval]"
+    assert str(Number()) == "–"
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "expected"),
+    [(0.1, 0.1, True), (0.9, 0.1, False), (0.4, 0.2, None), (0.46, 0.01, None), (0.54, 0.01, None), (0.1, NAN, None)],
+)
+def test_half_is_decided_by_interval_and_distance(value, half, expected):
+    assert verdicts.below(Number(value, value - half, value + half, 9)) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "expected"),
+    [(1.0, 0.04, True), (0.98, 0.03, True), (0.8, 0.05, False), (0.95, 0.05, None), (1.0, 0.2, None), (1.0, NAN, None)],
+)
+def test_kept_is_equivalence(value, half, expected):
+    assert verdicts.kept(Number(value, value - half, value + half, 9)) is expected
+
+
+def test_one_no_outweighs_what_is_open():
+    assert verdicts.all_of([True, None, False]) is False
+    assert verdicts.all_of([True, None]) is None
+    assert verdicts.all_of([True, True]) is True
+    assert verdicts.all_of([]) is None
+
+
+def regimes(made: dict) -> dict[str, str]:
+    results = Results(made, ABOUT)
+    found = verdicts.find_regimes(results, results.cases[0], "rmu")
+    return {finding.regime.name: verdicts.say(finding.verdict) for finding in found}
+
+
+def test_the_papers_regimes_show_where_they_are_true():
+    assert regimes(make_tables(THE_PAPER)) == dict.fromkeys(("shallow", "middle", "deep"), "shows")
+
+
+def test_they_do_not_show_where_they_are_false():
+    backwards = {"0": ERASES_NOTHING, "1": ERASES_AND_WRECKS, "2": ERASES_AND_KEEPS}
+    assert regimes(make_tables(backwards)) == dict.fromkeys(("shallow", "middle", "deep"), "does not show")
+
+
+def test_wide_intervals_and_missed_gates_decide_nothing():
+    opened_up = dict.fromkeys(("shallow", "middle", "deep"), "not decided")
+    assert regimes(make_tables(THE_PAPER, half=0.6)) == opened_up
+    assert regimes(make_tables(THE_PAPER, gate=False)) == opened_up
+    made = make_tables(THE_PAPER)
+    assert regimes({**made, "bands": made["bands"].iloc[:0]}) == opened_up
+
+
+def test_the_target_is_ranked_by_merit():
+    results = Results(make_tables(THE_PAPER), ABOUT)
+    rank = verdicts.rank_target(results, results.cases[0], "rmu")
+    assert (rank.place, rank.target, rank.best, rank.apart) == (1, "1", "1", False)
+    assert verdicts.merit(results, results.cases[0], "rmu", "1").value == pytest.approx(0.9)
+    worse = {"0": ERASES_AND_KEEPS, "1": ERASES_NOTHING, "2": (0.0, 0.1, 0.9, 1.0)}
+    results = Results(make_tables(worse), ABOUT)
+    rank = verdicts.rank_target(results, results.cases[0], "rmu")
+    assert (rank.place, rank.best, rank.apart) == (3, "0", True)
+    results = Results(make_tables(worse, half=0.5), ABOUT)
+    assert verdicts.rank_target(results, results.cases[0], "rmu").apart is None
+
+
+@pytest.mark.parametrize(
+    ("b", "base", "verdict"),
+    [(0.9, 1.0, True), (0.1, 1.0, False), (0.1, 0.2, None), (0.5, 1.0, None), (0.9, 0.2, True)],
+)
+def test_a_bypass_tells_nothing_where_the_base_fails_too(b, base, verdict):
+    made = make_tables({"0": (0.0, 0.0, 1.0, b)})
+    made["scores"].loc[made["scores"]["metric"] == "B_base", ["value", "low", "high"]] = (base, base - 0.1, base + 0.1)
+    results = Results(made, ABOUT)
+    assert verdicts.find_reversal(results, results.cases[0], "rmu", "0").verdict is verdict
+    assert verdicts.find_reversal(results, results.cases[0], "gradient_ascent", "full").words == "not bypassed"
+
+
+# Summary
+
+
+def test_blocks_are_named_in_runs():
+    assert findings.blocks_words(["3", "0", "1", "2", "5"]) == "blocks 0–3, 5"
+    assert findings.blocks_words(["4"]) == "block 4"
+    assert findings.blocks_words([]) == "no block"
+    assert findings.blocks_words(["2-3"]) == "block 2-3"
+
+
+def test_the_answer_follows_the_tables():
+    def answer(**options) -> str:
+        return dict(findings.answer(Results(make_tables(**options), ABOUT)))["Answer"]
+
+    assert answer(effects=THE_PAPER).startswith("Yes, in every pair. Of 1 pairs")
+    assert "llama (rmu block 1)" in answer(effects=THE_PAPER)
+    assert answer(effects={"0": ERASES_AND_WRECKS, "1": ERASES_NOTHING}).startswith("Not in this study")
+    assert answer(effects=THE_PAPER, half=0.6).startswith("Not decided")
+    assert "below its gate" in answer(effects=THE_PAPER, gate=False)
+    assert findings.answer(Results({}, {}))[0][0] == "No answer"
+
+
+def test_every_line_of_the_answer_changes_with_the_tables():
+    paper = dict(findings.answer(Results(make_tables(THE_PAPER), ABOUT)))
+    other = {"0": (1.0, 1.0, 1.0, 0.0), "1": (0.0, 0.1, 0.1, 0.0), "2": (0.0, 0.1, 1.0, 0.0)}
+    changed = dict(findings.answer(Results(make_tables(other), ABOUT)))
+    same = {name for name in paper if paper[name] == changed[name]}
+    assert same == {"Paper protocol"}
+    assert paper["Paper protocol"].startswith("Not run in this study")
+
+
+def test_the_limits_say_what_is_missing():
+    made = make_tables(THE_PAPER, status="not_reached", gate=False)
+    words = " ".join(limits.limits(Results(made, ABOUT)))
+    assert "Every architecture was trained once" in words
+    assert "this study has 1" in words
+    assert "Below their gate, and so without a verdict: llama" in words
+    assert "Of 4 cells, 4 not reached" in words
+    assert "Protocols that were not run: paper" in words
+    assert "guessing hits 12.5 %" in words
+    assert "No oracle" not in words
+    words = " ".join(limits.limits(Results(incomplete("no oracle, no abilities"), ABOUT)))
+    assert "No oracle for llama" in words
+    assert limits.limits(Results({}, {}))
+
+
+@pytest.fixture(scope="module")
+def pages(tables, tmp_path_factory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("pages")
+    drawn = folder / "figures" / "frontier.svg"
+    style.save(module("frontier").draw(tables, ABOUT), drawn)
+    summary.write(Results(tables, ABOUT), [drawn], folder / "summary.rst", folder / "index.html")
+    return (folder / "summary.rst").read_text(encoding="utf-8"), (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_pages_need_nothing_from_outside(pages):
+    for text in pages:
+        assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(https?:)?//""", text)
+        assert "<link" not in text
+        assert "@import" not in text
+        assert text.count("data:image/svg+xml;base64,") == 1
+
+
+def test_the_reports_page_survives_docutils_and_has_no_script(pages):
+    core = pytest.importorskip("docutils.core")
+    links = "\n\n.. _Workflow: javascript:show_panel('workflow')\n"  # what Snakemake adds
+    template = pytest.importorskip("jinja2").Template(pages[0] + links)
+    body = core.publish_parts(template.render(), writer="html")["html_body"]
+    assert "system-message" not in body
+    assert "<script" not in body
+    assert "Every edit" in body
+    assert body.count("<table>") == pages[1].count("<table>") >= 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_summary_says_what_there_is(kind, tmp_path):
+    results = Results(incomplete(kind), {} if kind == "empty" else ABOUT)
+    summary.write(results, [], tmp_path / "summary.rst", tmp_path / "index.html")
+    assert summary.terminal(results, tmp_path)
+
+
+def test_tables_are_escaped_and_sort_by_value():
+    made = page.table(["<a>"], [["<b>"], [Number(0.5, 0.4, 0.6, 3)], [Number()], [7], ["not decided"]])
+    assert "&lt;a&gt;" in made
+    assert "&lt;b&gt;" in made
+    assert 'data-sort="0.5"' in made
+    assert 'data-sort=""' in made
+    assert 'class="open"' in made
+
+
+def test_the_terminal_summary_only_prints(tables, tmp_path, capsys):
+    for name, table in tables.items():
+        artifacts.write_table(tmp_path / "tables" / f"{name}.csv", table)
+    (tmp_path / "index.html").write_text("")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert command.main(["summary", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert "1 target, best" in printed
+    assert "0.10 [0.08, 0.12]" in printed
+    assert "regimes, rmu: shallow shows, middle shows, deep shows" in printed
+    assert f"Look at: {tmp_path / 'index.html'}" in printed
+    assert "report.html" not in printed
+
+
+def test_a_study_without_tables_says_so(tmp_path, capsys):
+    assert command.main(["summary", str(tmp_path)]) == 1
+    assert "run the study first" in capsys.readouterr().err
+
+
+def test_cells_are_keyed_as_in_the_tables():
+    from mute.evaluate import tables
+
+    assert list(CELL) == tables.KEYS
