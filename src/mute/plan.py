@@ -5,6 +5,7 @@ in which nothing stands that does not change its result.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ class Plans:
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
         return {**model, **self.config.pretraining.model_dump(), "seed": draw, "without": without}
+
+    def longest(self) -> str:
+        """Pattern of the trained models that take longest: most tokens read, times the size of their blocks."""
+
+        def cost(name: str) -> int:
+            model = self.config.models[self.study.trained[name][0]]
+            return model.steps * len(model.languages) * model.blocks * model.hidden**2
+
+        most = max(map(cost, self.study.trained))
+        return "|".join(re.escape(name) for name in sorted(self.study.trained) if cost(name) == most)
 
     def evaluation(self, wildcards: Any) -> dict[str, Any]:
         name, _, oracle = self._trained(wildcards)

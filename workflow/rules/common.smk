@@ -49,4 +49,4 @@ wildcard_constraints:
 
 
 if workflow.is_main_process:
-    announce(STUDY, workflow.cores)
+    announce(STUDY, workflow.resource_settings.cores)

@@ -14,6 +14,8 @@ rule train_tokenizer:
     params:
         plan=PLANS.tokenizer,
         code=code_digest("mute.models.tokenizer", "mute.models.texts"),
+    # Before any training, so that the longest can be the first.
+    priority: 200
     log:
         "<logs>/train_tokenizer/{model}.log",
     benchmark:
@@ -37,7 +39,6 @@ rule pretrain_model:
     params:
         plan=PLANS.pretraining,
         code=code_digest("mute.models.texts", "mute.models.pretrain", "mute.models.embedded", "mute.models.loading"),
-    # Longest first: the slowest training decides when the study ends.
     priority: 100
     log:
         "<logs>/pretrain_model/{trained}.log",
@@ -47,6 +48,16 @@ rule pretrain_model:
         "../../envs/mute.yaml"
     script:
         "../../scripts/pretrain_model.py"
+
+
+# The slowest training decides when the study ends: it starts first.
+use rule pretrain_model as pretrain_longest with:
+    wildcard_constraints:
+        trained=PLANS.longest(),
+    priority: 150
+
+
+ruleorder: pretrain_longest > pretrain_model
 
 
 rule evaluate_model:
