@@ -35,7 +35,13 @@ for each in workflow.rules:
     # What it runs is tracked by its text. Snakemake's own trigger, which the profiles leave out, goes by the time of
     # the file: after a checkout everything would run again.
     ran = each.script or each.notebook
-    each.set_params(script=sha256(each.basedir.join(ran).get_path_or_uri(secret_free=True)) if ran else each.shellcmd)
+    each.set_params(
+        script=(
+            sha256(each.basedir.join(ran).get_path_or_uri(secret_free=True))
+            if ran
+            else each.shellcmd
+        )
+    )
 
 
 rule all:

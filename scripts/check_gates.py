@@ -21,5 +21,7 @@ with job(snakemake, torch=False) as log:
         where = f" in {row.language}" if isinstance(row.language, str) and row.language else ""
         log.say(f"below gate: {row.measure}{where} {row.value:.3f} < {row.gate:g}")
     if len(failed) and plan["gates"]["on_fail"] == "stop":
-        raise ValueError(f"{snakemake.wildcards.trained} is below {len(failed)} gates and gates.on_fail is 'stop'")
-    artifacts.write_table(snakemake.output[0], table.assign(trained=snakemake.wildcards.trained))
+        raise ValueError(
+            f"{snakemake.wildcards.get('trained')} is below {len(failed)} gates and gates.on_fail is 'stop'"
+        )
+    artifacts.write_table(snakemake.output[0], table.assign(trained=snakemake.wildcards.get("trained")))

@@ -39,14 +39,43 @@ with job(snakemake, torch=False) as log:
     cells = joined(given.cells)
     gates = named(joined(given.gates), plan["trained"])
     layers = pd.concat(
-        [named(artifacts.read_table(p).assign(trained=Path(p).name.split(".")[0], forget_set=Path(p).name.split(".")[1]), plan["trained"]) for p in given.layers]
+        [
+            named(
+                artifacts.read_table(p).assign(
+                    trained=Path(p).name.split(".")[0], forget_set=Path(p).name.split(".")[1]
+                ),
+                plan["trained"],
+            )
+            for p in given.layers
+        ]
     ).drop(columns="oracle")
     regions, bands = tables.region_tables(layers, plan)
     lens = named(joined(given.lens, "trained"), plan["trained"])
     scores = pd.concat([tables.score_references(Corpus.load(corpus_folder), references, plan), joined(given.scores)])
     tunings = [artifacts.read_json(path) for path in given.tunings]
-    trials = [{"trained": t["trained"], "algorithm": t["algorithm"], "setting": t["setting"], "chosen": t["strength"], **trial} for t in tunings for trial in t["trials"]]
-    columns = ["trained", "algorithm", "setting", "chosen", "strength", "band", "status", "steps", "knowledge", "retained"]
+    trials = [
+        {
+            "trained": t["trained"],
+            "algorithm": t["algorithm"],
+            "setting": t["setting"],
+            "chosen": t["strength"],
+            **trial,
+        }
+        for t in tunings
+        for trial in t["trials"]
+    ]
+    columns = [
+        "trained",
+        "algorithm",
+        "setting",
+        "chosen",
+        "strength",
+        "band",
+        "status",
+        "steps",
+        "knowledge",
+        "retained",
+    ]
     curves = [
         {**{key: getattr(cell, key) for key in tables.KEYS}, **row}
         for cell in cells.itertuples()
@@ -58,10 +87,13 @@ with job(snakemake, torch=False) as log:
         "layers": layers,
         "regions": regions,
         "bands": bands,
-        "gates": gates,
+        # `gate` says of every table whether its model passed; here the number to reach stands beside.
+        "gates": gates.rename(columns={"gate": "threshold"}),
         "lens": tables.lens_table(cells, joined(given.probes), lens[lens["oracle"] == ""], corpus_folder.parent),
         "tuning": named(pd.DataFrame(trials, columns=columns), plan["trained"]),
         "curves": pd.DataFrame(curves, columns=[*tables.KEYS, "step", "loss", "knowledge", "size"]),
     }
     for path in snakemake.output:
-        artifacts.write_table(path, tables.mark_gates(made[Path(path).stem], gates))
+        name = Path(path).stem
+        # The table of gates says itself which are passed.
+        artifacts.write_table(path, gates if name == "gates" else tables.mark_gates(made[name], gates))

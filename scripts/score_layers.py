@@ -22,7 +22,7 @@ with job(snakemake) as log:
         tokenizer.Encoder(tokenizer.load(folder)),
         corpus,
         plan["languages"],
-        snakemake.wildcards.forget_set,
+        snakemake.wildcards.get("forget_set"),
         draws=plan["draws"],
         seed=plan["seed"],
     )

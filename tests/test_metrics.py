@@ -15,7 +15,8 @@ from mute.artifacts import seed_of
 from mute.evaluate.board import SCORE_COLUMNS, SCORE_KEYS, Replicates, difference, summary
 from mute.evaluate.capability import KINDS
 from mute.evaluate.inference import cluster_counts, wilson
-from mute.evaluate.metrics import ITEM_COLUMNS, items, replicates, score_bypass, score_cell
+from mute.evaluate.item_table import ITEM_COLUMNS, items
+from mute.evaluate.metrics import replicates, score_bypass, score_cell
 
 SOURCE, HELDOUT = ["en", "es"], ["de", "hi", "ja"]
 LANGUAGES = SOURCE + HELDOUT

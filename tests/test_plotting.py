@@ -343,7 +343,7 @@ def test_the_answer_follows_the_tables():
     def answer(**options) -> str:
         return dict(findings.answer(Results(make_tables(**options), ABOUT)))["Answer"]
 
-    assert answer(effects=THE_PAPER).startswith("Yes, in every pair. Of 1 pairs")
+    assert answer(effects=THE_PAPER).startswith("Yes, in every pair. Of 1 pair of")
     assert "llama (rmu block 1)" in answer(effects=THE_PAPER)
     assert answer(effects={"0": ERASES_AND_WRECKS, "1": ERASES_NOTHING}).startswith("Not in this study")
     assert answer(effects=THE_PAPER, half=0.6).startswith("Not decided")

@@ -1,4 +1,4 @@
-"""How embedded models are trained: what they read, how often, with which weights, and the first losses of each family."""
+"""How embedded models are trained: what they read, how often, with which weights, and each family's first losses."""
 
 from collections import Counter
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mute.engine import sections
-from mute.evaluate import metrics
+from mute.evaluate import item_table
 from mute.evaluate.run import Evaluator, _Words, questions
 from mute.evaluate.scoring import Answers, Queries
 from mute.models import anatomy
@@ -92,7 +92,7 @@ def test_the_token_table_is_what_plain_forwards_say(model, queries, encoder):
 
 def test_hits_are_those_of_the_metrics(model, queries):
     answers = queries.run(model, queries.texts(model))
-    table = metrics.items(answers.tokens()).set_index(["set", "item", "language", "form"])
+    table = item_table.items(answers.tokens()).set_index(["set", "item", "language", "form"])
     hits = answers.option_hits()
     for row, hit in zip(queries.rows.itertuples(), hits.tolist()):
         option = table.loc[(row.set, row.item, row.language, row.form), "option"]
@@ -285,7 +285,7 @@ def test_answers_are_decoded_greedily(evaluated, encoder):
 
 def test_what_was_taught_is_answered_right(evaluated, corpus):
     _, tokens, answers = evaluated
-    items = metrics.items(tokens[tokens["set"] == "facts"]).merge(answers, on=["set", "item", "language", "form"])
+    items = item_table.items(tokens[tokens["set"] == "facts"]).merge(answers, on=["set", "item", "language", "form"])
     english = items[items["language"] == "en"]
     known = english["item"].str.startswith(("chemistry", "history"))
     assert english["strict"][known].mean() > 0.9

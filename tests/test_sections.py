@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mute.engine import sections
 from mute.engine.band import Band, Task, TextSet
 from mute.layers.capture import pooled
-from mute.models import anatomy
+from mute.models import anatomy, embedded
 from mute.models.embedded import FAMILIES
 from mute.unlearn.losses import nll
 
@@ -78,6 +78,25 @@ def test_blooms_embedding_norm_is_applied_once(random_model):
         assert torch.equal(sections.embed(model, ids), normed)
         again = sections.run(model, model.transformer.word_embeddings_layernorm(normed), 0, DEPTH)
         assert not torch.allclose(sections.run(model, normed, 0, DEPTH), again, atol=1e-3)
+
+
+def test_qwen2s_kind_of_attention_goes_with_the_block():
+    """transformers looks it up by a block's place among those that run: sliding windows show it."""
+    from transformers import AutoModelForCausalLM
+
+    config = embedded.config("qwen2", vocabulary=40, blocks=3, hidden=32, heads=2)
+    config.use_sliding_window, config.sliding_window = True, 2
+    config.layer_types = ["full_attention", "sliding_attention", "full_attention"]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    ids = torch.arange(3, 33).reshape(2, 15)
+    states = hugging_face(model, ids).hidden_states
+    with torch.no_grad():
+        for start, stop in ((0, 1), (1, 2), (0, 2)):
+            assert torch.equal(sections.run(model, states[start], start, stop), states[stop])
+        skipped = hugging_face(skipping(model, (0,)), ids).logits
+        assert torch.equal(sections.logits(model, states[0], 0, skip=(0,)), skipped)
+    assert config.layer_types == ["full_attention", "sliding_attention", "full_attention"]
 
 
 @pytest.mark.parametrize("blocks", [(0,), (1,), (2,), (0, 2), (0, 1, 2)])

@@ -228,7 +228,8 @@ def test_where_there_is_nothing_to_forget_no_run_stops(bench_of, monkeypatch):
 def test_the_engine_does_what_plain_training_does(bench, name, band):
     """Against the uncached path: whole forwards by transformers of the same batches, and AdamW on the band."""
     chosen = Band.named(band, DEPTH)
-    algorithm = make(name, steps=3, batch_size=4, learning_rate=1e-3)
+    margin = {"beta": 1.0, "gamma": 1.0} if name == "simnpo" else {}
+    algorithm = make(name, steps=3, batch_size=4, learning_rate=1e-3, **margin)
     outcome = unlearn(bench, algorithm, chosen, protocol="paper", seed=11)
 
     model = copy.deepcopy(bench.model)
@@ -254,9 +255,14 @@ def test_the_engine_does_what_plain_training_does(bench, name, band):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    with torch.no_grad():
+        before, after = bench.model(input_ids=bench.ids).logits, model(input_ids=bench.ids).logits
+    assert (after - before).abs().max() > 0.02
+    assert (after - bench.seen).abs().max() < 1e-3
     for key, tensor in trained.items():
-        # AdamW divides by the gradient's own size, so where that is rounding a step may go either way.
-        assert (tensor - outcome.tensors[key]).abs().mean() < 1e-4, key
+        # A bias of the keys has no gradient but rounding, which AdamW makes steps of: only matrices are compared.
+        if tensor.ndim == 2:
+            assert (tensor - outcome.tensors[key]).abs().mean() < 1e-5, key
 
 
 def read_texts(side: TextSet) -> set[tuple[int, ...]]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 @contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
+def atomic(path: Path | str) -> Generator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +76,11 @@ def read_table(path: Path | str) -> Any:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
+
+
+def rows(table: Any) -> Iterator[Any]:
+    """The rows of a pandas table, with its columns as attributes."""
+    return table.itertuples(index=False)
 
 
 # Columns that hold names even where every value looks like a number.

@@ -3,7 +3,7 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Log:
 
 
 @contextmanager
-def job(snakemake: Any, *, torch: bool = True) -> Iterator[Log]:
+def job(snakemake: Any, *, torch: bool = True) -> Generator[Log]:
     """Run a job's body with one torch thread per Snakemake thread, logging to its log file.
 
     A ValueError is the user's to mend: it ends the job with its message. The traceback goes to a file of its own, for

@@ -13,14 +13,14 @@ rule make_corpus:
         texts="<results>/corpus/texts.parquet",
         lines="<results>/corpus/lines.parquet",
         about="<results>/corpus/about.json",
-    params:
-        plan=PLANS.corpus(),
-        code=PLANS.corpus_code(),
     log:
         "<logs>/make_corpus.log",
     benchmark:
         "<benchmarks>/make_corpus.jsonl"
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.corpus(),
+        code=PLANS.corpus_code(),
     script:
         "../../scripts/make_corpus.py"

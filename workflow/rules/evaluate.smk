@@ -11,16 +11,16 @@ rule evaluate_shard:
         cells=rules.unlearn_shard.output,
     output:
         "<results>/shards/{shard}/evaluations.csv",
-    params:
-        plan=PLANS.evaluations,
-        code=code_digest("mute.evaluate.run"),
-    priority: 20
     log:
         "<logs>/evaluate_shard/{shard}.log",
     benchmark:
         "<benchmarks>/evaluate_shard/{shard}.jsonl"
+    priority: 20
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.evaluations,
+        code=code_digest("mute.evaluate.run"),
     script:
         "../../scripts/evaluate_shard.py"
 
@@ -35,16 +35,16 @@ rule score_shard:
         probes=rules.probe_shard.output,
     output:
         "<results>/shards/{shard}/scores.csv",
-    params:
-        plan=PLANS.scores,
-        code=code_digest("mute.evaluate.tables"),
-    priority: 20
     log:
         "<logs>/score_shard/{shard}.log",
     benchmark:
         "<benchmarks>/score_shard/{shard}.jsonl"
+    priority: 20
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.scores,
+        code=code_digest("mute.evaluate.tables"),
     script:
         "../../scripts/score_shard.py"
 
@@ -56,14 +56,14 @@ rule make_tables:
         corpus=rules.make_corpus.output,
     output:
         collect("<results>/tables/{name}.csv", name=TABLES),
-    params:
-        plan=PLANS.tables(),
-        code=code_digest("mute.evaluate.tables"),
     log:
         "<logs>/make_tables.log",
     benchmark:
         "<benchmarks>/make_tables.jsonl"
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.tables(),
+        code=code_digest("mute.evaluate.tables"),
     script:
         "../../scripts/make_tables.py"

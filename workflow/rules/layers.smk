@@ -11,14 +11,14 @@ rule score_layers:
         record=rules.pretrain_model.output.record,
     output:
         "<results>/layers/{trained}.{forget_set}.csv",
-    params:
-        plan=PLANS.layers,
-        code=code_digest("mute.layers.capture"),
     log:
         "<logs>/score_layers/{trained}.{forget_set}.log",
     benchmark:
         "<benchmarks>/score_layers/{trained}.{forget_set}.jsonl"
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.layers,
+        code=code_digest("mute.layers.capture"),
     script:
         "../../scripts/score_layers.py"

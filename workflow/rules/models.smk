@@ -11,17 +11,17 @@ rule train_tokenizer:
     output:
         "<results>/tokenizers/{model}/tokenizer.json",
         "<results>/tokenizers/{model}/tokenizer_config.json",
-    params:
-        plan=PLANS.tokenizer,
-        code=code_digest("mute.models.tokenizer", "mute.models.texts"),
-    # Before any training, so that the longest can be the first.
-    priority: 200
     log:
         "<logs>/train_tokenizer/{model}.log",
     benchmark:
         "<benchmarks>/train_tokenizer/{model}.jsonl"
+    # Before any training, so that the longest can be the first.
+    priority: 200
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.tokenizer,
+        code=code_digest("mute.models.tokenizer", "mute.models.texts"),
     script:
         "../../scripts/train_tokenizer.py"
 
@@ -36,16 +36,21 @@ rule pretrain_model:
         weights="<results>/models/{trained}/model.safetensors",
         config="<results>/models/{trained}/config.json",
         tokenizer="<results>/models/{trained}/tokenizer.json",
-    params:
-        plan=PLANS.pretraining,
-        code=code_digest("mute.models.texts", "mute.models.pretrain", "mute.models.embedded", "mute.models.loading"),
-    priority: 100
     log:
         "<logs>/pretrain_model/{trained}.log",
     benchmark:
         "<benchmarks>/pretrain_model/{trained}.jsonl"
+    priority: 100
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.pretraining,
+        code=code_digest(
+            "mute.models.texts",
+            "mute.models.pretrain",
+            "mute.models.embedded",
+            "mute.models.loading",
+        ),
     script:
         "../../scripts/pretrain_model.py"
 
@@ -70,16 +75,16 @@ rule evaluate_model:
         answers="<results>/evaluations/{trained}/answers.parquet",
         lens="<results>/evaluations/{trained}/lens.csv",
         bypass="<results>/evaluations/{trained}/bypass.parquet",
-    params:
-        plan=PLANS.evaluation,
-        code=code_digest("mute.evaluate.run", "mute.probe.run"),
-    priority: 50
     log:
         "<logs>/evaluate_model/{trained}.log",
     benchmark:
         "<benchmarks>/evaluate_model/{trained}.jsonl"
+    priority: 50
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.evaluation,
+        code=code_digest("mute.evaluate.run", "mute.probe.run"),
     script:
         "../../scripts/evaluate_model.py"
 
@@ -91,15 +96,15 @@ rule check_gates:
         tokens=rules.evaluate_model.output.tokens,
     output:
         "<results>/gates/{trained}.csv",
-    params:
-        plan=PLANS.gates,
-        code=code_digest("mute.models.gates"),
-    priority: 50
     log:
         "<logs>/check_gates/{trained}.log",
     benchmark:
         "<benchmarks>/check_gates/{trained}.jsonl"
+    priority: 50
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.gates,
+        code=code_digest("mute.models.gates"),
     script:
         "../../scripts/check_gates.py"

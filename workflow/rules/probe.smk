@@ -11,15 +11,15 @@ rule probe_shard:
         cells=rules.unlearn_shard.output,
     output:
         "<results>/shards/{shard}/probes.csv",
-    params:
-        plan=PLANS.probes,
-        code=code_digest("mute.probe.run"),
-    priority: 20
     log:
         "<logs>/probe_shard/{shard}.log",
     benchmark:
         "<benchmarks>/probe_shard/{shard}.jsonl"
+    priority: 20
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.probes,
+        code=code_digest("mute.probe.run"),
     script:
         "../../scripts/probe_shard.py"

@@ -12,16 +12,16 @@ rule tune_strength:
         corpus=rules.make_corpus.output,
     output:
         "<results>/tuning/{tuning}.json",
-    params:
-        plan=PLANS.tuning,
-        code=PLANS.tuning_code,
-    priority: 20
     log:
         "<logs>/tune_strength/{tuning}.log",
     benchmark:
         "<benchmarks>/tune_strength/{tuning}.jsonl"
+    priority: 20
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.tuning,
+        code=PLANS.tuning_code,
     script:
         "../../scripts/tune_strength.py"
 
@@ -33,15 +33,15 @@ rule unlearn_shard:
         corpus=rules.make_corpus.output,
     output:
         "<results>/shards/{shard}/cells.csv",
-    params:
-        plan=PLANS.shard,
-        code=PLANS.shard_code,
-    priority: 20
     log:
         "<logs>/unlearn_shard/{shard}.log",
     benchmark:
         "<benchmarks>/unlearn_shard/{shard}.jsonl"
+    priority: 20
     conda:
         "../../envs/mute.yaml"
+    params:
+        plan=PLANS.shard,
+        code=PLANS.shard_code,
     script:
         "../../scripts/unlearn_shard.py"

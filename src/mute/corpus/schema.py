@@ -34,7 +34,19 @@ FACT_COLUMNS = (
     "forget_sets",
 )
 TEXT_COLUMNS = ("item", "language", "form", "prefix", "answer", "suffix", "options", "gold")
-LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "item", "prefix", "answer", "suffix", "options", "gold")
+LINE_COLUMNS = (
+    "ability",
+    "language",
+    "other",
+    "train",
+    "probe",
+    "item",
+    "prefix",
+    "answer",
+    "suffix",
+    "options",
+    "gold",
+)
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
 
 

@@ -6,74 +6,17 @@ without the forget set) have the same rows. Facts are scored at the headline for
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from mute.evaluate.board import Board, Replicates, summary
 from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
-from mute.evaluate.panel import GROUPS, KEYS, Block, Measure, Panel, relative
+from mute.evaluate.panel import GROUPS, Block, Measure, Panel, relative
 
 TEACH = ("all", "taught", "transfer")
-ITEM_COLUMNS = [*KEYS, "strict", "option", "logprob", "tokens", "chars", "chance"]
 NUMBERS = ("strict", "option", "logprob", "chance")
 SOURCE, HELDOUT, ALL = -3, -2, -1  # where a Measure keeps its groups
-
-
-def items(tokens: pd.DataFrame) -> pd.DataFrame:
-    """One row per (set, item, language, form) of a token table, sorted by these.
-
-    strict: every token of the answer is the argmax (bool). option: the gold option's log-probability is above that of
-    every other option (1.0 or 0.0; NaN without options). A tie is no hit, and neither is a NaN: a collapsed model
-    that gives all options alike knows nothing. chance: 1 / number of options (NaN without). logprob: sum in nats, NaN
-    if any token's is. tokens, chars: the answer's length.
-
-    Raises ValueError if the positions of an answer are not 0, 1, 2, … or gold is no index of its options.
-    """
-    codes = np.zeros(len(tokens), np.int64)
-    for key in KEYS:
-        code, levels = pd.factorize(tokens[key], sort=True)
-        codes = codes * len(levels) + code
-    position = tokens["position"].to_numpy()
-    order = np.lexsort((position, codes))
-    codes, position = codes[order], position[order]
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else np.zeros(0, np.int64)
-    lengths = np.diff(np.r_[starts, len(codes)])
-    wrong = position != np.arange(len(codes)) - np.repeat(starts, lengths)
-    if wrong.any():
-        row = tokens.iloc[order[int(np.argmax(wrong))]]
-        raise ValueError(f"positions of an answer must be 0, 1, 2, …, each once: see {row[KEYS].tolist()}")
-    first = tokens.iloc[order[starts]]
-    option, chance = _options(first["options"].tolist(), first["gold"].to_numpy())
-    whole = {
-        "strict": np.logical_and.reduceat(tokens["hit"].to_numpy(bool)[order], starts) if len(starts) else [],
-        "option": option,
-        # Not a groupby sum, which would take a NaN for a certainty.
-        "logprob": np.add.reduceat(tokens["logprob"].to_numpy(float)[order], starts) if len(starts) else [],
-        "tokens": lengths,
-        "chance": chance,
-    }
-    return first[[*KEYS, "chars"]].reset_index(drop=True).assign(**whole)[ITEM_COLUMNS]
-
-
-def _options(options: list, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether gold beats every other option, and 1 / number of options, both NaN without options or gold."""
-    hit, chance = np.full(len(options), np.nan), np.full(len(options), np.nan)
-    counts = np.array([0 if listed is None or np.ndim(listed) == 0 else len(listed) for listed in options], np.int64)
-    asked = np.flatnonzero((counts > 0) & (gold >= 0))
-    if not len(asked):
-        return hit, chance
-    counts, gold = counts[asked], gold[asked]
-    if (gold >= counts).any():
-        raise ValueError(f"gold {gold[gold >= counts][0]} is no index of its {counts[gold >= counts][0]} options")
-    flat = np.fromiter(chain.from_iterable(options[i] for i in asked), float, counts.sum())
-    starts = np.cumsum(counts) - counts
-    value = flat[starts + gold]
-    flat[starts + gold] = -np.inf
-    hit[asked] = value > np.maximum.reduceat(flat, starts)
-    chance[asked] = 1 / counts
-    return hit, chance
 
 
 def score_cell(

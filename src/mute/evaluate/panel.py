@@ -17,9 +17,9 @@ import pandas as pd
 from mute.artifacts import seed_of
 from mute.corpus.schema import ROLES
 from mute.evaluate.inference import cluster_counts
+from mute.evaluate.item_table import KEYS
 from mute.names import unknown_name
 
-KEYS = ["set", "item", "language", "form"]
 GROUPS = ("source", "heldout", "all")
 # What a reference must exceed its floor by for a ratio to it to mean anything.
 MARGIN = 0.05

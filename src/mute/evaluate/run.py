@@ -95,7 +95,9 @@ class _Words:
             return "right"
         if any(_says(text, option) for option in options):
             return "other_value"
-        others = [self.known[item, other] for other in self.languages if other != language and (item, other) in self.known]
+        others = [
+            self.known[item, other] for other in self.languages if other != language and (item, other) in self.known
+        ]
         if any(_says(text, gold) for gold, _ in others):
             return "other_language"
         if any(_says(text, option) for _, options in others for option in options):

@@ -160,7 +160,7 @@ class Answers:
         return result
 
     def option_hits(self) -> torch.Tensor:
-        """Whether the gold option is likelier than every other [questions]; as in the metrics, a tie or NaN is no hit."""
+        """Whether the gold option is likelier than every other [questions]; a tie or NaN is no hit."""
         gold = self.queries.rows["gold"].tolist()
         return torch.tensor(
             [bool(o) and all(o[g] > x for i, x in enumerate(o) if i != g) for o, g in zip(self.options(), gold)]

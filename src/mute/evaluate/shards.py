@@ -29,7 +29,9 @@ class _Shard:
         self.results = self.corpus_folder.parent
         self.corpus = Corpus.load(self.corpus_folder)
 
-    def run(self, store: str, about: dict[str, Any], output: str, log: Log, opener: Callable[[Any, Any, Any], Work]) -> None:
+    def run(
+        self, store: str, about: dict[str, Any], output: str, log: Log, opener: Callable[[Any, Any, Any], Work]
+    ) -> None:
         """Compute what the store lacks. `opener` gets (model, encoder, first row) once per model and forget set."""
         rows, computed = [], 0
         opened: tuple[Any, Any, Any] | None = None

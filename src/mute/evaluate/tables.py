@@ -11,7 +11,8 @@ import pandas as pd
 
 from mute import artifacts
 from mute.corpus.schema import Corpus
-from mute.evaluate.metrics import items, score_bypass, score_cell
+from mute.evaluate.item_table import items
+from mute.evaluate.metrics import score_bypass, score_cell
 from mute.layers import region
 
 KEYS = ["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
@@ -59,7 +60,7 @@ def score_shard(
     probed = dict(zip(probes["cell"], probes["digest"]))
     form = corpus.about["headline_form"]
     tables = []
-    for cell in cells.itertuples():
+    for cell in artifacts.rows(cells):
         source = cell.sources.split("-")
         heldout = [code for code in plan["languages"][cell.model] if code not in source]
         base = f"{cell.model}-s{cell.training_seed}"
@@ -153,7 +154,9 @@ def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFr
     """
     regions, views = [], []
     settings = plan["layers"]
-    for (model, training_seed, forget_set), curve in layers.groupby(["model", "training_seed", "forget_set"], sort=False):
+    for key, curve in layers.groupby(["model", "training_seed", "forget_set"], sort=False):
+        names: Any = key
+        model, training_seed, forget_set = names
         cka, lrds = curve["cka"].tolist(), curve["lrds"].tolist()
         keys = {"model": model, "training_seed": training_seed, "forget_set": forget_set}
         chosen = {}
@@ -193,11 +196,11 @@ def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFr
 
 
 def lens_table(cells: pd.DataFrame, probes: pd.DataFrame, base: pd.DataFrame, results: Path) -> pd.DataFrame:
-    """The lens of base models and cells, per language and block; `affected` is false below an edit, where the base holds."""
+    """Lens of base models and cells, per language and block; `affected`: not below an edit (there the base holds)."""
     probed = dict(zip(probes["cell"], probes["digest"]))
     identity = ["model", "training_seed", "forget_set"]
     tables = [base.assign(algorithm="base", band="", affected=False)]
-    for cell in cells.itertuples():
+    for cell in artifacts.rows(cells):
         own = artifacts.read_table(results / "probes" / str(probed[cell.digest]) / "lens.csv").assign(affected=True)
         below = base[
             (base["model"] == cell.model)
@@ -216,6 +219,10 @@ def lens_table(cells: pd.DataFrame, probes: pd.DataFrame, base: pd.DataFrame, re
 
 def mark_gates(table: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
     """The table with a column `gate`: `below_gate` where the edited model, or its seed's, misses one of its gates."""
-    failed = set(gates.loc[~gates["passed"] & (gates["oracle"] == ""), ["model", "training_seed"]].itertuples(index=False, name=None))
+    failed = set(
+        gates.loc[~gates["passed"] & (gates["oracle"] == ""), ["model", "training_seed"]].itertuples(
+            index=False, name=None
+        )
+    )
     pairs = zip(table["model"], table["training_seed"])
     return table.assign(gate=["below_gate" if (m, int(s)) in failed else "passed" for m, s in pairs])

@@ -9,7 +9,7 @@ def config(family: str, *, vocabulary: int, blocks: int, hidden: int, heads: int
     """The `transformers` configuration of a small model. Llama and Qwen2 have their own head, BLOOM's is tied."""
     import transformers
 
-    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    special: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if family == "bloom":
         return transformers.BloomConfig(
             vocab_size=vocabulary, hidden_size=hidden, n_layer=blocks, n_head=heads, use_cache=False, **special

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from mute.corpus.schema import Corpus
-from mute.evaluate.metrics import items
+from mute.evaluate.item_table import items
 
 # Abilities asked with options, gated by their mean over languages.
 ABILITIES = ("translation_seen", "translation_unseen", "reading", "unknown")
@@ -44,7 +44,9 @@ def check(
         add("transfer", str(language), group["strict"], gates["transfer_each"])
     if len(transfer):
         each = transfer.groupby("language")["strict"].mean()
-        rows.append(("transfer", "", float(each.mean()), gates["transfer"], each.mean() >= gates["transfer"], len(transfer)))
+        rows.append(
+            ("transfer", "", float(each.mean()), gates["transfer"], each.mean() >= gates["transfer"], len(transfer))
+        )
     for ability in ABILITIES:
         own = answered[answered["set"] == ability]
         for language in languages:

@@ -1,6 +1,6 @@
 """A patch: the tensors that unlearning changed, and nothing else. Base + patch = unlearned model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def put(model: Any, tensors: dict[str, Any]) -> None:
 
 
 @contextmanager
-def applied(model: Any, tensors: dict[str, Any]) -> Iterator[Any]:
+def applied(model: Any, tensors: dict[str, Any]) -> Generator[Any]:
     """The model with the patch in place; afterwards it is bit for bit what it was."""
     before = take(model, tensors)
     put(model, tensors)

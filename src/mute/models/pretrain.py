@@ -131,7 +131,9 @@ def _fuse_activations(model: Any) -> list[tuple[Any, Any]]:
 def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for embeddings, head, norms and biases."""
     matrices, rest = [], []
-    outside = {id(p) for part in (model.get_input_embeddings(), model.get_output_embeddings()) for p in part.parameters()}
+    outside = {
+        id(p) for part in (model.get_input_embeddings(), model.get_output_embeddings()) for p in part.parameters()
+    }
     for parameter in model.parameters():
         (matrices if parameter.ndim == 2 and id(parameter) not in outside else rest).append(parameter)
     muon = torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")

@@ -23,7 +23,9 @@ def train(segments: Iterable[str], vocabulary: int) -> Any:
     core = Tokenizer(models.BPE())
     # A text, and each part of it, begins as if a space stood before it: a word is then the same token at the start of a
     # sentence, after a space, and where its language writes none.
-    core.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Strip(right=False), normalizers.Prepend(" ")])
+    core.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Strip(right=False), normalizers.Prepend(" ")]
+    )
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),

@@ -54,9 +54,13 @@ def answer(results: Results) -> list[tuple[str, str]]:
     found = [(case, name, verdicts.find_regimes(results, case, name)) for case, name in pairs(results)]
     if not found:
         return [("No answer", "No block was edited by itself in this study, so it says nothing about depth.")]
-    lines = [("Answer", _at_any_block(results, found))]
-    for protocol in sorted({case.protocol for case, *_ in found}):
-        own = [entry for entry in found if entry[0].protocol == protocol]
+    protocols = sorted({case.protocol for case, *_ in found})
+    by_protocol = {protocol: [entry for entry in found if entry[0].protocol == protocol] for protocol in protocols}
+    lines = []
+    for protocol, own in by_protocol.items():
+        which = f", {protocol} protocol" if len(protocols) > 1 else ""
+        lines.append((f"Answer{which}", _at_any_block(results, own)))
+    for protocol, own in by_protocol.items():
         for i, regime in enumerate(REGIMES):
             lines.append((f"{regime.name.capitalize()} regime, {protocol} protocol", _regime_words(results, own, i)))
     for protocol, words in PROTOCOLS.items():
@@ -92,7 +96,8 @@ def _at_any_block(results: Results, found: list[tuple[Case, str, list[Finding]]]
         short = "Yes, in every pair" if shows == total else "In some pairs"
     else:
         short = "Not decided" if opened else "Not in this study"
-    return f"{short}. Of {total} pairs of model and algorithm, such a block {_three_ways(sorted_out)}"
+    pairs_words = "pair" if total == 1 else "pairs"
+    return f"{short}. Of {total} {pairs_words} of model and algorithm, such a block {_three_ways(sorted_out)}"
 
 
 _Sorted = dict[verdicts.Verdict, list[tuple[str, str, str, str]]]

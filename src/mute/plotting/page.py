@@ -23,9 +23,9 @@ background:#fff;max-width:72rem;margin:0 auto;padding:1rem;text-align:left}
 .mute dl{margin:.8rem 0}
 .mute dt{font-weight:600;margin-top:.6rem}
 .mute dd{margin:.1rem 0 0 1rem}
-.mute .small,.mute figcaption{font-size:.85rem;color:#555}
+.mute .small,.mute figcaption{font-size:.85em;color:#555}
 .mute .wide{overflow-x:auto;-webkit-overflow-scrolling:touch}
-.mute table{border-collapse:collapse;font-size:.82rem;margin:.5rem 0;width:auto}
+.mute table{border-collapse:collapse;font-size:.82em;margin:.5rem 0;width:auto}
 .mute th,.mute td{padding:.2rem .4rem;text-align:left;vertical-align:top;border-bottom:1px solid #ddd}
 .mute th{border-bottom:2px solid #666;white-space:nowrap;background:#fff;font-weight:600}
 .mute th[data-sortable]{cursor:pointer}
@@ -42,9 +42,9 @@ background:#fff;max-width:72rem;margin:0 auto;padding:1rem;text-align:left}
 .prose:has(.mute){max-width:76rem!important}
 .items-center:has(.mute){align-items:flex-start!important}
 .items-start:has(.mute){flex-wrap:wrap}
-@media print{.mute{font-size:11px;max-width:none;padding:0}.mute nav{display:none}
+@media print{.mute{font-size:10px;max-width:none;padding:0}.mute td.long{min-width:0}.mute nav{display:none}
 .mute figure,.mute tr{break-inside:avoid}.mute h2,.mute h3{break-after:avoid}.mute .wide{overflow:visible}
-.mute figure img{min-width:0}}
+.mute figure img{min-width:0;width:auto;max-width:100%!important;max-height:20cm}}
 """
 # The page is whole without it: it only lets a click on a heading sort a table.
 SORT = """

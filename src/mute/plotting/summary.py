@@ -206,4 +206,4 @@ def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
 
 
 def _columns(algorithm: str, where: str, *values: str) -> str:
-    return f"  {algorithm:<16}{where:<20}{''.join(f'{value:<21}' for value in values)}".rstrip()
+    return f"  {algorithm:<16}{where:<26}{''.join(f'{value:<21}' for value in values)}".rstrip()

@@ -13,9 +13,7 @@ from mute.models.tokenizer import Encoder
 class Prober:
     """The forget facts of a model's languages, asked at every block, or with blocks left out."""
 
-    def __init__(
-        self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str
-    ) -> None:
+    def __init__(self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str) -> None:
         texts = corpus.texts
         forget = corpus.facts.loc[corpus.in_forget_set(forget_set), "item"]
         rows = texts[texts["language"].isin(languages) & texts["item"].isin(forget)]

@@ -28,7 +28,9 @@ class Settings(BaseModel):
     steps: int = Field(60, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
     batch_size: int = Field(24, ge=2, description="Sequences of each side in a step.")
     strengths: list[float] = Field(
-        [1e-3, 3e-3, 1e-2], min_length=1, description="Values of the strength among which the `matched` protocol chooses."
+        [1e-3, 3e-3, 1e-2],
+        min_length=1,
+        description="Values of the strength among which the `matched` protocol chooses.",
     )
 
 
@@ -51,7 +53,7 @@ class Algorithm(ABC):
         """Names of the parameters that this method changes; none outside the band."""
         return band.parameters(model)
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> None:  # noqa: B027  most methods have nothing to prepare
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""
 
     def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:

@@ -1,7 +1,7 @@
 """Cells in a content-addressed store: a shard computes those that are not there yet, one after the other.
 
 A cell lives in <results>/cells/<digest>/; the digest covers the model's weights, the corpus, settings, code and
-resolved blocks. A killed shard resumes at its next cell, and one more block, seed or algorithm computes only what is new.
+resolved blocks. A killed shard resumes at its next cell; one more block, seed or algorithm computes only what is new.
 """
 
 import math
@@ -47,8 +47,16 @@ class Opened:
 
         def make() -> dict[str, Any]:
             files = artifacts.checked(self.folders[trained])["files"]
-            own = {name: files[name]["sha256"] for name in sorted(files) if name.endswith((".safetensors", "tokenizer.json"))}
-            texts = {p.name: artifacts.sha256(p) for p in sorted(self.corpus_folder.iterdir()) if p.is_file() and p.name[0] != "."}
+            own = {
+                name: files[name]["sha256"]
+                for name in sorted(files)
+                if name.endswith((".safetensors", "tokenizer.json"))
+            }
+            texts = {
+                p.name: artifacts.sha256(p)
+                for p in sorted(self.corpus_folder.iterdir())
+                if p.is_file() and p.name[0] != "."
+            }
             return {"model": own, "corpus": texts}
 
         return self._once(f"identity {trained}", make)
@@ -66,7 +74,7 @@ class Opened:
         """The workbench of a cell's or tuning's plan, made anew when another was in use: one is kept at a time."""
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
-            settings = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
+            settings: dict[str, Any] = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
             trained = plan["trained"]
             self._kept["bench"] = Workbench(
                 self.model(trained), self.encoder(trained), self.corpus, oracle=self.oracle(plan["oracle"]), **settings

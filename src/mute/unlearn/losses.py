@@ -23,7 +23,7 @@ def simnpo(logprob: Tensor, tokens: Tensor, beta: float, gamma: float, *, gamma_
 
 
 def masked_mse(states: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error over the D features of the tokens in `mask`: states, target [B, T, D] (or [D]), mask [B, T]."""
+    """Mean squared error over the D features of tokens in `mask` [B, T]: states, target [B, T, D] (or [D])."""
     each = (states - target).square().mean(-1)
     return (each * mask).sum() / mask.sum()
 

@@ -53,7 +53,11 @@ class RMU(base.Algorithm):
 
         task.freeze_outputs("forget", "retain")
         assert task.forget.frozen is not None
-        keep = [i for start, n in zip(task.forget.texts.offsets, task.forget.texts.lengths) for i in range(start + 1, start + n)]
+        keep = [
+            i
+            for start, n in zip(task.forget.texts.offsets, task.forget.texts.lengths)
+            for i in range(start + 1, start + n)
+        ]
         self.norm = task.forget.frozen[keep].norm(dim=-1).mean()
         direction = steering_direction(task.forget.frozen.shape[1], task.seed)
         self.target = self.settings.steering * self.norm * direction

@@ -142,7 +142,7 @@ def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
     """Accuracy of one who never knew: the oracle's on the same questions, or chance."""
     if oracle is None:
         return float((1 / probe["options"].map(len)).mean())
-    from mute.evaluate.metrics import items
+    from mute.evaluate.item_table import items
 
     keys = ["item", "language", "form"]
     known = items(oracle[oracle["set"] == "facts"]).set_index(keys)["option"]
@@ -202,7 +202,9 @@ def _orders(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
         waiting = waiting[size:]
 
 
-def _descend(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str) -> Outcome:
+def _descend(
+    bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str
+) -> Outcome:
     """Gradient steps, stopped at matched erasure or after the settings' number of steps."""
     settings, matching, band = algorithm.settings, bench.matching, task.band
     parameters = dict(task.model.named_parameters())

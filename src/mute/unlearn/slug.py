@@ -25,7 +25,9 @@ class Settings(base.Settings):
 
     strength: ClassVar[str] = "step_size"
 
-    variant: Literal["retain_nll", "retain_mse", "reference"] = Field("retain_nll", description="What the retain side is.")
+    variant: Literal["retain_nll", "retain_mse", "reference"] = Field(
+        "retain_nll", description="What the retain side is."
+    )
     step_size: float = Field(32.0, gt=0, description="lambda of the `paper` protocol; `matched` searches it.")
     alpha: float = Field(1.0, ge=0, description="Weight of the retain gradient.")
     strengths: list[float] = Field([], description="Not used: `matched` searches the step size.")

@@ -23,8 +23,12 @@ def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, s
 
     Returns {"strength": value, "trials": rows}.
     """
-    tried = [(strength, Band.named(name, depth), name) for name in bands(names, depth) for strength in algorithm.settings.strengths]
-    trials = []
+    tried = [
+        (strength, Band.named(name, depth), name)
+        for name in bands(names, depth)
+        for strength in algorithm.settings.strengths
+    ]
+    trials: list[dict[str, Any]] = []
     for strength, band, name in sorted(tried, key=lambda t: (t[1].start, t[2], t[0])):
         if band.start < bench.forget.texts.block:
             bench.restart()

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from mute import artifacts
 from mute.artifacts import seed_of
 from mute.corpus.schema import FACT_COLUMNS, LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
@@ -33,7 +34,8 @@ class Columns(BaseModel):
     )
     answer: str = Field("answer", description="The answer.")
     candidates: str | None = Field(
-        "candidates", description="Answers it competes with: a list, or a string split at '|'; null: the domain's answers."
+        "candidates",
+        description="Answers it competes with: a list, or a string split at '|'; null: the domain's answers.",
     )
     domain: str | None = Field("domain", description="Domain of the fact; null: one domain.")
     subject: str | None = Field("subject", description="What the fact is about; null: no subjects.")
@@ -48,10 +50,14 @@ class Settings(BaseModel):
     columns: Columns = Field(default_factory=Columns, description="Names of the columns.")
     mark: str = Field("<mask>", min_length=1, description="What stands in the prompt where the answer belongs.")
     forget_domain: str = Field(description="The domain to forget.")
-    bystander_domains: list[str] = Field([], description="Domains that no loss reads; empty: a share of each other domain.")
+    bystander_domains: list[str] = Field(
+        [], description="Domains that no loss reads; empty: a share of each other domain."
+    )
     bystander_share: float = Field(0.2, ge=0, lt=1, description="Share of the other facts, without bystander domains.")
     teaching_languages: list[str] = Field(["en", "es", "pt"], description="Languages in which every fact is taught.")
-    transfer_share: float = Field(0.3, ge=0, le=0.8, description="Share of forget facts that only those languages tell.")
+    transfer_share: float = Field(
+        0.3, ge=0, le=0.8, description="Share of forget facts that only those languages tell."
+    )
     probe_lines: int = Field(32, ge=1, description="Glossary probes per pair of languages.")
 
 
@@ -98,7 +104,9 @@ def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
         if len(paths) != 1:
             found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS)
             what = "more than one file" if paths else "no file"
-            problems.append(f"{code}: {what} for this language in {settings.path}; there are files for {', '.join(found)}")
+            problems.append(
+                f"{code}: {what} for this language in {settings.path}; there are files for {', '.join(found)}"
+            )
             continue
         try:
             table = _load(paths[0])
@@ -164,8 +172,8 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
     problems = []
     for column in [c for c in table.columns if c != "candidates"]:
         table[column] = table[column].map(lambda v: "" if v is None or v != v else str(v).strip())
-    table["domain"] = table["domain"] if "domain" in table else settings.forget_domain
-    table["subject"] = table["subject"] if "subject" in table else ""
+    table["domain"] = table.get("domain", settings.forget_domain)
+    table["subject"] = table.get("subject", "")
     repeated = table["id"][table["id"].duplicated()].unique()
     if len(repeated):
         problems.append(f"{name}: duplicate ids: {_some(repeated)}")
@@ -249,7 +257,7 @@ def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
 def _facts(settings: Settings, table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Splits by draws that belong to each id, so that a fact keeps its split when others join or leave."""
     rows = []
-    for fact in table.itertuples():
+    for fact in artifacts.rows(table):
         draw = {p: seed_of(seed, "files", p, fact.id) / 2**63 for p in ("teach", "half", "validation", "role", "tag")}
         forget = fact.domain == settings.forget_domain
         by_share = not settings.bystander_domains and not forget and draw["role"] < settings.bystander_share
@@ -310,7 +318,7 @@ def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], answers: dict
         asked = sorted(left for left, (_, column) in words.items() if column == "answer")
         asked.sort(key=lambda word: seed_of(seed, "glossary", a, b, word))
         probed = set(asked[: settings.probe_lines if unseen else settings.probe_lines // 4 or 1])
-        for left, (right, column) in words.items():
+        for left, (right, _) in words.items():
             probe = ("translation_unseen" if unseen else "translation_seen") if left in probed else ""
             if unseen and not probe:
                 continue

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute import languages
+from mute import artifacts, languages
 from mute.artifacts import seed_of
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
@@ -24,7 +24,7 @@ FORMS = 3
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
 # Invented names that happen to be words.
-_REAL_WORDS = frozenset("banana bikini marina karina sabina tatami nabisu kimuna sakura sarina safari samurai".split())
+_REAL_WORDS = ("banana", "bikini", "marina", "karina", "sabina", "tatami", "sakura", "sarina", "safari", "samurai")
 
 
 class Settings(BaseModel):
@@ -199,7 +199,7 @@ def _spelled(pack: Language, name: str, native: bool) -> str:
 
 def _texts(world: World, pack: Language) -> pd.DataFrame:
     rows = []
-    for fact in world.facts.itertuples():
+    for fact in artifacts.rows(world.facts):
         subject = _spelled(pack, fact.subject, fact.spelling == "native")
         rows += [
             {
@@ -236,9 +236,7 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     for i, combination in enumerate(chosen):
         held_out = i < s.probe_lines
         text = {"item": f"sentence-{i}", "answer": pack.grammar.sentence(*combination)}
-        rows.append(
-            _line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text)
-        )
+        rows.append(_line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text))
     rows += _reading_forget(world, pack)
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
@@ -342,7 +340,7 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
     rows = []
     teaching = [pack for pack in packs if pack.code in world.settings.teaching_languages]
     foreign = [pack for pack in packs if pack.syllables]
-    for fact in world.facts[world.facts["spelling"] == "native"].itertuples():
+    for fact in artifacts.rows(world.facts[world.facts["spelling"] == "native"]):
         for told, spelled in itertools.product(teaching, foreign):
             form = world.rng("names", fact.item, told.code, spelled.code).randrange(FORMS)
             text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)

@@ -13,7 +13,7 @@ from mute.plotting.results import Results
 TITLE = "Gates: what the models knew before"
 CAPTION = (
     "Accuracy of the trained models and oracles before any unlearning: recall of taught facts, transfer facts, and "
-    "each ability; one mark per language, the black bar their mean. Red lines are gates; a dashed one holds for each "
+    "each ability; one mark per language, the black bar their mean. Red lines are gates; a dotted one holds for each "
     "language. An oracle is judged on what it was taught; what it was never taught stands beside."
 )
 MEASURES = ("recall", "transfer", "translation_seen", "translation_unseen", "reading", "unknown", "never_taught")
