@@ -19,7 +19,7 @@ STUDIES = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 
 # Methods of Plans by the wildcard that they take.
 BY_WILDCARD = {
-    "": ["corpus", "corpus_code", "corpus_files", "table_inputs", "tables", "figures"],
+    "": ["corpus", "corpus_code", "corpus_files", "table_inputs", "tables", "figures", "longest"],
     "model": ["tokenizer"],
     "trained": ["tokenizer_of", "pretraining", "evaluation", "gates", "layers"],
     "tuning": ["tuning_inputs", "tuning", "tuning_code"],
@@ -89,7 +89,7 @@ def changed(name: str, changes: dict) -> set[str]:
         ({"study": {"primary": ["K source"]}}, {"figures"}),
         ({"gates": {"recall": 0.5}}, {"gates", "figures"}),
         ({"evaluation": {"draws": 30}}, {"scores", "tables"}),
-        ({"evaluation": {"mix": 0.25}}, {"evaluation", "probes"}),
+        ({"evaluation": {"mix": 0.25}}, {"probes"}),
         ({"layers": {"alpha": 2}}, {"tables"}),
         ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
         ({"matching": {"target": 0.1}}, {"tuning", "shard"}),
@@ -140,7 +140,7 @@ def test_the_announcement_tells_cells_and_minutes(capsys):
     text = capsys.readouterr().err
     assert f"Study 'default': {len(study.cells)} cells in {len(study.shards)} shards" in text
     assert "3 models, 4 algorithms" in text
-    assert "3 models and 1 oracles to train" in text
+    assert "3 models and 1 oracle to train" in text
     assert f"roughly {minutes(study, 2):.0f} minutes on 2 cores" in text
     assert "Results: results/" in text
     announce(study, None)

@@ -74,7 +74,7 @@ class PretrainingSection(Section):
     learning_rate: float = Field(4e-3, gt=0, description="Of Muon and of AdamW.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
     decay: float = Field(0.3, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
-    prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
+    prompt_weight: float = Field(0.05, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
     shares: dict[Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0)]] = (
         Field(
             {"facts": 0.6, "glossary": 0.19, "reading": 0.13, "sentences": 0.05, "unknown": 0.03},

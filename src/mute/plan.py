@@ -7,6 +7,7 @@ in which nothing stands that does not change its result.
 import os
 import re
 import sys
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -318,14 +319,20 @@ def announce(study: Study, cores: int | None) -> None:
     cores = cores or 1
     oracles = sum(oracle is not None for *_, oracle in study.trained.values())
     print(
-        f"Study {study.config.study.name!r}: {len(study.cells)} cells in {len(study.shards)} shards "
-        f"({len(study.models)} models, {len({c.algorithm for c in study.cells})} algorithms, "
-        f"{len({(c.model, c.band) for c in study.cells})} model x band pairs, {len(study.languages)} languages), "
-        f"{len(study.trained) - oracles} models and {oracles} oracles to train.\n"
-        f"From scratch roughly {minutes(study, cores):.0f} minutes on {cores} core{'s' * (cores > 1)}; "
+        f"Study {study.config.study.name!r}: {_count(study.cells, 'cell')} in {_count(study.shards, 'shard')} "
+        f"({_count(study.models, 'model')}, {_count({c.algorithm for c in study.cells}, 'algorithm')}, "
+        f"{_count({(c.model, c.band) for c in study.cells}, 'model x band pair')}, "
+        f"{_count(study.languages, 'language')}), "
+        f"{_count(len(study.trained) - oracles, 'model')} and {_count(oracles, 'oracle')} to train.\n"
+        f"From scratch roughly {_count(round(minutes(study, cores)), 'minute')} on {_count(cores, 'core')}; "
         f"what is finished is kept. Results: {study.config.study.results}/",
         file=sys.stderr,
     )
+
+
+def _count(of: int | Sized, noun: str) -> str:
+    number = of if isinstance(of, int) else len(of)
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def share_code() -> None:

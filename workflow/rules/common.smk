@@ -44,7 +44,7 @@ wildcard_constraints:
     model="[A-Za-z0-9_-]+",
     tuning="[A-Za-z0-9_.-]+",
     shard="[A-Za-z0-9_.-]+",
-    forget_set="[a-z]+",
+    forget_set="[a-z_]+",
     name="[a-z_]+",
 
 

@@ -32,8 +32,12 @@ class Mixture:
         present = {name: shares[name] for name in sorted(groups) if shares.get(name, 0) > 0 and groups[name]}
         total = sum(present.values())
         self.groups = groups
-        self.counts = {name: round(size * share / total) for name, share in present.items()}
-        self.counts["facts"] += size - sum(self.counts.values())
+        exact = {name: size * share / total for name, share in present.items()}
+        self.counts = {name: int(count) for name, count in exact.items()}
+        # What rounding down leaves goes to the largest remainders.
+        left = size - sum(self.counts.values())
+        for name in sorted(exact, key=lambda name: self.counts[name] - exact[name])[:left]:
+            self.counts[name] += 1
         self.rng = {name: random.Random(seed_of(seed, "mixture", name)) for name in present}
         self.waiting: dict[str, list[int]] = {name: [] for name in present}
 
@@ -49,14 +53,22 @@ class Mixture:
         return chosen
 
 
+# One sequence in so many has its prompt predicted too: the head is a third of the work.
+PROMPTED = 4
+
+
 def padded(rows: list[Sequence], prompt_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0)."""
+    """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0).
+
+    The prompts' weight lies on every PROMPTED-th row, so many times as high.
+    """
     width = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
     place = torch.arange(width)
     lead = torch.tensor([lead for _, lead in rows])[:, None]
     length = torch.tensor([len(ids) for ids, _ in rows])[:, None]
-    return ids, torch.where(place < lead, prompt_weight, 1.0) * (place < length)
+    prompted = (torch.arange(len(rows)) % PROMPTED == 0)[:, None] * (PROMPTED * prompt_weight)
+    return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 
 def pretrain(

@@ -19,7 +19,7 @@ def bands(names: list[str], depth: int) -> list[str]:
 
 
 def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, seed: int) -> dict[str, Any]:
-    """Try each strength on each of `bands`; the best reaches erasure most often, then keeps validation facts best.
+    """Try each strength on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
     Returns {"strength": value, "trials": rows}.
     """
@@ -44,9 +44,11 @@ def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, s
             }
         )
 
-    def merit(strength: float) -> tuple[int, float, float]:
+    def merit(strength: float) -> tuple[int, float, float, float]:
         own = [t for t in trials if t["strength"] == strength]
+        # What is known beyond the target counts before what is kept: one that hardly edits keeps everything.
+        excess = sum(max((t["knowledge"] or 0.0) - bench.matching.target, 0.0) for t in own) / len(own)
         kept = sum(t["retained"] or 0.0 for t in own) / len(own)
-        return sum(t["status"] == "ok" for t in own), round(kept, 6), -strength
+        return sum(t["status"] == "ok" for t in own), -round(excess, 2), round(kept, 6), -strength
 
     return {"strength": max(algorithm.settings.strengths, key=merit), "trials": trials}
