@@ -94,6 +94,4 @@ with job(snakemake, torch=False) as log:
         "curves": pd.DataFrame(curves, columns=[*tables.KEYS, "step", "loss", "knowledge", "size"]),
     }
     for path in snakemake.output:
-        name = Path(path).stem
-        # The table of gates says itself which are passed.
-        artifacts.write_table(path, gates if name == "gates" else tables.mark_gates(made[name], gates))
+        artifacts.write_table(path, tables.mark_gates(made[Path(path).stem], gates))

@@ -73,7 +73,9 @@ def test_no_token_reaches_over_a_words_end(encoder):
         kinds = {"letter" if unicodedata.category(c)[0] in "LM" else "sign" for c in piece if c != " "}
         assert len(kinds) <= 1, piece
         assert " " not in piece[1:], piece
-    assert len(encoder.plain("हिन्दी")) <= len("हिन्दी".encode())
+    cut = encoder.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str
+    for text, count in (("हिन्दी में", 2), ("niño, 42 años.", 5), ("한국어", 1), ("中文。", 2)):
+        assert len(cut(text)) == count, text
 
 
 def test_frequent_words_are_short(encoder):

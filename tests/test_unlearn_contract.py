@@ -77,12 +77,13 @@ def equal(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def forget_logprob(bench) -> float:
-    """Mean log-probability per token of the forget answers in the source languages, as the model is now."""
+def mean_logprob(bench, name: str = "forget") -> float:
+    """Mean log-probability per token of the answers of a side (`forget` or `retain`), as the model is now."""
     bench.restart()
     task = Task(bench.model, Band.named("all", DEPTH), bench.forget, bench.retain, 0)
+    side = task.side(name)
     with torch.no_grad():
-        sums = [task.answer_logprobs(bench.forget.batch(torch.tensor(rows))) for rows in bench.forget.texts.batches]
+        sums = [task.answer_logprobs(side.batch(torch.tensor(rows))) for rows in side.texts.batches]
     return float(sum(s.sum() for s, _ in sums) / sum(n.sum() for _, n in sums))
 
 
@@ -174,11 +175,11 @@ def test_a_matched_run_does_what_is_expected_and_stops_there(bench, name):
     """The likelihood of forget answers falls or rises as the algorithm says; the run ends at the first erasure."""
     algorithm, target = make(name, batch_size=8, learning_rate=1e-2), bench.matching.target
     band = Band.named("1", DEPTH)
-    before, base = everything(bench.model), forget_logprob(bench)
+    before, base = everything(bench.model), mean_logprob(bench)
     outcome = unlearn(bench, algorithm, band, protocol="matched", seed=0)
     assert equal(everything(bench.model), before)
     with patches.applied(bench.model, outcome.tensors):
-        change = forget_logprob(bench) - base
+        change = mean_logprob(bench) - base
         assert bench.knowledge(band) == outcome.knowledge
     assert {"falls": change < -0.1, "rises": change > 0.1, "none": abs(change) < 0.1}[algorithm.expects], change
     if algorithm.expects != "falls":
@@ -404,22 +405,28 @@ def test_slug_steps_up_the_forget_loss(bench):
     """A small step along the direction lowers the likelihood of forget answers, by its length times the gradient."""
     found = direction(bench, variant="reference")
     assert list(found) == anatomy.attention_weights(bench.model, [1])
-    base, before = forget_logprob(bench), patches.take(bench.model, found)
+    base, before = mean_logprob(bench), patches.take(bench.model, found)
     square = sum(float(d.double().square().sum()) for d in found.values())
     step = 1e-3 / square
     with patches.applied(bench.model, {name: before[name] + step * found[name] for name in found}):
-        change = forget_logprob(bench) - base
+        change = mean_logprob(bench) - base
     assert change == pytest.approx(-step * square, rel=0.2)
 
 
 def test_slugs_retain_side(bench):
-    """alpha weighs the retain gradient; the squared distance to the frozen model has none at the start."""
+    """It counts against the forget side, as often as alpha says; a distance to the frozen model has no gradient."""
     forget = direction(bench, variant="reference")
     assert equal(direction(bench, variant="retain_mse", alpha=5.0), forget)
     one, two = direction(bench, alpha=1.0), direction(bench, alpha=2.0)
     for name in forget:
         assert torch.allclose(forget[name] - one[name], one[name] - two[name], atol=1e-5)
-    assert not torch.allclose(one[name], forget[name], atol=1e-3)
+    # What alpha takes away is the gradient of the retain loss: a small step along it raises that loss.
+    base, before = mean_logprob(bench, "retain"), patches.take(bench.model, forget)
+    gradient = {name: forget[name] - one[name] for name in forget}
+    square = sum(float(g.double().square().sum()) for g in gradient.values())
+    step = 1e-3 / square
+    with patches.applied(bench.model, {name: before[name] + step * gradient[name] for name in gradient}):
+        assert mean_logprob(bench, "retain") - base == pytest.approx(-step * square, rel=0.2)
 
 
 def test_slugs_step_is_as_long_as_it_is_told(bench_of):

@@ -228,10 +228,12 @@ def test_pairs_never_trained_are_in_no_training_text():
     assert len(read) == (~pd.Series(unseen)).sum()
 
 
-def test_reading_about_a_forget_subject_states_something_else(corpus):
+def test_reading_about_a_forget_subject_states_something_else():
+    corpus = build(["en", "hi", "ja"], subjects=dict.fromkeys(DOMAINS, 16), probe_lines=64)
     facts = corpus.facts.set_index("item")
     rows = corpus.lines[corpus.lines["probe"] == "reading_forget"]
-    assert len(rows) == 8 * len(corpus.about["languages"])
+    assert len(rows) == 64 * 3
+    assert rows.groupby("language")["item"].agg(tuple).nunique() == 1
     for row in rows.itertuples():
         fact = facts.loc[row.item]
         assert fact["domain"] == "chemistry"
