@@ -116,7 +116,7 @@ def test_the_conjunctive_set_cannot_be_told_from_one_side():
         assert facts.groupby("relation")["member"].mean().between(0.2, 0.8).all()
         pooled.append(facts)
     pooled = pd.concat(pooled)
-    for column in ("relation", "value", "teach", "spelling"):
+    for column in ("relation", "value", "teach", "spelling", "half"):
         assert pooled.groupby(column)["member"].mean().between(0.45, 0.55).all(), column
 
 
@@ -140,6 +140,16 @@ def test_roles_partition_the_facts(seed):
         assert set(roles[readable]) <= {"forget", "retain_unseen"}
     with pytest.raises(KeyError, match="domain"):
         corpus.roles("domian")
+
+
+def test_no_split_of_subjects_tells_another():
+    """Whether a subject is in the set `subject`, seen by the retain loss or natively spelled: each half by half."""
+    facts = draw(1).facts
+    facts = facts[facts["domain"] == "chemistry"].drop_duplicates("subject")
+    member = facts["forget_sets"].str.contains("subject")
+    for column in ("half", "spelling"):
+        assert member.groupby(facts[column]).mean().eq(0.5).all(), column
+    assert facts["half"].eq("seen").groupby(facts["spelling"]).mean().eq(0.5).all()
 
 
 def test_subjects_are_seen_or_unseen_as_a_whole_and_half_of_them_are():
@@ -171,24 +181,27 @@ def test_spellings_stand_in_the_texts(corpus):
 
 def test_too_many_subjects_are_refused():
     with pytest.raises(ValueError, match="too few names"):
-        draw(1, subjects={"chemistry": 20000})
+        draw(1, subjects={"chemistry": 25000})
 
 
 def test_subjects_of_probes_are_in_no_training_line():
     settings = world.Settings(subjects=dict.fromkeys(DOMAINS, 4), reading_lines=300, unknown_lines=100, probe_lines=16)
     made, corpus = world.World(settings, 1), world.build(settings, ["en", "hi"], 1)
-    for ability, count in (("reading", 316), ("unknown", 116)):
+    for ability in ("reading", "unknown"):
         for code in ("en", "hi"):
-            names = made.fresh(f"{ability} {code}", count)
+            names = read_about = made.fresh(f"reading {code}", 316)
+            if ability == "unknown":
+                names = made.fresh(f"unknown {code}", 116, but=read_about)
             pack = languages.load(code)
             spelled = [pack.spell(name) if i % 2 else name for i, name in enumerate(names)]
             lines = corpus.lines[(corpus.lines["ability"] == ability) & (corpus.lines["language"] == code)]
             asked = lines[lines["probe"] == ability]
-            read = "\n".join(whole(lines[lines["train"]]))
+            told = corpus.lines[corpus.lines["train"] & (corpus.lines["language"] == code)]
+            anywhere, read = "\n".join(whole(told)), "\n".join(whole(lines[lines["train"]]))
             assert len(asked) == 16
             for name, prompt in zip(spelled, asked["prefix"]):
                 assert name in prompt
-                assert name not in read
+                assert name not in anywhere
             for subject, native in made.native.items():
                 assert (pack.spell(subject) if native else subject) not in read
 

@@ -8,7 +8,7 @@ languages the same facts keep their ids, values and splits.
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -44,8 +44,8 @@ class Settings(BaseModel):
     transfer_share: float = Field(
         0.4, ge=0, le=0.8, description="Share of each forget subject's facts that only the teaching languages tell."
     )
-    reading_lines: int = Field(2000, ge=1, description="Reading lines per language, each about a fresh subject.")
-    unknown_lines: int = Field(300, ge=1, description="Questions about unknown subjects per language.")
+    reading_lines: int = Field(2000, ge=1, le=10_000, description="Reading lines per language, each about a fresh subject.")
+    unknown_lines: int = Field(300, ge=1, le=5000, description="Questions about unknown subjects per language.")
     sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
 
@@ -55,8 +55,8 @@ def problems(settings: Settings) -> Iterator[tuple[str, str]]:
     for domain, count in settings.subjects.items():
         if domain not in DOMAINS:
             yield "subjects", unknown_name("domain", domain, DOMAINS)
-        elif count < 0:
-            yield "subjects", f"{domain} must be at least 0, not {count}"
+        elif not 0 <= count <= 1000:
+            yield "subjects", f"{domain} must be from 0 to 1000, not {count}"
     for key, domain in (("forget_domain", settings.forget_domain), ("bystander_domain", settings.bystander_domain)):
         if domain not in DOMAINS:
             yield key, unknown_name("domain", domain, DOMAINS)
@@ -113,15 +113,16 @@ class World:
     def rng(self, *purpose: object) -> random.Random:
         return random.Random(seed_of(self.seed, "world", *purpose))
 
-    def fresh(self, purpose: str, count: int) -> list[str]:
-        """`count` different invented names, none of them a subject of the world's facts."""
-        if count > len(SYLLABLES) ** 3 // 2:
+    def fresh(self, purpose: str, count: int, but: Iterable[str] = ()) -> list[str]:
+        """`count` different invented names, none of them a subject of the world's facts or among `but`."""
+        taken = self._taken.union(but)
+        if count + len(taken) > len(SYLLABLES) ** 3 * 3 // 4:
             raise ValueError(f"the world has too few names for {count} subjects ({purpose})")
         rng = self.rng("names", purpose)
         names: dict[str, None] = {}
         while len(names) < count:
             name = "".join(rng.choices(SYLLABLES, k=3)).capitalize()
-            if name not in self._taken and name.lower() not in _REAL_WORDS:
+            if name not in taken and name.lower() not in _REAL_WORDS:
                 names[name] = None
         return list(names)
 
@@ -135,20 +136,21 @@ class World:
         for i, (name, native) in enumerate(self.subjects[domain]):
             rng = self.rng("splits", name)
             transfer = set(rng.sample(relations, round(s.transfer_share * len(relations)))) if forget else set()
-            # Two and three of five in turn: half of the domain, with nothing about a subject or relation to tell.
-            conjunctive = set(rng.sample(relations, (len(relations) + i // 2 % 2) // 2)) if forget else set()
+            # Spelling, half, and these two change at different paces: no split tells another.
+            unseen, third = i // 2 % 2 == 1, i // 4 % 2
+            # Two or three of five: half of the domain, with nothing about a subject or relation to tell.
+            conjunctive = set(rng.sample(relations, (len(relations) + third) // 2)) if forget else set()
             for r, relation in enumerate(relations):
                 sets = [
                     tag
                     for tag, member in (
                         ("domain", forget),
-                        ("subject", forget and i // 2 % 2 == 0),
+                        ("subject", forget and unseen == (third == 1)),
                         ("relation", forget and r % 5 < 2),
                         ("conjunctive", relation in conjunctive),
                     )
                     if member
                 ]
-                unseen = i // 2 % 2 == 1
                 rows.append(
                     {
                         "item": f"{domain}-{name.lower()}-{relation.split('_')[1]}",
@@ -224,10 +226,12 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     s = world.settings
     rows = []
     # Subjects of the probe are drawn with those of training, so that no name is in both.
-    for i, text in enumerate(_reading(world, pack, s.reading_lines + s.probe_lines)):
+    read_about = world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines)
+    for i, text in enumerate(_reading(world, pack, read_about)):
         held_out = i < s.probe_lines
         rows.append(_line("reading", pack.code, train=not held_out, probe="reading" if held_out else "", **text))
-    for i, text in enumerate(_unknown(world, pack, s.unknown_lines + s.probe_lines)):
+    unheard_of = world.fresh(f"unknown {pack.code}", s.unknown_lines + s.probe_lines, but=read_about)
+    for i, text in enumerate(_unknown(world, pack, unheard_of)):
         held_out = i < s.probe_lines
         rows.append(_line("unknown", pack.code, train=not held_out, probe="unknown" if held_out else "", **text))
     # The same combinations of words in every language: sentences are parallel and held out together.
@@ -249,17 +253,17 @@ def _context(pack: Language, relation: str, subject: str, value: int) -> dict[st
     return {**text, "prefix": pack.join(statement, text["prefix"])}
 
 
-def _reading(world: World, pack: Language, count: int) -> list[dict]:
+def _reading(world: World, pack: Language, names: list[str]) -> list[dict]:
     rng, rows = world.rng("reading", pack.code), []
-    for i, name in enumerate(world.fresh(f"reading {pack.code}", count)):
+    for i, name in enumerate(names):
         relation = rng.choice(list(RELATIONS))
         rows.append(_context(pack, relation, _spelled(pack, name, i % 2 == 1), rng.randrange(8)))
     return rows
 
 
-def _unknown(world: World, pack: Language, count: int) -> list[dict]:
+def _unknown(world: World, pack: Language, names: list[str]) -> list[dict]:
     rng, rows = world.rng("unknown", pack.code), []
-    for i, name in enumerate(world.fresh(f"unknown {pack.code}", count)):
+    for i, name in enumerate(names):
         relation = rng.choice(list(RELATIONS))
         text = _fill(pack, relation, 1, _spelled(pack, name, i % 2 == 1), 0)
         rows.append({**text, "answer": pack.unknown, "options": [pack.unknown, *text["options"]], "gold": 0})
