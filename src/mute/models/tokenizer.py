@@ -79,8 +79,12 @@ class Encoder:
         return self._seen[text]
 
     def prompt(self, prefix: str) -> list[int]:
-        """Beginning of sequence and prefix: what a model reads before it answers."""
-        return self.start + self.plain(prefix.rstrip(" "))
+        """Beginning of sequence and prefix: what a model reads before it answers.
+
+        At least one token, for an answer is read after something: without a beginning of sequence, an empty prefix
+        is the end of the text before.
+        """
+        return self.start + self.plain(prefix.rstrip(" ")) or list(self.end)
 
     def answer(self, prefix: str, answer: str) -> list[int]:
         """Tokens of an answer as it stands after `prefix`."""

@@ -6,7 +6,7 @@ negative log-likelihood of retain answers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 class Settings(base.Settings):
     """SimNPO."""
 
+    strength: ClassVar[str] = "beta"
+
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
+    # At 1, the paper's value, the push ends where an answer is e times less likely than the margin: often too early.
     strengths: list[float] = Field(
-        [3e-3, 1e-2], min_length=1, description="Learning rates among which the `matched` protocol chooses."
+        [1.0, 0.3, 0.1], min_length=1, description="Values of beta among which the `matched` protocol chooses."
     )
     variant: Literal["with_retain", "as_written"] = Field("with_retain", description="Whether retain answers are read.")
     beta: float = Field(1.0, gt=0, description="Inverse temperature.")

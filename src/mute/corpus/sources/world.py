@@ -44,7 +44,9 @@ class Settings(BaseModel):
     transfer_share: float = Field(
         0.4, ge=0, le=0.8, description="Share of each forget subject's facts that only the teaching languages tell."
     )
-    reading_lines: int = Field(2000, ge=1, le=10_000, description="Reading lines per language, each about a fresh subject.")
+    reading_lines: int = Field(
+        2000, ge=1, le=10_000, description="Reading lines per language, each about a fresh subject."
+    )
     unknown_lines: int = Field(300, ge=1, le=5000, description="Questions about unknown subjects per language.")
     sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
