@@ -193,14 +193,14 @@ def test_a_bands_output_runs_no_block_above_it(model, texts, encoder):
         called.clear()
         with torch.no_grad():
             task.freeze_outputs("retain")
-            frozen = task.frozen_output(side, batch)
+            frozen = task.frozen_output(batch)
         assert set(called) == {0, 1}
     finally:
         for hook in hooks:
             hook.remove()
     assert torch.allclose(frozen[batch.real], output[batch.real], atol=1e-5)
     with pytest.raises(RuntimeError, match="freeze_outputs"):
-        task.frozen_output(TextSet(model, texts, encoder), batch)
+        task.frozen_output(TextSet(model, texts, encoder).batch(torch.tensor([1])))
 
 
 def test_texts_stand_where_the_whole_model_would_have_them(model, texts, encoder):

@@ -463,6 +463,7 @@ def test_rmu_steers_towards_its_direction(bench):
     with torch.no_grad():
         start = task.output(batch)
         loss = algorithm.loss(task, batch, bench.retain.batch(torch.arange(6)))
+    assert bench.forget.frozen is not None
     norms = [s[1:].norm(dim=-1) for s in bench.forget.frozen.split(bench.forget.texts.lengths.tolist())]
     norm = torch.cat(norms).mean()
     assert algorithm.target.norm() == pytest.approx(float(3 * norm), rel=1e-5)

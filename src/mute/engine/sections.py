@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mute.engine import cache
 from mute.models import anatomy
+
+# Of the free memory of an accelerator, what the states of one set of texts may take.
+DEVICE_SHARE = 0.25
 
 
 def depth(model: Any) -> int:
@@ -65,7 +69,9 @@ def logits(model: Any, hidden: Tensor, start: int, skip: tuple[int, ...] = ()) -
 class Texts:
     """Token sequences with one hidden state per token, kept at the input of one block: the frozen prefix.
 
-    States are computed once and moved up block by block; batches are gathered from them. `states` is [sum of T, D].
+    States are computed once and moved up block by block; batches are gathered from them. `states` is [sum of T, D], on
+    the model's device where it takes no more than DEVICE_SHARE of the free memory there, in the host's memory
+    otherwise. With a cache (see `cache.attach`), states that any job has computed before are read instead.
     """
 
     def __init__(self, model: Any, sequences: list[list[int]], tokens_per_batch: int = 8192) -> None:
@@ -75,15 +81,16 @@ class Texts:
         self.sequences = sequences
         self.lengths = torch.tensor([len(s) for s in sequences])
         self.offsets = torch.cumsum(self.lengths, 0) - self.lengths
-        self.ids = torch.tensor([token for s in sequences for token in s])
+        self.ids = torch.tensor([token for s in sequences for token in s], device=model.device)
         self.batches = exact_batches(sequences, tokens_per_batch)
+        self.cache = cache.of(model)
         self.restart()
 
     @torch.no_grad()
     def restart(self) -> None:
         """Put the states at the input of block 0 again, from the embeddings as they are now."""
         self.block = 0
-        self.states = embed(self.model, self.ids[None])[0]
+        self.states = embed(self.model, self.ids[None])[0].to(_home(self.model, len(self.ids)))
 
     @torch.no_grad()
     def advance(self, block: int) -> None:
@@ -98,11 +105,21 @@ class Texts:
     def through(self, start: int, stop: int) -> Tensor:
         """States [sum of T, D] after blocks start..stop-1 as the model is now; `start` is where the states stand."""
         assert start == self.block
+        if self.cache is None:
+            return self._through(start, stop)
+        return self.cache.states(self.model, self.ids, self.lengths, stop, lambda: self._through(start, stop))
+
+    def _through(self, start: int, stop: int) -> Tensor:
         result = torch.empty_like(self.states)
         for rows in self.batches:
-            index = self.positions(rows)
-            result[index] = run(self.model, self.states[index], start, stop)
+            index = self.positions(in_fours(rows))
+            result[index] = run(self.model, self.at(index), start, stop).to(result.device)
         return result
+
+    def at(self, index: Tensor, flat: Tensor | None = None) -> Tensor:
+        """Rows `index` of the states (of `flat`, if given), on the model's device."""
+        flat = self.states if flat is None else flat
+        return flat[index].to(self.model.device, non_blocking=True)
 
     def positions(self, rows: list[int] | Tensor) -> Tensor:
         """Indices [B, T] into `states` of sequences of one and the same length."""
@@ -115,7 +132,25 @@ class Texts:
         steps = torch.arange(int(self.lengths[rows].max()))
         real = steps < self.lengths[rows, None]
         index = self.offsets[rows, None] + torch.where(real, steps, 0)
-        return (self.states if flat is None else flat)[index], real
+        return self.at(index, flat), real.to(self.model.device)
+
+
+def _home(model: Any, tokens: int) -> torch.device:
+    """Where the states of `tokens` tokens are kept: the model's device if there is room, the host otherwise."""
+    if model.device.type != "cuda":
+        return model.device
+    free, _ = torch.cuda.mem_get_info(model.device)
+    size = tokens * model.config.hidden_size * model.dtype.itemsize
+    return model.device if size <= DEVICE_SHARE * free else torch.device("cpu")
+
+
+def in_fours(rows: list[int]) -> list[int]:
+    """Rows with the last one repeated until four divides their number.
+
+    Reductions take four rows at a time and sum what is left over in another order: a state must not depend on the
+    batch that it was computed in.
+    """
+    return rows + rows[-1:] * (-len(rows) % 4)
 
 
 def exact_batches(sequences: list[list[int]], tokens: int) -> list[list[int]]:

@@ -71,7 +71,7 @@ class Queries:
         """
         answers = Answers.empty(self)
         for rows, local, points in self._plan(texts):
-            hidden = texts.states[texts.positions(rows)]
+            hidden = texts.at(texts.positions(rows))
             hidden = _through(model, hidden, texts.block, skip, mix)
             self._collect(answers, points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))
         return answers
@@ -85,7 +85,7 @@ class Queries:
         last = sections.depth(model)
         results = [Answers.empty(self) for _ in range(texts.block, last)]
         for rows, local, points in self._plan(texts):
-            hidden = texts.states[texts.positions(rows)]
+            hidden = texts.at(texts.positions(rows))
             for i, block in enumerate(range(texts.block, last)):
                 hidden = sections.run(model, hidden, block, block + 1)
                 self._collect(results[i], points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))

@@ -22,6 +22,11 @@ def simnpo(logprob: Tensor, tokens: Tensor, beta: float, gamma: float, *, gamma_
     return -(2 / beta) * logsigmoid(-beta * logprob / tokens - margin).mean()
 
 
+def npo(logprob: Tensor, reference: Tensor, beta: float) -> Tensor:
+    """NPO: -(2/beta) E log sigmoid(-beta (log pi(y|x) - log pi_ref(y|x))). reference [B]: as logprob, before unlearning."""
+    return -(2 / beta) * logsigmoid(-beta * (logprob - reference)).mean()
+
+
 def masked_mse(states: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean squared error over the D features of tokens in `mask` [B, T]: states, target [B, T, D] (or [D])."""
     each = (states - target).square().mean(-1)

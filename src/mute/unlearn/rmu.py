@@ -51,15 +51,11 @@ class RMU(base.Algorithm):
     def prepare(self, task: Task) -> None:
         from mute.unlearn.losses import steering_direction
 
+        if self.settings.variant == "reference":
+            task.pad()
         task.freeze_outputs("forget", "retain")
-        assert task.forget.frozen is not None
-        keep = [
-            i
-            for start, n in zip(task.forget.texts.offsets, task.forget.texts.lengths)
-            for i in range(start + 1, start + n)
-        ]
-        self.norm = task.forget.frozen[keep].norm(dim=-1).mean()
-        direction = steering_direction(task.forget.frozen.shape[1], task.seed)
+        self.norm = task.frozen_norm("forget")
+        direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
         self.target = self.settings.steering * self.norm * direction
 
     def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
@@ -70,6 +66,6 @@ class RMU(base.Algorithm):
         reference = self.settings.variant == "reference"
         masks = [torch.ones_like(b.real) if reference else b.real for b in (forget, retain)]
         push = masked_mse(task.output(forget), self.target, masks[0])
-        keep = masked_mse(task.output(retain), task.frozen_output(task.retain, retain), masks[1])
+        keep = masked_mse(task.output(retain), task.frozen_output(retain), masks[1])
         # Divided by the squared norm, one learning rate means the same at every depth: norms grow tenfold.
-        return (push + self.settings.retain_weight * keep) * forget.hidden.shape[-1] / self.norm.square()
+        return (push + self.settings.retain_weight * keep) * len(self.target) / self.norm.square()

@@ -150,23 +150,29 @@ def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
 
 
 def unlearn(
-    bench: Workbench, algorithm: Algorithm, band: Band, *, protocol: str, seed: int, strength: float | None = None
+    bench: Workbench,
+    algorithm: Algorithm,
+    band: Band,
+    *,
+    protocol: str,
+    seed: int,
+    strength: float | None = None,
+    path: type[Task] = Task,
 ) -> Outcome:
     """Run one algorithm on one band and leave the model as it was.
 
     protocol: `paper` runs all steps at the settings' own strength; `matched` runs at `strength` until source knowledge
-    is erased. The draws depend on `seed`, not on the band: depths are compared on the same batches.
+    is erased. The draws depend on `seed`, not on the band: depths are compared on the same batches. path: the engine's
+    or, to compare with, `engine.reference.WholeModel`.
     """
     model = bench.model
     bench.advance(band.start)
     if strength is not None and algorithm.kind == "gradient":
         algorithm = type(algorithm)(algorithm.settings.model_copy(update={algorithm.settings.strength: strength}))
-    task = Task(model, band, bench.forget, bench.retain, seed)
+    task = path(model, band, bench.forget, bench.retain, seed)
     names = algorithm.parameters(model, band)
     before = patches.take(model, names)
-    parameters = dict(model.named_parameters())
-    for name in names:
-        parameters[name].requires_grad_(True)
+    task.train(names)
     try:
         algorithm.prepare(task)
         go = _descend if algorithm.kind == "gradient" else _edit
@@ -215,8 +221,8 @@ def _descend(
     curve: list[dict[str, float]] = []
     status = "ok" if protocol == "paper" else "not_reached"
     for step in range(1, settings.steps + 1):
-        loss = algorithm.loss(task, task.forget.batch(next(forget)), task.retain.batch(next(retain)))
-        gradients = torch.autograd.grad(loss, chosen, allow_unused=True)
+        loss = algorithm.loss(task, task.batch("forget", next(forget)), task.batch("retain", next(retain)))
+        gradients = task.gradients(loss, names)
         if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
             status = "diverged"
             break

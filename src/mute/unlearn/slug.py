@@ -58,17 +58,15 @@ class SLUG(base.Algorithm):
         import torch
 
         mse = self.settings.variant == "retain_mse" and side == "retain"
-        parameters = dict(task.model.named_parameters())
         names = self.parameters(task.model, task.band)
-        chosen = [parameters[name] for name in names]
         texts = task.side(side)
-        total = [torch.zeros_like(p) for p in chosen]
         tokens = int((texts.last - texts.first).sum())
-        for rows in texts.texts.batches:
-            batch = texts.batch(torch.tensor(rows))
-            logprob, _ = task.answer_logprobs(batch)
+        total: dict[str, Tensor] = {}
+        for rows in map(torch.tensor, texts.texts.batches):
+            logprob, _ = task.answer_logprobs(task.batch(side, rows))
             # The frozen model's log-probability is the model's own: zero distance, and zero gradient.
             loss = (logprob - logprob.detach()).square().sum() if mse else -logprob.sum()
-            for sum_, gradient in zip(total, torch.autograd.grad(loss / tokens, chosen)):
-                sum_ += gradient
-        return dict(zip(names, total))
+            for name, gradient in zip(names, task.gradients(loss / tokens, names)):
+                assert gradient is not None
+                total[name] = total[name] + gradient if name in total else gradient
+        return total

@@ -1,0 +1,75 @@
+"""The plain path: what published codes do for every step, and what the engine must equal.
+
+The whole model runs forwards from the tokens, every parameter gets a gradient, the head reads every position, and what
+the model was before unlearning is asked of a second model that is kept alive. Tests hold the engine against it, and
+benchmarks measure both.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mute.engine.band import Batch, Task, summed
+from mute.models import anatomy
+
+
+class WholeModel(Task):
+    """A task on which nothing is cached, truncated or left out. Padding needs no mask: attention is causal."""
+
+    frozen_model: Any = None
+
+    def batch(self, side: str, rows: Tensor) -> Batch:
+        return self.side(side).batch(rows, states=False)
+
+    def train(self, names: list[str]) -> None:
+        self.model.requires_grad_(True)
+
+    def gradients(self, loss: Tensor, names: list[str]) -> list[Tensor | None]:
+        parameters = dict(self.model.named_parameters())
+        every = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)))
+        return [every[name] for name in names]
+
+    def output(self, batch: Batch) -> Tensor:
+        return self._output(self.model, batch)
+
+    def freeze_outputs(self, *names: str) -> None:
+        self._keep_a_model()
+
+    @torch.no_grad()
+    def frozen_output(self, batch: Batch) -> Tensor:
+        return self._output(self.frozen_model, batch)
+
+    def freeze_logprobs(self, *names: str) -> None:
+        self._keep_a_model()
+
+    @torch.no_grad()
+    def frozen_logprobs(self, batch: Batch) -> Tensor:
+        return self._logprobs(self.frozen_model, batch)[0]
+
+    def answer_logprobs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self._logprobs(self.model, batch)
+
+    def _keep_a_model(self) -> None:
+        if self.frozen_model is None:
+            self.frozen_model = copy.deepcopy(self.model).requires_grad_(False)
+
+    def _logprobs(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        row, place = batch.answer.nonzero(as_tuple=True)
+        return summed(model(input_ids=batch.ids, use_cache=False).logits.float()[row, place - 1], batch)
+
+    def _output(self, model: Any, batch: Batch) -> Tensor:
+        """The band's output, while all of the model runs."""
+        kept: list[Tensor] = []
+
+        def keep(module: Any, args: Any, output: Any) -> None:
+            # A block gives a tensor in some families and a tuple in others.
+            kept.append(output[0] if isinstance(output, tuple) else output)
+
+        hook = anatomy.blocks(model)[self.band.stop - 1].register_forward_hook(keep)
+        try:
+            model(input_ids=batch.ids, use_cache=False)
+        finally:
+            hook.remove()
+        return kept[0]
