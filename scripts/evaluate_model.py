@@ -7,9 +7,10 @@ import pandas as pd
 
 from mute import artifacts
 from mute.corpus.schema import Corpus
+from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
 from mute.jobs import job
-from mute.models import loading, tokenizer
+from mute.models import tokenizer
 from mute.probe.run import Prober
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ with job(snakemake) as log:
     folder = Path(snakemake.input.record).parent
     artifacts.checked(folder)
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
-    model, encoder = loading.load(folder), tokenizer.Encoder(tokenizer.load(folder))
+    model, encoder = Opener.of(snakemake.config).open(folder), tokenizer.Encoder(tokenizer.load(folder))
     forms = list(range(corpus.about["forms"]))
     tokens, answers = Evaluator(model, encoder, corpus, plan["languages"], forms).evaluate()
     artifacts.write_table(snakemake.output.tokens, tokens)

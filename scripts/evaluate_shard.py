@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mute.engine.opening import Opener
 from mute.evaluate import shards
 from mute.jobs import job
 
@@ -12,6 +13,7 @@ with job(snakemake) as log:
     shards.evaluate_shard(
         snakemake.input.cells[0],
         snakemake.input[0],
+        Opener.of(snakemake.config),
         snakemake.params.plan,
         snakemake.params.code,
         snakemake.output[0],

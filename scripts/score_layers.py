@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from mute import artifacts
 from mute.corpus.schema import Corpus
+from mute.engine.opening import Opener
 from mute.jobs import job
 from mute.layers.capture import score_layers
-from mute.models import loading, tokenizer
+from mute.models import tokenizer
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,7 +19,7 @@ with job(snakemake) as log:
     artifacts.checked(folder)
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
     table = score_layers(
-        loading.load(folder),
+        Opener.of(snakemake.config).open(folder),
         tokenizer.Encoder(tokenizer.load(folder)),
         corpus,
         plan["languages"],

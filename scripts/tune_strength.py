@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mute import artifacts
+from mute.engine.opening import Opener
 from mute.jobs import job
 from mute.unlearn import cells, load, tune
 
@@ -13,7 +14,9 @@ with job(snakemake) as log:
     plan = snakemake.params.plan
     method = load(plan["method"])
     algorithm = method(method.Settings.model_validate(plan["settings"]))
-    bench = cells.Opened(snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0]).bench(plan)
+    bench = cells.Opened(
+        snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0], Opener.of(snakemake.config)
+    ).bench(plan)
     chosen = tune.tune(bench, algorithm, plan["bands"], plan["depth"], plan["seed"])
     log.say(f"{algorithm.settings.strength} {chosen['strength']:g} of {algorithm.settings.strengths}")
     keys = {"algorithm": plan["algorithm"], "setting": algorithm.settings.strength, "trained": plan["trained"]}

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mute.engine.opening import Opener
 from mute.jobs import job
 from mute.unlearn import cells
 
@@ -9,5 +10,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as log:
-    opened = cells.Opened(snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0])
+    opened = cells.Opened(
+        snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0], Opener.of(snakemake.config)
+    )
     cells.run_shard(opened, snakemake.params.plan["cells"], snakemake.input.tunings, snakemake.output[0], log)

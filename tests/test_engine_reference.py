@@ -23,6 +23,7 @@ VARIANTS = [
     ("slug", {"variant": "reference"}),
     ("slug", {"variant": "retain_mse"}),
 ]
+IDS = [" ".join([name, *settings.values()]) for name, settings in VARIANTS]
 
 
 class Rows(Workbench):
@@ -72,7 +73,9 @@ def same(one: torch.Tensor, other: torch.Tensor, exact: bool) -> None:
 
 
 @pytest.mark.parametrize("band", ["0", "1", "2", "0-1"])
-@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", ""))
+@pytest.mark.parametrize(
+    ("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", "")
+)
 def test_loss_and_gradients_are_those_of_the_whole_model(bench, name, settings, band):
     chosen, found = Band.named(band, DEPTH), []
     forget, retain = torch.arange(8), torch.arange(2, 10)
@@ -97,7 +100,9 @@ def test_loss_and_gradients_are_those_of_the_whole_model(bench, name, settings, 
         same(engine, whole, bench.exact)
 
 
-@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", ""))
+@pytest.mark.parametrize(
+    ("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", "")
+)
 def test_twenty_steps_give_the_whole_models_patch(bench, name, settings):
     # A small step: AdamW divides by the gradient's size, and would make steps of what is only rounding.
     algorithm = make(name, settings, steps=20, batch_size=8, learning_rate=1e-4)

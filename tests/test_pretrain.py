@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -233,6 +234,8 @@ def test_embedded_models_are_the_real_classes_and_reload(tmp_path, tokenizer, ra
     ids = torch.arange(3, 33).reshape(3, 10)
     with torch.no_grad():
         assert torch.equal(loaded(input_ids=ids).logits, model(input_ids=ids).logits)
+        plain = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)(input_ids=ids, use_cache=False).logits
+        assert torch.allclose(plain, model(input_ids=ids).logits, atol=1e-5), "to anybody else it is the same model"
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
     assert loaded.config.use_cache is False

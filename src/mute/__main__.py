@@ -7,15 +7,18 @@ from pathlib import Path
 
 
 def summary(chosen: argparse.Namespace) -> int:
-    """Print what a finished study found. Writes nothing."""
+    """Print what a finished study found, and where its time went. Writes nothing."""
     from mute.plotting.results import Results
     from mute.plotting.summary import terminal
+    from mute.times import terminal as times_table
 
     tables = sorted((chosen.results / "tables").glob("*.csv"))
     if not tables:
         print(f"no tables in {chosen.results / 'tables'}: run the study first (make study)", file=sys.stderr)
         return 1
     print(terminal(Results.read(tables), chosen.results), end="")
+    if spent := times_table(chosen.results):
+        print(f"\n{spent}", end="")
     return 0
 
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mute import clock
+
 RECORD = "record.json"
 SCHEMA_VERSION = 1
 
@@ -44,7 +46,7 @@ def _umask() -> int:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    with atomic(path) as temporary:
+    with clock.phase("write"), atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -59,7 +61,7 @@ def read_json(path: Path | str) -> Any:
 def write_table(path: Path | str, table: Any) -> None:
     """A pandas table as CSV (short enough to read) or Parquet, by the ending of `path`; no index column."""
     path = Path(path)
-    with atomic(path) as temporary:
+    with clock.phase("write"), atomic(path) as temporary:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False, compression="zstd")
         elif path.suffix == ".csv":
@@ -73,9 +75,10 @@ def read_table(path: Path | str) -> Any:
     import pandas as pd
 
     path = Path(path)
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
+    with clock.phase("load"):
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
 
 
 def rows(table: Any) -> Iterator[Any]:
@@ -92,7 +95,7 @@ def write_tensors(path: Path | str, tensors: dict[str, Any]) -> None:
     """Tensors as safetensors, with no metadata (more than one key would make the bytes differ from run to run)."""
     from safetensors.torch import save_file
 
-    with atomic(path) as temporary:
+    with clock.phase("write"), atomic(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, temporary)
 
 
@@ -121,6 +124,11 @@ def _members(folder: Path) -> dict[str, Path]:
 def seal(folder: Path | str, record: dict[str, Any]) -> None:
     """Write `folder`/record.json last, with sha256 and size of every other file in the folder."""
     folder = Path(folder)
+    with clock.phase("write"):
+        _seal(folder, record)
+
+
+def _seal(folder: Path, record: dict[str, Any]) -> None:
     files = {name: {"sha256": sha256(p), "bytes": p.stat().st_size} for name, p in sorted(_members(folder).items())}
     write_json(folder / RECORD, {**record, "schema": SCHEMA_VERSION, "files": files})
 
@@ -143,7 +151,8 @@ def sealed(folder: Path | str) -> dict[str, Any] | None:
 
 def checked(folder: Path | str) -> dict[str, Any]:
     """The record of a folder that must be whole. Raises RuntimeError saying what to do when it is not."""
-    record = sealed(folder)
+    with clock.phase("load"):
+        record = sealed(folder)
     if record is None:
         raise RuntimeError(f"{folder} is incomplete or was altered: delete it and run the study again")
     return record

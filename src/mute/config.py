@@ -143,6 +143,18 @@ class MatchingSection(Section):
     facts: int = Field(64, ge=4, description="Forget facts that a look asks for.")
 
 
+class EngineSection(Section):
+    """Where models run. Nothing here but the device's and the type's rounding changes a result."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the best that is there.")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights and states.")
+    cache_gb: float = Field(
+        2.0,
+        ge=0,
+        description="Most that cached prefixes may take on disk, in gigabytes; 0: every job computes its own.",
+    )
+
+
 class EvaluationSection(Section):
     """Evaluation and inference."""
 
@@ -167,6 +179,7 @@ class Config(Section):
     )
     matching: MatchingSection = Field(default_factory=MatchingSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    engine: EngineSection = Field(default_factory=EngineSection)
 
 
 @dataclass

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mute import artifacts, clock
+
+SECONDS = ".seconds.json"
+
 
 class Log:
     """Lines for the job's log file; those that `say` prints go to the terminal too."""
@@ -42,6 +46,7 @@ def job(snakemake: Any, *, torch: bool = True) -> Generator[Log]:
     Snakemake shows the logs of failed jobs on the terminal.
     """
     name = " ".join([snakemake.rule.replace("_", " "), *map(str, snakemake.wildcards)])
+    clock.begin()
     log = Log(Path(snakemake.log[0]), name)
     if torch:
         import torch as torch_module
@@ -56,4 +61,5 @@ def job(snakemake: Any, *, torch: bool = True) -> Generator[Log]:
         log.say(f"stopped: {error}")
         log.note(f"where in the code: {trace}")
         sys.exit(1)
+    artifacts.write_json(Path(snakemake.log[0]).with_suffix(SECONDS), clock.seconds())
     log.note("done")

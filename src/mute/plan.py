@@ -39,6 +39,10 @@ class Plans:
     def _tuning(self, wildcards: Any) -> list[Cell]:
         return _known("tuning", wildcards.tuning, self.study.tuned_cells)
 
+    def _engine(self) -> dict[str, Any]:
+        """What of the engine shows in results, by its rounding."""
+        return self.config.engine.model_dump(exclude={"cache_gb"})
+
     # Corpus and models
 
     def corpus_files(self) -> list[str]:
@@ -93,6 +97,7 @@ class Plans:
         return {
             "languages": self.config.models[name].languages,
             "forget_sets": forget_sets,
+            "engine": self._engine(),
         }
 
     def gates(self, wildcards: Any) -> dict[str, Any]:
@@ -104,7 +109,7 @@ class Plans:
         name = self._trained(wildcards)[0]
         sources = self._layer_languages(name)
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
-        return {"languages": sources, "draws": self.config.layers.null_draws, "seed": seed}
+        return {"languages": sources, "draws": self.config.layers.null_draws, "seed": seed, "engine": self._engine()}
 
     def _layer_languages(self, name: str) -> list[str]:
         """Languages whose states choose the layer: those that the study's first grid unlearns in."""
@@ -165,6 +170,7 @@ class Plans:
             "bands": ["0"] if swept else sorted({cell.band for cell in cells}),
             "depth": depth,
             "bench": self._bench(first),
+            "engine": self._engine(),
             "seed": seed_of(self.config.study.seed, wildcards.tuning, "tuning"),
         }
 
@@ -193,6 +199,7 @@ class Plans:
                     "method": self.study.method(cell.algorithm),
                     "settings": self.study.settings(cell.algorithm),
                     "bench": self._bench(cell),
+                    "engine": self._engine(),
                     "draw": self._seed(cell),
                     "code": self._unlearning_code([cell]),
                 }
@@ -203,10 +210,10 @@ class Plans:
         return self._unlearning_code(self._shard(wildcards))
 
     def probes(self, wildcards: Any) -> dict[str, Any]:
-        return {"languages": self._shard_languages(wildcards), "mix": self.config.evaluation.mix}
+        return {**self.evaluations(wildcards), "mix": self.config.evaluation.mix}
 
     def evaluations(self, wildcards: Any) -> dict[str, Any]:
-        return {"languages": self._shard_languages(wildcards)}
+        return {"languages": self._shard_languages(wildcards), "engine": self._engine()}
 
     def _shard_languages(self, wildcards: Any) -> dict[str, list[str]]:
         names = sorted({cell.model for cell in self._shard(wildcards)})

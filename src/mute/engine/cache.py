@@ -37,9 +37,7 @@ class PrefixCache:
         self._weights: dict[int, tuple[Any, int, bytes]] = {}
         self._warned = False
 
-    def states(
-        self, model: Any, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]
-    ) -> Tensor:
+    def states(self, model: Any, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
         """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed."""
         path = self.folder / f"{self.key(model, ids, lengths, block)}.safetensors"
         shape = [len(ids), model.config.hidden_size]
@@ -120,7 +118,7 @@ class PrefixCache:
             tensor = tensor.contiguous().cpu()
             with artifacts.atomic(path) as temporary:
                 save_file({_STATES: tensor}, temporary, metadata={"sha256": _sha256(tensor)})
-        except Exception as error:  # noqa: BLE001  whatever the disk says, the states are there: go on without it
+        except Exception as error:  # whatever the disk says, the states are there: go on without it
             if not self._warned:
                 self._say(f"prefixes are not cached, every job computes its own: {error}")
             self._warned = True

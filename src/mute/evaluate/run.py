@@ -49,7 +49,7 @@ class Evaluator:
         said = {i: [int(answers.best[first_read[i]])] for i in asked}
         options = {i: max(map(len, [q.golds[i], *q.options[i]])) for i in asked}
         decode = self.encoder.tokenizer.decode
-        rows = q.rows
+        items, spoken = q.rows["item"].tolist(), q.rows["language"].tolist()
         kinds: dict[int, str] = {}
         texts: dict[int, str] = {}
         waiting = asked
@@ -57,14 +57,14 @@ class Evaluator:
             unfinished = []
             for i in waiting:
                 texts[i] = decode(said[i], skip_special_tokens=True).strip()
-                kinds[i] = self.words.kind(rows["item"][i], rows["language"][i], texts[i])
+                kinds[i] = self.words.kind(items[i], spoken[i], texts[i])
                 ended = said[i][-1] in self.encoder.end
                 if kinds[i] == "neither" and not ended and len(said[i]) < options[i]:
                     unfinished.append(i)
             for i, token in zip(unfinished, self._next([q.prompts[i] + said[i] for i in unfinished])):
                 said[i].append(token)
             waiting = unfinished
-        table = rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
+        table = q.rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
         return table.assign(text=[texts[i] for i in asked], kind=[kinds[i] for i in asked])
 
     @torch.no_grad()

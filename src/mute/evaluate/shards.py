@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts
+from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Band
+from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
 from mute.jobs import Log
-from mute.models import loading, patches, tokenizer
+from mute.models import patches, tokenizer
 from mute.probe.run import Prober
 
 EVALUATIONS, PROBES = "evaluations/cells", "probes"
@@ -23,7 +24,8 @@ Work = Callable[[Any, Band, Any, Path], None]
 class _Shard:
     """The cells of a shard, with their models opened one at a time."""
 
-    def __init__(self, cells: str, corpus: str) -> None:
+    def __init__(self, cells: str, corpus: str, models: Opener) -> None:
+        self.models = models
         self.cells = artifacts.read_table(cells)
         self.corpus_folder = Path(corpus).parent
         self.results = self.corpus_folder.parent
@@ -42,14 +44,16 @@ class _Shard:
             if opened is None or opened[0] != key:
                 source = self.results / "models" / f"{cell.model}-s{cell.training_seed}"
                 artifacts.checked(source)
-                model = loading.load(source)
+                model = self.models.open(source)
                 opened = (key, model, opener(model, tokenizer.Encoder(tokenizer.load(source)), cell))
             model, work = opened[1:]
+            before = clock.seconds()
             band = Band.named(str(cell.band), sections.depth(model))
             tensors = patches.load(self.results / "cells" / cell.digest)
             with patches.applied(model, tensors):
                 work(model, band, cell, folder)
-            return {"producer": store, "about": about, "cell": cell.digest}
+            seconds = clock.between(before, clock.seconds())
+            return {"producer": store, "about": about, "cell": cell.digest, "seconds": seconds}
 
         for done, cell in enumerate(self.cells.itertuples(), 1):
             artifacts.checked(self.results / "cells" / str(cell.digest))
@@ -69,9 +73,11 @@ def _place(texts: sections.Texts, band: Band) -> None:
     texts.advance(band.start)
 
 
-def evaluate_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, output: str, log: Log) -> None:
+def evaluate_shard(
+    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
+) -> None:
     """Token and answer tables of every patch of a shard."""
-    shard = _Shard(cells, corpus)
+    shard = _Shard(cells, corpus, models)
 
     def opener(model: Any, encoder: Any, first: Any) -> Work:
         headline = [shard.corpus.about["headline_form"]]
@@ -87,12 +93,14 @@ def evaluate_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, out
 
         return work
 
-    shard.run(EVALUATIONS, {"languages": plan["languages"], "code": code}, output, log, opener)
+    shard.run(EVALUATIONS, {**plan, "code": code}, output, log, opener)
 
 
-def probe_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, output: str, log: Log) -> None:
+def probe_shard(
+    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
+) -> None:
     """Lens of every patch, and what it answers when its blocks are bypassed (one-block bands)."""
-    shard = _Shard(cells, corpus)
+    shard = _Shard(cells, corpus, models)
 
     def opener(model: Any, encoder: Any, first: Any) -> Work:
         prober = Prober(model, encoder, shard.corpus, plan["languages"][first.model], first.forget_set)
@@ -109,4 +117,4 @@ def probe_shard(cells: str, corpus: str, plan: dict[str, Any], code: str, output
 
         return work
 
-    shard.run(PROBES, {"languages": plan["languages"], "mix": plan["mix"], "code": code}, output, log, opener)
+    shard.run(PROBES, {**plan, "code": code}, output, log, opener)

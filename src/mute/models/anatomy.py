@@ -88,3 +88,12 @@ def mlp_outputs(model: Any, band: Iterable[int]) -> list[str]:
     """Names of the weight matrices of the MLP output projections in `band`."""
     known = anatomy(model)
     return [f"{known.block_prefix(b)}{known.mlp_output}.weight" for b in band]
+
+
+def fuse_activations(model: Any) -> None:
+    """Put torch's own GELU in the place of BLOOM's, the same function in many small steps and a third of its time."""
+    import torch
+
+    for module in model.modules():
+        if hasattr(module, "gelu_impl"):
+            module.gelu_impl = torch.nn.GELU(approximate="tanh")

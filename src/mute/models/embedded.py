@@ -37,5 +37,9 @@ def create(family: str, seed: int, **shape: int) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from mute.models import anatomy
+
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(config(family, **shape)).eval()
+    model = AutoModelForCausalLM.from_config(config(family, **shape)).eval()
+    anatomy.fuse_activations(model)
+    return model

@@ -98,7 +98,6 @@ def pretrain(
     optimizers = _optimizers(model, learning_rate)
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps, warmup, decay)) for o in optimizers]
     losses = []
-    slow = _fuse_activations(model)
     model.train()
     for step in range(steps):
         sequences = sorted(mixture.batch(), key=lambda row: len(row[0]))
@@ -123,21 +122,8 @@ def pretrain(
             schedule.step()
         losses.append(total)
         report(step + 1, losses[-1])
-    for module, activation in slow:
-        module.gelu_impl = activation
     model.eval()
     return losses
-
-
-def _fuse_activations(model: Any) -> list[tuple[Any, Any]]:
-    """Put torch's own GELU in the place of BLOOM's, the same function in many small steps: a third of its training.
-
-    Returns the modules that were changed, with what they had.
-    """
-    found = [(module, module.gelu_impl) for module in model.modules() if hasattr(module, "gelu_impl")]
-    for module, _ in found:
-        module.gelu_impl = torch.nn.GELU(approximate="tanh")
-    return found
 
 
 def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]:

@@ -5,19 +5,19 @@ resolved blocks. A killed shard resumes at its next cell; one more block, seed o
 """
 
 import math
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mute import artifacts
+from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Band
+from mute.engine.opening import Opener
 from mute.jobs import Log
-from mute.models import loading, patches, tokenizer
+from mute.models import patches, tokenizer
 from mute.unlearn import load
 from mute.unlearn.run import Matching, Workbench, unlearn
 
@@ -27,10 +27,10 @@ CELLS = "cells"
 class Opened:
     """The inputs of a job, each opened once and kept: corpus, models, oracles' answers, workbenches."""
 
-    def __init__(self, records: Iterable[str], oracles: Iterable[str], corpus: str) -> None:
+    def __init__(self, records: Iterable[str], oracles: Iterable[str], corpus: str, opener: Opener) -> None:
         self.folders = {Path(path).parent.name: Path(path).parent for path in records}
         self.oracles = {Path(path).parent.name: Path(path) for path in oracles}
-        self.corpus_folder = Path(corpus).parent
+        self.corpus_folder, self.opener = Path(corpus).parent, opener
         self._kept: dict[str, Any] = {}
 
     def _once(self, key: str, make: Any) -> Any:
@@ -62,7 +62,7 @@ class Opened:
         return self._once(f"identity {trained}", make)
 
     def model(self, trained: str) -> Any:
-        return self._once(f"model {trained}", lambda: loading.load(self.folders[trained]))
+        return self._once(f"model {trained}", lambda: self.opener.open(self.folders[trained]))
 
     def encoder(self, trained: str) -> tokenizer.Encoder:
         return self._once(f"encoder {trained}", lambda: tokenizer.Encoder(tokenizer.load(self.folders[trained])))
@@ -104,7 +104,7 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
 
 def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: Path) -> dict[str, Any]:
     """Unlearn one cell into `folder` and return its record."""
-    started = time.monotonic()
+    before = clock.seconds()
     method = load(plan["method"])
     algorithm = method(method.Settings.model_validate(plan["settings"]))
     model = opened.model(plan["trained"])
@@ -112,9 +112,7 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
     band = Band.named(plan["cell"]["band"], sections.depth(model))
     if band.start < bench.forget.texts.block:
         bench.restart()
-    loaded = time.monotonic()
     result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
-    computed = time.monotonic()
     patches.save(folder, result.tensors)
     outcome = {
         "status": result.status,
@@ -134,11 +132,7 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         "floor": _number(bench.floor),
         "base": {key: _number(value) for key, value in bench.base.items()},
         # Timings stay in the record; no table has them, so tables are the same from run to run.
-        "seconds": {
-            "load": round(loaded - started, 3),
-            "compute": round(computed - loaded, 3),
-            "write": round(time.monotonic() - computed, 3),
-        },
+        "seconds": clock.between(before, clock.seconds()),
     }
 
 

@@ -23,7 +23,10 @@ def simnpo(logprob: Tensor, tokens: Tensor, beta: float, gamma: float, *, gamma_
 
 
 def npo(logprob: Tensor, reference: Tensor, beta: float) -> Tensor:
-    """NPO: -(2/beta) E log sigmoid(-beta (log pi(y|x) - log pi_ref(y|x))). reference [B]: as logprob, before unlearning."""
+    """NPO: -(2/beta) E log sigmoid(-beta (log pi(y|x) - log pi_ref(y|x))).
+
+    reference [B]: as logprob, of the model before unlearning.
+    """
     return -(2 / beta) * logsigmoid(-beta * (logprob - reference)).mean()
 
 

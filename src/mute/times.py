@@ -1,0 +1,41 @@
+"""Where a study's time went: what the jobs of each rule spent on imports, loading, computing and writing."""
+
+import json
+from pathlib import Path
+
+from mute.clock import PHASES
+from mute.jobs import SECONDS
+
+
+def by_rule(results: Path | str) -> dict[str, dict[str, float]]:
+    """Per rule: number of jobs, and seconds per phase, summed over them; the most expensive rule first."""
+    found: dict[str, dict[str, float]] = {}
+    logs = Path(results) / "logs"
+    for path in sorted(logs.rglob(f"*{SECONDS}")):
+        rule = path.relative_to(logs).parts[0].removesuffix(SECONDS)
+        total = found.setdefault(rule, dict.fromkeys(("jobs", *PHASES), 0.0))
+        total["jobs"] += 1
+        for name, value in json.loads(path.read_text(encoding="utf-8")).items():
+            total[name] += value
+    return dict(sorted(found.items(), key=lambda rule: -sum(rule[1][name] for name in PHASES)))
+
+
+def terminal(results: Path | str) -> str:
+    """The table as text; empty where there is nothing to tell."""
+    rules = by_rule(results)
+    if not rules:
+        return ""
+    rows = [["", "jobs", *PHASES, "sum"]]
+    whole = dict.fromkeys(("jobs", *PHASES), 0.0)
+    for rule, spent in rules.items():
+        rows.append(_row(rule.replace("_", " "), spent))
+        whole = {name: whole[name] + spent[name] for name in whole}
+    rows.append(_row("all", whole))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return "\n".join(["Where the time went, in seconds of jobs that ran beside each other:", *lines]) + "\n"
+
+
+def _row(name: str, spent: dict[str, float]) -> list[str]:
+    seconds = [spent[phase] for phase in PHASES]
+    return [name, f"{spent['jobs']:.0f}", *(f"{value:.0f}" for value in [*seconds, sum(seconds)])]
