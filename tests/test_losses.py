@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mute.unlearn.losses import masked_mse, nll, simnpo, steering_direction
+from mute.unlearn.losses import masked_mse, nll, npo, simnpo, steering_direction
 
 B, T, V, D = 2, 7, 11, 5
 LABELS = torch.tensor([[-100, -100, 3, 7, 1, 0, -100], [-100, 5, 2, -100, -100, -100, -100]])
@@ -25,6 +25,9 @@ VALUES = {
     "SimNPO OpenUnlearning beta=2.5 delta=0.5": 0.00010850015539712394,
     "SimNPO WMDP, batch mean of the cross entropy, beta=0.1": 10.219717463734405,
     "SimNPO MUSE, raw logits (wrong), beta=0.7 gamma=0.1": 2.3236829309605938,
+    "NPO beta=0.1": 11.495920551953049,
+    "NPO beta=1.0": 0.18240550411477988,
+    "NPO WMDP, batch mean of the cross entropy, beta=0.0225": 60.770955592553904,
     "RMU reference forget": 6.565541549141277,
     "RMU reference retain": 0.36281417250608766,
     "RMU OpenUnlearning forget, as coded (wrong)": 5.078548922170498,
@@ -40,10 +43,10 @@ def grid(*sizes: int) -> list[torch.Tensor]:
     return torch.meshgrid(*(torch.arange(1, size + 1, dtype=torch.float64) for size in sizes), indexing="ij")
 
 
-def answers() -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed log-probability [B] of each sequence's labels, and how many they are [B]."""
+def answers(*, reference: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed log-probability [B] of each sequence's labels, and how many they are [B]: the model or its reference."""
     b, t, v = grid(B, T, V)
-    logits = 2 * torch.sin(0.9 * b + 0.37 * t * v)
+    logits = 2 * (torch.cos(0.5 * b + 0.21 * t * v) if reference else torch.sin(0.9 * b + 0.37 * t * v))
     # Position t is predicted from t - 1.
     predicted, labels = logits[:, :-1].log_softmax(-1), LABELS[:, 1:]
     asked = labels != -100
@@ -78,6 +81,28 @@ def test_simnpo_is_that_of_openunlearning(beta, delta):
     expected = VALUES[f"SimNPO OpenUnlearning beta={beta:g} delta={delta:g}"]
     assert simnpo(*answers(), beta, delta, gamma_inside=True).item() == close(expected, rel=1e-9)
     assert simnpo(*answers(), beta, beta * delta).item() == close(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0])
+def test_npo_is_the_published_one(beta):
+    """Log-probabilities are summed over the answer; the batch's mean cross entropy in their place is another loss."""
+    (logprob, tokens), (reference, _) = answers(), answers(reference=True)
+    assert npo(logprob, reference, beta).item() == close(VALUES[f"NPO beta={beta}"], rel=1e-9)
+    means = (nll(logprob, tokens), nll(reference, tokens))
+    wrong = VALUES["NPO WMDP, batch mean of the cross entropy, beta=0.0225"]
+    assert npo(-means[0], -means[1], 0.0225).item() == close(wrong, rel=1e-9)
+    assert npo(logprob, reference, 0.0225).item() != close(wrong, rel=1e-3)
+
+
+def test_npo_at_the_start_and_far_away():
+    """Nothing moved yet: (2/beta) log 2, with the gradient of gradient ascent; far below the reference, no gradient."""
+    logprob = torch.tensor([-3.0, -1.0], dtype=torch.float64, requires_grad=True)
+    loss = npo(logprob, logprob.detach(), 0.1)
+    assert loss.item() == close(20 * math.log(2), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, logprob)
+    assert gradient.tolist() == close([0.5, 0.5])
+    (gradient,) = torch.autograd.grad(npo(logprob, logprob.detach() + 500, 0.1), logprob)
+    assert gradient.abs().max() < 1e-12
 
 
 def test_simnpo_is_normalised_by_each_answers_length():

@@ -224,7 +224,7 @@ def test_where_there_is_nothing_to_forget_no_run_stops(bench_of, monkeypatch):
     assert (outcome.status, outcome.steps) == ("not_reached", 4)
 
 
-@pytest.mark.parametrize("name", ["gradient_ascent", "gradient_difference", "simnpo"])
+@pytest.mark.parametrize("name", ["gradient_ascent", "gradient_difference", "npo", "simnpo"])
 @pytest.mark.parametrize("band", ["1", "full"])
 def test_the_engine_does_what_plain_training_does(bench, name, band):
     """Against the uncached path: whole forwards by transformers of the same batches, and AdamW on the band."""
@@ -239,17 +239,23 @@ def test_the_engine_does_what_plain_training_does(bench, name, band):
     optimizer = torch.optim.AdamW(trained.values(), lr=1e-3, weight_decay=0.0)
     orders = {s: _orders(len(getattr(bench, s)), 4, seed_of(11, s)) for s in ("forget", "retain")}
 
+    @torch.no_grad()
+    def as_before(ids, answer):
+        logprobs = bench.model(input_ids=ids).logits[:, :-1].log_softmax(-1)
+        return (logprobs.gather(2, ids[:, 1:, None])[..., 0] * answer[:, 1:]).sum(1)
+
     def answers(side):
         batch = getattr(bench, side).batch(next(orders[side]))
         logprobs = model(input_ids=batch.ids).logits[:, :-1].log_softmax(-1)
         each = logprobs.gather(2, batch.ids[:, 1:, None])[..., 0] * batch.answer[:, 1:]
-        return each.sum(1), batch.answer.sum(1)
+        return each.sum(1), batch.answer.sum(1), as_before(batch.ids, batch.answer)
 
     for row in outcome.curve:
-        (forget, tokens), (kept, count) = answers("forget"), answers("retain")
+        (forget, tokens, before), (kept, count, _) = answers("forget"), answers("retain")
         loss = {
             "gradient_ascent": forget.sum() / tokens.sum(),
             "gradient_difference": forget.sum() / tokens.sum() - kept.sum() / count.sum(),
+            "npo": -20 * (-0.1 * (forget - before)).sigmoid().log().mean() - kept.sum() / count.sum(),
             "simnpo": -2 * (-forget / tokens - 1).sigmoid().log().mean() - kept.sum() / count.sum(),
         }[name]
         assert row["loss"] == pytest.approx(loss.item(), abs=1e-3)
