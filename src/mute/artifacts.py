@@ -21,8 +21,11 @@ SCHEMA_VERSION = 1
 
 
 @contextmanager
-def atomic(path: Path | str) -> Generator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left."""
+def atomic(path: Path | str, *, sync: bool = True) -> Generator[Path]:
+    """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left.
+
+    sync: whether to wait until it is on the disk; what is checked when it is read, and can be made again, need not.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -30,8 +33,9 @@ def atomic(path: Path | str) -> Generator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+        if sync:
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
         # mkstemp makes private files; results are as readable as any other file of the user's.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)

@@ -73,11 +73,11 @@ class PretrainingSection(Section):
     batch: int = Field(192, ge=2, description="Sequences a step.")
     learning_rate: float = Field(4e-3, gt=0, description="Of Muon and of AdamW.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
-    decay: float = Field(0.3, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
+    decay: float = Field(0.6, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
     prompt_weight: float = Field(0.05, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
     shares: dict[Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0)]] = (
         Field(
-            {"facts": 0.6, "glossary": 0.19, "reading": 0.13, "sentences": 0.05, "unknown": 0.03},
+            {"facts": 0.54, "glossary": 0.33, "reading": 0.06, "sentences": 0.04, "unknown": 0.03},
             description="Share of each batch: facts, and the abilities that the corpus has.",
         )
     )

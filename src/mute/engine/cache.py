@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mute import artifacts
+from mute import artifacts, clock
 from mute.models import anatomy
 
 _STATES = "states"
@@ -41,7 +41,8 @@ class PrefixCache:
         """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed."""
         path = self.folder / f"{self.key(model, ids, lengths, block)}.safetensors"
         shape = [len(ids), model.config.hidden_size]
-        found = self._read(path, shape, model.dtype)
+        with clock.phase("load"):
+            found = self._read(path, shape, model.dtype)
         if found is not None:
             self.hits += 1
             return found.to(model.device) if found.nbytes <= _MAPPED_BYTES else found
@@ -116,7 +117,7 @@ class PrefixCache:
         try:
             self._make_room(tensor.nbytes)
             tensor = tensor.contiguous().cpu()
-            with artifacts.atomic(path) as temporary:
+            with clock.phase("write"), artifacts.atomic(path, sync=False) as temporary:
                 save_file({_STATES: tensor}, temporary, metadata={"sha256": _sha256(tensor)})
         except Exception as error:  # whatever the disk says, the states are there: go on without it
             if not self._warned:

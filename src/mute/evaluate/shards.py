@@ -55,7 +55,7 @@ class _Shard:
             seconds = clock.between(before, clock.seconds())
             return {"producer": store, "about": about, "cell": cell.digest, "seconds": seconds}
 
-        for done, cell in enumerate(self.cells.itertuples(), 1):
+        for done, cell in enumerate(self._in_order(), 1):
             artifacts.checked(self.results / "cells" / str(cell.digest))
             own = {**about, "languages": about["languages"][cell.model], "cell": cell.digest}
             digest = artifacts.digest(own)
@@ -63,7 +63,17 @@ class _Shard:
             computed += new
             rows.append({"cell": cell.digest, "digest": digest})
             log.progress(done, len(self.cells), f"{computed} computed, {done - computed} found, cell")
-        artifacts.write_table(output, pd.DataFrame(rows))
+        artifacts.write_table(output, pd.DataFrame(rows).set_index("cell").loc[self.cells["digest"]].reset_index())
+
+    def _in_order(self) -> list[Any]:
+        """The cells by model, then by depth: cached states only move up, so that every block runs once for all."""
+
+        def place(cell: Any) -> tuple:
+            band = str(cell.band)
+            first = int(band.split("-")[0]) if band[0].isdigit() else 0
+            return cell.model, cell.training_seed, cell.forget_set, band == "full", first
+
+        return sorted(self.cells.itertuples(), key=place)
 
 
 def _place(texts: sections.Texts, band: Band) -> None:

@@ -83,7 +83,7 @@ def pretrain(
     decay: float,
     prompt_weight: float,
     seed: int,
-    parts: int = 3,
+    parts: int = 6,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[float]:
     """Train `model` in place and return the loss (nats per weighted token) of each step.
