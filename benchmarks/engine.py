@@ -33,7 +33,7 @@ from mute.engine import sections
 from mute.engine.band import Band, Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, embedded
-from mute.models.loading import best_device
+from mute.models.loading import find_device
 
 ROOT = Path(__file__).parents[1]
 # What is measured: algorithm, settings. One block trains, but for RMU's reference variant: three MLP outputs.
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--peak-tflops", type=float, help="of the device and type: gives the share that is used")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    device = best_device() if chosen.device == "auto" else chosen.device
+    device = find_device(chosen.device)
     model, (block, slug_block) = build(chosen.model, device, chosen.dtype, chosen.shrink)
     names = [f"text {i}" for i in range(chosen.batch)]
     frames = {

@@ -24,17 +24,23 @@ def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> 
         )
         model.config.use_cache = False
         anatomy.fuse_activations(model)
-        model = model.to(best_device() if device == "auto" else device).eval().requires_grad_(False)
+        model = model.to(find_device(device)).eval().requires_grad_(False)
     return model
 
 
-def best_device() -> str:
-    """cuda, mps or cpu: the first that this machine has. Jobs that run beside each other take different GPUs."""
+def find_device(wanted: str = "auto") -> str:
+    """The device to run on; `auto` is the first of cuda, mps and cpu that this machine has.
+
+    Jobs that run beside each other take different GPUs. Raises ValueError where the wanted one is not there.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return f"cuda:{os.getpid() % torch.cuda.device_count()}"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not there.get(wanted, wanted == "auto"):
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise ValueError(f"engine.device is {wanted!r}, but torch finds only {found} here; auto takes what there is")
+    device = next(name for name in there if there[name]) if wanted == "auto" else wanted
+    return f"cuda:{os.getpid() % torch.cuda.device_count()}" if device == "cuda" else device
 
 
 def save(model: Any, tokenizer: Any, folder: Path | str, record: dict[str, Any]) -> None:
