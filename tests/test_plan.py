@@ -114,7 +114,7 @@ def test_an_oracle_differs_from_its_model_in_what_it_reads():
 
 
 def test_gates_are_waited_for_only_where_they_stop_something():
-    shard = SimpleNamespace(shard="llama.rmu")
+    shard = SimpleNamespace(shard="llama")
     assert plans().shard_inputs(shard)["gates"] == []
     stopping = plans(gates={"on_fail": "stop"}).shard_inputs(shard)["gates"]
     assert stopping == ["<results>/gates/llama-s0.csv", "<results>/gates/llama-s0-without-domain.csv"]
@@ -124,7 +124,7 @@ def test_gates_are_waited_for_only_where_they_stop_something():
     ("method", "wildcard", "message"),
     [
         ("pretraining", "trained", "unknown trained model 'lama-s0'; allowed: bloom-s0, .* Did you mean 'llama-s0'?"),
-        ("shard", "shard", "unknown shard 'lama.rmu'; allowed: .* Did you mean 'llama.rmu'?"),
+        ("shard", "shard", "unknown shard 'lama.rmu'; allowed: .* Did you mean 'llama'?"),
         ("tuning", "tuning", "unknown tuning 'lama.rmu'; allowed: "),
     ],
 )

@@ -332,7 +332,7 @@ def test_each_cell_stands_once_and_in_one_shard():
 
 def test_cells_of_a_shard_go_from_the_lowest_block_up():
     text = """
-    study: {models: [llama], grids: [blocks]}
+    study: {models: [llama], grids: [blocks], shard_by: [model, algorithm]}
     models: {llama: {blocks: 12}}
     grids:
       blocks:

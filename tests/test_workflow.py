@@ -119,7 +119,7 @@ def test_a_fresh_clone_plans_the_whole_study(project):
     assert jobs.keys() >= COMPUTE
     assert jobs["all"] == jobs["make_tables"] == 1
     assert jobs["pretrain_model"] == 4
-    assert jobs["unlearn_shard"] == jobs["score_shard"] == 12
+    assert jobs["unlearn_shard"] == jobs["score_shard"] == 3
 
 
 def test_errors_of_the_configuration_come_before_any_job_and_without_traceback(project):
