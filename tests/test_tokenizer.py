@@ -43,9 +43,17 @@ def test_any_words_come_back_from_their_tokens(encoder):
     @given(WORDS)
     def check(words):
         text = " ".join(words)
-        assert decoded(encoder, encoder.tokenizer(text)["input_ids"]) == " " + unicodedata.normalize("NFC", text)
+        assert decoded(encoder, encoder.plain(text)) == " " + unicodedata.normalize("NFC", text)
 
     check()
+
+
+@pytest.mark.parametrize("text", ["<s>", "</s> and <s>", "a<pad>b", "<unk>"])
+def test_a_text_that_spells_a_special_token_is_text(encoder, text):
+    special = encoder.tokenizer.all_special_ids
+    assert special
+    assert not set(encoder.plain(text)) & {*encoder.start, *encoder.end, encoder.tokenizer.pad_token_id}
+    assert decoded(encoder, encoder.plain(text)) == " " + text
 
 
 def test_composed_and_decomposed_letters_are_the_same_tokens(encoder):

@@ -298,8 +298,7 @@ def _known(what: str, name: str, found: dict[str, Any]) -> Any:
 
 # Seconds of one core, measured on the default study; they only serve the announcement.
 _TRAINING = 0.62 / (192 * 8 * 128**2 * 13)
-_CELL = {"gradient": 4.0, "edit": 3.0}
-_ASKING = 1.5
+_CELL = 8.5
 
 
 def minutes(study: Study, cores: int) -> float:
@@ -315,7 +314,7 @@ def minutes(study: Study, cores: int) -> float:
     for cell in study.cells:
         model = config.models[cell.model]
         scale = model.blocks / 8 * len(model.languages) / 7
-        seconds += (_CELL["gradient"] + 3 * _ASKING) * scale
+        seconds += _CELL * scale
     seconds += 12 * 6 * len(study.shards) / 3 + 40
     # No study is faster than its longest training.
     return max(seconds / max(cores, 1), max(trainings) + 60) / 60

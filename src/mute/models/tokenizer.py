@@ -75,7 +75,9 @@ class Encoder:
     def plain(self, text: str) -> list[int]:
         """Tokens of one part, with no special tokens."""
         if text not in self._seen:
-            self._seen[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+            # A text that says `</s>` says three letters: only we mark where a sequence begins and ends.
+            as_text = {"add_special_tokens": False, "split_special_tokens": True}
+            self._seen[text] = self.tokenizer(text, **as_text)["input_ids"] if text else []
         return self._seen[text]
 
     def prompt(self, prefix: str) -> list[int]:
