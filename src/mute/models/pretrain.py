@@ -83,7 +83,7 @@ def pretrain(
     decay: float,
     prompt_weight: float,
     seed: int,
-    parts: int = 6,
+    parts: int | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[float]:
     """Train `model` in place and return the loss (nats per weighted token) of each step.
@@ -92,8 +92,9 @@ def pretrain(
     would take most of the training. Sentences have no prompt, so all their tokens count in full.
 
     The learning rate rises for `warmup` steps and falls to zero over the last share `decay` of them. Each batch is
-    cut by length into `parts`, whose gradients add up: padding would cost more than the extra calls.
+    cut by length into `parts` (of about 32 sequences), whose gradients add up: padding would cost more than the calls.
     """
+    parts = parts or max(1, round(batch / 32))
     mixture = Mixture(groups, shares, batch, seed)
     optimizers = _optimizers(model, learning_rate)
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps, warmup, decay)) for o in optimizers]
