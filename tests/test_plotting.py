@@ -403,6 +403,14 @@ def test_the_reports_page_survives_docutils_and_has_no_script(pages):
     assert body.count("<table>") == pages[1].count("<table>") >= 5
 
 
+def test_a_large_study_fits_the_reports_reader():
+    """docutils refuses a page with a line of more than 10,000 characters, and shows nothing of it."""
+    rows = [["a model", "an edit", Number(0.5, 0.4, 0.6, 3), Number(), 7, "not decided"] * 3] * 1000
+    made = page.restructured(page.table([f"column {i}" for i in range(18)], rows))
+    assert max(map(len, made.splitlines())) < 10_000
+    assert made.count("<tr>") == 1001
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_summary_says_what_there_is(kind, tmp_path):
     results = Results(incomplete(kind), {} if kind == "empty" else ABOUT)

@@ -98,7 +98,8 @@ def heading(level: int, words: str, anchor: str = "") -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """A table in a frame that scrolls by itself; numbers carry their value, so that sorting is by value."""
     head = "".join(f"<th>{text(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    # A row a line: the report's reader refuses a page with a line of more than 10,000 characters.
+    body = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
