@@ -97,7 +97,7 @@ def flip(path: Path) -> None:
 def swap(path: Path) -> None:
     """A whole entry of somebody else's under this name."""
     tensors = {"states": torch.zeros_like(load_file(path)["states"])}
-    save_file(tensors, path, metadata={"sha256": "0" * 64})
+    save_file(tensors, path, metadata={"seal": f"{path.stem} {'0' * 64}"})
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,19 @@ def test_a_bad_entry_is_noticed_and_made_again(model, kept, damage, capsys):
     assert (again.hits, again.misses) == (0, 1)
     assert "damaged" in capsys.readouterr().err
     assert path.read_bytes() == good
+
+
+def test_a_whole_entry_under_anothers_name_is_noticed(model, kept, capsys):
+    """Same shape, same type, its own checksum right: only its key tells that it is another block's."""
+    expected = states(model, kept, 2).clone()
+    (path,) = entries(kept)
+    states(model, kept, 1)
+    (other,) = set(entries(kept)) - {path}
+    path.write_bytes(other.read_bytes())
+    again = PrefixCache(kept.folder, kept.limit)
+    assert torch.equal(states(model, again, 2), expected)
+    assert again.hits == 0
+    assert "damaged" in capsys.readouterr().err
 
 
 def test_the_least_recently_used_goes_when_there_is_no_room(model, tmp_path):

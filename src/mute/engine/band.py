@@ -51,7 +51,7 @@ class Band:
 
 @dataclass
 class Batch:
-    """Some of a text set's sequences. ids, real: [B, T]; hidden: [B, T, D] at the band's input.
+    """Some sequences of the text set `side`. ids, real: [B, T]; hidden: [B, T, D] at the band's input.
 
     real marks tokens that are neither padding nor the beginning of the sequence; answer [B, T] marks the tokens that
     are answers, so position t is predicted from t - 1. rows [B] stays on the CPU, all else is on the model's device.

@@ -2,9 +2,9 @@
 
 An entry is named by its content: the weights that the states have passed, the tokens, block, dtype, device and
 threads. Whatever changes any of them asks for another entry, so nothing is ever stale; an unlearned model shares the
-entries below its band with its base. Entries are safetensors with the sha256 of their data in the header, written
-under a temporary name and renamed: a reader sees a whole entry or none, and two jobs that write the same one do no
-harm. The least recently used go when there is no more room.
+entries below its band with its base. Entries are safetensors whose header has their key and the sha256 of their data,
+written under a temporary name and renamed: a reader sees a whole entry or none, and two jobs that write the same one do
+no harm. The least recently used go when there is no more room.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from torch import Tensor
 from mute import artifacts, clock
 from mute.models import anatomy
 
-_STATES = "states"
+_STATES, _SEAL = "states", "seal"
 # Smaller entries are read into memory; larger ones stay in the file and are read where they are touched.
 _MAPPED_BYTES = 64 * 2**20
 
@@ -95,9 +95,8 @@ class PrefixCache:
             return None
         try:
             with safe_open(path, framework="pt") as entry:
-                tensor = entry.get_tensor(_STATES)
-                expected = (entry.metadata() or {}).get("sha256")
-            if list(tensor.shape) == shape and tensor.dtype == dtype and _sha256(tensor) == expected:
+                tensor, written = entry.get_tensor(_STATES), (entry.metadata() or {}).get(_SEAL)
+            if written == _seal(path, tensor) and list(tensor.shape) == shape and tensor.dtype == dtype:
                 with contextlib.suppress(OSError):
                     os.utime(path)  # the least recently used goes first
                 return tensor.clone() if tensor.nbytes <= _MAPPED_BYTES else tensor
@@ -110,6 +109,7 @@ class PrefixCache:
         return None
 
     def _write(self, path: Path, tensor: Tensor) -> None:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         if tensor.nbytes > self.limit:
@@ -118,8 +118,9 @@ class PrefixCache:
             self._make_room(tensor.nbytes)
             tensor = tensor.contiguous().cpu()
             with clock.phase("write"), artifacts.atomic(path, sync=False) as temporary:
-                save_file({_STATES: tensor}, temporary, metadata={"sha256": _sha256(tensor)})
-        except Exception as error:  # whatever the disk says, the states are there: go on without it
+                save_file({_STATES: tensor}, temporary, metadata={_SEAL: _seal(path, tensor)})
+        except (OSError, SafetensorError) as error:
+            # The states are there whatever the disk says: go on without it.
             if not self._warned:
                 self._say(f"prefixes are not cached, every job computes its own: {error}")
             self._warned = True
@@ -154,6 +155,11 @@ def attach(model: Any, prefixes: PrefixCache | None) -> None:
 
 def of(model: Any) -> PrefixCache | None:
     return _CACHES.get(model)
+
+
+def _seal(path: Path, tensor: Tensor) -> str:
+    """Key and content in one: a whole entry under another's name is none (and two keys would be in any order)."""
+    return f"{path.stem} {_sha256(tensor)}"
 
 
 def _sha256(tensor: Tensor) -> str:
