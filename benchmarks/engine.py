@@ -67,7 +67,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     },
     "bloom-7b1": {"family": "bloom", "vocab_size": 250880, "hidden_size": 4096, "n_layer": 30, "n_head": 32},
 }
-# The paper's target blocks: 0-based, for losses on states and for SLUG.
+# Blocks for losses on states and for SLUG: the paper's layers 9, 19 and 5, and 20, taken to count from one.
 TARGETS = {"llama-3.1-8b": (8, 19), "qwen2.5-7b": (18, 19), "bloom-7b1": (4, 19)}
 EMBEDDED_TARGETS = (3, 6)
 
