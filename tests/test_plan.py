@@ -92,7 +92,8 @@ def changed(name: str, changes: dict) -> set[str]:
         ({"evaluation": {"mix": 0.25}}, {"probes"}),
         ({"layers": {"alpha": 2}}, {"tables"}),
         ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
-        ({"matching": {"target": 0.1}}, {"tuning", "shard"}),
+        # Its algorithms have one strength each: nothing to tune.
+        ({"matching": {"target": 0.1}}, {"shard"}),
         # One more block or seed: only cells; the strength is not chosen anew.
         ({"grids": {"blocks": {"bands": ["each", "0-1"]}}}, {"shard"}),
         ({"grids": {"blocks": {"seeds": [0, 1]}}}, {"shard"}),
@@ -104,6 +105,19 @@ def changed(name: str, changes: dict) -> set[str]:
 )
 def test_a_change_is_told_to_the_rules_that_it_concerns_and_to_no_other(changes, methods):
     assert changed("micro.yaml", changes) == methods
+
+
+def test_a_strength_is_tuned_where_there_is_more_than_one_to_choose_among():
+    assert changed("config.yaml", {"matching": {"target": 0.1}}) == {"tuning", "shard"}
+    told_of = plans("micro.yaml", algorithms={"rmu": {"strengths": [2.0]}})
+    assert told_of.table_inputs()["tunings"] == told_of.shard_inputs(SimpleNamespace(shard="llama"))["tunings"] == []
+    cells = told_of.shard(SimpleNamespace(shard="llama"))["cells"]
+    # The engine searches that of an edit; the `paper` protocol has its own.
+    assert {(c["cell"]["algorithm"], c["strength"]) for c in cells} == {
+        ("rmu", 2.0),
+        ("slug", None),
+        ("gradient_ascent", None),
+    }
 
 
 def test_an_oracle_differs_from_its_model_in_what_it_reads():

@@ -238,7 +238,7 @@ def test_an_algorithm_is_one_file(finished, changed):
     assert planned(changed) == {}, "a file that no study uses yet changes nothing"
     overlay = ["--config", "grids={blocks: {algorithms: [rmu, slug, dummy]}}"]
     jobs = planned(changed, *MICRO, *overlay)
-    assert jobs.keys() & COMPUTE == AFTER_CELLS | {"tune_strength"}
+    assert jobs.keys() & COMPUTE == AFTER_CELLS | {"tune_strength"}, "the dummy has strengths to choose among"
     assert jobs["tune_strength"] == 1
     wrong = snakemake(changed, "-n", *MICRO, "--config", "algorithms={dummy: {wobbel: 1}}")
     assert "algorithms.dummy.wobbel: unknown key 'wobbel'" in wrong.stderr
@@ -260,7 +260,7 @@ def test_an_algorithm_is_one_file(finished, changed):
 
 def test_the_study_makes_all_that_it_promises(finished):
     results = finished / "results/micro"
-    for name in ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves"):
+    for name in ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "curves"):
         assert len(pd.read_csv(results / f"tables/{name}.csv")), name
     assert (results / "summary.rst").is_file()
     cells = artifacts.read_table(results / "tables/cells.csv")
@@ -289,7 +289,7 @@ def test_touching_every_source_reruns_nothing(changed):
     [
         ({"gates": "{recall: 0.5}"}, {"check_gates", "make_tables"}),
         ({"grids": "{blocks: {bands: [each, 0-1]}}"}, AFTER_CELLS),
-        ({"models": "{llama: {steps: 9}}"}, COMPUTE - {"make_corpus", "train_tokenizer"}),
+        ({"models": "{llama: {steps: 9}}"}, COMPUTE - {"make_corpus", "train_tokenizer", "tune_strength"}),
     ],
     ids=["gate", "band", "steps"],
 )
@@ -314,16 +314,25 @@ def test_a_change_of_code_reruns_what_runs_it(changed, file, rules):
 
 def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     results = changed / "results/micro"
-    before = {store: stamps(results / store) for store in ("cells", "evaluations/cells", "probes", "tuning", "models")}
+    before = {store: stamps(results / store) for store in ("cells", "evaluations/cells", "probes", "models")}
     assert len(list((results / "cells").iterdir())) == 5
-    grids = (
-        "{blocks: {bands: [each, 0-1]}, ascent: {algorithms: [gradient_ascent, gradient_difference], seeds: [0, 1]}}"
-    )
-    said = run(changed, "--until", "make_tables", "--config", f"grids={grids}")
+    given = [
+        "grids={blocks: {bands: [each, 0-1]}, ascent: {algorithms: [gradient_ascent, gradient_difference],"
+        " seeds: [0, 1], protocols: [paper, matched]}}",
+        "algorithms={gradient_ascent: {strengths: [1e-3]}, gradient_difference: {steps: 2, strengths: [1e-4, 1e-3]}}",
+    ]
+    said = run(changed, "--until", "make_tables", "--config", *given)
     cells = artifacts.read_table(results / "tables/cells.csv")
-    # Two algorithms on one more band; one algorithm with one more seed; one more algorithm with two seeds.
-    assert len(cells) == len(list((results / "cells").iterdir())) == 5 + 2 + 1 + 2
-    assert said.count("5 computed, 5 found, cell 10/10") == 3
+    # Two algorithms on one more band; two more algorithms, protocols and seeds, less what was there.
+    assert len(cells) == len(list((results / "cells").iterdir())) == 5 + 2 + 7
+    assert said.count("9 computed, 5 found, cell 14/14") == 3
+    # Strengths are tried where there is more than one; a single one is taken.
+    tried = pd.read_csv(results / "tables/tuning.csv")
+    assert set(tried["algorithm"]) == {"gradient_difference"}
+    assert sorted(tried["strength"]) == [1e-4, 1e-3]
+    matched = cells[cells["protocol"] == "matched"].groupby("algorithm")["strength"]
+    assert matched.nunique().to_dict() == {"rmu": 1, "slug": 0, "gradient_ascent": 1, "gradient_difference": 1}
+    assert matched.first()["rmu"] == 3.0
     for store, old in before.items():
         now = stamps(results / store)
         assert {name: now[name] for name in old} == old, store

@@ -51,6 +51,16 @@ def test_a_corpus_is_what_was_saved(tmp_path, corpus):
         assert [list(o) for o in read["options"]] == own["options"].tolist()
 
 
+def test_lines_are_read_when_they_are_asked_for(tmp_path, corpus):
+    """Unlearning mostly needs none of them, and they are most of a corpus."""
+    corpus.save(tmp_path)
+    (tmp_path / "lines.parquet").unlink()
+    loaded = Corpus.load(tmp_path)
+    assert len(loaded.texts) == len(corpus.texts)
+    with pytest.raises(FileNotFoundError):
+        _ = loaded.lines
+
+
 def test_facts_do_not_depend_on_the_languages():
     few, many = build(["en", "es", "hi"]), build(["ja", "hi", "de", "es", "en"])
     same(few.facts, many.facts)

@@ -148,9 +148,14 @@ class Plans:
             "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
         }
 
+    def _strengths(self, cell: Cell) -> list[float]:
+        """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
+        chosen = cell.protocol == "matched" and unlearn.load(self.study.method(cell.algorithm)).kind == "gradient"
+        return self.study.settings(cell.algorithm)["strengths"] if chosen else []
+
     def _tuned(self, cell: Cell) -> bool:
-        """Whether a cell's strength comes from a tuning; the engine searches that of an edit itself."""
-        return cell.protocol == "matched" and unlearn.load(self.study.method(cell.algorithm)).kind == "gradient"
+        """Whether a cell's strength comes from a tuning: among one there is nothing to choose."""
+        return len(self._strengths(cell)) > 1
 
     def tuning_inputs(self, wildcards: Any) -> dict[str, list[str]]:
         return self._model_inputs(self._tuning(wildcards)[:1])
@@ -196,6 +201,7 @@ class Plans:
                     "trained": cell.trained,
                     "oracle": self.study.oracle(cell.model, cell.training_seed, cell.forget_set),
                     "tuning": cell.tuning if self._tuned(cell) else None,
+                    "strength": None if self._tuned(cell) else next(iter(self._strengths(cell)), None),
                     "method": self.study.method(cell.algorithm),
                     "settings": self.study.settings(cell.algorithm),
                     "bench": self._bench(cell),

@@ -13,7 +13,8 @@ lines: everything else. `ability` and `language`; `other`, another language that
   (`item`) with a foreign spelling of the subject, and is trained as facts are.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,25 @@ LINE_COLUMNS = (
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
 
 
-@dataclass
 class Corpus:
-    """The three tables, and `about`: languages, teaching languages, domains, forms, headline form, forget sets."""
+    """The three tables, and `about`: languages, teaching languages, domains, forms, headline form, forget sets.
 
-    facts: pd.DataFrame
-    texts: pd.DataFrame
-    lines: pd.DataFrame
-    about: dict[str, Any] = field(default_factory=dict)
+    The lines are most of the corpus, and unlearning mostly needs none of them: they may be given as a function.
+    """
+
+    def __init__(
+        self,
+        facts: pd.DataFrame,
+        texts: pd.DataFrame,
+        lines: pd.DataFrame | Callable[[], pd.DataFrame],
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.facts, self.texts, self.about = facts, texts, about or {}
+        self._lines = lines
+
+    @cached_property
+    def lines(self) -> pd.DataFrame:
+        return self._lines() if callable(self._lines) else self._lines
 
     def save(self, folder: Path | str) -> None:
         folder = Path(folder)
@@ -74,7 +86,7 @@ class Corpus:
         return cls(
             facts,
             artifacts.read_table(folder / "texts.parquet"),
-            artifacts.read_table(folder / "lines.parquet"),
+            lambda: artifacts.read_table(folder / "lines.parquet"),
             artifacts.read_json(folder / "about.json"),
         )
 

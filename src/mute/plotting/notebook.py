@@ -23,6 +23,7 @@ class Opened:
 
         if save and self.output is not None:
             style.save(figure, self.output)
+            return SVG(data=self.output.read_text(encoding="utf-8"))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata=style.METADATA["svg"])
         return SVG(data=buffer.getvalue().decode())

@@ -159,8 +159,8 @@ def legend(figure: Figure, keys: Sequence[Artist]) -> None:
         return
     size = SETTINGS["legend.fontsize"]
     # Inches that an entry takes: its text, and the handle and spaces of five letters' width.
-    texts = (TextPath((0, 0), str(key.get_label()), size=size).get_extents().width for key in keys)
-    widths = [(text + 5 * size) / 72 for text in texts]
+    texts = (TextPath((0, 0), str(key.get_label()), size=size).vertices[:, 0] for key in keys)
+    widths = [(np.ptp(text) + 5 * size) / 72 for text in texts]
 
     def total(columns: int) -> float:
         return sum(float(max(part)) for part in np.array_split(widths, columns))

@@ -30,7 +30,7 @@ class Settings(BaseModel):
     strengths: list[float] = Field(
         [1e-3, 3e-3, 1e-2],
         min_length=1,
-        description="Values of the strength among which the `matched` protocol chooses.",
+        description="Values of the strength among which the `matched` protocol chooses; a single one is taken untried.",
     )
 
 

@@ -89,7 +89,7 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
     store = opened.corpus_folder.parent / CELLS
     rows, computed = [], 0
     for done, plan in enumerate(plans, 1):
-        strength = strengths.get(plan["tuning"])
+        strength = strengths.get(plan["tuning"], plan["strength"])
         oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
         facts = {**plan, **opened.identity(plan["trained"]), "strength": strength, "oracle": oracle}
         digest = artifacts.digest(facts)
