@@ -69,7 +69,7 @@ class Corpus:
 
     @cached_property
     def lines(self) -> pd.DataFrame:
-        return self._lines() if callable(self._lines) else self._lines
+        return self._lines if isinstance(self._lines, pd.DataFrame) else self._lines()
 
     def save(self, folder: Path | str) -> None:
         folder = Path(folder)
