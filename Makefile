@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke test lint lock clean
+.PHONY: help study smoke paper frozen test lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
@@ -31,6 +31,11 @@ smoke: $(INSTALLED) ## the same on a small scale: minutes, results apart from th
 smoke: CONFIG := config/smoke.yaml
 study smoke:
 	@$(BIN)/python workflow/study.py run --cores $(CORES) --configfile $(CONFIG) -- $(ARGS)
+
+paper: $(INSTALLED) ## the paper of a finished study, as PDF
+frozen: $(INSTALLED) ## all figures and the paper from paper/frozen/, without training anything
+paper frozen:
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) -- $@ $(ARGS)
 
 test: $(INSTALLED) ## run the tests; the slow ones: make test ARGS='-m slow'
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m "not slow" $(ARGS)

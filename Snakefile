@@ -20,6 +20,7 @@ include: "workflow/rules/unlearn.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/paper.smk"
 
 
 report: os.path.abspath(f"{RESULTS}/summary.rst")

@@ -19,7 +19,18 @@ STUDIES = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 
 # Methods of Plans by the wildcard that they take.
 BY_WILDCARD = {
-    "": ["corpus", "corpus_code", "corpus_files", "table_inputs", "tables", "figures", "longest"],
+    "": [
+        "corpus",
+        "corpus_code",
+        "corpus_files",
+        "table_inputs",
+        "tables",
+        "figures",
+        "longest",
+        "paper",
+        "frozen",
+        "frozen_tables",
+    ],
     "model": ["tokenizer"],
     "trained": ["tokenizer_of", "pretraining", "evaluation", "gates", "layers"],
     "tuning": ["tuning_inputs", "tuning", "tuning_code"],

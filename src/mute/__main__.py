@@ -22,12 +22,33 @@ def summary(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def freeze(chosen: argparse.Namespace) -> int:
+    """Put a finished study's tables into paper/frozen/, from which `make frozen` rebuilds figures and paper."""
+    from mute.paper import frozen
+    from mute.plan import TABLES, Plans
+    from mute.study import Study
+
+    study = Study.read(*(["config/config.yaml", *chosen.configfile]))
+    try:
+        written = frozen.freeze(
+            Path(study.config.study.results), frozen.FOLDER, TABLES, Plans(study).figures(), study.config.study.seed
+        )
+    except FileNotFoundError as error:
+        print(f"{error.filename} is missing: run the study first (make study)", file=sys.stderr)
+        return 1
+    print(f"{len(written)} files in {frozen.FOLDER}, {sum(path.stat().st_size for path in written) / 1e6:.1f} MB")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
     added = commands.add_parser("summary", help="print what a finished study found", description=summary.__doc__)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]")
     added.set_defaults(run=summary)
+    added = commands.add_parser("freeze", help="keep a study's tables for the paper", description=freeze.__doc__)
+    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
+    added.set_defaults(run=freeze)
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen)
 

@@ -64,6 +64,7 @@ class ModelSection(Section):
     heads: int = Field(4, ge=1, description="Attention heads.")
     vocabulary: int = Field(4096, ge=300, description="Entries of its tokenizer.")
     steps: int = Field(600, ge=1, description="Training steps.")
+    learning_rate: float | None = Field(None, gt=0, description="Instead of `pretraining.learning_rate`.")
     oracles: list[str] = Field([], description="Forget sets for which an oracle is trained: the model without them.")
 
 
@@ -71,7 +72,7 @@ class PretrainingSection(Section):
     """How embedded models are trained."""
 
     batch: int = Field(192, ge=2, description="Sequences a step.")
-    learning_rate: float = Field(5e-3, gt=0, description="Of Muon and of AdamW; embeddings and head learn faster.")
+    learning_rate: float = Field(6e-3, gt=0, description="Of Muon and of AdamW; embeddings and head learn faster.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
     decay: float = Field(0.6, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
     prompt_weight: float = Field(0.05, ge=0, le=1, description="Weight of tokens that lead up to an answer.")

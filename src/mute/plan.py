@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mute import unlearn
-from mute.artifacts import seed_of
+from mute.artifacts import read_json, seed_of
 from mute.corpus.sources import files
 from mute.names import unknown_name
+from mute.paper import frozen
 from mute.plotting import figures
 from mute.provenance import code_digest
 from mute.study import Cell, Study, trained_name
@@ -22,6 +23,8 @@ from mute.study import Cell, Study, trained_name
 TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves")
 FIGURES = figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
+PUBLISHED = ("mute_tables_long", "mute_fig2_3_4_curves")
+PAPER_TABLES = ("claims", "tested", "beside", "published")
 
 
 class Plans:
@@ -76,10 +79,10 @@ class Plans:
 
     def pretraining(self, wildcards: Any) -> dict[str, Any]:
         name, seed, without = self._trained(wildcards)
-        model = self.config.models[name].model_dump(exclude={"oracles", "vocabulary"})
+        model = self.config.models[name].model_dump(exclude={"oracles", "vocabulary"}, exclude_none=True)
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
-        return {**model, **self.config.pretraining.model_dump(), "seed": draw, "without": without}
+        return {**self.config.pretraining.model_dump(), **model, "seed": draw, "without": without}
 
     def longest(self) -> str:
         """Pattern of the trained models that take longest: most tokens read, times the size of their blocks."""
@@ -294,6 +297,19 @@ class Plans:
             "source": self.study.corpus.source,
         }
 
+    def paper(self) -> dict[str, Any]:
+        """What the study says of itself in the paper, and what it was computed with."""
+        return {"about": self.figures(), "provenance": frozen.provenance(self.config.study.seed)}
+
+    def frozen(self) -> dict[str, Any]:
+        """The same of the reference run, as it was frozen."""
+        names = {"about": frozen.ABOUT, "provenance": frozen.PROVENANCE}
+        found = {key: frozen.FOLDER / name for key, name in names.items()}
+        return {key: read_json(path) if path.is_file() else {} for key, path in found.items()}
+
+    def frozen_tables(self) -> list[str]:
+        return [str(frozen.FOLDER / f"{name}.parquet") for name in TABLES]
+
 
 def _known(what: str, name: str, found: dict[str, Any]) -> Any:
     """What a wildcard names; a target that the study does not have gets an error that says which there are."""
@@ -303,8 +319,8 @@ def _known(what: str, name: str, found: dict[str, Any]) -> Any:
 
 
 # Seconds of one core, measured on the default study; they only serve the announcement.
-_TRAINING = 0.62 / (192 * 8 * 128**2 * 13)
-_CELL = 8.5
+_TRAINING = 0.47 / (192 * 8 * 128**2 * 13)
+_CELL = 7.0
 
 
 def minutes(study: Study, cores: int) -> float:
@@ -354,4 +370,15 @@ def share_code() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([own, *filter(None, given)])
 
 
-__all__ = ["FIGURES", "NOTEBOOKS", "TABLES", "Plans", "announce", "minutes", "share_code", "trained_name"]
+__all__ = [
+    "FIGURES",
+    "NOTEBOOKS",
+    "PAPER_TABLES",
+    "PUBLISHED",
+    "TABLES",
+    "Plans",
+    "announce",
+    "minutes",
+    "share_code",
+    "trained_name",
+]

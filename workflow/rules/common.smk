@@ -11,7 +11,16 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from mute.artifacts import sha256
 from mute.config import read_files
-from mute.plan import FIGURES, NOTEBOOKS, TABLES, Plans, announce, share_code
+from mute.plan import (
+    FIGURES,
+    NOTEBOOKS,
+    PAPER_TABLES,
+    PUBLISHED,
+    TABLES,
+    Plans,
+    announce,
+    share_code,
+)
 from mute.problems import ConfigError
 from mute.provenance import code_digest
 from mute.study import Study
@@ -48,5 +57,6 @@ wildcard_constraints:
     name="[a-z_]+",
 
 
-if workflow.is_main_process:
+# From frozen results nothing is computed that would be worth announcing.
+if workflow.is_main_process and "frozen" not in sys.argv:
     announce(STUDY, workflow.resource_settings.cores)

@@ -31,7 +31,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor"),
     "bands": (*_MODEL, "algorithm", "view", "rule", "block"),
     "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed", "n"),
-    "lens": (*CELL, "language", "block", "affected", "probability", "n"),
+    "lens": (*CELL, "language", "block", "affected", "probability", "hit", "n"),
 }
 
 
@@ -282,7 +282,7 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
     for column in columns:
         if column in _TEXT:
             made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
-        elif column in ("value", "low", "high", "n", "probability", "cka", "lrds", "sads"):
+        elif column in ("value", "low", "high", "n", "probability", "hit", "cka", "lrds", "sads"):
             made[column] = pd.to_numeric(made[column], errors="coerce")
         elif column in ("training_seed", "seed", "block"):
             made[column] = pd.to_numeric(made[column], errors="coerce").fillna(0).astype(int)

@@ -1,0 +1,317 @@
+"""The paper's claims, each tested on the results of a study: one row per claim, model and algorithm, and one in all.
+
+A claim is tested at the block that a view names (target, shallow, deep). Every number comes with its interval over
+facts of one trained model; what it says of other trained models is not decided here.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mute.evaluate.inference import equivalence, wilson
+from mute.plotting import verdicts
+from mute.plotting.results import MISSING, Case, Number, Results
+from mute.plotting.verdicts import ARM_90, HALF, MODELS_TO_PREDICT, POINTS, Verdict
+
+WORDS = {True: "supports", False: "contradicts", None: "not decided"}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a claim came to in one case: the block it was tested at, the effect, and the verdict with its reason."""
+
+    block: str
+    effect: Number
+    verdict: Verdict
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: what it says, what is measured, in which unit, and how far from the line decides."""
+
+    name: str
+    statement: str
+    test: str
+    unit: str
+    margin: str
+    judge: Callable[[Results, Case, str], Tested]
+
+
+def table(results: Results) -> pd.DataFrame:
+    """Every claim in every case and algorithm: claim, statement, test, unit, n, margin, effect, low, high, verdict."""
+    rows = []
+    for claim in CLAIMS:
+        about = {key: getattr(claim, key) for key in _ABOUT}
+        for case, algorithm in _pairs(results):
+            tested = claim.judge(results, case, algorithm)
+            if results.below_gate(case):
+                tested = Tested(tested.block, tested.effect, None, "The model is below its gate.")
+            effect = tested.effect
+            numbers = {"effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n}
+            where = {"where": results.name(case), "algorithm": algorithm, "block": tested.block}
+            rows.append({**about, **where, **numbers, "verdict": WORDS[tested.verdict], "sentence": tested.sentence})
+    return pd.DataFrame(rows, columns=[*_ABOUT, *_FOUND])
+
+
+_ABOUT = ("name", "statement", "test", "unit", "margin")
+_FOUND = ("where", "algorithm", "block", "effect", "low", "high", "n", "verdict", "sentence")
+
+
+def overall(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim: in how many pairs it is supported, contradicted and open, and the range of the effects.
+
+    The verdict is `supports` or `contradicts` only if all pairs that decide agree and at least half of all decide.
+    """
+    found = []
+    for _, own in rows.groupby("name", sort=False):
+        counts = {verdict: int((own["verdict"] == verdict).sum()) for verdict in WORDS.values()}
+        effects = own["effect"].dropna()
+        decided = [verdict for verdict in ("supports", "contradicts") if counts[verdict]]
+        clear = len(decided) == 1 and counts[decided[0]] * 2 >= len(own)
+        found.append(
+            {
+                **own.iloc[0][list(_ABOUT)].to_dict(),
+                "pairs": len(own),
+                **counts,
+                "lowest": effects.min() if len(effects) else math.nan,
+                "median": effects.median() if len(effects) else math.nan,
+                "highest": effects.max() if len(effects) else math.nan,
+                "verdict": decided[0] if clear else "mixed" if len(decided) == 2 else "not decided",
+            }
+        )
+    counts = ("pairs", *WORDS.values(), "lowest", "median", "highest", "verdict")
+    return pd.DataFrame(found, columns=[*_ABOUT, *counts])
+
+
+def _pairs(results: Results) -> list[tuple[Case, str]]:
+    return [(case, name) for case in results.cases for name in results.algorithms(case) if results.blocks(case, name)]
+
+
+# What claims have in common
+
+
+def _at(results: Results, case: Case, algorithm: str, view: str) -> str:
+    """The block of a view, "" where there is none or it was not edited."""
+    block = next(iter(results.views(case, algorithm).get(view, [])), None)
+    return str(block) if block is not None and str(block) in results.blocks(case, algorithm) else ""
+
+
+def _score(
+    view: str, metric: str, group: str, judge: Callable[[Number], Verdict], words: str
+) -> Callable[[Results, Case, str], Tested]:
+    """Judges one score at the block of a view."""
+
+    def of(results: Results, case: Case, algorithm: str) -> Tested:
+        block = _at(results, case, algorithm, view)
+        if not block:
+            return Tested("none", MISSING, None, f"No block is the {view} one.")
+        number = results.number(case, algorithm, block, metric, group)
+        return Tested(block, number, judge(number), f"At block {block}, {words} {number}.")
+
+    return of
+
+
+def _nil(number: Number) -> Verdict:
+    """Whether a difference is none: its 90 % interval within POINTS of 0."""
+    if not number or math.isnan(number.low):
+        return None
+    low = number.value - (number.value - number.low) * ARM_90
+    high = number.value + (number.high - number.value) * ARM_90
+    return {"preserved": True, "changed": False}.get(equivalence(low, high, POINTS))
+
+
+def _not_suppressed(results: Results, case: Case, algorithm: str) -> Tested:
+    block = _at(results, case, algorithm, "target")
+    if not block:
+        return Tested("none", MISSING, None, "No block is the target.")
+    found = verdicts.find_reversal(results, case, algorithm, block)
+    words = f"With block {block} skipped, K of held-out languages is {found.b} (base: {found.base}): {found.words}."
+    return Tested(block, found.b, verdicts.flipped(found.verdict), words)
+
+
+def _best(results: Results, case: Case, algorithm: str) -> Tested:
+    rank = verdicts.rank_target(results, case, algorithm)
+    if rank.place is None:
+        return Tested(rank.target or "none", MISSING, None, "The target has no score.")
+    merits = dict(rank.merits)
+    own, best = merits[rank.target], merits[rank.best]
+    lead = Number(best.value - own.value, best.low - own.high, best.high - own.low, min(best.n, own.n))
+    words = f"Block {rank.target} ranks {rank.place} of {len(merits)}; block {rank.best} is the best, by {lead}."
+    # At the first rank the claim is not shown to be true by that alone: others may be as good.
+    verdict = False if rank.apart else None
+    return Tested(rank.target, lead, verdict, words)
+
+
+def _region(results: Results, case: Case, algorithm: str) -> Tested:
+    """Share of the region's blocks at which the middle regime's pattern shows."""
+    blocks = [str(b) for b in results.views(case, algorithm).get("region", [])]
+    regime = next(r for r in verdicts.find_regimes(results, case, algorithm) if r.regime.name == "middle")
+    judged = dict(regime.blocks)
+    own = [judged[block] for block in blocks if block in judged]
+    if not own:
+        return Tested("none", MISSING, None, "The region is empty.")
+    shown = sum(verdict is True for verdict in own)
+    low, high = wilson(shown, len(own))
+    words = f"The pattern shows at {shown} of {len(own)} blocks of the region, and fails at {own.count(False)}."
+    effect = Number(shown / len(own), float(low), float(high), len(own))
+    return Tested("-".join(blocks), effect, verdicts.all_of(own), words)
+
+
+def _lens(results: Results, case: Case, algorithm: str) -> Tested:
+    """The largest share of facts that the lens still reads at any block from the target on, against the base."""
+    block = _at(results, case, algorithm, "target")
+    if not block:
+        return Tested("none", MISSING, None, "No block is the target.")
+    _, heldout = results.languages(case)
+    own, base = (results.lens(case, name, block) for name in (algorithm, "base"))
+    own, base = (rows[rows["language"].isin(heldout) & (rows["block"] >= int(block))] for rows in (own, base))
+    if own.empty or base.empty:
+        return Tested(block, MISSING, None, "The lens has no rows for it.")
+    means, n = own.groupby("block")["hit"].mean(), int(own["n"].min())
+    # Options that nobody knows are right now and then: half of what the base reads is the line.
+    line = float(base.groupby("block")["hit"].mean().max()) / 2
+    value, where = float(means.max()), int(means.idxmax())
+    low, high = wilson(value * n, n)
+    number = Number(value, float(low), float(high), n)
+    words = f"Read best after block {where}: {number} of the facts; half of what the base reads is {line:.2f}."
+    return Tested(block, number, verdicts.below(number, line), words)
+
+
+def _predicts(results: Results, case: Case, algorithm: str) -> Tested:
+    rank = verdicts.rank_target(results, case, algorithm)
+    trained = len({(c.model, c.training_seed) for c in results.cases})
+    if rank.place is None:
+        return Tested(rank.target or "none", MISSING, None, "The target has no score.")
+    places = len(rank.merits)
+    share = (places - rank.place) / max(places - 1, 1)
+    words = f"The target ranks {rank.place} of {places}; {trained} trained models, {MODELS_TO_PREDICT} are needed."
+    # With one trained model an interval over models is all there is: everything is possible.
+    return Tested(rank.target, Number(share, 0.0, 1.0, trained), None, words)
+
+
+_FACTS = "facts (all languages of one together)"
+_LINE = f"{HALF} ± {POINTS}"
+_SAME = f"90 % interval within ± {POINTS}"
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "source erased",
+        "The chosen layer erases the forget set in the source languages.",
+        "K source at the target below one half",
+        _FACTS,
+        _LINE,
+        _score("target", "K", "source", verdicts.below, "K of source languages is"),
+    ),
+    Claim(
+        "held-out erased",
+        "The chosen layer erases it in languages that unlearning never read.",
+        "K held-out at the target below one half",
+        _FACTS,
+        _LINE,
+        _score("target", "K", "heldout", verdicts.below, "K of held-out languages is"),
+    ),
+    Claim(
+        "no leak",
+        "Held-out languages forget as much as the source languages.",
+        "K held-out less K source at the target is nil",
+        _FACTS,
+        _SAME,
+        _score("target", "leak", "all", _nil, "K held-out less K source is"),
+    ),
+    Claim(
+        "held-out kept",
+        "The chosen layer keeps the other abilities of held-out languages.",
+        "C held-out at the target preserved",
+        "facts and lines",
+        _SAME,
+        _score("target", "C", "heldout", verdicts.kept, "C of held-out languages is"),
+    ),
+    Claim(
+        "source kept",
+        "The chosen layer keeps the other abilities of the source languages.",
+        "C source at the target preserved",
+        "facts and lines",
+        _SAME,
+        _score("target", "C", "source", verdicts.kept, "C of source languages is"),
+    ),
+    Claim(
+        "shallow erases",
+        "A shallow edit erases the forget set in held-out languages, too.",
+        "K held-out at the shallow block below one half",
+        _FACTS,
+        _LINE,
+        _score("shallow", "K", "heldout", verdicts.below, "K of held-out languages is"),
+    ),
+    Claim(
+        "shallow wrecks",
+        "A shallow edit wrecks the other abilities of held-out languages.",
+        "C held-out at the shallow block below one half",
+        "facts and lines",
+        _LINE,
+        _score("shallow", "C", "heldout", verdicts.below, "C of held-out languages is"),
+    ),
+    Claim(
+        "deep inert in source",
+        "A deep edit erases nothing in the source languages.",
+        "K source at the deep block preserved",
+        _FACTS,
+        _SAME,
+        _score("deep", "K", "source", verdicts.kept, "K of source languages is"),
+    ),
+    Claim(
+        "deep inert in held-out",
+        "A deep edit erases nothing in held-out languages.",
+        "K held-out at the deep block preserved",
+        _FACTS,
+        _SAME,
+        _score("deep", "K", "heldout", verdicts.kept, "K of held-out languages is"),
+    ),
+    Claim(
+        "region works",
+        "Every layer of the region erases everywhere and keeps the rest.",
+        "share of the region's blocks where the pattern shows",
+        "blocks",
+        "all of them",
+        _region,
+    ),
+    Claim(
+        "best layer",
+        "The chosen layer has the best trade-off of all.",
+        "merit C - K held-out of the best block less that of the target",
+        _FACTS,
+        f"{POINTS} and apart",
+        _best,
+    ),
+    Claim(
+        "erased, not hidden",
+        "What the chosen layer erases is gone, not suppressed.",
+        "B held-out at the target below one half",
+        _FACTS,
+        _LINE,
+        _not_suppressed,
+    ),
+    Claim(
+        "nothing left inside",
+        "The lens finds the knowledge at no later layer.",
+        "largest lens hit of held-out languages from the target on, against half of the base's",
+        "facts of one language",
+        f"± {POINTS}",
+        _lens,
+    ),
+    Claim(
+        "scores predict",
+        "CKA and LRDS predict which layer is best.",
+        "share of blocks that the target beats",
+        "trained models",
+        f"{MODELS_TO_PREDICT} trained models",
+        _predicts,
+    ),
+)
+
+
+def declared(names: Iterable[str]) -> list[str]:
+    """The study's primary outcomes, in words."""
+    words = {"K": "knowledge", "C": "capability", "B": "reversibility"}
+    return [f"{words.get(name.split()[0], name.split()[0])} ({name})" for name in names]

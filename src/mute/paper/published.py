@@ -1,0 +1,246 @@
+"""The published numbers of MUTE (arXiv 2602.22562), and what they say about the paper's own claims.
+
+Accuracies are percentages per language, without items, seeds or intervals. Every cell is a whole percent, as 100 scored
+questions a language would give; the intervals here take those questions to be the same ones in every language, which
+makes them rather too wide than too narrow.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mute.evaluate.inference import wilson
+from mute.layers import region
+
+FOLDER = Path("paper/published")
+QUESTIONS = 100
+POINTS = 0.05
+# Blocks inside the model for which each algorithm's table has a target, and the regions of Table 5.
+TARGETS = {("Llama-3.1-8B", "RMU"): 9, ("Llama-3.1-8B", "SimNPO"): 9, ("Llama-3.1-8B", "SLUG"): 20}
+TARGETS |= {("Qwen-2.5-7B", "RMU"): 19, ("BLOOM-7b1", "RMU"): 5}
+REGIONS = {"Llama-3.1-8B": (8, 23), "Qwen-2.5-7B": (19, 24), "BLOOM-7b1": (5, 22)}
+ALPHAS = {"Llama-3.1-8B": 2.5, "BLOOM-7b1": 4.4, "Qwen-2.5-7B": 1.5}
+TABLES = {"Llama-3.1-8B RMU": 3, "Qwen-2.5-7B RMU": 10, "BLOOM-7b1 RMU": 11, "Llama-3.1-8B SLUG": 12}
+TABLES |= {"Llama-3.1-8B SimNPO": 13}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A mean accuracy over languages (0 to 1) with its 95 % Wilson interval for QUESTIONS questions."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, percents: Iterable[float]) -> "Share":
+        values = list(percents)
+        value = sum(values) / len(values) / 100
+        low, high = wilson(value * QUESTIONS, QUESTIONS)
+        return cls(value, float(low), float(high))
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the published numbers say of a claim: `verdict` is contradicts, supports or not decided."""
+
+    name: str
+    claim: str
+    where: str
+    found: str
+    verdict: str
+
+
+class Published:
+    """The tables and curves of the paper, as copied into the project."""
+
+    def __init__(self, folder: Path | str = FOLDER) -> None:
+        self.tables = pd.read_csv(Path(folder) / "mute_tables_long.csv")
+        self.curves = pd.read_csv(Path(folder) / "mute_fig2_3_4_curves.csv")
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Models and algorithms of the tables by block."""
+        return list(TARGETS)
+
+    def share(self, model: str, algorithm: str, condition: str, split: str, group: str = "all") -> Share:
+        """Mean accuracy of a condition (`finetuned`, `base`, `L9`) on `forget` or `retain` questions."""
+        table = TABLES[f"{model} {algorithm}"]
+        rows = self.tables[(self.tables["table"] == table) & (self.tables["metric"] == "accuracy")]
+        rows = rows[(rows["condition"] == condition) & (rows["split"] == split) & (rows["lang"] != "avg")]
+        if group != "all":
+            rows = rows[rows["is_source"].astype(bool) == (group == "source")]
+        if rows.empty:
+            raise KeyError(f"table {table} has no {split} accuracy of {condition!r}, group {group}")
+        return Share.of(rows["value"])
+
+    def blocks(self, model: str, algorithm: str) -> list[int]:
+        rows = self.tables[self.tables["table"] == TABLES[f"{model} {algorithm}"]]
+        return sorted({int(name[1:]) for name in rows["condition"] if name[0] == "L" and name[1:].isdigit()})
+
+    def summary(self) -> pd.DataFrame:
+        """Tables 2 and 4 with the bounds that they lack: accuracy (percent) per model, algorithm and condition."""
+        rows = []
+        for model, algorithm in self.pairs():
+            for condition in ("base", "finetuned", *(f"L{block}" for block in self.blocks(model, algorithm))):
+                for split in ("forget", "retain"):
+                    for group in ("source", "heldout"):
+                        own = self.share(model, algorithm, condition, split, group)
+                        numbers = {"value": 100 * own.value, "low": 100 * own.low, "high": 100 * own.high}
+                        keys = (model, algorithm, condition, split, group)
+                        named = dict(zip(("model", "algorithm", "condition", "split", "group"), keys))
+                        rows.append({**named, **{key: round(value, 2) for key, value in numbers.items()}})
+        return pd.DataFrame(rows)
+
+
+def checks(published: Published) -> list[Check]:
+    """What the published numbers say of the paper's claims, each computed from the tables and curves."""
+    return [
+        *_best(published),
+        *_inside(published),
+        *_shallow(published),
+        *_regions(published),
+        *_targets(published),
+        *_floors(published),
+        *_lens(published),
+    ]
+
+
+def _best(published: Published) -> list[Check]:
+    """Whether the chosen block is the best of the published ones by merit.
+
+    Merit is retain accuracy less forget accuracy, each relative to the finetuned model: 1 forgets and keeps all. The
+    claim falls where another block leads by five points and one of its two accuracies is better beyond the intervals.
+    """
+    found = []
+    for (model, algorithm), target in TARGETS.items():
+        tuned = [published.share(model, algorithm, "finetuned", split).value for split in ("forget", "retain")]
+        own = {
+            block: [published.share(model, algorithm, f"L{block}", split) for split in ("forget", "retain")]
+            for block in published.blocks(model, algorithm)
+        }
+        merit = {block: r.value / tuned[1] - f.value / tuned[0] for block, (f, r) in own.items()}
+        best = max(merit, key=merit.__getitem__)
+        lead = merit[best] - merit[target]
+        clear = own[best][0].high < own[target][0].low or own[best][1].low > own[target][1].high
+        verdict = "supports" if best == target else "contradicts" if lead >= POINTS and clear else "not decided"
+        said = "; ".join(
+            f"L{b}: forget {own[b][0]}, retain {own[b][1]}, merit {merit[b]:.2f}" for b in dict.fromkeys((target, best))
+        )
+        claim = "The chosen layer has the best trade-off of the layers tested."
+        text = f"{said}." if best != target else f"{said}, the highest."
+        found.append(Check("best layer", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _inside(published: Published) -> list[Check]:
+    """Whether every tested block inside the printed region erases and keeps, each by half of the finetuned model."""
+    found = []
+    for model, algorithm in published.pairs():
+        low, high = REGIONS[model]
+        tuned = [published.share(model, algorithm, "finetuned", split) for split in ("forget", "retain")]
+        parts, fails, opened = [], False, False
+        for block in published.blocks(model, algorithm):
+            if not low <= block <= high:
+                continue
+            forget, retain = (published.share(model, algorithm, f"L{block}", split) for split in ("forget", "retain"))
+            fails |= forget.low > tuned[0].value / 2 or retain.high < tuned[1].value / 2
+            opened |= forget.high > tuned[0].value / 2 or retain.low < tuned[1].value / 2
+            parts.append(f"L{block}: forget {forget}, retain {retain}")
+        verdict = "contradicts" if fails else "not decided" if opened else "supports"
+        text = f"Finetuned: forget {tuned[0]}, retain {tuned[1]}. In L{low}-L{high}: {'; '.join(parts)}."
+        claim = "Layers inside the region erase the forget set and keep the rest."
+        found.append(Check("region works", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _shallow(published: Published) -> list[Check]:
+    """Whether the shallowest published block wrecks the retain accuracy: less than half of the finetuned model's."""
+    found = []
+    for model, algorithm in published.pairs():
+        block = published.blocks(model, algorithm)[0]
+        tuned = published.share(model, algorithm, "finetuned", "retain", "heldout")
+        kept = published.share(model, algorithm, f"L{block}", "retain", "heldout")
+        half = tuned.value / 2
+        verdict = "supports" if kept.high < half else "contradicts" if kept.low > half else "not decided"
+        text = f"Held-out retain accuracy: {tuned} finetuned, {kept} after L{block}."
+        claim = "Shallow edits wreck the other languages."
+        found.append(Check("shallow collapse", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _regions(published: Published) -> list[Check]:
+    """Whether a rule gives the printed region on the published curves."""
+    found = []
+    for model, alpha in ALPHAS.items():
+        curve = published.curves[published.curves["model"] == model].sort_values("layer")
+        low, high = REGIONS[model]
+        given = {}
+        for rule in ("literal", "hull"):
+            blocks = region.region(curve["cka"], curve["lrds"], alpha, rule).blocks
+            given[rule] = list(blocks)
+        matching = [rule for rule, blocks in given.items() if blocks and (blocks[0], blocks[-1]) == (low, high)]
+        said = "; ".join(f"{rule}: {_ranges(blocks)}" for rule, blocks in given.items())
+        text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
+        claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
+        found.append(Check("region rule", claim, model, text, "supports" if matching else "contradicts"))
+    return found
+
+
+def _ranges(blocks: list[int]) -> str:
+    runs: list[list[int]] = []
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return ", ".join(f"L{r[0]}-L{r[-1]}" if len(r) > 1 else f"L{r[0]}" for r in runs) or "empty"
+
+
+def _targets(published: Published) -> list[Check]:
+    """Whether the stated layer rule gives the stated layer inside the printed region."""
+    found = []
+    for (model, algorithm), target in TARGETS.items():
+        curve = published.curves[published.curves["model"] == model].sort_values("layer")
+        low, high = REGIONS[model]
+        rule = "deepest" if algorithm == "SLUG" else "first_local_peak"
+        given = region.choose_layer(curve["cka"], range(low, high + 1), rule)
+        words = "the deepest layer" if rule == "deepest" else "the earliest CKA peak"
+        text = f"Stated L{target}; {words} of L{low}-L{high} is L{given}."
+        claim = "The layer is chosen by the stated rule inside the region."
+        found.append(Check("layer rule", claim, f"{model}, {algorithm}", text, _same(target, given)))
+    return found
+
+
+def _same(stated: int, given: int | None) -> str:
+    return "supports" if stated == given else "contradicts"
+
+
+def _floors(published: Published) -> list[Check]:
+    """Whether the finetuned model knows enough for its retention to be measured: above the base by the intervals."""
+    found = []
+    for model in REGIONS:
+        base = published.share(model, "RMU", "base", "retain", "heldout")
+        tuned = published.share(model, "RMU", "finetuned", "retain", "heldout")
+        verdict = "supports" if tuned.low > base.high else "not decided"
+        text = f"Held-out retain accuracy: {base} before and {tuned} after injection."
+        claim = "The injected knowledge is there in held-out languages before unlearning."
+        found.append(Check("room to lose", claim, model, text, verdict))
+    return found
+
+
+def _lens(published: Published) -> list[Check]:
+    """Whether the lens after unlearning reads what a model that never knew would read."""
+    rows = published.tables[
+        (published.tables["metric"] == "logit_lens_recall") & (published.tables["split"] == "forget")
+    ]
+    means = {name: Share.of(own["value"]) for name, own in rows.groupby("condition")}
+    base, target = means["base"], means["L9"]
+    verdict = "contradicts" if target.high < base.low else "not decided"
+    text = f"Lens recall on forget questions: {base} before injection, {means['finetuned']} after, {target} after L9."
+    claim = "Unlearning at the chosen layer restores the model that never knew."
+    return [Check("below never knew", claim, "Llama-3.1-8B, RMU", text, verdict)]

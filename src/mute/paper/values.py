@@ -1,0 +1,102 @@
+"""Every number and computed sentence of the paper's text, in one mapping: the text itself holds none."""
+
+from typing import Any
+
+import pandas as pd
+
+from mute.paper import beside, claims
+from mute.paper.published import Published, checks
+from mute.plotting import findings, limits
+from mute.plotting.results import WHOLE, Number, Results
+
+
+def collect(results: Results, published: Published, provenance: dict[str, Any]) -> dict[str, Any]:
+    """Values of the text: builtins that JSON can hold, rounded as they are printed."""
+    tested = claims.table(results)
+    return {
+        "study": _study(results),
+        "answer": [{"heading": heading, "text": text} for heading, text in findings.answer(results)],
+        "limits": list(limits.limits(results)),
+        "how": findings.HOW,
+        "claims": _claims(claims.overall(tested)),
+        "tested": _tested(tested),
+        "beside": _beside(beside.table(results, published)),
+        "checks": [vars(check) for check in checks(published)],
+        "counts": {
+            "claims": _counts(claims.overall(tested)["verdict"]),
+            "checks": _counts(pd.Series([check.verdict for check in checks(published)])),
+        },
+        "gates": _gates(results),
+        "statuses": _statuses(results),
+        "provenance": provenance,
+    }
+
+
+def _counts(verdicts: pd.Series) -> dict[str, int]:
+    return {name: int((verdicts == name).sum()) for name in ("supports", "contradicts", "mixed", "not decided")}
+
+
+def _number(value: float, low: float, high: float) -> str:
+    return str(Number(float(value), float(low), float(high)))
+
+
+def _study(results: Results) -> dict[str, Any]:
+    models = results.about.get("models", {})
+    cells = results.tables["cells"]
+    return {
+        "name": str(results.about.get("study", "")),
+        "cells": len(cells),
+        "models": [
+            {"name": name, "blocks": about["blocks"], "languages": " ".join(about["languages"])}
+            for name, about in models.items()
+        ],
+        "algorithms": sorted(set(cells["algorithm"])),
+        "protocols": sorted(set(cells["protocol"])),
+        "forget_sets": sorted(set(cells["forget_set"])),
+        "sources": sorted(set(cells["sources"])),
+        "primary": claims.declared(results.about.get("primary", [])),
+        "trained": len({(c.model, c.training_seed) for c in results.cases}),
+        "whole": sorted(set(cells["band"]) & set(WHOLE)),
+    }
+
+
+def _claims(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    found = []
+    for row in rows.to_dict("records"):
+        spread = _number(row.pop("median"), row.pop("lowest"), row.pop("highest"))
+        found.append({**row, "spread": spread})
+    return found
+
+
+def _tested(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = ("name", "where", "algorithm", "block", "n", "verdict", "sentence")
+    return [
+        {**{key: row[key] for key in keys}, "effect": _number(row["effect"], row["low"], row["high"])}
+        for row in rows.to_dict("records")
+    ]
+
+
+def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per model, algorithm and view, a column per quantity and group."""
+    found: dict[tuple, dict[str, Any]] = {}
+    for row in rows.to_dict("records"):
+        key = tuple(row[name] for name in ("origin", "model", "algorithm", "view", "block"))
+        names = ("origin", "model", "algorithm", "view", "block")
+        entry = found.setdefault(key, dict(zip(names, key)))
+        entry[f"{row['quantity']} {row['group']}"] = _number(row["value"], row["low"], row["high"])
+    return list(found.values())
+
+
+def _gates(results: Results) -> list[dict[str, Any]]:
+    gates = results.tables["gates"]
+    own = gates[(gates["oracle"] == "") & (gates["language"] == "")]
+    return [
+        {"model": r["model"], "measure": r["measure"], "value": f"{r['value']:.2f}", "passed": str(r["passed"])}
+        for r in own.to_dict("records")
+    ]
+
+
+def _statuses(results: Results) -> list[dict[str, Any]]:
+    cells = results.tables["cells"]
+    keys = ["model", "algorithm", "status", "gate"]
+    return [{**dict(zip(keys, key)), "cells": len(own)} for key, own in cells.groupby(keys)]

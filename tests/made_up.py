@@ -1,0 +1,115 @@
+"""The tables of a made-up study of one model with three blocks, whose truth is known."""
+
+import math
+
+import pandas as pd
+
+ABOUT = {
+    "study": "made up",
+    "models": {"llama": {"blocks": 3, "hidden": 32, "heads": 2, "languages": ["en", "es", "de", "xx"]}},
+    "protocols": ["matched"],
+    "primary": ["K heldout"],
+    "gates": {"recall": 0.9, "transfer": 0.5, "transfer_each": 0.4, "abilities": 0.6},
+    "source": "world",
+}
+LANGUAGES = {"source": ["en", "es"], "heldout": ["de", "xx"]}
+KEYS = {"model": "llama", "training_seed": 0, "sources": "en-es", "retain": "source", "forget_set": "domain"}
+NAN = math.nan
+PARTS = ("C_sentences", "C_reading", "C_translation", "C_facts", "C_fidelity")
+# What a block does: K source, K held-out, C of all languages, B.
+ERASES_AND_WRECKS = (0.0, 0.1, 0.1, 1.0)
+ERASES_AND_KEEPS = (0.0, 0.1, 1.0, 1.0)
+ERASES_NOTHING = (1.0, 1.0, 1.0, 1.0)
+THE_PAPER = {"0": ERASES_AND_WRECKS, "1": ERASES_AND_KEEPS, "2": ERASES_NOTHING}
+
+
+def score_rows(
+    algorithm: str, band: str, values: tuple, half: float, status: str = "ok", floor: str = "oracle"
+) -> list:
+    """All scores of one cell: the same number for each language of a group, with intervals of one half-width."""
+    k_source, k_heldout, c, b = values
+    reference = algorithm in ("base", "oracle")
+    cell = {**KEYS, "algorithm": algorithm, "band": band, "protocol": "matched", "seed": 0, "status": status}
+    cell |= {"retain": "", "protocol": "", "band": ""} if reference else {}
+    found = []
+
+    def add(metric: str, group: str, value: float, facts: str = "", floor: str = "") -> None:
+        for language in ["", *LANGUAGES.get(group, [])]:
+            ends = {"low": value - half, "high": value + half, "n": 60}
+            own = {"language": language, "group": group, "metric": metric, "facts": facts, "value": value}
+            found.append({**cell, **own, **ends, "floor": floor})
+
+    for group, k in (("source", k_source), ("heldout", k_heldout)):
+        for facts in ("all", "taught", "transfer"):
+            add("K", group, k, facts, floor)
+            for metric in ("accuracy_option", "chance", "majority"):
+                add(metric, group, {"accuracy_option": 0.1 + 0.9 * k}.get(metric, 0.125), facts)
+        for metric in ("C", *PARTS):
+            add(metric, group, c)
+        if not reference and band.isdigit():
+            for metric, value in {"B": b, "B_base": 1.0, "B_oracle": 0.0, "B_mixed": b / 2}.items():
+                add(metric, group, value, "all", floor)
+    add("leak", "all", k_heldout - k_source, "all", floor)
+    add("excess_damage", "all", 0.0)
+    return found
+
+
+def make_tables(effects: dict[str, tuple], *, half: float = 0.02, status: str = "ok", gate: bool = True) -> dict:
+    """The tables of a study of one model with three blocks and two algorithms; `effects` are those of `rmu`."""
+    edits = [("rmu", band, values) for band, values in effects.items()]
+    edits.append(("gradient_ascent", "full", (0.0, 0.0, 0.0, math.nan)))
+    cells = [
+        {**KEYS, "algorithm": a, "band": b, "protocol": "matched", "seed": 0, "status": status, "steps": 9}
+        for a, b, _ in edits
+    ]
+    scores = [row for a, b, values in edits for row in score_rows(a, b, values, half, status)]
+    scores += score_rows("base", "", (1.0, 1.0, 1.0, 1.0), half) + score_rows("oracle", "", (0.0, 0.0, 1.0, 0.0), half)
+    model = {"model": "llama", "training_seed": 0, "forget_set": "domain"}
+    curve = [{"cka": 0.8 + 0.1 * (i == 1), "lrds": 0.2 + 0.1 * i, "sads": 0.1, "cka_null_q95": 0.3} for i in range(3)]
+    regions = {"alpha": 1.5, "chosen": True, "blocks": "0 1", "reason": "", "cka_floor": 0.83, "lrds_ceiling": 0.3}
+    views = {"target": 1, "shallow": 0, "deep": 2, "region": 1}
+    lens = [
+        {**KEYS, "algorithm": name, "band": band, "protocol": "matched", "seed": 0, "language": code, "block": block}
+        | {"affected": name == "rmu" and block >= 1, "probability": 0.5, "hit": 0.9 if name == "base" else 0.2, "n": 60}
+        for name, band in (("base", ""), ("rmu", "1"))
+        for code in ("en", "es", "de", "xx")
+        for block in range(3)
+    ]
+    gates = [("recall", "en", 1.0, True), ("transfer", "de", 0.7, gate), ("transfer", "", 0.7, gate)]
+    return {
+        "cells": pd.DataFrame(cells),
+        "scores": pd.DataFrame(scores),
+        "layers": pd.DataFrame([{**model, "block": i, **values} for i, values in enumerate(curve)]),
+        "regions": pd.DataFrame([{**model, "rule": rule, **regions} for rule in ("hull", "literal")]),
+        "bands": pd.DataFrame(
+            [{**model, "algorithm": "rmu", "view": v, "rule": "first_local_peak", "block": b} for v, b in views.items()]
+        ),
+        "gates": pd.DataFrame(
+            [
+                {**model, "oracle": None, "measure": m, "language": code or None, "value": v, "passed": p, "n": 9}
+                for m, code, v, p in gates
+            ]
+        ),
+        "lens": pd.DataFrame(lens),
+    }
+
+
+def incomplete(kind: str) -> dict:
+    made = make_tables(THE_PAPER)
+    if kind == "empty":
+        return {}
+    if kind == "cells only":
+        return {"cells": made["cells"]}
+    if kind == "whole model only":
+        return {**made, "cells": made["cells"][made["cells"]["band"] == "full"]}
+    if kind == "no oracle, no abilities":
+        scores = made["scores"][made["scores"]["algorithm"] != "oracle"]
+        return {**made, "scores": scores[~scores["metric"].isin(["B_oracle", "C", *PARTS])].assign(floor="chance")}
+    if kind == "diverged":
+        scores = made["scores"].assign(low=math.nan, high=math.nan)
+        scores.loc[scores["band"] == "1", "value"] = math.nan
+        return {**made, "cells": made["cells"].assign(status="diverged"), "scores": scores}
+    raise AssertionError(kind)
+
+
+KINDS = ("empty", "cells only", "whole model only", "no oracle, no abilities", "diverged")

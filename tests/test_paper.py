@@ -1,0 +1,245 @@
+"""The paper: claims on a study whose truth is known, the published numbers, and a text that holds no result."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typst
+from made_up import (
+    ABOUT,
+    ERASES_AND_KEEPS,
+    ERASES_AND_WRECKS,
+    ERASES_NOTHING,
+    KINDS,
+    THE_PAPER,
+    incomplete,
+    make_tables,
+)
+
+from mute import artifacts
+from mute.paper import beside, claims, frozen, values
+from mute.paper.published import Published, Share, checks
+from mute.plan import FIGURES, TABLES
+from mute.plotting.results import Results
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "paper/mute.typ").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def published() -> Published:
+    return Published(ROOT / "paper/published")
+
+
+def verdicts(effects: dict[str, tuple], **options) -> dict[str, str]:
+    rows = claims.table(Results(make_tables(effects, **options), ABOUT))
+    assert len(rows) == len(claims.CLAIMS), "one pair: rmu edits blocks, gradient ascent the whole model"
+    return dict(zip(rows["name"], rows["verdict"]))
+
+
+# Claims
+
+
+def test_the_papers_pattern_supports_what_the_paper_says_of_it():
+    found = verdicts(THE_PAPER)
+    supported = {name for name, verdict in found.items() if verdict == "supports"}
+    assert supported >= {"source erased", "held-out erased", "held-out kept", "source kept"}
+    assert supported >= {"shallow erases", "shallow wrecks", "deep inert in source", "deep inert in held-out"}
+    assert supported >= {"region works", "nothing left inside"}
+    # What comes back with the block skipped was not erased, whatever else holds.
+    assert found["erased, not hidden"] == "contradicts"
+    # Ten points more in held-out languages are a leak.
+    assert found["no leak"] == "contradicts"
+    # To be the best of one model's blocks predicts nothing.
+    assert found["scores predict"] == found["best layer"] == "not decided"
+
+
+def test_the_opposite_pattern_contradicts_it():
+    found = verdicts({"0": ERASES_AND_KEEPS, "1": ERASES_NOTHING, "2": ERASES_AND_WRECKS})
+    for name in ("source erased", "held-out erased", "shallow wrecks", "deep inert in source", "region works"):
+        assert found[name] == "contradicts", name
+    assert found["best layer"] == "contradicts", "block 0 keeps and erases, the target does neither"
+
+
+def test_wide_intervals_and_missed_gates_decide_nothing():
+    assert set(verdicts(THE_PAPER, half=0.6).values()) <= {"not decided", "supports"}
+    assert verdicts(THE_PAPER, half=0.6)["held-out kept"] == "not decided"
+    assert set(verdicts(THE_PAPER, gate=False).values()) == {"not decided"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_claims_take_what_there_is(kind):
+    rows = claims.table(Results(incomplete(kind), ABOUT))
+    claims.overall(rows)
+    texts = rows[["name", "statement", "test", "unit", "margin", "where", "algorithm", "block", "verdict", "sentence"]]
+    assert (texts.astype(str) != "").all(axis=None)
+
+
+def test_no_cell_of_the_claims_is_empty():
+    rows = claims.table(Results(make_tables(THE_PAPER), ABOUT))
+    assert rows.notna().all(axis=None)
+    assert ((rows["low"] <= rows["effect"]) & (rows["effect"] <= rows["high"])).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["supports"] * 3, "supports"),
+        (["supports", "supports", "not decided", "not decided"], "supports"),
+        (["supports", "not decided", "not decided"], "not decided"),
+        (["supports", "contradicts", "contradicts"], "mixed"),
+        (["contradicts", "not decided"], "contradicts"),
+        (["not decided"], "not decided"),
+    ],
+)
+def test_a_claim_stands_if_the_pairs_that_decide_agree_and_are_half(given, expected):
+    row = {key: "" for key in ("name", "statement", "test", "unit", "margin")}
+    rows = pd.DataFrame([{**row, "effect": float(i), "verdict": verdict} for i, verdict in enumerate(given)])
+    found = claims.overall(rows).iloc[0]
+    assert found["verdict"] == expected
+    assert found["pairs"] == found["supports"] + found["contradicts"] + found["not decided"] == len(given)
+    assert (found["lowest"], found["highest"]) == (0.0, len(given) - 1.0)
+
+
+# The published numbers
+
+
+def test_means_of_the_published_tables_are_those_that_were_recomputed(published):
+    averages = pd.read_csv(ROOT / "paper/published/mute_averages_recomputed.csv")
+    rows = published.summary()
+    for row in rows.to_dict("records"):
+        own = averages[(averages["model"] == row["model"]) & (averages["algorithm"] == row["algorithm"])]
+        own = own[(own["condition"] == row["condition"]) & (own["metric"] == "accuracy")]
+        assert row["value"] == pytest.approx(own[f"{row['split']}_{row['group']}"].iloc[0], abs=0.01)
+        assert row["low"] <= row["value"] <= row["high"]
+    assert len(rows) == 4 * (7 + 7 + 7 + 7 + 6)
+
+
+def test_a_share_has_the_interval_of_wilson():
+    share = Share.of([50.0, 50.0])
+    assert (share.value, str(share)) == (0.5, "50.0 [40.4, 59.6]")
+    assert Share.of([0.0]).low == 0.0
+    assert Share.of([0.0]).high == pytest.approx(1.96**2 / (100 + 1.96**2), rel=1e-3)
+
+
+def test_a_condition_that_was_not_published_is_an_error(published):
+    with pytest.raises(KeyError, match="table 3 has no forget accuracy of 'L7'"):
+        published.share("Llama-3.1-8B", "RMU", "L7", "forget")
+
+
+def test_what_the_published_numbers_say(published):
+    found = {(check.name, check.where): check for check in checks(published)}
+    assert len(found) == len(checks(published))
+    contradicted = {key for key, check in found.items() if check.verdict == "contradicts"}
+    # Qwen's printed region comes from no rule; Llama's layers from no rule; a layer in SLUG's region wrecks all.
+    assert {("region rule", "Qwen-2.5-7B"), ("layer rule", "Llama-3.1-8B, RMU")} <= contradicted
+    assert {("layer rule", "Llama-3.1-8B, SLUG"), ("region works", "Llama-3.1-8B, SLUG")} <= contradicted
+    assert ("shallow collapse", "Llama-3.1-8B, SimNPO") in contradicted
+    assert found["region rule", "BLOOM-7b1"].verdict == "supports"
+    assert found["shallow collapse", "Llama-3.1-8B, RMU"].verdict == "supports"
+    assert "L12" in found["best layer", "Qwen-2.5-7B, RMU"].found
+    assert "literal: L8, L16-L23; hull: L8-L23" in found["region rule", "Llama-3.1-8B"].found
+
+
+def test_ours_stand_beside_the_published(published):
+    rows = beside.table(Results(make_tables(THE_PAPER), ABOUT), published)
+    assert len(rows[rows["origin"] == "published"]) == 5 * 3 * 4
+    assert len(rows[rows["origin"] == "ours"]) == 3 * 4
+    at = (rows["model"] == "Llama-3.1-8B") & (rows["algorithm"] == "rmu") & (rows["view"] == "target")
+    own = rows[at & (rows["quantity"] == "forget") & (rows["group"] == "heldout")].iloc[0]
+    assert own["value"] == pytest.approx((1.0 - 5.25) / (72.5 - 5.25), abs=1e-4)
+    ours = rows[(rows["origin"] == "ours") & (rows["view"] == "target") & (rows["group"] == "heldout")]
+    assert dict(zip(ours["quantity"], ours["value"])) == {"forget": 0.1, "retain": 1.0}
+
+
+# The text
+
+
+def prose(text: str) -> str:
+    """What a reader reads: paragraphs, headings, and what stands in brackets, without code, comments and widths."""
+    text = re.sub(r"//[^\n]*", "", text)
+    paragraphs = "\n".join(line for line in text.splitlines() if re.match(r"[A-Za-z=]", line))
+    bracketed = "\n".join(re.findall(r"\[([^\[\]]*)\]", text))
+    return re.sub(r"#[a-z]\S*", "", f"{paragraphs}\n{bracketed}")
+
+
+def test_the_text_holds_no_result():
+    read = prose(TEXT)
+    assert "Does depth decide" in read
+    assert "with 95 % intervals" in read
+    # The level of an interval is a convention.
+    assert re.findall(r"[^\n]*\d[^\n]*", read.replace("95 %", "")) == []
+
+
+@pytest.mark.parametrize("literal", ["K is 0.14 there.", "#figure([it keeps 96 % of it])", "Of 14 claims, none hold."])
+def test_a_result_in_the_text_would_be_found(literal):
+    assert re.search(r"\d", prose(f"{TEXT}\n{literal}\n").replace("95 %", ""))
+
+
+def compiled(folder: Path, study: dict, published: Published) -> bytes:
+    (folder / "figures").mkdir(parents=True)
+    for name in FIGURES:
+        drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+        (folder / "figures" / f"{name}.svg").write_text(drawing)
+    found = values.collect(Results(study, ABOUT), published, frozen.provenance(1))
+    artifacts.write_json(folder / "values.json", found)
+    (folder / "mute.typ").write_text(TEXT, encoding="utf-8")
+    return typst.compile(folder / "mute.typ", root=folder)
+
+
+def test_equal_tables_give_the_same_bytes(tmp_path, published):
+    first, second = (compiled(tmp_path / name, make_tables(THE_PAPER), published) for name in ("one", "two"))
+    assert first == second
+    assert first.startswith(b"%PDF")
+    other = compiled(tmp_path / "other", make_tables({**THE_PAPER, "0": ERASES_NOTHING}), published)
+    assert other != first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_paper_says_what_there_is(kind, tmp_path, published):
+    assert compiled(tmp_path / "paper", incomplete(kind), published).startswith(b"%PDF")
+
+
+def test_values_are_text_and_numbers_that_json_can_hold(published):
+    found = values.collect(Results(make_tables(THE_PAPER), ABOUT), published, {})
+    json.dumps(found, allow_nan=False)
+    assert found["study"]["cells"] == 4
+    assert found["study"]["trained"] == 1
+    assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS)
+    assert sum(found["counts"]["checks"].values()) == len(checks(published))
+
+
+# Frozen results
+
+
+def test_freezing_keeps_tables_words_and_order(tmp_path):
+    made = make_tables(THE_PAPER)
+    for name, table in made.items():
+        artifacts.write_table(tmp_path / f"results/tables/{name}.csv", table)
+    about = {**ABOUT, "models": {"b": ABOUT["models"]["llama"], "a": ABOUT["models"]["llama"]}}
+    written = frozen.freeze(tmp_path / "results", tmp_path / "frozen", tuple(made), about, 7)
+    for name in made:
+        one = artifacts.read_table(tmp_path / f"results/tables/{name}.csv")
+        pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / f"frozen/{name}.parquet"), one)
+    assert list(artifacts.read_json(tmp_path / "frozen/about.json")["models"]) == ["b", "a"]
+    kept = artifacts.read_json(tmp_path / "frozen/provenance.json")
+    assert kept["seed"] == "7"
+    assert all(artifacts.sha256(path)[:16] in kept["tables"] for path in written if path.suffix == ".parquet")
+    with pytest.raises(FileNotFoundError):
+        frozen.freeze(tmp_path / "nothing", tmp_path / "other", ("cells",), about, 7)
+
+
+def test_the_frozen_results_are_whole_and_small():
+    folder = ROOT / frozen.FOLDER
+    kept = artifacts.read_json(folder / frozen.PROVENANCE)
+    for name in TABLES:
+        path = folder / f"{name}.parquet"
+        assert f"{name} {artifacts.sha256(path)[:16]}" in kept["tables"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    results = Results.read([folder / f"{name}.parquet" for name in TABLES], artifacts.read_json(folder / frozen.ABOUT))
+    assert len(results.cases) == len(results.about["models"])
+    scores = results.tables["scores"]
+    assert math.isclose(scores[scores["metric"] == "K"]["value"].max(), 1.0, abs_tol=0.2)

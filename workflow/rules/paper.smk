@@ -1,0 +1,111 @@
+# The paper: its values and tables, and the PDF; and the same from frozen results, without training anything.
+#
+# requires: <results>/tables/, <results>/figures/; or paper/frozen/, the tables of the reference run
+# makes:    <results>/paper/; <results>/frozen/
+
+FROZEN = f"{RESULTS}/frozen"
+
+
+rule write_values:
+    """Values and tables of the paper."""
+    input:
+        tables=rules.make_tables.output,
+        published=collect("paper/published/{name}.csv", name=PUBLISHED),
+    output:
+        values="<results>/paper/values.json",
+        tables=collect("<results>/paper/{name}.csv", name=PAPER_TABLES),
+        tex=collect("<results>/paper/{name}.tex", name=PAPER_TABLES),
+    log:
+        "<logs>/write_values.log",
+    benchmark:
+        "<benchmarks>/write_values.jsonl"
+    conda:
+        "../../envs/notebook.yaml"
+    params:
+        plan=PLANS.paper(),
+        code=code_digest("mute.paper.values"),
+    script:
+        "../../scripts/write_values.py"
+
+
+rule compile_paper:
+    """The paper as PDF."""
+    input:
+        text="paper/mute.typ",
+        values=rules.write_values.output.values,
+        figures=rules.draw_figures.output,
+    output:
+        "<results>/paper/mute.pdf",
+    log:
+        "<logs>/compile_paper.log",
+    benchmark:
+        "<benchmarks>/compile_paper.jsonl"
+    conda:
+        "../../envs/notebook.yaml"
+    params:
+        plan={},
+        code=code_digest("mute.jobs"),
+    script:
+        "../../scripts/compile_paper.py"
+
+
+rule paper:
+    """The paper of this study."""
+    input:
+        rules.compile_paper.output,
+
+
+use rule draw_figures as draw_frozen with:
+    input:
+        tables=PLANS.frozen_tables(),
+    output:
+        collect(f"{FROZEN}/figures/{{name}}.svg", name=FIGURES),
+    log:
+        f"{FROZEN}/logs/draw_figures.log",
+    benchmark:
+        f"{FROZEN}/benchmarks/draw_figures.jsonl"
+    params:
+        plan=PLANS.frozen()["about"],
+        code=code_digest(*(f"mute.plotting.figures.{name}" for name in FIGURES)),
+
+
+use rule write_values as write_frozen with:
+    input:
+        tables=PLANS.frozen_tables(),
+        published=collect("paper/published/{name}.csv", name=PUBLISHED),
+    output:
+        values=f"{FROZEN}/values.json",
+        tables=collect(f"{FROZEN}/{{name}}.csv", name=PAPER_TABLES),
+        tex=collect(f"{FROZEN}/{{name}}.tex", name=PAPER_TABLES),
+    log:
+        f"{FROZEN}/logs/write_values.log",
+    benchmark:
+        f"{FROZEN}/benchmarks/write_values.jsonl"
+    params:
+        plan=PLANS.frozen(),
+        code=code_digest("mute.paper.values"),
+
+
+use rule compile_paper as compile_frozen with:
+    input:
+        text="paper/mute.typ",
+        values=rules.write_frozen.output.values,
+        figures=rules.draw_frozen.output,
+    output:
+        f"{FROZEN}/mute.pdf",
+    log:
+        f"{FROZEN}/logs/compile_paper.log",
+    benchmark:
+        f"{FROZEN}/benchmarks/compile_paper.jsonl"
+
+
+rule frozen:
+    """All figures and the paper from the frozen results of the reference run."""
+    input:
+        rules.draw_frozen.output,
+        rules.compile_frozen.output,
+
+
+localrules:
+    paper,
+    frozen,
