@@ -3,11 +3,13 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import typst
+
 from made_up import (
     ABOUT,
     ERASES_AND_KEEPS,
@@ -18,7 +20,7 @@ from made_up import (
     incomplete,
     make_tables,
 )
-
+from mute import __main__ as command
 from mute import artifacts
 from mute.paper import beside, claims, frozen, values
 from mute.paper.published import Published, Share, checks
@@ -96,7 +98,7 @@ def test_no_cell_of_the_claims_is_empty():
     ],
 )
 def test_a_claim_stands_if_the_pairs_that_decide_agree_and_are_half(given, expected):
-    row = {key: "" for key in ("name", "statement", "test", "unit", "margin")}
+    row = dict.fromkeys(("name", "statement", "test", "unit", "margin"), "")
     rows = pd.DataFrame([{**row, "effect": float(i), "verdict": verdict} for i, verdict in enumerate(given)])
     found = claims.overall(rows).iloc[0]
     assert found["verdict"] == expected
@@ -230,6 +232,14 @@ def test_freezing_keeps_tables_words_and_order(tmp_path):
     assert all(artifacts.sha256(path)[:16] in kept["tables"] for path in written if path.suffix == ".parquet")
     with pytest.raises(FileNotFoundError):
         frozen.freeze(tmp_path / "nothing", tmp_path / "other", ("cells",), about, 7)
+
+
+def test_freezing_an_unfinished_study_says_so(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["freeze"]) == 1
+    assert "results/tables/cells.csv is missing: run the study first" in capsys.readouterr().err
+    assert not (tmp_path / "paper").exists()
 
 
 def test_the_frozen_results_are_whole_and_small():

@@ -96,9 +96,9 @@ def changed(name: str, changes: dict) -> set[str]:
 @pytest.mark.parametrize(
     ("changes", "methods"),
     [
-        ({"study": {"name": "other"}}, {"figures"}),
-        ({"study": {"primary": ["K source"]}}, {"figures"}),
-        ({"gates": {"recall": 0.5}}, {"gates", "figures"}),
+        ({"study": {"name": "other"}}, {"figures", "paper"}),
+        ({"study": {"primary": ["K source"]}}, {"figures", "paper"}),
+        ({"gates": {"recall": 0.5}}, {"gates", "figures", "paper"}),
         ({"evaluation": {"draws": 30}}, {"scores", "tables"}),
         ({"evaluation": {"mix": 0.25}}, {"probes"}),
         ({"layers": {"alpha": 2}}, {"tables"}),
@@ -129,6 +129,12 @@ def test_a_strength_is_tuned_where_there_is_more_than_one_to_choose_among():
         ("slug", None),
         ("gradient_ascent", None),
     }
+
+
+def test_a_model_may_have_a_learning_rate_of_its_own():
+    of = plans(models={"bloom": {"learning_rate": 1e-3}}, pretraining={"learning_rate": 2e-3})
+    rates = {n: of.pretraining(SimpleNamespace(trained=f"{n}-s0"))["learning_rate"] for n in ("llama", "bloom")}
+    assert rates == {"llama": 2e-3, "bloom": 1e-3}
 
 
 def test_an_oracle_differs_from_its_model_in_what_it_reads():

@@ -138,7 +138,8 @@ def test_muon_has_the_blocks_matrices_and_adamw_the_rest(family):
     words, rest = pretrain._optimizers(model, 1e-3)[1].param_groups
     ends = {model.get_input_embeddings().weight, model.get_output_embeddings().weight}
     assert set(words["params"]) == ends, "a tied head is trained once"
-    assert words["lr"] == pretrain.EMBEDDING_RATE * rest["lr"] == pretrain.EMBEDDING_RATE * 1e-3
+    assert rest["lr"] == 1e-3
+    assert words["lr"] == (1e-3 if family == "bloom" else pretrain.EMBEDDING_RATE * 1e-3), "BLOOM's head is tied"
 
 
 def by_name(model):
@@ -154,7 +155,7 @@ def by_name(model):
 FIRST = {
     "llama": [3.68895, 3.01708, 2.21411],
     "qwen2": [3.70356, 3.04285, 2.28322],
-    "bloom": [3.71191, 3.22212, 2.76920],
+    "bloom": [3.71191, 3.45815, 3.08819],
 }
 
 

@@ -255,6 +255,15 @@ def test_an_algorithm_is_one_file(finished, changed):
     assert contract == list(FAMILIES)
 
 
+def test_the_paper_needs_no_more_than_frozen_results(project):
+    """Four jobs, and none that trains, edits or evaluates; the paper of a study stands on its figures."""
+    done = snakemake(project, "-n", "--", "frozen")
+    assert done.returncode == 0, done.stderr
+    assert planned(project, "--", "frozen") == {"draw_frozen": 1, "write_frozen": 1, "compile_frozen": 1, "frozen": 1}
+    assert "roughly" not in done.stderr, "nothing is announced that does not happen"
+    assert planned(project, *MICRO, "--", "paper").keys() >= COMPUTE - {"tune_strength"} | {"compile_paper"}
+
+
 # What needs a run
 
 

@@ -127,7 +127,8 @@ def pretrain(
     return losses
 
 
-# A word's embedding has a gradient in few steps: embeddings and head learn at so many times the others' rate.
+# A word's embedding has a gradient in few steps: embeddings learn at so many times the others' rate, and the head with
+# them. One that is its own head has a gradient in every step, and learns at theirs.
 EMBEDDING_RATE = 2.5
 
 
@@ -137,7 +138,8 @@ def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]
     words = {id(p): p for part in ends for p in part.parameters()}
     others = [p for p in model.parameters() if id(p) not in words]
     matrices, rest = [p for p in others if p.ndim == 2], [p for p in others if p.ndim != 2]
-    groups = [{"params": list(words.values()), "lr": EMBEDDING_RATE * learning_rate}, {"params": rest}]
+    rate = learning_rate if len(words) == 1 else EMBEDDING_RATE * learning_rate
+    groups = [{"params": list(words.values()), "lr": rate}, {"params": rest}]
     return [
         torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(groups, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
