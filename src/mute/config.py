@@ -72,9 +72,7 @@ class PretrainingSection(Section):
     """How embedded models are trained."""
 
     batch: int = Field(192, ge=2, description="Sequences a step.")
-    learning_rate: float = Field(
-        6e-3, gt=0, description="Of Muon and of AdamW; untied embeddings learn faster."
-    )
+    learning_rate: float = Field(6e-3, gt=0, description="Of Muon and of AdamW; untied embeddings learn faster.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
     decay: float = Field(0.6, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
     prompt_weight: float = Field(0.05, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
