@@ -1,5 +1,6 @@
 """Every number and computed sentence of the paper's text, in one mapping: the text itself holds none."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -98,5 +99,6 @@ def _gates(results: Results) -> list[dict[str, Any]]:
 
 def _statuses(results: Results) -> list[dict[str, Any]]:
     cells = results.tables["cells"]
-    keys = ["model", "algorithm", "status", "gate"]
-    return [{**dict(zip(keys, key)), "cells": len(own)} for key, own in cells.groupby(keys)]
+    keys = ("model", "algorithm", "status", "gate")
+    counted = Counter(zip(*(cells[key] for key in keys)))
+    return [{**dict(zip(keys, key)), "cells": count} for key, count in sorted(counted.items())]
