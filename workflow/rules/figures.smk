@@ -22,6 +22,8 @@ rule draw_figures:
         "<logs>/draw_figures.log",
     benchmark:
         "<benchmarks>/draw_figures.jsonl"
+    # Longer than a notebook: of three jobs on two cores it is the first.
+    priority: 10
     conda:
         "../../envs/notebook.yaml"
     params:
