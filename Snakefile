@@ -1,7 +1,7 @@
 # MUTE: a study of multilingual unlearning over models x algorithms x layer bands x languages.
 #
 # requires: a configuration (config/config.yaml, overlaid by --configfile files)
-# makes:    tables, figures and the summary of the study
+# makes:    tables, figures and the summary of the study (all), its paper (paper), the reference run's paper (frozen)
 
 
 from snakemake.utils import min_version
@@ -28,6 +28,8 @@ report: os.path.abspath(f"{RESULTS}/summary.rst")
 
 localrules:
     all,
+    paper,
+    frozen,
 
 
 for each in workflow.rules:
@@ -49,3 +51,16 @@ rule all:
     """The whole study: its summary stands on every table and figure."""
     input:
         summary="<results>/summary.rst",
+
+
+rule paper:
+    """The paper of the study, as PDF and tables."""
+    input:
+        rules.compile_paper.output,
+
+
+rule frozen:
+    """All figures and the paper from the frozen results of the reference run."""
+    input:
+        rules.draw_frozen.output,
+        rules.compile_frozen.output,

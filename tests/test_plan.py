@@ -30,6 +30,7 @@ BY_WILDCARD = {
         "paper",
         "frozen",
         "frozen_tables",
+        "compiler",
     ],
     "model": ["tokenizer"],
     "trained": ["tokenizer_of", "pretraining", "evaluation", "gates", "layers"],

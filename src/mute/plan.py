@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sized
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,10 @@ class Plans:
         names = {"about": frozen.ABOUT, "provenance": frozen.PROVENANCE}
         found = {key: frozen.FOLDER / name for key, name in names.items()}
         return {key: read_json(path) if path.is_file() else {} for key, path in found.items()}
+
+    def compiler(self) -> dict[str, str]:
+        """What makes the PDF: another version may set the same text in other bytes."""
+        return {"typst": metadata.version("typst")}
 
     def frozen_tables(self) -> list[str]:
         return [str(frozen.FOLDER / f"{name}.parquet") for name in TABLES]

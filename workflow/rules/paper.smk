@@ -3,6 +3,7 @@
 # requires: <results>/tables/, <results>/figures/; or paper/frozen/, the tables of the reference run
 # makes:    <results>/paper/; <results>/frozen/
 
+
 FROZEN = f"{RESULTS}/frozen"
 
 
@@ -43,16 +44,10 @@ rule compile_paper:
     conda:
         "../../envs/notebook.yaml"
     params:
-        plan={},
+        plan=PLANS.compiler(),
         code=code_digest("mute.jobs"),
     script:
         "../../scripts/compile_paper.py"
-
-
-rule paper:
-    """The paper of this study."""
-    input:
-        rules.compile_paper.output,
 
 
 use rule draw_figures as draw_frozen with:
@@ -97,15 +92,3 @@ use rule compile_paper as compile_frozen with:
         f"{FROZEN}/logs/compile_paper.log",
     benchmark:
         f"{FROZEN}/benchmarks/compile_paper.jsonl"
-
-
-rule frozen:
-    """All figures and the paper from the frozen results of the reference run."""
-    input:
-        rules.draw_frozen.output,
-        rules.compile_frozen.output,
-
-
-localrules:
-    paper,
-    frozen,
