@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mute import artifacts
 from mute.jobs import job
-from mute.paper import beside, claims, values
+from mute.paper import frozen, values
 from mute.paper.published import Published
 from mute.plotting.results import Results
 
@@ -16,12 +16,11 @@ with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     results = Results.read(snakemake.input.tables, plan["about"])
     published = Published(Path(snakemake.input.published[0]).parent)
-    tested = claims.table(results)
-    tables = {"claims": claims.overall(tested), "tested": tested, "beside": beside.table(results, published)}
-    tables["published"] = published.summary()
+    tables = values.tables(results, published)
     for path in map(Path, snakemake.output.tables):
         artifacts.write_table(path, tables[path.stem])
-        artifacts.write_text(
-            path.with_suffix(".tex"), tables[path.stem].to_latex(index=False, escape=True, float_format="%.3g")
-        )
-    artifacts.write_json(snakemake.output.values, values.collect(results, published, plan["provenance"]))
+        latex = tables[path.stem].to_latex(index=False, escape=True, float_format="%.3g")
+        artifacts.write_text(path.with_suffix(".tex"), latex)
+    # Frozen tables bring theirs along.
+    provenance = plan["provenance"] or frozen.provenance(snakemake.input.records, plan["seed"])
+    artifacts.write_json(snakemake.output.values, values.collect(results, tables, provenance))

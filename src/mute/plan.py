@@ -6,8 +6,6 @@ in which nothing stands that does not change its result.
 
 import os
 import re
-import sys
-from collections.abc import Sized
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,13 @@ from mute.names import unknown_name
 from mute.paper import frozen
 from mute.plotting import figures
 from mute.provenance import code_digest
-from mute.study import Cell, Study, trained_name
+from mute.study import Cell, Study
 
 TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves")
 FIGURES = figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
-PUBLISHED = ("mute_tables_long", "mute_fig2_3_4_curves")
-PAPER_TABLES = ("claims", "tested", "beside", "published")
+PUBLISHED = ("mute_tables_long", "mute_fig2_3_4_curves", "mute_stated_layers", "mute_table5_regions")
+PAPER_TABLES = ("claims", "tested", "beside", "checks", "published")
 
 
 class Plans:
@@ -299,16 +297,20 @@ class Plans:
         }
 
     def paper(self) -> dict[str, Any]:
-        """What the study says of itself in the paper, and what it was computed with."""
-        return {"about": self.figures(), "provenance": frozen.provenance(self.config.study.seed)}
+        """What the study says of itself in the paper; what it was computed with stands in its records."""
+        return {"about": self.figures(), "provenance": None, "seed": self.config.study.seed}
 
-    def frozen(self) -> dict[str, Any]:
+    def model_records(self) -> list[str]:
+        return [f"<results>/models/{name}/record.json" for name in sorted(self.study.trained)]
+
+    def frozen(self, wildcards: Any) -> dict[str, Any]:
         """The same of the reference run, as it was frozen."""
-        names = {"about": frozen.ABOUT, "provenance": frozen.PROVENANCE}
-        found = {key: frozen.FOLDER / name for key, name in names.items()}
-        return {key: read_json(path) if path.is_file() else {} for key, path in found.items()}
+        return {"about": self.frozen_about(wildcards), "provenance": read_json(frozen.FOLDER / frozen.PROVENANCE)}
 
-    def compiler(self) -> dict[str, str]:
+    def frozen_about(self, wildcards: Any) -> dict[str, Any]:
+        return read_json(frozen.FOLDER / frozen.ABOUT)
+
+    def compiler(self, wildcards: Any) -> dict[str, str]:
         """What makes the PDF: another version may set the same text in other bytes."""
         return {"typst": metadata.version("typst")}
 
@@ -323,67 +325,8 @@ def _known(what: str, name: str, found: dict[str, Any]) -> Any:
     return found[name]
 
 
-# Seconds of one core, measured on the default study; they only serve the announcement.
-_TRAINING = 0.47 / (192 * 8 * 128**2 * 13)
-_CELL = 7.0
-
-
-def minutes(study: Study, cores: int) -> float:
-    """Rough minutes that a whole study takes on `cores` cores of a laptop."""
-    config, batch = study.config, study.config.pretraining.batch
-    trainings = []
-    for name, _, _ in study.trained.values():
-        model = config.models[name]
-        # Blocks, and a vocabulary that costs about as much as three of them.
-        size = (model.blocks + 3) * model.hidden**2 * 9
-        trainings.append(model.steps * batch * size * _TRAINING + 15)
-    seconds = sum(trainings)
-    for cell in study.cells:
-        model = config.models[cell.model]
-        scale = model.blocks / 8 * len(model.languages) / 7
-        seconds += _CELL * scale
-    seconds += 12 * 6 * len(study.shards) / 3 + 40
-    # No study is faster than its longest training.
-    return max(seconds / max(cores, 1), max(trainings) + 60) / 60
-
-
-def announce(study: Study, cores: int | None) -> None:
-    """Print to standard error what the study is, before anything starts."""
-    cores = cores or 1
-    oracles = sum(oracle is not None for *_, oracle in study.trained.values())
-    print(
-        f"Study {study.config.study.name!r}: {_count(study.cells, 'cell')} in {_count(study.shards, 'shard')} "
-        f"({_count(study.models, 'model')}, {_count({c.algorithm for c in study.cells}, 'algorithm')}, "
-        f"{_count({(c.model, c.band) for c in study.cells}, 'model x band pair')}, "
-        f"{_count(study.languages, 'language')}), "
-        f"{_count(len(study.trained) - oracles, 'model')} and {_count(oracles, 'oracle')} to train.\n"
-        f"From scratch roughly {_count(round(minutes(study, cores)), 'minute')} on {_count(cores, 'core')}; "
-        f"what is finished is kept. Results: {study.config.study.results}/",
-        file=sys.stderr,
-    )
-
-
-def _count(of: int | Sized, noun: str) -> str:
-    number = of if isinstance(of, int) else len(of)
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def share_code() -> None:
     """Let every job import this very package, whatever is installed: it is the code whose digests are tracked."""
     own, given = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if own not in given:
         os.environ["PYTHONPATH"] = os.pathsep.join([own, *filter(None, given)])
-
-
-__all__ = [
-    "FIGURES",
-    "NOTEBOOKS",
-    "PAPER_TABLES",
-    "PUBLISHED",
-    "TABLES",
-    "Plans",
-    "announce",
-    "minutes",
-    "share_code",
-    "trained_name",
-]

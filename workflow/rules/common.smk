@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
+from mute.announcement import announce
 from mute.artifacts import sha256
 from mute.config import read_files
 from mute.plan import (
@@ -18,7 +19,6 @@ from mute.plan import (
     PUBLISHED,
     TABLES,
     Plans,
-    announce,
     share_code,
 )
 from mute.problems import ConfigError

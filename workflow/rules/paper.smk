@@ -11,6 +11,7 @@ rule write_values:
     """Values and tables of the paper."""
     input:
         tables=rules.make_tables.output,
+        records=PLANS.model_records(),
         published=collect("paper/published/{name}.csv", name=PUBLISHED),
     output:
         values="<results>/paper/values.json",
@@ -44,7 +45,7 @@ rule compile_paper:
     conda:
         "../../envs/notebook.yaml"
     params:
-        plan=PLANS.compiler(),
+        plan=PLANS.compiler,
         code=code_digest("mute.jobs"),
     script:
         "../../scripts/compile_paper.py"
@@ -60,7 +61,7 @@ use rule draw_figures as draw_frozen with:
     benchmark:
         f"{FROZEN}/benchmarks/draw_figures.jsonl"
     params:
-        plan=PLANS.frozen()["about"],
+        plan=PLANS.frozen_about,
         code=code_digest(*(f"mute.plotting.figures.{name}" for name in FIGURES)),
 
 
@@ -77,7 +78,7 @@ use rule write_values as write_frozen with:
     benchmark:
         f"{FROZEN}/benchmarks/write_values.jsonl"
     params:
-        plan=PLANS.frozen(),
+        plan=PLANS.frozen,
         code=code_digest("mute.paper.values"),
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mute.paper.published import TARGETS, Published, Share
+from mute.paper.published import Published, Share
 from mute.plotting.results import Number, Results
 
 VIEWS = ("shallow", "target", "deep")
@@ -25,7 +25,7 @@ _NUMBERS = ("value", "low", "high")
 
 def _published(published: Published) -> list[dict]:
     rows = []
-    for (model, algorithm), target in TARGETS.items():
+    for (model, algorithm), target in published.targets.items():
         blocks = published.blocks(model, algorithm)
         for view, block in zip(VIEWS, (blocks[0], target, blocks[-1])):
             for quantity in ("forget", "retain"):

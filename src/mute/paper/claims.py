@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mute.evaluate.inference import equivalence, wilson
-from mute.plotting import verdicts
+from mute.evaluate.inference import wilson
+from mute.plotting import findings, verdicts
 from mute.plotting.results import MISSING, Case, Number, Results
-from mute.plotting.verdicts import ARM_90, HALF, MODELS_TO_PREDICT, POINTS, Verdict
+from mute.plotting.verdicts import HALF, POINTS, Verdict
 
 WORDS = {True: "supports", False: "contradicts", None: "not decided"}
 
@@ -45,7 +45,7 @@ def table(results: Results) -> pd.DataFrame:
     rows = []
     for claim in CLAIMS:
         about = {key: getattr(claim, key) for key in _ABOUT}
-        for case, algorithm in _pairs(results):
+        for case, algorithm in findings.pairs(results):
             tested = claim.judge(results, case, algorithm)
             if results.below_gate(case):
                 tested = Tested(tested.block, tested.effect, None, "The model is below its gate.")
@@ -86,10 +86,6 @@ def overall(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*_ABOUT, *counts])
 
 
-def _pairs(results: Results) -> list[tuple[Case, str]]:
-    return [(case, name) for case in results.cases for name in results.algorithms(case) if results.blocks(case, name)]
-
-
 # What claims have in common
 
 
@@ -115,12 +111,7 @@ def _score(
 
 
 def _nil(number: Number) -> Verdict:
-    """Whether a difference is none: its 90 % interval within POINTS of 0."""
-    if not number or math.isnan(number.low):
-        return None
-    low = number.value - (number.value - number.low) * ARM_90
-    high = number.value + (number.high - number.value) * ARM_90
-    return {"preserved": True, "changed": False}.get(equivalence(low, high, POINTS))
+    return verdicts.kept(number, 0.0)
 
 
 def _not_suppressed(results: Results, case: Case, algorithm: str) -> Tested:
@@ -140,8 +131,9 @@ def _best(results: Results, case: Case, algorithm: str) -> Tested:
     own, best = merits[rank.target], merits[rank.best]
     lead = Number(best.value - own.value, best.low - own.high, best.high - own.low, min(best.n, own.n))
     words = f"Block {rank.target} ranks {rank.place} of {len(merits)}; block {rank.best} is the best, by {lead}."
-    # At the first rank the claim is not shown to be true by that alone: others may be as good.
-    verdict = False if rank.apart else None
+    # To be the first is not enough where others may be as good.
+    ahead = all(own.low > other.high and own.value - other.value >= POINTS for _, other in rank.merits[1:])
+    verdict = False if rank.apart else True if rank.target == rank.best and ahead else None
     return Tested(rank.target, lead, verdict, words)
 
 
@@ -178,18 +170,6 @@ def _lens(results: Results, case: Case, algorithm: str) -> Tested:
     number = Number(value, float(low), float(high), n)
     words = f"Read best after block {where}: {number} of the facts; half of what the base reads is {line:.2f}."
     return Tested(block, number, verdicts.below(number, line), words)
-
-
-def _predicts(results: Results, case: Case, algorithm: str) -> Tested:
-    rank = verdicts.rank_target(results, case, algorithm)
-    trained = len({(c.model, c.training_seed) for c in results.cases})
-    if rank.place is None:
-        return Tested(rank.target or "none", MISSING, None, "The target has no score.")
-    places = len(rank.merits)
-    share = (places - rank.place) / max(places - 1, 1)
-    words = f"The target ranks {rank.place} of {places}; {trained} trained models, {MODELS_TO_PREDICT} are needed."
-    # With one trained model an interval over models is all there is: everything is possible.
-    return Tested(rank.target, Number(share, 0.0, 1.0, trained), None, words)
 
 
 _FACTS = "facts (all languages of one together)"
@@ -299,14 +279,6 @@ CLAIMS: tuple[Claim, ...] = (
         "facts of one language",
         f"± {POINTS}",
         _lens,
-    ),
-    Claim(
-        "scores predict",
-        "CKA and LRDS predict which layer is best.",
-        "share of blocks that the target beats",
-        "trained models",
-        f"{MODELS_TO_PREDICT} trained models",
-        _predicts,
     ),
 )
 

@@ -13,17 +13,11 @@ import pandas as pd
 
 from mute.evaluate.inference import wilson
 from mute.layers import region
+from mute.plotting.findings import blocks_words
 
 FOLDER = Path("paper/published")
 QUESTIONS = 100
 POINTS = 0.05
-# Blocks inside the model for which each algorithm's table has a target, and the regions of Table 5.
-TARGETS = {("Llama-3.1-8B", "RMU"): 9, ("Llama-3.1-8B", "SimNPO"): 9, ("Llama-3.1-8B", "SLUG"): 20}
-TARGETS |= {("Qwen-2.5-7B", "RMU"): 19, ("BLOOM-7b1", "RMU"): 5}
-REGIONS = {"Llama-3.1-8B": (8, 23), "Qwen-2.5-7B": (19, 24), "BLOOM-7b1": (5, 22)}
-ALPHAS = {"Llama-3.1-8B": 2.5, "BLOOM-7b1": 4.4, "Qwen-2.5-7B": 1.5}
-TABLES = {"Llama-3.1-8B RMU": 3, "Qwen-2.5-7B RMU": 10, "BLOOM-7b1 RMU": 11, "Llama-3.1-8B SLUG": 12}
-TABLES |= {"Llama-3.1-8B SimNPO": 13}
 
 
 @dataclass(frozen=True)
@@ -62,14 +56,23 @@ class Published:
     def __init__(self, folder: Path | str = FOLDER) -> None:
         self.tables = pd.read_csv(Path(folder) / "mute_tables_long.csv")
         self.curves = pd.read_csv(Path(folder) / "mute_fig2_3_4_curves.csv")
+        stated = pd.read_csv(Path(folder) / "mute_stated_layers.csv")
+        pairs = list(zip(stated["model"], stated["algorithm"]))
+        self._table = dict(zip(pairs, stated["table"]))
+        # The layer that the paper states for each model and algorithm of the tables by block, and Table 5 by model.
+        self.targets: dict[tuple[str, str], int] = dict(zip(pairs, stated["target"]))
+        self.regions = pd.read_csv(Path(folder) / "mute_table5_regions.csv").set_index("model")
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """Models and algorithms of the tables by block."""
-        return list(TARGETS)
+    def region(self, model: str) -> tuple[int, int]:
+        """First and last block of the printed region."""
+        return int(self.regions.loc[model, "first"]), int(self.regions.loc[model, "last"])
+
+    def curve(self, model: str) -> pd.DataFrame:
+        return self.curves[self.curves["model"] == model].sort_values("layer")
 
     def share(self, model: str, algorithm: str, condition: str, split: str, group: str = "all") -> Share:
         """Mean accuracy of a condition (`finetuned`, `base`, `L9`) on `forget` or `retain` questions."""
-        table = TABLES[f"{model} {algorithm}"]
+        table = self._table[model, algorithm]
         rows = self.tables[(self.tables["table"] == table) & (self.tables["metric"] == "accuracy")]
         rows = rows[(rows["condition"] == condition) & (rows["split"] == split) & (rows["lang"] != "avg")]
         if group != "all":
@@ -79,13 +82,13 @@ class Published:
         return Share.of(rows["value"])
 
     def blocks(self, model: str, algorithm: str) -> list[int]:
-        rows = self.tables[self.tables["table"] == TABLES[f"{model} {algorithm}"]]
+        rows = self.tables[self.tables["table"] == self._table[model, algorithm]]
         return sorted({int(name[1:]) for name in rows["condition"] if name[0] == "L" and name[1:].isdigit()})
 
     def summary(self) -> pd.DataFrame:
         """Tables 2 and 4 with the bounds that they lack: accuracy (percent) per model, algorithm and condition."""
         rows = []
-        for model, algorithm in self.pairs():
+        for model, algorithm in self.targets:
             for condition in ("base", "finetuned", *(f"L{block}" for block in self.blocks(model, algorithm))):
                 for split in ("forget", "retain"):
                     for group in ("source", "heldout"):
@@ -117,7 +120,7 @@ def _best(published: Published) -> list[Check]:
     claim falls where another block leads by five points and one of its two accuracies is better beyond the intervals.
     """
     found = []
-    for (model, algorithm), target in TARGETS.items():
+    for (model, algorithm), target in published.targets.items():
         tuned = [published.share(model, algorithm, "finetuned", split).value for split in ("forget", "retain")]
         own = {
             block: [published.share(model, algorithm, f"L{block}", split) for split in ("forget", "retain")]
@@ -140,8 +143,8 @@ def _best(published: Published) -> list[Check]:
 def _inside(published: Published) -> list[Check]:
     """Whether every tested block inside the printed region erases and keeps, each by half of the finetuned model."""
     found = []
-    for model, algorithm in published.pairs():
-        low, high = REGIONS[model]
+    for model, algorithm in published.targets:
+        low, high = published.region(model)
         tuned = [published.share(model, algorithm, "finetuned", split) for split in ("forget", "retain")]
         parts, fails, opened = [], False, False
         for block in published.blocks(model, algorithm):
@@ -161,7 +164,7 @@ def _inside(published: Published) -> list[Check]:
 def _shallow(published: Published) -> list[Check]:
     """Whether the shallowest published block wrecks the retain accuracy: less than half of the finetuned model's."""
     found = []
-    for model, algorithm in published.pairs():
+    for model, algorithm in published.targets:
         block = published.blocks(model, algorithm)[0]
         tuned = published.share(model, algorithm, "finetuned", "retain", "heldout")
         kept = published.share(model, algorithm, f"L{block}", "retain", "heldout")
@@ -176,54 +179,41 @@ def _shallow(published: Published) -> list[Check]:
 def _regions(published: Published) -> list[Check]:
     """Whether a rule gives the printed region on the published curves."""
     found = []
-    for model, alpha in ALPHAS.items():
-        curve = published.curves[published.curves["model"] == model].sort_values("layer")
-        low, high = REGIONS[model]
+    for model, alpha in published.regions["alpha"].items():
+        curve = published.curve(str(model))
+        low, high = published.region(model)
         given = {}
         for rule in ("literal", "hull"):
             blocks = region.region(curve["cka"], curve["lrds"], alpha, rule).blocks
             given[rule] = list(blocks)
         matching = [rule for rule, blocks in given.items() if blocks and (blocks[0], blocks[-1]) == (low, high)]
-        said = "; ".join(f"{rule}: {_ranges(blocks)}" for rule, blocks in given.items())
+        said = "; ".join(f"{rule}: {blocks_words(map(str, blocks))}" for rule, blocks in given.items())
         text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
         claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
         found.append(Check("region rule", claim, model, text, "supports" if matching else "contradicts"))
     return found
 
 
-def _ranges(blocks: list[int]) -> str:
-    runs: list[list[int]] = []
-    for block in blocks:
-        if runs and block == runs[-1][-1] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return ", ".join(f"L{r[0]}-L{r[-1]}" if len(r) > 1 else f"L{r[0]}" for r in runs) or "empty"
-
-
 def _targets(published: Published) -> list[Check]:
     """Whether the stated layer rule gives the stated layer inside the printed region."""
     found = []
-    for (model, algorithm), target in TARGETS.items():
-        curve = published.curves[published.curves["model"] == model].sort_values("layer")
-        low, high = REGIONS[model]
+    for (model, algorithm), target in published.targets.items():
+        curve = published.curve(model)
+        low, high = published.region(model)
         rule = "deepest" if algorithm == "SLUG" else "first_local_peak"
         given = region.choose_layer(curve["cka"], range(low, high + 1), rule)
         words = "the deepest layer" if rule == "deepest" else "the earliest CKA peak"
         text = f"Stated L{target}; {words} of L{low}-L{high} is L{given}."
         claim = "The layer is chosen by the stated rule inside the region."
-        found.append(Check("layer rule", claim, f"{model}, {algorithm}", text, _same(target, given)))
+        verdict = "supports" if target == given else "contradicts"
+        found.append(Check("layer rule", claim, f"{model}, {algorithm}", text, verdict))
     return found
-
-
-def _same(stated: int, given: int | None) -> str:
-    return "supports" if stated == given else "contradicts"
 
 
 def _floors(published: Published) -> list[Check]:
     """Whether the finetuned model knows enough for its retention to be measured: above the base by the intervals."""
     found = []
-    for model in REGIONS:
+    for model in published.regions.index:
         base = published.share(model, "RMU", "base", "retain", "heldout")
         tuned = published.share(model, "RMU", "finetuned", "retain", "heldout")
         verdict = "supports" if tuned.low > base.high else "not decided"

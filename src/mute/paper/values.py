@@ -8,25 +8,33 @@ import pandas as pd
 from mute.paper import beside, claims
 from mute.paper.published import Published, checks
 from mute.plotting import findings, limits
-from mute.plotting.results import WHOLE, Number, Results
+from mute.plotting.results import Number, Results
 
 
-def collect(results: Results, published: Published, provenance: dict[str, Any]) -> dict[str, Any]:
-    """Values of the text: builtins that JSON can hold, rounded as they are printed."""
+def tables(results: Results, published: Published) -> dict[str, pd.DataFrame]:
+    """The paper's tables by name (docs/tables.md)."""
     tested = claims.table(results)
+    return {
+        "claims": claims.overall(tested),
+        "tested": tested,
+        "beside": beside.table(results, published),
+        "checks": pd.DataFrame([vars(check) for check in checks(published)]),
+        "published": published.summary(),
+    }
+
+
+def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, str]) -> dict[str, Any]:
+    """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed."""
     return {
         "study": _study(results),
         "answer": [{"heading": heading, "text": text} for heading, text in findings.answer(results)],
         "limits": list(limits.limits(results)),
         "how": findings.HOW,
-        "claims": _claims(claims.overall(tested)),
-        "tested": _tested(tested),
-        "beside": _beside(beside.table(results, published)),
-        "checks": [vars(check) for check in checks(published)],
-        "counts": {
-            "claims": _counts(claims.overall(tested)["verdict"]),
-            "checks": _counts(pd.Series([check.verdict for check in checks(published)])),
-        },
+        "claims": _claims(made["claims"]),
+        "tested": _tested(made["tested"]),
+        "beside": _beside(made["beside"]),
+        "checks": made["checks"].to_dict("records"),
+        "counts": {name: _counts(made[name]["verdict"]) for name in ("claims", "checks")},
         "gates": _gates(results),
         "statuses": _statuses(results),
         "provenance": provenance,
@@ -56,8 +64,6 @@ def _study(results: Results) -> dict[str, Any]:
         "forget_sets": sorted(set(cells["forget_set"])),
         "sources": sorted(set(cells["sources"])),
         "primary": claims.declared(results.about.get("primary", [])),
-        "trained": len({(c.model, c.training_seed) for c in results.cases}),
-        "whole": sorted(set(cells["band"]) & set(WHOLE)),
     }
 
 
@@ -79,10 +85,10 @@ def _tested(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """A row per model, algorithm and view, a column per quantity and group."""
+    names = ("origin", "model", "algorithm", "view", "block")
     found: dict[tuple, dict[str, Any]] = {}
     for row in rows.to_dict("records"):
-        key = tuple(row[name] for name in ("origin", "model", "algorithm", "view", "block"))
-        names = ("origin", "model", "algorithm", "view", "block")
+        key = tuple(row[name] for name in names)
         entry = found.setdefault(key, dict(zip(names, key)))
         entry[f"{row['quantity']} {row['group']}"] = _number(row["value"], row["low"], row["high"])
     return list(found.values())

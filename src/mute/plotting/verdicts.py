@@ -34,13 +34,13 @@ def below(number: Number, line: float = HALF) -> Verdict:
     return False if number.low > line else None
 
 
-def kept(number: Number) -> Verdict:
-    """Whether a score relative to the base is preserved: its 90 % interval within POINTS of 1 (None: not decided)."""
+def kept(number: Number, line: float = 1.0) -> Verdict:
+    """Whether a score equals a line, the base's 1: its 90 % interval within POINTS of it (None: not decided)."""
     if not number or math.isnan(number.low) or math.isnan(number.high):
         return None
     low = number.value - (number.value - number.low) * ARM_90
     high = number.value + (number.high - number.value) * ARM_90
-    found = equivalence(min(low, high) - 1, max(low, high) - 1, POINTS)
+    found = equivalence(min(low, high) - line, max(low, high) - line, POINTS)
     return {"preserved": True, "changed": False}.get(found)
 
 
