@@ -163,12 +163,22 @@ class Checks:
             known = set(grid.models) <= set(self.config.models) and self._sound("study", "models")
             if known and not set(grid.models) & set(self.study.models):
                 yield Problem((*path, "models"), f"none of {grid.models} is a model of the study: {self.study.models}")
+        yield from self._grid_seeds((*path, "training_seeds"), grid)
         for index, source in enumerate(grid.sources):
             if not source or len(set(source)) < len(source):
                 yield Problem((*path, "sources", index), f"must be different languages, at least one, not {source}")
         for model_name in self._chosen("models"):
             if grid.models is None or model_name in grid.models:
                 yield from self._grid_of_model(path, grid, model_name)
+
+    def _grid_seeds(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
+        names = [name for name in self._chosen("models") if grid.models is None or name in grid.models]
+        known = {s for n in names for s in self.config.models[n].training_seeds or self.study.training_seeds}
+        sound = all(self._sound("models", name) for name in names) and self._sound("study", "training_seeds")
+        for index, seed in enumerate(grid.training_seeds or [] if names and sound else []):
+            if seed not in known:
+                text = f"{seed} is no training seed of {', '.join(names)}: {', '.join(map(str, sorted(known)))}"
+                yield Problem((*path, index), text)
 
     def _grid_of_model(self, path: KeyPath, grid: GridSection, name: str) -> Iterator[Problem]:
         model = self.config.models[name]

@@ -34,6 +34,10 @@ class StudySection(Section):
     corpus: str = Field("world", description="The corpus, of `corpora`.")
     models: list[str] = Field(["llama"], min_length=1, description="Models, of `models`.")
     training_seeds: list[Seed] = Field([0], min_length=1, description="Seeds with which each model is trained.")
+    oracle_seeds: Literal["each", "first"] = Field(
+        "each",
+        description="Training seeds that get an oracle; first: the others are measured against that of the first.",
+    )
     grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
     primary: list[str] = Field(
         ["K heldout", "C heldout", "B heldout"],
@@ -65,6 +69,9 @@ class ModelSection(Section):
     vocabulary: int = Field(4096, ge=300, description="Entries of its tokenizer.")
     steps: int = Field(600, ge=1, description="Training steps.")
     learning_rate: float | None = Field(None, gt=0, description="Instead of `pretraining.learning_rate`.")
+    training_seeds: list[Seed] | None = Field(
+        None, min_length=1, description="Instead of `study.training_seeds`."
+    )
     oracles: list[str] = Field([], description="Forget sets for which an oracle is trained: the model without them.")
 
 
@@ -123,6 +130,9 @@ class GridSection(Section):
     )
     sources: list[list[str]] = Field(
         [["en", "es", "pt"]], min_length=1, description="Lists of languages that unlearning reads; others are held out."
+    )
+    training_seeds: list[Seed] | None = Field(
+        None, min_length=1, description="Of the models' training seeds; default: all."
     )
     retain: list[Retain] = Field(
         ["source"],

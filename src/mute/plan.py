@@ -280,7 +280,9 @@ class Plans:
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
             "layers": self.config.layers.model_dump(),
             "algorithms": algorithms,
-            "references": sorted([c.model, c.training_seed, c.sources, c.forget_set] for c in first.values()),
+            "references": sorted(
+                [*key, self.study.oracle(c.model, c.training_seed, c.forget_set)] for key, c in first.items()
+            ),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }

@@ -97,6 +97,7 @@ class Study:
             for model in grid.models or self.models:
                 if model not in self.models:
                     continue
+                seeds = self.training_seeds(model)
                 for algorithm, band, source, retain, forget_set, protocol, training_seed, seed in itertools.product(
                     grid.algorithms,
                     expand_bands(grid.bands, self.config.models[model].blocks),
@@ -104,7 +105,7 @@ class Study:
                     grid.retain,
                     grid.forget_sets,
                     grid.protocols,
-                    self.config.study.training_seeds,
+                    [s for s in seeds if grid.training_seeds is None or s in grid.training_seeds],
                     grid.seeds,
                 ):
                     cell = Cell(
@@ -126,14 +127,25 @@ class Study:
     def trained(self) -> dict[str, tuple[str, int, str | None]]:
         """Trained models by name: model, training seed, and the forget set that an oracle never saw."""
         result: dict[str, tuple[str, int, str | None]] = {}
-        for model, seed in itertools.product(self.models, self.config.study.training_seeds):
-            for oracle in (None, *self.config.models[model].oracles):
-                result[trained_name(model, seed, oracle)] = (model, seed, oracle)
+        for model in self.models:
+            seeds = self.training_seeds(model)
+            for seed, oracle in itertools.product(seeds, (None, *self.config.models[model].oracles)):
+                if oracle is None or seed in self._oracle_seeds(model):
+                    result[trained_name(model, seed, oracle)] = (model, seed, oracle)
         return result
 
+    def training_seeds(self, model: str) -> list[int]:
+        """Seeds with which a model is trained."""
+        return self.config.models[model].training_seeds or self.config.study.training_seeds
+
+    def _oracle_seeds(self, model: str) -> list[int]:
+        seeds = self.training_seeds(model)
+        return seeds[:1] if self.config.study.oracle_seeds == "first" else seeds
+
     def oracle(self, model: str, training_seed: int, forget_set: str) -> str | None:
-        """Name of the oracle of a model for a forget set, if the study trains one."""
-        name = trained_name(model, training_seed, forget_set)
+        """Name of the oracle that a model is measured against for a forget set, if the study trains one."""
+        seeds = self._oracle_seeds(model)
+        name = trained_name(model, training_seed if training_seed in seeds else seeds[0], forget_set)
         return name if name in self.trained else None
 
     def method(self, algorithm: str) -> str:

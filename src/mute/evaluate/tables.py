@@ -117,10 +117,8 @@ def _forget_facts(table: pd.DataFrame, roles: pd.Series) -> pd.DataFrame:
 def score_references(corpus: Corpus, references: References, plan: dict[str, Any]) -> pd.DataFrame:
     """Measures of base models and oracles, as if they were cells named `base` and `oracle`."""
     form, tables = corpus.about["headline_form"], []
-    for model, training_seed, sources, forget_set in plan["references"]:
+    for model, training_seed, sources, forget_set, known in plan["references"]:
         base = f"{model}-s{training_seed}"
-        oracle = f"{base}-without-{forget_set}"
-        known = oracle if oracle in plan["trained"] else None
         source = sources.split("-")
         for name, label in ((base, "base"), (known, "oracle")):
             if name is None:
