@@ -69,9 +69,7 @@ class ModelSection(Section):
     vocabulary: int = Field(4096, ge=300, description="Entries of its tokenizer.")
     steps: int = Field(600, ge=1, description="Training steps.")
     learning_rate: float | None = Field(None, gt=0, description="Instead of `pretraining.learning_rate`.")
-    training_seeds: list[Seed] | None = Field(
-        None, min_length=1, description="Instead of `study.training_seeds`."
-    )
+    training_seeds: list[Seed] | None = Field(None, min_length=1, description="Instead of `study.training_seeds`.")
     oracles: list[str] = Field([], description="Forget sets for which an oracle is trained: the model without them.")
 
 

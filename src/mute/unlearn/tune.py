@@ -7,7 +7,6 @@ from mute.engine.band import Band
 from mute.unlearn.base import Algorithm
 from mute.unlearn.run import Workbench, unlearn
 
-
 # Shares of validation facts kept that differ by less are alike: a hundred questions tell no more.
 ABOUT = 0.02
 
