@@ -17,7 +17,7 @@ from mute.unlearn.run import Matching, Workbench, unlearn
 
 DEPTH = 3
 VARIANTS = [
-    *((name, {}) for name in algorithms.names()),
+    *((name, {}) for name in algorithms.names() if algorithms.load(name).kind != "filter"),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {"variant": "as_written"}),
     ("slug", {"variant": "reference"}),
@@ -30,7 +30,7 @@ class Rows(Workbench):
     """A workbench on given rows of text, with nothing to ask."""
 
     def __init__(self, model, forget, retain, encoder) -> None:
-        self.model, self.matching = model, Matching()
+        self.model, self.matching, self.sources = model, Matching(), []
         self.forget, self.retain = TextSet(model, forget, encoder), TextSet(model, retain, encoder)
         self.asked, self.questions, self.base, self.floor = {}, {}, {"forget": 0.0}, 0.0
 

@@ -16,9 +16,11 @@ from mute.engine.band import Band, Task, TextSet
 from mute.models import anatomy, patches
 from mute.models.embedded import FAMILIES
 from mute.unlearn.base import Algorithm, Settings
-from mute.unlearn.run import COVERAGES, Matching, Workbench, _orders, unlearn
+from mute.unlearn.run import COVERAGES, Matching, Workbench, _groups, _orders, unlearn
 
 DEPTH = 3
+# What changes the parameters of a band; a filter changes none.
+EDITS = [name for name in algorithms.names() if algorithms.load(name).kind != "filter"]
 BANDS = ("1", "0-1", "all", "full")
 SOURCES = ["en", "es"]
 BENCH = {
@@ -88,7 +90,7 @@ def mean_logprob(bench, name: str = "forget") -> float:
 
 
 @pytest.mark.parametrize("band", BANDS)
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", EDITS)
 def test_every_algorithm_changes_its_band_and_nothing_else(bench, name, band, tmp_path):
     """Only parameters of the band change, to finite values; the patch holds all of the change."""
     model, before = bench.model, everything(bench.model)
@@ -113,7 +115,7 @@ def test_every_algorithm_changes_its_band_and_nothing_else(bench, name, band, tm
     assert equal(everything(model), before)
 
 
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", EDITS)
 def test_every_algorithm_gives_the_same_patch_again(bench, name):
     outcomes = []
     for _ in range(2):
@@ -124,7 +126,7 @@ def test_every_algorithm_gives_the_same_patch_again(bench, name):
     assert outcomes[0].curve == outcomes[1].curve
 
 
-@pytest.mark.parametrize("name", [name for name in algorithms.names() if algorithms.load(name).kind == "gradient"])
+@pytest.mark.parametrize("name", [name for name in EDITS if algorithms.load(name).kind == "gradient"])
 def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
     """Depths are compared on the same batches: a seed's draws do not depend on the band, nor on what ran before."""
     bench = bench_of("llama")
@@ -143,7 +145,7 @@ def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
     assert read[0,][0] != read[0,][1]
 
 
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", EDITS)
 def test_a_run_that_blows_up_has_diverged(bench, name):
     algorithm = make(name, steps=5, batch_size=4)
     before = everything(bench.model)
@@ -170,7 +172,7 @@ def test_a_last_step_that_blows_up_has_diverged(bench_of, protocol):
     assert (outcome.status, outcome.steps) == ("diverged", 1)
 
 
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", EDITS)
 def test_a_matched_run_does_what_is_expected_and_stops_there(bench, name):
     """The likelihood of forget answers falls or rises as the algorithm says; the run ends at the first erasure."""
     algorithm, target = make(name, batch_size=8, learning_rate=1e-2), bench.matching.target
@@ -199,7 +201,7 @@ def test_a_matched_run_does_what_is_expected_and_stops_there(bench, name):
         assert min(erased) - max(kept) <= max(kept) / 2**bench.matching.refinements * 1.001
 
 
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", EDITS)
 def test_a_matched_run_that_does_not_get_there_says_so(bench_of, name, monkeypatch):
     bench = bench_of("llama")
     monkeypatch.setattr(bench, "knowledge", lambda band: 1.0)
@@ -237,7 +239,7 @@ def test_the_engine_does_what_plain_training_does(bench, name, band):
     parameters = dict(model.named_parameters())
     trained = {key: parameters[key].requires_grad_(True) for key in chosen.parameters(model)}
     optimizer = torch.optim.AdamW(trained.values(), lr=1e-3, weight_decay=0.0)
-    orders = {s: _orders(len(getattr(bench, s)), 4, seed_of(11, s)) for s in ("forget", "retain")}
+    orders = {s: _orders([torch.arange(len(getattr(bench, s)))], 4, seed_of(11, s)) for s in ("forget", "retain")}
 
     @torch.no_grad()
     def as_before(ids, answer):
@@ -382,12 +384,12 @@ def test_a_patch_for_another_model_is_refused(random_model):
 
 
 def test_batches_are_endless_and_go_round():
-    orders = _orders(10, 4, seed=0)
+    orders = _orders([torch.arange(10)], 4, seed=0)
     drawn = torch.cat([next(orders) for _ in range(25)]).reshape(10, 10)
     assert all(sorted(row) == list(range(10)) for row in drawn.tolist())
     assert len({tuple(row) for row in drawn.tolist()}) == 10
     # Batches larger than the set go round more than once.
-    assert sorted(next(_orders(3, 6, seed=0)).tolist()) == [0, 0, 1, 1, 2, 2]
+    assert sorted(next(_orders([torch.arange(3)], 6, seed=0)).tolist()) == [0, 0, 1, 1, 2, 2]
 
 
 def slug_task(bench) -> Task:
@@ -496,6 +498,31 @@ def test_strength_is_the_setting_that_tuning_varies(bench_of):
         return unlearn(bench, algorithm, band, protocol="paper", seed=0, strength=strength).curve
 
     assert run(strength=30.0) == run(steering=30.0) == run(strength=30.0, steering=3.0) != run(steering=3.0)
+
+
+def test_concatenated_sources_are_read_one_after_the_other(bench_of):
+    """A pass takes every row once, the source languages in the order in which they are named."""
+    bench = bench_of("llama")
+    languages = bench.forget.languages
+    groups = _groups(bench.forget, "concatenated", ["es", "en"])
+    orders = _orders(groups, len(languages), seed=0)
+    for _ in range(2):
+        rows = next(orders).tolist()
+        assert sorted(rows) == list(range(len(languages)))
+        assert [languages[row] for row in rows] == sorted(languages, reverse=True)
+    (mixed,) = _groups(bench.forget, "interleaved", ["es", "en"])
+    assert mixed.tolist() == list(range(len(languages)))
+
+
+def test_a_run_follows_its_order(bench_of):
+    bench = bench_of("llama")
+
+    def run(**settings):
+        bench.restart()
+        algorithm = make("rmu", steps=2, batch_size=4, **settings)
+        return unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="paper", seed=0).curve
+
+    assert run() == run(order="interleaved") != run(order="concatenated")
 
 
 def test_algorithms_are_registered_by_their_files():

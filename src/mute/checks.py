@@ -158,6 +158,7 @@ class Checks:
             (*path, "algorithms"), grid.algorithms, "algorithm", self._known_algorithms(), "algorithms"
         )
         yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
+        yield from self._grid_bands(path, grid)
         if grid.models is not None:
             yield from self._names((*path, "models"), grid.models, "model", self.config.models, "models")
             known = set(grid.models) <= set(self.config.models) and self._sound("study", "models")
@@ -170,6 +171,16 @@ class Checks:
         for model_name in self._chosen("models"):
             if grid.models is None or model_name in grid.models:
                 yield from self._grid_of_model(path, grid, model_name)
+
+    def _grid_bands(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
+        """Some methods work on some bands only."""
+        for name in grid.algorithms:
+            method = self.config.algorithms.get(name, {}).get("method", name)
+            only = unlearn.load(method).bands if method in unlearn.names() else ()
+            for index, band in enumerate(grid.bands if only else ()):
+                if str(band) not in only:
+                    text = f"{name} works on {' or '.join(only)}, not on {band!r}; give it a grid of its own"
+                    yield Problem((*path, "bands", index), text)
 
     def _grid_seeds(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
         names = [name for name in self._chosen("models") if grid.models is None or name in grid.models]

@@ -116,7 +116,7 @@ class Plans:
     def _layer_languages(self, name: str) -> list[str]:
         """Languages whose states choose the layer: those that the study's first grid unlearns in."""
         languages = self.config.models[name].languages
-        source = next((cell.sources for cell in self.study.cells if cell.model == name), "-".join(languages)).split("-")
+        source = self.study.first_sources(name)
         return languages if self.config.layers.languages == "all" or len(source) < 2 else source
 
     # Unlearning

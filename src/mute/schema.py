@@ -125,6 +125,7 @@ def _algorithms() -> str:
         found = {
             "gradient": f"`matched` chooses `{strength}` among `strengths`",
             "edit": f"`matched` searches `{strength}`",
+            "filter": f"it works on the band `{'`, `'.join(method.bands)}` alone",
         }
         likelihood = {"none": "does not change the forget answers' likelihood"}
         expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")

@@ -88,6 +88,11 @@ class Study:
         """Every language of the study's models, in the order of their first mention."""
         return list(dict.fromkeys(code for name in self.models for code in self.config.models[name].languages))
 
+    def first_sources(self, model: str) -> list[str]:
+        """The languages that the study's first grid for a model unlearns in."""
+        grids = (self.config.grids[name] for name in self.config.study.grids)
+        return next((g.sources[0] for g in grids if g.models is None or model in g.models), [])
+
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells, each once, in the order of the grids; bands in order of their first block."""

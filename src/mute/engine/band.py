@@ -82,6 +82,7 @@ class TextSet:
         self.lengths = self.texts.lengths
         self.first = torch.tensor([len(p) for p in prompts])
         self.last = self.first + torch.tensor([len(a) for a in answers])
+        self.languages = rows["language"].tolist()
         self.padding = encoder.tokenizer.pad_token_id or 0
         self.frozen: Tensor | None = None
         self.logprobs: Tensor | None = None

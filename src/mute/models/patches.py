@@ -1,11 +1,12 @@
 """A patch: the tensors that unlearning changed, and nothing else. Base + patch = unlearned model."""
 
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from mute import artifacts
+from mute.models import gate
 
 PATCH = "patch.safetensors"
 
@@ -41,9 +42,12 @@ def put(model: Any, tensors: dict[str, Any]) -> None:
 @contextmanager
 def applied(model: Any, tensors: dict[str, Any]) -> Generator[Any]:
     """The model with the patch in place; afterwards it is bit for bit what it was."""
-    before = take(model, tensors)
-    put(model, tensors)
+    filters = {name: tensor for name, tensor in tensors.items() if name.startswith(gate.PREFIX)}
+    weights = {name: tensor for name, tensor in tensors.items() if name not in filters}
+    before = take(model, weights)
+    put(model, weights)
     try:
-        yield model
+        with gate.installed(model, filters) if filters else nullcontext():
+            yield model
     finally:
         put(model, before)

@@ -26,6 +26,9 @@ class Settings(BaseModel):
 
     learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
     steps: int = Field(60, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
+    order: Literal["interleaved", "concatenated"] = Field(
+        "interleaved", description="Whether a batch mixes the source languages, or they come one after the other."
+    )
     batch_size: int = Field(24, ge=2, description="Sequences of each side in a step.")
     strengths: list[float] = Field(
         [1e-3, 3e-3, 1e-2],
@@ -38,12 +41,15 @@ class Algorithm(ABC):
     """One unlearning method.
 
     expects: what happens to the likelihood of the forget answers if it works: `falls`, `rises` or `none`.
-    kind: `gradient` (minimise `loss` step by step) or `edit` (one step along `direction`).
+    kind: `gradient` (minimise `loss` step by step), `edit` (one step along `direction`), or `filter` (`fit` what stands
+    before the model).
+    bands: names of the only bands that it works on; empty: any.
     """
 
     name: ClassVar[str]
     expects: ClassVar[Literal["falls", "rises", "none"]] = "falls"
-    kind: ClassVar[Literal["gradient", "edit"]] = "gradient"
+    kind: ClassVar[Literal["gradient", "edit", "filter"]] = "gradient"
+    bands: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Any) -> None:
@@ -62,4 +68,8 @@ class Algorithm(ABC):
 
     def direction(self, task: Task) -> dict[str, Tensor]:
         """The direction of an edit, one tensor per parameter; the engine finds how far to go."""
+        raise NotImplementedError
+
+    def fit(self, task: Task) -> dict[str, Tensor]:
+        """The tensors of a filter, as `models.gate` names them."""
         raise NotImplementedError

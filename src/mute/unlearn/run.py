@@ -174,6 +174,8 @@ def unlearn(
     before = patches.take(model, names)
     task.train(names)
     try:
+        if algorithm.kind == "filter":
+            return _filter(bench, task, algorithm, protocol)
         algorithm.prepare(task)
         go = _descend if algorithm.kind == "gradient" else _edit
         outcome = go(bench, task, algorithm, names, before, protocol)
@@ -197,15 +199,25 @@ def _size(after: dict[str, Any], before: dict[str, Any]) -> float:
     return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
 
 
-def _orders(count: int, size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Endless batches of row indices, in a new order each time round."""
+def _orders(groups: list[torch.Tensor], size: int, seed: int) -> Iterator[torch.Tensor]:
+    """Endless batches of row indices: one group of rows after the other, each in a new order each time round."""
     generator = torch.Generator().manual_seed(seed)
     waiting = torch.empty(0, dtype=torch.long)
     while True:
         while len(waiting) < size:
-            waiting = torch.cat([waiting, torch.randperm(count, generator=generator)])
+            shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in groups]
+            waiting = torch.cat([waiting, *shuffled])
         yield waiting[:size]
         waiting = waiting[size:]
+
+
+def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor]:
+    """Rows that are drawn together: all, or those of one language after those of another, source languages first."""
+    if order == "interleaved":
+        return [torch.arange(len(texts))]
+    languages = [code for code in sources if code in texts.languages]
+    languages += sorted(set(texts.languages) - set(sources))
+    return [torch.tensor([row for row, own in enumerate(texts.languages) if own == code]) for code in languages]
 
 
 def _descend(
@@ -216,8 +228,10 @@ def _descend(
     parameters = dict(task.model.named_parameters())
     chosen = [parameters[name] for name in names]
     optimizer = torch.optim.AdamW(chosen, lr=settings.learning_rate, weight_decay=0.0)
-    forget = _orders(len(task.forget), settings.batch_size, seed_of(task.seed, "forget"))
-    retain = _orders(len(task.retain), settings.batch_size, seed_of(task.seed, "retain"))
+    forget, retain = (
+        _orders(_groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name))
+        for name in ("forget", "retain")
+    )
     curve: list[dict[str, float]] = []
     status = "ok" if protocol == "paper" else "not_reached"
     for step in range(1, settings.steps + 1):
@@ -238,6 +252,15 @@ def _descend(
     for parameter in chosen:
         parameter.grad = None
     return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve)
+
+
+def _filter(bench: Workbench, task: Task, algorithm: Algorithm, protocol: str) -> Outcome:
+    """Fit a filter; no weight changes, so that nothing has a size."""
+    tensors = algorithm.fit(task)
+    with patches.applied(task.model, tensors):
+        knowledge, retained = bench.knowledge(task.band), bench.retained(task.band)
+    reached = protocol == "paper" or knowledge <= bench.matching.target
+    return Outcome("ok" if reached else "not_reached", tensors, 0, math.nan, knowledge, retained)
 
 
 def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str) -> Outcome:

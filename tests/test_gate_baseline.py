@@ -1,0 +1,106 @@
+"""The baseline `gate`: the filter that it fits, what it does to a model, and what it leaves alone."""
+
+import math
+
+import pytest
+import torch
+
+from mute import unlearn as algorithms
+from mute.engine.band import Band
+from mute.models import gate, patches
+from mute.models.embedded import FAMILIES
+from mute.unlearn.gate import separate
+from mute.unlearn.run import Matching, Workbench, unlearn
+
+DEPTH = 3
+START = 7
+
+
+def make(**settings):
+    method = algorithms.load("gate")
+    return method(method.Settings(**settings))
+
+
+@pytest.fixture(params=FAMILIES)
+def bench(request, trained_model, corpus, encoder):
+    return Workbench(
+        trained_model(request.param),
+        encoder,
+        corpus,
+        languages=["en", "es", "hi", "ja"],
+        sources=["en", "es"],
+        forget_set="domain",
+        retain="source",
+        matching=Matching(facts=8),
+        seed=0,
+        oracle=None,
+    )
+
+
+def test_running_means_are_those_of_each_sequence_so_far():
+    """Against a loop, for sequences that stand one after the other in a row and for sequences in rows of their own."""
+    torch.manual_seed(0)
+    sequences = [[START, 3, 4], [START, 5], [START, 6, 8, 9]]
+    embedding = torch.nn.Embedding(10, 4).requires_grad_(False)
+    expected = [embedding(torch.tensor(s[: i + 1])).double().mean(0) for s in sequences for i in range(len(s))]
+    flat = torch.tensor([token for s in sequences for token in s])[None]
+    assert torch.allclose(gate.running_means(embedding(flat), flat, START)[0], torch.stack(expected))
+    rows = torch.tensor([s + [0] * (4 - len(s)) for s in sequences])
+    means = gate.running_means(embedding(rows), rows, START)
+    own = torch.cat([means[i, : len(s)] for i, s in enumerate(sequences)])
+    assert torch.allclose(own, torch.stack(expected))
+
+
+def test_the_probe_separates_what_can_be_separated():
+    torch.manual_seed(0)
+    direction = torch.randn(6)
+    one, other = torch.randn(50, 6) * 0.3 + direction, torch.randn(400, 6) * 0.3 - direction
+    weight, bias = separate(one, other, ridge=1e-3)
+    assert ((one.double() @ weight + bias) > 0).all()
+    assert ((other.double() @ weight + bias) < 0).all()
+    # The same vectors on both sides: nothing to tell, whatever the sizes of the sides.
+    weight, bias = separate(one, one.repeat(3, 1), ridge=1e-3)
+    assert weight.norm() < 1e-3
+    assert abs(float(bias + one.double().mean(0) @ weight)) < 1e-3
+
+
+def test_the_gate_hides_the_forget_set_and_changes_no_weight(bench, tmp_path):
+    model = bench.model
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    ids = torch.tensor(bench.forget.texts.sequences[0])[None]
+    plain = model(input_ids=ids).logits
+    outcome = unlearn(bench, make(), Band.named("full", DEPTH), protocol="matched", seed=3)
+    assert set(outcome.tensors) == {gate.WEIGHT, gate.BIAS, gate.STATE}
+    assert outcome.steps == 0
+    assert math.isnan(outcome.size)
+    assert outcome.knowledge < 0.5 * 1.0
+    assert torch.equal(model(input_ids=ids).logits, plain), "no gate stays behind"
+    patches.save(tmp_path, outcome.tensors)
+    with patches.applied(model, patches.load(tmp_path)):
+        assert not torch.equal(model(input_ids=ids).logits, plain)
+    assert torch.equal(model(input_ids=ids).logits, plain)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_gate_that_never_fires_changes_nothing_and_one_that_always_fires_everything(bench):
+    model, ids = bench.model, torch.tensor(bench.forget.texts.sequences[0])[None]
+    width = model.config.hidden_size
+    tensors = {gate.WEIGHT: torch.zeros(width), gate.BIAS: torch.tensor([-1.0]), gate.STATE: torch.ones(width)}
+    plain = model(input_ids=ids).logits
+    with patches.applied(model, tensors):
+        assert torch.equal(model(input_ids=ids).logits, plain)
+    with patches.applied(model, {**tensors, gate.BIAS: torch.tensor([1.0])}):
+        filtered = model(input_ids=ids).logits
+    # Every token is the same to the model now; only their number is left (and, in BLOOM, their distance).
+    assert not torch.allclose(filtered, plain)
+    assert torch.allclose(filtered[0, 0], filtered[0, -1], atol=1e-4)
+
+
+def test_a_model_without_a_beginning_has_no_gate(random_model):
+    model = random_model("llama")
+    start, model.config.bos_token_id = model.config.bos_token_id, None
+    try:
+        with pytest.raises(ValueError, match="begins every sequence"):
+            gate.beginning(model)
+    finally:
+        model.config.bos_token_id = start
