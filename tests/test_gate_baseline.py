@@ -9,7 +9,6 @@ from mute import unlearn as algorithms
 from mute.engine.band import Band
 from mute.models import gate, patches
 from mute.models.embedded import FAMILIES
-from mute.unlearn.gate import separate
 from mute.unlearn.run import Matching, Workbench, unlearn
 
 DEPTH = 3
@@ -55,11 +54,11 @@ def test_the_probe_separates_what_can_be_separated():
     torch.manual_seed(0)
     direction = torch.randn(6)
     one, other = torch.randn(50, 6) * 0.3 + direction, torch.randn(400, 6) * 0.3 - direction
-    weight, bias = separate(one, other, ridge=1e-3)
+    weight, bias = gate.separate(one, other, ridge=1e-3)
     assert ((one.double() @ weight + bias) > 0).all()
     assert ((other.double() @ weight + bias) < 0).all()
     # The same vectors on both sides: nothing to tell, whatever the sizes of the sides.
-    weight, bias = separate(one, one.repeat(3, 1), ridge=1e-3)
+    weight, bias = gate.separate(one, one.repeat(3, 1), ridge=1e-3)
     assert weight.norm() < 1e-3
     assert abs(float(bias + one.double().mean(0) @ weight)) < 1e-3
 

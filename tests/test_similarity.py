@@ -223,3 +223,25 @@ def test_zero_vectors_have_no_direction(score):
     with pytest.raises(ValueError, match="language 1, item 2 is a zero vector once the mean is removed"):
         score(AT_MEAN, remove_mean=True)
     assert math.isfinite(score(AT_MEAN))
+
+
+def test_roc_area_is_the_share_of_pairs_in_order():
+    from mute.layers.capture import roc_area
+
+    assert roc_area(torch.tensor([2.0, 3.0]), torch.tensor([0.0, 1.0])) == 1
+    assert roc_area(torch.tensor([0.0]), torch.tensor([1.0, 2.0])) == 0
+    assert roc_area(torch.tensor([1.0, 1.0]), torch.tensor([1.0])) == 0.5
+    assert roc_area(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])) == 0.75
+
+
+@pytest.mark.parametrize("forget_set", ["domain", "conjunctive"])
+def test_words_give_a_domain_away(corpus, encoder, random_model, forget_set):
+    """A whole domain has words of its own, which even a random model's embeddings show; a conjunctive set has none."""
+    from mute.layers.capture import separability
+
+    model = random_model("llama")
+    apart = separability(model, encoder, corpus, ["en", "es"], forget_set, seed=0)
+    assert len(apart) == model.config.num_hidden_layers
+    assert all(0 <= area <= 1 for area in apart)
+    if forget_set == "domain":
+        assert apart[0] > 0.95

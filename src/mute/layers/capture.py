@@ -9,9 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mute.artifacts import seed_of
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.layers import similarity
+from mute.models import gate
 from mute.models.tokenizer import Encoder
 
 
@@ -26,15 +28,17 @@ def prompts(corpus: Corpus, languages: list[str], forget_set: str) -> pd.DataFra
 def score_layers(
     model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
 ) -> pd.DataFrame:
-    """One row per block: CKA (last prompt token), LRDS and SADS (token means), and their variants.
+    """One row per block: CKA (last prompt token), LRDS and SADS (token means), their variants, and separability.
 
-    Block l is read at its output, hidden_states[l + 1]; the embedding layer is no candidate.
+    Block l is read at its output, hidden_states[l + 1]; the embedding layer is no candidate. Separability alone is read
+    at its input: it says what an edit of the block can tell apart.
     """
     rows = prompts(corpus, languages, forget_set)
     count = rows["item"].nunique()
     shape = (len(languages), count)
     assert len(rows) == shape[0] * shape[1]
     texts = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
+    apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
     table = []
     for block in range(sections.depth(model)):
         texts.advance(block + 1)
@@ -51,6 +55,7 @@ def score_layers(
                 "lrds_without_first": similarity.lrds(later),
                 "lrds_centred": similarity.lrds(mean, remove_mean=True),
                 "sads": similarity.sads(mean),
+                "separability": apart[block],
                 "norm": float(last.norm(dim=-1).mean()),
             }
         )
@@ -65,3 +70,40 @@ def pooled(texts: sections.Texts) -> tuple[Tensor, Tensor, Tensor]:
     total = torch.zeros(len(texts.lengths), states.shape[1], dtype=states.dtype).index_add_(0, owner, states)
     lengths = texts.lengths[:, None]
     return states[ends], total / lengths, (total - states[texts.offsets]) / (lengths - 1).clamp(min=1)
+
+
+FOLDS = 5
+
+
+def separability(
+    model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, seed: int
+) -> list[float]:
+    """Per block: how well a linear probe on the mean states at its input tells forget from retain prompts.
+
+    The area under the ROC curve (0.5 chance, 1 apart) on facts that the probe was not fitted on; all languages of a
+    fact are in one of FOLDS folds.
+    """
+    roles = corpus.roles(forget_set)
+    texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
+    role = texts["item"].map(roles)
+    rows = texts[texts["language"].isin(languages) & role.isin(["forget", "retain_seen", "retain_unseen"])]
+    forget = torch.tensor((rows["item"].map(roles) == "forget").to_numpy())
+    fold = torch.tensor([seed_of(seed, "fold", item) % FOLDS for item in rows["item"]])
+    states = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
+    found = []
+    for block in range(sections.depth(model)):
+        states.advance(block)
+        mean = pooled(states)[1]
+        scores = torch.zeros(len(mean), dtype=torch.float64)
+        for out in range(FOLDS):
+            rest = fold != out
+            weight, bias = gate.separate(mean[rest & forget], mean[rest & ~forget], ridge=1e-3)
+            scores[~rest] = mean[~rest] @ weight + bias
+        found.append(roc_area(scores[forget], scores[~forget]))
+    return found
+
+
+def roc_area(positive: Tensor, negative: Tensor) -> float:
+    """Share of pairs in which the positive has the higher score; ties count half."""
+    difference = positive[:, None] - negative[None]
+    return float((difference > 0).double().mean() + (difference == 0).double().mean() / 2)

@@ -44,7 +44,7 @@ class Gate(base.Algorithm):
         from mute.unlearn.losses import steering_direction
 
         forget, retain = (self._seen(task, side) for side in ("forget", "retain"))
-        weight, bias = separate(forget, retain, self.settings.ridge)
+        weight, bias = gate.separate(forget, retain, self.settings.ridge)
         embedding = task.model.get_input_embeddings()
         norm = embedding(task.forget.texts.ids).norm(dim=-1).mean()
         state = self.settings.steering * norm * steering_direction(len(weight), task.seed).to(norm)
@@ -63,29 +63,3 @@ class Gate(base.Algorithm):
         means = gate.running_means(embedded, ids, gate.beginning(task.model))[0]
         spans = zip(texts.texts.offsets.tolist(), texts.first.tolist(), texts.last.tolist())
         return means[[offset + place - 1 for offset, first, last in spans for place in range(first, last)]]
-
-
-def separate(positive: Tensor, negative: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    """Weight [D] and bias of the logistic regression that tells two sets of vectors [N, D] apart, sides weighed alike.
-
-    Minimises the mean over sides of the mean log-loss, plus ridge |w|^2 in units of the features' spread.
-    """
-    import torch
-
-    both = torch.cat([positive, negative]).double()
-    centre, spread = both.mean(0), both.std().clamp(min=1e-12)
-    sides = [((side.double() - centre) / spread, sign) for side, sign in ((positive, 1.0), (negative, -1.0))]
-    found = torch.zeros(both.shape[1] + 1, dtype=torch.float64, device=both.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([found], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        margins = (sign * (side @ found[:-1] + found[-1]) for side, sign in sides)
-        value = sum(torch.nn.functional.softplus(-margin).mean() for margin in margins) / 2
-        value = value + ridge * found[:-1].square().sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    weight = found[:-1].detach() / spread
-    return weight, found[-1].detach() - weight @ centre
