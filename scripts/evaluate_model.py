@@ -9,8 +9,10 @@ from mute import artifacts
 from mute.corpus.schema import Corpus
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
+from mute.evaluate.tables import RETRAINED
 from mute.jobs import job
 from mute.models import tokenizer
+from mute.probe import retraining
 from mute.probe.run import Prober
 
 if TYPE_CHECKING:
@@ -34,5 +36,9 @@ with job(snakemake) as log:
         for block in range(model.config.num_hidden_layers):
             prober.texts.advance(block)
             bypassed.append(prober.bypass((block,)).assign(forget_set=forget_set, band=str(block)))
+        if forget_set in plan["retrained"]:
+            retain = retraining.texts(model, encoder, corpus, plan["sources"], forget_set)
+            table = prober.retrained(retain, retraining.Retraining(**plan["retraining"]))
+            bypassed.append(table.assign(forget_set=forget_set, band=RETRAINED))
     artifacts.write_table(snakemake.output.lens, pd.concat(lens))
     artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))

@@ -142,6 +142,9 @@ class GridSection(Section):
         ["matched"], min_length=1, description="`matched` stops at equal source knowledge, `paper` after fixed steps."
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Unlearning seeds.")
+    retrain: bool = Field(
+        False, description="Whether its one-block patches are also trained on retain text, to see what comes back."
+    )
 
 
 class MatchingSection(Section):
@@ -164,10 +167,19 @@ class EngineSection(Section):
     )
 
 
+class RetrainingSection(Section):
+    """Training of a patched model on retain text in the source languages, all parameters by AdamW."""
+
+    steps: int = Field(20, ge=1, description="Steps.")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
+    batch_size: int = Field(24, ge=2, description="Sequences in a step.")
+
+
 class EvaluationSection(Section):
     """Evaluation and inference."""
 
     draws: int = Field(400, ge=20, description="Replicates of the cluster bootstrap over facts.")
+    retraining: RetrainingSection = Field(default_factory=RetrainingSection, description="Of grids that ask for it.")
     mix: float = Field(0.5, gt=0, lt=1, description="Scalar of the second bypass: (1 - mix) identity + mix block.")
 
 

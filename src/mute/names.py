@@ -7,6 +7,8 @@ from collections.abc import Iterable
 # A name becomes part of a path: letters, digits, dot, dash and underscore, and no leading dot.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
+# What tells one cell from another, in the order of columns.
+KEYS = ("model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed")
 
 
 def check_name(name: str, what: str = "name") -> str:

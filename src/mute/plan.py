@@ -100,6 +100,10 @@ class Plans:
             "languages": self.config.models[name].languages,
             "forget_sets": forget_sets,
             "engine": self._engine(),
+            # As its patches, in the languages that most of them read.
+            "retrained": sorted({c.forget_set for c in self.study.retrained if c.model == name} & set(forget_sets)),
+            "retraining": self._retraining(),
+            "sources": self.study.first_sources(name),
         }
 
     def gates(self, wildcards: Any) -> dict[str, Any]:
@@ -218,7 +222,15 @@ class Plans:
         return self._unlearning_code(self._shard(wildcards))
 
     def probes(self, wildcards: Any) -> dict[str, Any]:
-        return {**self.evaluations(wildcards), "mix": self.config.evaluation.mix}
+        chosen = [list(cell.key().values()) for cell in self._shard(wildcards) if cell in self.study.retrained]
+        how = {"retrained": chosen, "retraining": self._retraining()}
+        return {**self.evaluations(wildcards), "mix": self.config.evaluation.mix, **how}
+
+    def _retraining(self) -> dict[str, Any]:
+        return {
+            **self.config.evaluation.retraining.model_dump(),
+            "seed": seed_of(self.config.study.seed, "retraining"),
+        }
 
     def evaluations(self, wildcards: Any) -> dict[str, Any]:
         return {"languages": self._shard_languages(wildcards), "engine": self._engine()}

@@ -97,6 +97,7 @@ class Study:
     def cells(self) -> list[Cell]:
         """All cells, each once, in the order of the grids; bands in order of their first block."""
         found: dict[Cell, None] = {}
+        self._retrained: set[Cell] = set()
         for grid_name in self.config.study.grids:
             grid = self.config.grids[grid_name]
             for model in grid.models or self.models:
@@ -117,7 +118,15 @@ class Study:
                         model, training_seed, algorithm, band, "-".join(source), retain, forget_set, protocol, seed
                     )
                     found[cell] = None
+                    if grid.retrain:
+                        self._retrained.add(cell)
         return sorted(found, key=_order)
+
+    @cached_property
+    def retrained(self) -> set[Cell]:
+        """Cells whose patches are also trained on retain text."""
+        _ = self.cells
+        return self._retrained
 
     @cached_property
     def shards(self) -> dict[str, list[Cell]]:

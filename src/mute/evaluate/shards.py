@@ -9,11 +9,13 @@ import pandas as pd
 from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band
+from mute.engine.band import Band, TextSet
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
 from mute.jobs import Log
 from mute.models import patches, tokenizer
+from mute.names import KEYS
+from mute.probe import retraining
 from mute.probe.run import Prober
 
 EVALUATIONS, PROBES = "evaluations/cells", "probes"
@@ -32,9 +34,18 @@ class _Shard:
         self.corpus = Corpus.load(self.corpus_folder)
 
     def run(
-        self, store: str, about: dict[str, Any], output: str, log: Log, opener: Callable[[Any, Any, Any], Work]
+        self,
+        store: str,
+        about: dict[str, Any],
+        output: str,
+        log: Log,
+        opener: Callable[[Any, Any, Any], Work],
+        own_about: Callable[[Any], dict[str, Any]] = lambda cell: {},
     ) -> None:
-        """Compute what the store lacks. `opener` gets (model, encoder, first row) once per model and forget set."""
+        """Compute what the store lacks. `opener` gets (model, encoder, first row) once per model and forget set.
+
+        `own_about` says of a cell's row what its work depends on besides `about`.
+        """
         rows, computed = [], 0
         opened: tuple[Any, Any, Any] | None = None
 
@@ -57,7 +68,7 @@ class _Shard:
 
         for done, cell in enumerate(self._in_order(), 1):
             artifacts.checked(self.results / "cells" / str(cell.digest))
-            own = {**about, "languages": about["languages"][cell.model], "cell": cell.digest}
+            own = {**about, **own_about(cell), "languages": about["languages"][cell.model], "cell": cell.digest}
             digest = artifacts.digest(own)
             _, new = artifacts.stored(self.results / store / digest, lambda folder, cell=cell: compute(folder, cell))
             computed += new
@@ -109,22 +120,42 @@ def evaluate_shard(
 def probe_shard(
     cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
 ) -> None:
-    """Lens of every patch, and what it answers when its blocks are bypassed (one-block bands)."""
+    """Lens of every patch, and what it answers when its blocks are bypassed (one-block bands) or it is retrained."""
     shard = _Shard(cells, corpus, models)
+    plan = dict(plan)
+    chosen, how = {tuple(keys) for keys in plan.pop("retrained")}, plan.pop("retraining")
+
+    def wanted(cell: Any) -> bool:
+        return tuple(getattr(cell, key) for key in KEYS) in chosen
 
     def opener(model: Any, encoder: Any, first: Any) -> Work:
         prober = Prober(model, encoder, shard.corpus, plan["languages"][first.model], first.forget_set)
+        retain: dict[str, TextSet] = {}
 
         def work(model: Any, band: Band, cell: Any, folder: Path) -> None:
             _place(prober.texts, band)
             # Below its first block an edit changes nothing: the base's lens holds there.
             artifacts.write_table(folder / "lens.csv", prober.lens(band.start))
             if len(band.blocks) == 1:
-                both = [prober.bypass(band.blocks, mix).assign(mix=mix) for mix in (0.0, plan["mix"])]
-                artifacts.write_table(folder / "bypass.parquet", pd.concat(both))
+                mixes = {"skipped": 0.0, "mixed": plan["mix"]}
+                treated = [prober.bypass(band.blocks, mix).assign(treatment=name) for name, mix in mixes.items()]
+                if wanted(cell):
+                    if cell.sources not in retain:
+                        source = cell.sources.split("-")
+                        retain[cell.sources] = retraining.texts(model, encoder, shard.corpus, source, cell.forget_set)
+                    again = prober.retrained(retain[cell.sources], retraining.Retraining(**how))
+                    treated.append(again.assign(treatment="retrained"))
+                artifacts.write_table(folder / "bypass.parquet", pd.concat(treated))
             if band.full:
                 prober.texts.block = sections.depth(model) + 1
 
         return work
 
-    shard.run(PROBES, {**plan, "code": code}, output, log, opener)
+    shard.run(
+        PROBES,
+        {**plan, "code": code},
+        output,
+        log,
+        opener,
+        lambda cell: {"retraining": how} if wanted(cell) else {},
+    )

@@ -14,8 +14,12 @@ from mute.corpus.schema import Corpus
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
 from mute.layers import region
+from mute.names import KEYS
 
-KEYS = ["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
+# What a patch is put through to see what comes back, and the measure that says so.
+TREATMENTS = {"skipped": "B", "mixed": "B_mixed", "retrained": "B_retrained"}
+# In the table of references, in the place of the band that was skipped.
+RETRAINED = "retrained"
 # The published models whose positions the views translate have 32 blocks; their shallow edit is at block 2.
 PUBLISHED_DEPTH, PUBLISHED_SHALLOW = 32, 2
 
@@ -40,7 +44,7 @@ class References:
         return table[(table["set"] != "facts") | (table["form"] == form)].reset_index(drop=True)
 
     def bypass(self, name: str, forget_set: str, band: str) -> pd.DataFrame:
-        """What a trained model answers when the band is skipped, as items."""
+        """What a trained model answers when the band is skipped, or after retraining, as items."""
         table = self.table(name, "bypass")
         chosen = (table["forget_set"] == forget_set) & (table["band"] == band)
         return items(table[chosen].reset_index(drop=True))
@@ -93,13 +97,17 @@ def score_shard(
             bypassed = artifacts.read_table(probe / "bypass.parquet")
             asked = [table if table is None else _forget_facts(table, roles) for table in known]
             band = str(cell.band)
-            for mix, table in bypassed.groupby("mix"):
-                alike = references.bypass(oracle, cell.forget_set, band) if oracle and not mix else None
+            for treatment, table in bypassed.groupby("treatment"):
+                # References are not mixed: half of a block that was not edited says nothing.
+                name, treated = TREATMENTS[str(treatment)], {"skipped": band, "retrained": RETRAINED}.get(treatment)
+                alike = references.bypass(oracle, cell.forget_set, treated) if oracle and treated else None
                 given = items(table.reset_index(drop=True))
                 b = score_bypass(given, alike, *asked, corpus.facts, roles, **common)
-                found.append(b.assign(metric="B_mixed") if mix else b)
-            untouched = references.bypass(base, cell.forget_set, band)
-            found.append(score_bypass(untouched, None, *asked, corpus.facts, roles, **common).assign(metric="B_base"))
+                found.append(b.assign(metric=b["metric"].map({"B": name, "B_oracle": f"{name}_oracle"})))
+                if treated:
+                    untouched = references.bypass(base, cell.forget_set, treated)
+                    b = score_bypass(untouched, None, *asked, corpus.facts, roles, **common)
+                    found.append(b.assign(metric=f"{name}_base"))
         table = pd.concat(found, ignore_index=True)
         for place, key in enumerate(KEYS):
             table.insert(place, key, getattr(cell, key))

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mute import artifacts
+from mute.names import KEYS
 
-CELL = ("model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed")
+CELL = KEYS
 REFERENCES = ("base", "oracle")
 WHOLE = ("all", "full")  # bands that are no blocks
 # Metrics whose main row is that of all facts; the others have no kind of facts.
 OF_FACTS = {"K", "leak", "B", "B_base", "B_oracle", "B_mixed"}
+OF_FACTS |= {"B_retrained", "B_retrained_base", "B_retrained_oracle"}
 OF_FACTS |= {"accuracy_option", "accuracy_strict", "chance", "majority"}
 # Columns that every table has here, filled with "" or NaN where a study lacks them.
 _TEXT = {"model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "status", "gate", "language"}

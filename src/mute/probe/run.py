@@ -6,8 +6,10 @@ import pandas as pd
 import torch
 
 from mute.corpus.schema import Corpus
+from mute.engine.band import TextSet
 from mute.evaluate.scoring import Answers, Queries
 from mute.models.tokenizer import Encoder
+from mute.probe.retraining import Retraining, retrained
 
 
 class Prober:
@@ -58,6 +60,14 @@ class Prober:
     def bypass(self, blocks: tuple[int, ...], mix: float = 0.0) -> pd.DataFrame:
         """The token table when `blocks` are skipped (mix 0), or mixed with the identity by the scalar `mix`."""
         return self.queries.run(self.model, self.texts, skip=blocks, mix=mix).tokens()
+
+    def retrained(self, retain: TextSet, how: Retraining) -> pd.DataFrame:
+        """The token table after the model, as it is now, was trained on retain text alone."""
+        with retrained(self.model, retain, how):
+            self.texts.restart()
+            table = self.queries.run(self.model, self.texts).tokens()
+        self.texts.restart()
+        return table
 
 
 def _chosen(answers: Answers) -> list[int]:
