@@ -78,6 +78,7 @@ class Checks:
             yield Problem(("study", "corpus"), unknown_name("corpus", study.corpus, self.config.corpora))
         yield from self._names(("study", "models"), study.models, "model", self.config.models, "models")
         yield from self._names(("study", "grids"), study.grids, "grid", self.config.grids, "grids")
+        yield from self._names(("study", "shown"), study.shown or [], "grid of the study", study.grids)
         yield from self._repeats(("study",), study)
         yield from _name_problems(("study", "name"), study.name)
         for folder in Path(study.results).parts or ("",):

@@ -39,6 +39,11 @@ class StudySection(Section):
         description="Training seeds that get an oracle; first: the others are measured against that of the first.",
     )
     grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
+    shown: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Grids that the report's figures show, of each model's first training seed; default: every cell.",
+    )
     primary: list[str] = Field(
         ["K heldout", "C heldout", "B heldout"],
         description="Primary outcomes, declared before the run: a measure and a group of languages.",

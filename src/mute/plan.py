@@ -306,6 +306,7 @@ class Plans:
             "models": {name: self.config.models[name].model_dump() for name in self.study.models},
             "protocols": sorted({cell.protocol for cell in self.study.cells}),
             "primary": self.config.study.primary,
+            "shown": None if self.study.shown is None else sorted({_case(cell) for cell in self.study.shown}),
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
         }
@@ -330,6 +331,11 @@ class Plans:
 
     def frozen_tables(self) -> list[str]:
         return [str(frozen.FOLDER / f"{name}.parquet") for name in TABLES]
+
+
+def _case(cell: Cell) -> tuple:
+    """What cells share that figures show together."""
+    return cell.model, cell.training_seed, cell.sources, cell.retain, cell.forget_set, cell.protocol
 
 
 def _known(what: str, name: str, found: dict[str, Any]) -> Any:

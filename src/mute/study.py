@@ -1,6 +1,7 @@
 """The study: its cells, and how they are cut into jobs. Imports no torch."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,37 +97,40 @@ class Study:
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells, each once, in the order of the grids; bands in order of their first block."""
-        found: dict[Cell, None] = {}
-        self._retrained: set[Cell] = set()
-        for grid_name in self.config.study.grids:
-            grid = self.config.grids[grid_name]
-            for model in grid.models or self.models:
-                if model not in self.models:
-                    continue
-                seeds = self.training_seeds(model)
-                for algorithm, band, source, retain, forget_set, protocol, training_seed, seed in itertools.product(
-                    grid.algorithms,
-                    expand_bands(grid.bands, self.config.models[model].blocks),
-                    grid.sources,
-                    grid.retain,
-                    grid.forget_sets,
-                    grid.protocols,
-                    [s for s in seeds if grid.training_seeds is None or s in grid.training_seeds],
-                    grid.seeds,
-                ):
-                    cell = Cell(
-                        model, training_seed, algorithm, band, "-".join(source), retain, forget_set, protocol, seed
-                    )
-                    found[cell] = None
-                    if grid.retrain:
-                        self._retrained.add(cell)
+        found = {cell: None for name in self.config.study.grids for cell in self.grid(name)}
         return sorted(found, key=_order)
 
     @cached_property
     def retrained(self) -> set[Cell]:
         """Cells whose patches are also trained on retain text."""
-        _ = self.cells
-        return self._retrained
+        return {cell for name in self.config.study.grids if self.config.grids[name].retrain for cell in self.grid(name)}
+
+    @cached_property
+    def shown(self) -> list[Cell] | None:
+        """Cells that the report's figures show; None: all."""
+        if self.config.study.shown is None:
+            return None
+        own = [cell for name in self.config.study.shown for cell in self.grid(name)]
+        return [cell for cell in own if cell.training_seed == self.training_seeds(cell.model)[0]]
+
+    def grid(self, name: str) -> Iterator[Cell]:
+        """Cells of one grid."""
+        grid = self.config.grids[name]
+        for model in grid.models or self.models:
+            if model not in self.models:
+                continue
+            seeds = self.training_seeds(model)
+            for algorithm, band, source, retain, forget_set, protocol, training_seed, seed in itertools.product(
+                grid.algorithms,
+                expand_bands(grid.bands, self.config.models[model].blocks),
+                grid.sources,
+                grid.retain,
+                grid.forget_sets,
+                grid.protocols,
+                [s for s in seeds if grid.training_seeds is None or s in grid.training_seeds],
+                grid.seeds,
+            ):
+                yield Cell(model, training_seed, algorithm, band, "-".join(source), retain, forget_set, protocol, seed)
 
     @cached_property
     def shards(self) -> dict[str, list[Cell]]:

@@ -15,6 +15,7 @@ from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
 from mute.evaluate.panel import GROUPS, Block, Measure, Panel, relative
 
 TEACH = ("all", "taught", "transfer")
+SPELLING = ("shared", "native")
 NUMBERS = ("strict", "option", "logprob", "chance")
 SOURCE, HELDOUT, ALL = -3, -2, -1  # where a Measure keeps its groups
 
@@ -151,31 +152,33 @@ def _knowledge(panel: Panel, block: Block, cell: Columns, tables: dict[str, Colu
 def _score_forget(
     board: Board, tables: dict[str, Columns], answers: pd.DataFrame | None, texts: pd.DataFrame | None
 ) -> None:
-    """Scores of the facts to be forgotten: all of them, the taught ones and the transfer ones."""
+    """Scores of the facts to be forgotten: all of them, by teaching, and (K and leak alone) by spelling."""
     panel, cell, base = board.panel, tables["cell"], tables["base"]
     constant = None if texts is None else _majority(panel, texts)
     kinds = {} if answers is None else {kind: kind_is(answers, kind) for kind in KINDS}
-    for teach in TEACH:
-        selected = panel.selected("forget", teach=teach)
+    for which in (*TEACH, *SPELLING):
+        selected = panel.selected("forget", kind=which)
         block = panel.facts_block(selected)
         if not len(block):
             continue
         knowledge, floor = _knowledge(panel, block, cell, tables)
-        board.add("K", knowledge, facts=teach, floor=floor)
-        _add_gap(board, "leak", knowledge, HELDOUT, SOURCE, facts=teach, floor=floor)
+        board.add("K", knowledge, facts=which, floor=floor)
+        _add_gap(board, "leak", knowledge, HELDOUT, SOURCE, facts=which, floor=floor)
+        if which in SPELLING:
+            continue
         strict = block.mean(cell["strict"])
-        board.add("accuracy_option", block.mean(cell["option"]), facts=teach, plain=True)
-        board.add("accuracy_strict", strict, facts=teach, plain=True)
+        board.add("accuracy_option", block.mean(cell["option"]), facts=which, plain=True)
+        board.add("accuracy_strict", strict, facts=which, plain=True)
         erased = block.mean(base["strict"]).values - strict.values
         for name, where in (("source", SOURCE), ("heldout", HELDOUT)):
-            board.add_group(f"UE_{name}", name, erased[:, where], int(strict.n[where]), facts=teach)
-        board.add("chance", block.mean(base["chance"]), facts=teach)
+            board.add_group(f"UE_{name}", name, erased[:, where], int(strict.n[where]), facts=which)
+        board.add("chance", block.mean(base["chance"]), facts=which)
         if constant is not None:
-            board.add("majority", block.mean(constant), facts=teach, plain=True)
+            board.add("majority", block.mean(constant), facts=which, plain=True)
         if answers is not None:
             said = panel.answers_block(answers, selected)
             for kind, column in kinds.items():
-                board.add(f"answers_{kind}", said.mean(column), facts=teach, plain=True)
+                board.add(f"answers_{kind}", said.mean(column), facts=which, plain=True)
 
 
 def _score_retain(board: Board, cell: Columns) -> None:

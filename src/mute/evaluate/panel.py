@@ -74,7 +74,9 @@ class Panel:
             raise ValueError(f"fact {facts.loc[facts['item'].duplicated(), 'item'].iloc[0]!r} is listed twice")
         self.facts = facts.set_index("item").sort_index()
         self.role = self._roles(roles)
-        self.teach = self.facts["teach"].to_numpy(object)
+        none = np.full(len(self.facts), "", object)
+        kinds = [self.facts[name].to_numpy(object) if name in self.facts else none for name in ("teach", "spelling")]
+        self.teach, self.spelling = kinds
         self.sets = base["set"].to_numpy(object)
         self.items = base["item"].to_numpy(object)
         self.language = self.languages.get_indexer(pd.Index(base["language"]))
@@ -94,9 +96,10 @@ class Panel:
         tuned = self.facts["validation"].to_numpy(bool) & (known == "retain_unseen").to_numpy()
         return np.where(tuned, "validation", known.to_numpy(object))
 
-    def selected(self, *roles: str, teach: str = "all") -> np.ndarray:
-        """Boolean per fact: of one of these roles, and of one kind of teaching or 'all'."""
-        return np.isin(self.role, roles) & ((self.teach == teach) if teach != "all" else True)
+    def selected(self, *roles: str, kind: str = "all") -> np.ndarray:
+        """Boolean per fact: of one of these roles, and of one kind of teaching or spelling, or 'all'."""
+        own = True if kind == "all" else (self.teach == kind) | (self.spelling == kind)
+        return np.isin(self.role, roles) & own
 
     def weights(self, name: str, clusters: int) -> np.ndarray:
         """Counts [R, C] of the clusters of one kind ('facts' or a set of lines); row 0 is ones."""

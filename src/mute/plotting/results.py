@@ -76,6 +76,10 @@ class Case:
     protocol: str
     seed: int
 
+    @property
+    def setting(self) -> tuple[str, str, str, str]:
+        return self.sources, self.retain, self.forget_set, self.protocol
+
     def cell(self, algorithm: str, band: str) -> tuple:
         if algorithm in REFERENCES:
             return (self.model, self.training_seed, algorithm, "", self.sources, "", self.forget_set, "", 0)
@@ -120,6 +124,15 @@ class Results:
 
     @cached_property
     def cases(self) -> list[Case]:
+        """The cases that figures show: all, unless the study chooses (`about["shown"]`)."""
+        chosen = self.about.get("shown")
+        if chosen is None:
+            return self.all_cases
+        wanted = {tuple(key) for key in chosen}
+        return [c for c in self.all_cases if (c.model, c.training_seed, *c.setting) in wanted]
+
+    @cached_property
+    def all_cases(self) -> list[Case]:
         """In the order of the study's models; of several unlearning seeds the first (see `seeds_left_out`)."""
         models = list(self.about.get("models", {}))
         first: dict[tuple, Case] = {}
@@ -131,15 +144,14 @@ class Results:
 
         def order(case: Case) -> tuple:
             place = models.index(case.model) if case.model in models else len(models)
-            setting = (case.forget_set, case.sources, case.retain, case.protocol)
-            return (place, case.model, case.training_seed, *setting)
+            return (place, case.model, case.training_seed, case.forget_set, *case.setting)
 
         return sorted(first.values(), key=order)
 
     @property
     def seeds_left_out(self) -> int:
         """How many cells no figure shows, because they repeat others with another unlearning seed."""
-        shown = set(self.cases)
+        shown = set(self.all_cases)
         return sum(Case(c[0], c[1], *c[4:]) not in shown for c in self._statuses)
 
     def name(self, case: Case) -> str:
