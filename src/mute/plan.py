@@ -78,7 +78,9 @@ class Plans:
 
     def pretraining(self, wildcards: Any) -> dict[str, Any]:
         name, seed, without = self._trained(wildcards)
-        model = self.config.models[name].model_dump(exclude={"oracles", "vocabulary"}, exclude_none=True)
+        model = self.config.models[name].model_dump(
+            exclude={"oracles", "training_seeds", "vocabulary"}, exclude_none=True
+        )
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
         return {**self.config.pretraining.model_dump(), **model, "seed": draw, "without": without}

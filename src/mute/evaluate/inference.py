@@ -120,6 +120,25 @@ def t_interval(values: Iterable[float], level: float = 0.95) -> tuple[float, flo
     return mean, mean - half, mean + half
 
 
+def t_p_value(values: Iterable[float], line: float, side: Literal["below", "above"]) -> float:
+    """One-sided p-value of Student's t-test that the mean of `values` lies below (or above) `line`.
+
+    NaN values are left out. NaN for fewer than two values, which test nothing.
+    """
+    kept = np.asarray([value for value in values if not math.isnan(value)], float)
+    n = len(kept)
+    if n < 2:
+        return math.nan
+    distance = float(kept.mean()) - line
+    if side == "above":
+        distance = -distance
+    spread = float(kept.std(ddof=1)) / math.sqrt(n)
+    if spread == 0:
+        return 0.0 if distance < 0 else 1.0 if distance > 0 else 0.5
+    share = _t_share(math.atan(abs(distance) / spread / math.sqrt(n - 1)), n - 1)
+    return (1 - share) / 2 if distance < 0 else (1 + share) / 2
+
+
 def holm(p_values: Iterable[float]) -> np.ndarray:
     """Holm's step-down adjusted p-values, in the order given; reject those at most the error rate.
 

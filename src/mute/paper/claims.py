@@ -1,7 +1,7 @@
-"""The paper's claims, each tested on the results of a study: one row per claim, model and algorithm, and one in all.
+"""The paper's claims, each tested on the results of a study: in every trained model, and over all of them.
 
-A claim is tested at the block that a view names (target, shallow, deep). Every number comes with its interval over
-facts of one trained model; what it says of other trained models is not decided here.
+A claim is tested at the block that a view names (target, shallow, deep), in the study's main setting, under each
+protocol. In one trained model the interval is over facts; over trained models it is a t-interval, and that decides.
 """
 
 import math
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mute.evaluate.inference import wilson
-from mute.plotting import findings, verdicts
+from mute.paper import trainings
+from mute.plotting import verdicts
 from mute.plotting.results import MISSING, Case, Number, Results
 from mute.plotting.verdicts import HALF, POINTS, Verdict
 
@@ -20,17 +21,24 @@ WORDS = {True: "supports", False: "contradicts", None: "not decided"}
 
 @dataclass(frozen=True)
 class Tested:
-    """What a claim came to in one case: the block it was tested at, the effect, and the verdict with its reason."""
+    """What a claim came to in one model: the block it was tested at, the effect, and the verdict with its reason.
+
+    counts: whether the effect enters the mean over trained models.
+    """
 
     block: str
     effect: Number
     verdict: Verdict
     sentence: str
+    counts: bool = True
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: what it says, what is measured, in which unit, and how far from the line decides."""
+    """One claim: what it says, what is measured, and how far from the line decides.
+
+    judge: the claim in one model by one algorithm. line: what the mean effect over trained models is held against.
+    """
 
     name: str
     statement: str
@@ -38,61 +46,109 @@ class Claim:
     unit: str
     margin: str
     judge: Callable[[Results, Case, str], Tested]
+    line: Callable[[Number], Verdict]
 
 
 def table(results: Results) -> pd.DataFrame:
-    """Every claim in every case and algorithm: claim, statement, test, unit, n, margin, effect, low, high, verdict."""
+    """Every claim in every trained model: claim, statement, test, unit, n, margin, effect, low, high, verdict."""
     rows = []
+    cases = trainings.main_cases(results)
     for claim in CLAIMS:
         about = {key: getattr(claim, key) for key in _ABOUT}
-        for case, algorithm in findings.pairs(results):
-            tested = claim.judge(results, case, algorithm)
-            if results.below_gate(case):
-                tested = Tested(tested.block, tested.effect, None, "The model is below its gate.")
-            effect = tested.effect
-            numbers = {"effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n}
-            where = {"where": results.name(case), "algorithm": algorithm, "block": tested.block}
-            rows.append({**about, **where, **numbers, "verdict": WORDS[tested.verdict], "sentence": tested.sentence})
+        for case in cases:
+            below = results.below_gate(case)
+            for algorithm in results.algorithms(case):
+                if not results.blocks(case, algorithm):
+                    continue
+                tested = claim.judge(results, case, algorithm)
+                if below:
+                    reason = "The model is below its gate."
+                    tested = Tested(tested.block, tested.effect, None, reason, counts=False)
+                effect = tested.effect
+                where = {"model": case.model, "training_seed": case.training_seed, "protocol": case.protocol}
+                where |= {"algorithm": algorithm, "block": tested.block}
+                numbers = {"effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n}
+                said = {"verdict": WORDS[tested.verdict], "counts": tested.counts, "sentence": tested.sentence}
+                rows.append({**about, **where, **numbers, **said})
     return pd.DataFrame(rows, columns=[*_ABOUT, *_FOUND])
 
 
 _ABOUT = ("name", "statement", "test", "unit", "margin")
-_FOUND = ("where", "algorithm", "block", "effect", "low", "high", "n", "verdict", "sentence")
+_WHERE = ("model", "training_seed", "protocol", "algorithm", "block")
+_FOUND = (*_WHERE, "effect", "low", "high", "n", "verdict", "counts", "sentence")
 
 
-def overall(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim: in how many pairs it is supported, contradicted and open, and the range of the effects.
+def means(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim, protocol and algorithm: the mean effect over trained models, and what it decides.
 
-    The verdict is `supports` or `contradicts` only if all pairs that decide agree and at least half of all decide.
+    Of a single trained model the interval is that over its facts; `unit` says which.
     """
+    claims = {claim.name: claim for claim in CLAIMS}
     found = []
-    for _, own in rows.groupby("name", sort=False):
-        counts = {verdict: int((own["verdict"] == verdict).sum()) for verdict in WORDS.values()}
-        effects = own["effect"].dropna()
-        decided = [verdict for verdict in ("supports", "contradicts") if counts[verdict]]
-        clear = len(decided) == 1 and counts[decided[0]] * 2 >= len(own)
+    for key, own in rows.groupby(["name", "protocol", "algorithm"], sort=False):
+        name, protocol, algorithm = (str(part) for part in key)  # ty: ignore[not-iterable]
+        used = own[own["counts"]]
+        numbers = [
+            Number(value, low, high, int(n))
+            for value, low, high, n in zip(used["effect"], used["low"], used["high"], used["n"])
+            if not math.isnan(value)
+        ]
+        effect = trainings.mean(numbers)
+        if len(numbers) == 1:
+            verdict = str(used.loc[used["effect"].notna(), "verdict"].iloc[0])
+        else:
+            verdict = WORDS[claims[name].line(effect)]
+        counted = own["verdict"].value_counts()
         found.append(
             {
                 **own.iloc[0][list(_ABOUT)].to_dict(),
-                "pairs": len(own),
-                **counts,
-                "lowest": effects.min() if len(effects) else math.nan,
-                "median": effects.median() if len(effects) else math.nan,
-                "highest": effects.max() if len(effects) else math.nan,
-                "verdict": decided[0] if clear else "mixed" if len(decided) == 2 else "not decided",
+                "protocol": protocol,
+                "algorithm": algorithm,
+                "unit": trainings.MODELS if len(numbers) != 1 else claims[name].unit,
+                "n": len(numbers),
+                "effect": effect.value,
+                "low": effect.low,
+                "high": effect.high,
+                **{word: int(counted.get(word, 0)) for word in WORDS.values()},
+                "verdict": verdict,
             }
         )
-    counts = ("pairs", *WORDS.values(), "lowest", "median", "highest", "verdict")
-    return pd.DataFrame(found, columns=[*_ABOUT, *counts])
+    columns = ("protocol", "algorithm", "n", "effect", "low", "high", *WORDS.values(), "verdict")
+    return pd.DataFrame(found, columns=[*_ABOUT, *columns])
+
+
+def overall(averaged: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim and protocol: each algorithm's mean effect, the verdict on all, and one sentence.
+
+    The verdict is `supports` or `contradicts` only if all algorithms that decide agree and at least half of all decide;
+    `mixed` where they disagree. effect: of the algorithms' means the median, with the widest of their ends.
+    """
+    found = []
+    for _, own in averaged.groupby(["name", "protocol"], sort=False):
+        counts = {verdict: int((own["verdict"] == verdict).sum()) for verdict in WORDS.values()}
+        decided = [verdict for verdict in ("supports", "contradicts") if counts[verdict]]
+        clear = len(decided) == 1 and counts[decided[0]] * 2 >= len(own)
+        parts = [
+            f"{a.replace('_', ' ')} {Number(e, lo, hi, n)} {v}"
+            for a, e, lo, hi, n, v in zip(*(own[k] for k in ("algorithm", "effect", "low", "high", "n", "verdict")))
+        ]
+        found.append(
+            {
+                **own.iloc[0][[*_ABOUT, "protocol"]].to_dict(),
+                "n": int(own["n"].max()),
+                "effect": own["effect"].median(),
+                "low": own["low"].min(),
+                "high": own["high"].max(),
+                **counts,
+                "verdict": decided[0] if clear else "mixed" if len(decided) == 2 else "not decided",
+                "sentence": "; ".join(parts) + ".",
+            }
+        )
+    columns = ("protocol", "n", "effect", "low", "high", *WORDS.values(), "verdict", "sentence")
+    return pd.DataFrame(found, columns=[*_ABOUT, *columns])
 
 
 # What claims have in common
-
-
-def _at(results: Results, case: Case, algorithm: str, view: str) -> str:
-    """The block of a view, "" where there is none or it was not edited."""
-    block = next(iter(results.views(case, algorithm).get(view, [])), None)
-    return str(block) if block is not None and str(block) in results.blocks(case, algorithm) else ""
 
 
 def _score(
@@ -101,7 +157,7 @@ def _score(
     """Judges one score at the block of a view."""
 
     def of(results: Results, case: Case, algorithm: str) -> Tested:
-        block = _at(results, case, algorithm, view)
+        block = trainings.target(results, case, algorithm, view)
         if not block:
             return Tested("none", MISSING, None, f"No block is the {view} one.")
         number = results.number(case, algorithm, block, metric, group)
@@ -115,12 +171,14 @@ def _nil(number: Number) -> Verdict:
 
 
 def _not_suppressed(results: Results, case: Case, algorithm: str) -> Tested:
-    block = _at(results, case, algorithm, "target")
+    block = trainings.target(results, case, algorithm)
     if not block:
         return Tested("none", MISSING, None, "No block is the target.")
     found = verdicts.find_reversal(results, case, algorithm, block)
     words = f"With block {block} skipped, K of held-out languages is {found.b} (base: {found.base}): {found.words}."
-    return Tested(block, found.b, verdicts.flipped(found.verdict), words)
+    # Where the base fails without the block, too, nothing can come back.
+    blind = verdicts.below(found.base) is True
+    return Tested(block, found.b, verdicts.flipped(found.verdict), words, counts=not blind)
 
 
 def _best(results: Results, case: Case, algorithm: str) -> Tested:
@@ -154,7 +212,7 @@ def _region(results: Results, case: Case, algorithm: str) -> Tested:
 
 def _lens(results: Results, case: Case, algorithm: str) -> Tested:
     """The largest share of facts that the lens still reads at any block from the target on, against the base."""
-    block = _at(results, case, algorithm, "target")
+    block = trainings.target(results, case, algorithm)
     if not block:
         return Tested("none", MISSING, None, "No block is the target.")
     _, heldout = results.languages(case)
@@ -169,7 +227,26 @@ def _lens(results: Results, case: Case, algorithm: str) -> Tested:
     low, high = wilson(value * n, n)
     number = Number(value, float(low), float(high), n)
     words = f"Read best after block {where}: {number} of the facts; half of what the base reads is {line:.2f}."
-    return Tested(block, number, verdicts.below(number, line), words)
+    excess = Number(value - line, float(low) - line, float(high) - line, n)
+    return Tested(block, excess, verdicts.below(excess, 0.0), words)
+
+
+def _all_blocks(share: Number) -> Verdict:
+    """Whether the pattern shows at every block of the region, to POINTS."""
+    if not share or math.isnan(share.low):
+        return None
+    return True if share.low >= 1 - POINTS else False if share.high < 1 - POINTS else None
+
+
+def _first(lead: Number) -> Verdict:
+    """Whether no block is ahead of the target: within POINTS, or one is, by more."""
+    if not lead or math.isnan(lead.low):
+        return None
+    return True if lead.high < POINTS else False if lead.low > POINTS else None
+
+
+def _gone(excess: Number) -> Verdict:
+    return verdicts.below(excess, 0.0)
 
 
 _FACTS = "facts (all languages of one together)"
@@ -183,6 +260,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _LINE,
         _score("target", "K", "source", verdicts.below, "K of source languages is"),
+        verdicts.below,
     ),
     Claim(
         "held-out erased",
@@ -191,6 +269,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _LINE,
         _score("target", "K", "heldout", verdicts.below, "K of held-out languages is"),
+        verdicts.below,
     ),
     Claim(
         "no leak",
@@ -199,6 +278,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _SAME,
         _score("target", "leak", "all", _nil, "K held-out less K source is"),
+        _nil,
     ),
     Claim(
         "held-out kept",
@@ -207,6 +287,7 @@ CLAIMS: tuple[Claim, ...] = (
         "facts and lines",
         _SAME,
         _score("target", "C", "heldout", verdicts.kept, "C of held-out languages is"),
+        verdicts.kept,
     ),
     Claim(
         "source kept",
@@ -215,6 +296,7 @@ CLAIMS: tuple[Claim, ...] = (
         "facts and lines",
         _SAME,
         _score("target", "C", "source", verdicts.kept, "C of source languages is"),
+        verdicts.kept,
     ),
     Claim(
         "shallow erases",
@@ -223,6 +305,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _LINE,
         _score("shallow", "K", "heldout", verdicts.below, "K of held-out languages is"),
+        verdicts.below,
     ),
     Claim(
         "shallow wrecks",
@@ -231,6 +314,7 @@ CLAIMS: tuple[Claim, ...] = (
         "facts and lines",
         _LINE,
         _score("shallow", "C", "heldout", verdicts.below, "C of held-out languages is"),
+        verdicts.below,
     ),
     Claim(
         "deep inert in source",
@@ -239,6 +323,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _SAME,
         _score("deep", "K", "source", verdicts.kept, "K of source languages is"),
+        verdicts.kept,
     ),
     Claim(
         "deep inert in held-out",
@@ -247,6 +332,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _SAME,
         _score("deep", "K", "heldout", verdicts.kept, "K of held-out languages is"),
+        verdicts.kept,
     ),
     Claim(
         "region works",
@@ -255,6 +341,7 @@ CLAIMS: tuple[Claim, ...] = (
         "blocks",
         "all of them",
         _region,
+        _all_blocks,
     ),
     Claim(
         "best layer",
@@ -263,6 +350,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         f"{POINTS} and apart",
         _best,
+        _first,
     ),
     Claim(
         "erased, not hidden",
@@ -271,14 +359,16 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _LINE,
         _not_suppressed,
+        verdicts.below,
     ),
     Claim(
         "nothing left inside",
         "The lens finds the knowledge at no later layer.",
-        "largest lens hit of held-out languages from the target on, against half of the base's",
+        "largest lens hit of held-out languages from the target on, less half of the base's",
         "facts of one language",
         f"± {POINTS}",
         _lens,
+        _gone,
     ),
 )
 
