@@ -61,6 +61,7 @@ class Published:
         self._table = dict(zip(pairs, stated["table"]))
         # The layer that the paper states for each model and algorithm of the tables by block, and Table 5 by model.
         self.targets: dict[tuple[str, str], int] = dict(zip(pairs, stated["target"]))
+        self.alphas = pd.read_csv(Path(folder) / "mute_table6_regions.csv")
         self.regions = pd.read_csv(Path(folder) / "mute_table5_regions.csv").set_index("model")
 
     def region(self, model: str) -> tuple[int, int]:

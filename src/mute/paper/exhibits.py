@@ -1,0 +1,306 @@
+"""Tables 1 to 13 of the paper, ours beside the published: a registry of long tables.
+
+Accuracies are in percent. Published intervals are Wilson's for a hundred questions; ours are t-intervals over trained
+models, or over facts where a setting was run on one. Published layers stand beside the block of ours at the same
+relative depth, and the stated target beside the block that our rule chooses.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mute.evaluate.inference import wilson
+from mute.paper import trainings
+from mute.paper.published import QUESTIONS, Published
+from mute.plotting.results import Case, Number, Results
+
+COLUMNS = (*("origin", "model", "algorithm", "condition", "split", "language", "value", "low", "high", "n", "unit"),)
+MEAN = "mean"  # in the place of a language
+SPLITS = {"forget": "accuracy_strict", "retain": "retain_strict"}
+# The published model that each family of ours stands beside, and how many blocks that one has.
+PUBLISHED = {"llama": ("Llama-3.1-8B", 32), "qwen2": ("Qwen-2.5-7B", 28), "bloom": ("BLOOM-7b1", 30)}
+_QUESTIONS_UNIT = "questions, as many as whole percents suggest"
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One table of the paper: what it shows, and how it is made from the study and the published numbers."""
+
+    name: str
+    title: str
+    make: Callable[[Results, Published], pd.DataFrame]
+
+
+def tables(results: Results, published: Published) -> dict[str, pd.DataFrame]:
+    """Every exhibit by name. What a study did not run has no rows of ours."""
+    return {exhibit.name: exhibit.make(results, published) for exhibit in EXHIBITS}
+
+
+# Published rows
+
+
+def _published(published: Published, number: int, conditions: Iterable[str] | None = None) -> list[dict]:
+    rows = published.tables[(published.tables["table"] == number) & (published.tables["lang"] != "avg")]
+    found = []
+    for row in rows.to_dict("records"):
+        if conditions is None or row["condition"] in conditions:
+            keys = (row["model"], row["algorithm"], row["condition"], row["split"], row["lang"])
+            found.append(_row("published", *keys, _percent(row["value"]), _QUESTIONS_UNIT))
+    groups: dict[tuple, list[dict]] = {}
+    for row in found:
+        groups.setdefault((row["model"], row["algorithm"], row["condition"], row["split"]), []).append(row)
+    for keys, own in groups.items():
+        mean = _percent(sum(row["value"] for row in own) / len(own))
+        found.append(_row("published", *keys, MEAN, mean, _QUESTIONS_UNIT))
+    return found
+
+
+def _percent(value: float) -> Number:
+    low, high = wilson(value / 100 * QUESTIONS, QUESTIONS)
+    return Number(value, 100 * float(low), 100 * float(high), QUESTIONS)
+
+
+def _row(
+    origin: str, model: str, algorithm: str, condition: str, split: str, language: str, number: Number, unit: str
+) -> dict:
+    values = (number.value, number.low, number.high)
+    keys = (origin, model, algorithm, condition, split, language, *(round(v, 2) for v in values), number.n, unit)
+    return dict(zip(COLUMNS, keys))
+
+
+# Rows of ours
+
+
+def our_model(results: Results, published_model: str) -> str:
+    """The study's model of the family that a published model belongs to, "" if it has none."""
+    for name, about in results.about.get("models", {}).items():
+        if PUBLISHED.get(about.get("family", ""), ("",))[0] == published_model:
+            return name
+    return ""
+
+
+def fixed_cases(results: Results, model: str) -> list[Case]:
+    """Trainings of a model in the main setting under the paper's protocol, or the one there is."""
+    protocol = "paper" if "paper" in trainings.protocols(results) else next(iter(trainings.protocols(results)), "")
+    return [case for case in trainings.main_cases(results, protocol) if case.model == model]
+
+
+def placed(results: Results, case: Case, layer: int, layers: int) -> int:
+    """The block at the relative depth of a published layer."""
+    return round(layer / (layers - 1) * (results.depth(case) - 1))
+
+
+# One row of ours: its condition, and how to find the cell (algorithm and band) in a case.
+Found = Callable[[Case], tuple[str, str]]
+
+
+def _ours(
+    results: Results, cases: list[Case], algorithm: str, condition: str, find: Found, splits: Iterable[str] = SPLITS
+) -> list[dict]:
+    if not cases:
+        return []
+    rows = []
+    source, heldout = results.languages(cases[0])
+    for split in splits:
+        metric, kind = SPLITS[split], "all" if split == "forget" else ""
+        for language in [*source, *heldout, MEAN]:
+            group = "all" if language == MEAN else "source" if language in source else "heldout"
+            numbers = []
+            for case in cases:
+                name, band = find(case)
+                code = "" if language == MEAN else language
+                number = results.number(case, name, band, metric, group, facts=kind, language=code)
+                if number:
+                    numbers.append(Number(100 * number.value, 100 * number.low, 100 * number.high, number.n))
+            if numbers:
+                mean, unit = trainings.mean(numbers), trainings.unit(numbers)
+                rows.append(_row("ours", cases[0].model, algorithm, condition, split, language, mean, unit))
+    return rows
+
+
+def _references(results: Results, cases: list[Case], algorithm: str) -> list[dict]:
+    """The model that never knew, as the published one before injection, and the model before unlearning."""
+    oracle = _ours(results, cases, algorithm, "oracle", lambda case: ("oracle", ""))
+    return oracle + _ours(results, cases, algorithm, "before", lambda case: ("base", ""))
+
+
+def _swept(results: Results, published: Published, number: int, layers: Iterable[int] | None = None) -> pd.DataFrame:
+    """A table by layer: published conditions, and ours at the same relative depths and at our target."""
+    own = published.tables[published.tables["table"] == number]
+    model, algorithm = str(own["model"].iloc[0]), str(own["algorithm"].iloc[0])
+    wanted = sorted({int(c[1:]) for c in own["condition"] if c[0] == "L"}) if layers is None else list(layers)
+    conditions = None if layers is None else {"base", "finetuned", *(f"L{layer}" for layer in wanted)}
+    rows = _published(published, number, conditions)
+    family_layers = next(blocks for name, blocks in PUBLISHED.values() if name == model)
+    cases, method = fixed_cases(results, our_model(results, model)), algorithm.lower()
+    rows += _references(results, cases, method)
+    blocks = sorted({placed(results, case, layer, family_layers) for case in cases[:1] for layer in wanted})
+    for block in blocks:
+        rows += _ours(results, cases, method, f"block {block}", lambda case, b=block: (method, str(b)))
+    rows += _ours(results, cases, method, "target", lambda case: (method, trainings.target(results, case, method)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _averages(numbers: Iterable[int]) -> Callable[[Results, Published], pd.DataFrame]:
+    """The means of several tables by layer."""
+
+    def make(results: Results, published: Published) -> pd.DataFrame:
+        whole = pd.concat([_swept(results, published, number) for number in numbers], ignore_index=True)
+        return whole[whole["language"] == MEAN].reset_index(drop=True)
+
+    return make
+
+
+def _by_layer(number: int, layers: Iterable[int] | None = None) -> Callable[[Results, Published], pd.DataFrame]:
+    return lambda results, published: _swept(results, published, number, layers)
+
+
+def _ascent(results: Results, published: Published) -> pd.DataFrame:
+    """Table 7: gradient ascent on all parameters against the target block."""
+    rows = _published(published, 7)
+    model = our_model(results, "Llama-3.1-8B")
+    main = fixed_cases(results, model)[:1]
+    rows += _ours(results, main, "none", "before", lambda case: ("base", ""))
+    for case in results.all_cases:
+        if case.model == model and case.protocol == "paper" and case.forget_set == main[0].forget_set:
+            for name in results.algorithms(case):
+                if "full" in results.bands(case, name):
+                    words = f"{name.replace('_', ' ')}, {case.sources.replace('-', ' ')}"
+                    rows += _ours(results, [case], name, words, lambda case, n=name: (n, "full"))
+    rows += _ours(results, main, "rmu", "rmu, target", lambda c: ("rmu", trainings.target(results, c, "rmu")))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _sources(results: Results, published: Published) -> pd.DataFrame:
+    """Table 8: other source languages, at the middle one of the blocks that were edited from all of them."""
+    rows = _published(published, 8)
+    model = our_model(results, "Llama-3.1-8B")
+    first = results.cases[0] if results.cases else None
+    own = [
+        case
+        for case in results.all_cases
+        if first is not None
+        and (case.model, case.retain, case.forget_set) == (model, first.retain, first.forget_set)
+        and case.training_seed == first.training_seed
+        and case.protocol == first.protocol
+        and results.blocks(case, "rmu")
+    ]
+    shared = sorted(set.intersection(*({int(b) for b in results.blocks(c, "rmu")} for c in own))) if own else []
+    if shared:
+        block = str(shared[len(shared) // 2])
+        rows += _ours(results, own[:1], "none", "before", lambda case: ("base", ""))
+        for case in own:
+            words = f"block {block}, {case.sources.replace('-', ' ')}"
+            rows += _ours(results, [case], "rmu", words, lambda case: ("rmu", block))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _lens(results: Results, published: Published) -> pd.DataFrame:
+    """Table 9: what the lens reads of the forget facts, mean over blocks. Of facts to keep ours reads none."""
+    rows = _published(published, 9)
+    cases = fixed_cases(results, our_model(results, "Llama-3.1-8B"))
+    names = [("before", lambda case: ("base", ""))]
+    for layer in (2, 4, 9, 16, 30):
+        block = str(placed(results, cases[0], layer, 32)) if cases else ""
+        if f"block {block}" not in [name for name, _ in names]:
+            names.append((f"block {block}", lambda case, b=block: ("rmu", b)))
+    names.append(("target", lambda case: ("rmu", trainings.target(results, case, "rmu"))))
+    for condition, find in names:
+        for language in [*_languages(results, cases), MEAN]:
+            numbers = [number for case in cases if (number := _lens_hit(results, case, *find(case), language))]
+            if numbers:
+                unit = trainings.unit(numbers)
+                mean = trainings.mean(numbers)
+                rows.append(_row("ours", cases[0].model, "rmu", condition, "forget", language, mean, unit))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _languages(results: Results, cases: list[Case]) -> list[str]:
+    return [code for group in results.languages(cases[0]) for code in group] if cases else []
+
+
+def _lens_hit(results: Results, case: Case, algorithm: str, band: str, language: str) -> Number:
+    """Mean over blocks of the share of forget facts that the lens reads, in percent; below an edit that of the base."""
+    rows = results.lens(case, algorithm, band)
+    if algorithm != "base" and len(rows):
+        base = results.lens(case, "base", "")
+        below = base[base["block"] < rows["block"].min()]
+        rows = pd.concat([below, rows])
+    own = rows if language == MEAN else rows[rows["language"] == language]
+    if own.empty:
+        return Number()
+    value, n = float(own["hit"].mean()), int(own["n"].min())
+    low, high = wilson(value * n, n)
+    return Number(100 * value, 100 * float(low), 100 * float(high), n)
+
+
+def _regions(results: Results, published: Published) -> pd.DataFrame:
+    """Table 5: the region and what it is made of, a row per model and trained model."""
+    rows = [
+        {"origin": "published", "model": model, "training_seed": "", **own}
+        for model, own in published.regions.to_dict("index").items()
+    ]
+    seen = set()
+    for case in trainings.main_cases(results):
+        chosen = results.regions(case)
+        chosen = chosen[chosen["chosen"].astype(str) == "True"]
+        if (case.model, case.training_seed) in seen or chosen.empty:
+            continue
+        seen.add((case.model, case.training_seed))
+        own, curve = chosen.iloc[0], results.curve(case)
+        blocks = [int(block) for block in own["blocks"].split()]
+        rows.append(
+            {
+                "origin": "ours",
+                "model": case.model,
+                "training_seed": str(case.training_seed),
+                "cka_mean": curve["cka"].mean(),
+                "lrds_min": curve["lrds"].min(),
+                "alpha": own["alpha"],
+                "tau": own["lrds_ceiling"],
+                "first": min(blocks, default=math.nan),
+                "last": max(blocks, default=math.nan),
+            }
+        )
+    columns = ["origin", "model", "training_seed", "cka_mean", "lrds_min", "alpha", "tau", "first", "last"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _alphas(results: Results, published: Published) -> pd.DataFrame:
+    """Table 6: the region at the chosen width and half a unit to both sides."""
+    rows = [
+        {"origin": "published", "training_seed": "", "blocks": "", **own} for own in published.alphas.to_dict("records")
+    ]
+    seen = set()
+    for case in trainings.main_cases(results):
+        regions = results.regions(case)
+        chosen = regions[regions["chosen"].astype(str) == "True"]
+        if (case.model, case.training_seed) in seen or chosen.empty:
+            continue
+        seen.add((case.model, case.training_seed))
+        middle = chosen.iloc[0]
+        for row in regions[regions["rule"] == middle["rule"]].to_dict("records"):
+            blocks = [int(block) for block in row["blocks"].split()]
+            ends = {"first": min(blocks, default=math.nan), "last": max(blocks, default=math.nan)}
+            keys = {"origin": "ours", "model": case.model, "training_seed": str(case.training_seed)}
+            rows.append({**keys, "step": row["alpha"] - middle["alpha"], **ends, "blocks": row["blocks"]})
+    return pd.DataFrame(rows, columns=["origin", "model", "training_seed", "step", "first", "last", "blocks"])
+
+
+EXHIBITS: tuple[Exhibit, ...] = (
+    Exhibit("table_1", "Llama, RMU: a shallow and a deep edit", _by_layer(3, (2, 30))),
+    Exhibit("table_2", "RMU on three models: means over languages", _averages((3, 10, 11))),
+    Exhibit("table_3", "Llama, RMU", _by_layer(3)),
+    Exhibit("table_4", "Three algorithms on Llama: means over languages", _averages((3, 12, 13))),
+    Exhibit("table_5", "The region", _regions),
+    Exhibit("table_6", "The region at other widths", _alphas),
+    Exhibit("table_7", "Gradient ascent", _ascent),
+    Exhibit("table_8", "Other source languages", _sources),
+    Exhibit("table_9", "Logit lens", _lens),
+    Exhibit("table_10", "Qwen, RMU", _by_layer(10)),
+    Exhibit("table_11", "BLOOM, RMU", _by_layer(11)),
+    Exhibit("table_12", "Llama, SLUG", _by_layer(12)),
+    Exhibit("table_13", "Llama, SimNPO", _by_layer(13)),
+)
