@@ -32,6 +32,9 @@ def named(table, trained):
     return table
 
 
+# What the name of a tuning's file is made of.
+TUNING = ("trained", "algorithm", "forget_set", "sources", "retain")
+
 with job(snakemake, torch=False) as log:
     plan, given = snakemake.params.plan, snakemake.input
     corpus_folder = Path(given.corpus[0]).parent
@@ -55,18 +58,16 @@ with job(snakemake, torch=False) as log:
     tunings = [artifacts.read_json(path) for path in given.tunings]
     trials = [
         {
-            "trained": t["trained"],
-            "algorithm": t["algorithm"],
+            **dict(zip(TUNING, Path(path).name.removesuffix(".json").split("."))),
             "setting": t["setting"],
             "chosen": t["strength"],
             **trial,
         }
-        for t in tunings
+        for path, t in zip(given.tunings, tunings)
         for trial in t["trials"]
     ]
     columns = [
-        "trained",
-        "algorithm",
+        *TUNING,
         "setting",
         "chosen",
         "strength",
@@ -91,6 +92,12 @@ with job(snakemake, torch=False) as log:
         "gates": gates.rename(columns={"gate": "threshold"}),
         "lens": tables.lens_table(cells, joined(given.probes), lens[lens["oracle"] == ""], corpus_folder.parent),
         "tuning": named(pd.DataFrame(trials, columns=columns), plan["trained"]),
+        "languages": pd.concat(
+            [
+                pd.DataFrame(columns=["model"]),
+                *(artifacts.read_table(path).assign(model=Path(path).parent.name) for path in given.languages),
+            ]
+        ),
         "curves": pd.DataFrame(curves, columns=[*tables.KEYS, "step", "loss", "knowledge", "size"]),
     }
     for path in snakemake.output:

@@ -19,7 +19,7 @@ from mute.plotting import figures
 from mute.provenance import code_digest
 from mute.study import Cell, Study
 
-TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves")
+TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves", "languages")
 FIGURES = figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
 PUBLISHED = ("mute_tables_long", "mute_fig2_3_4_curves", "mute_stated_layers", "mute_table5_regions")
@@ -280,7 +280,13 @@ class Plans:
             "gates": [f"<results>/gates/{name}.csv" for name in names],
             "lens": [f"<results>/evaluations/{name}/lens.csv" for name in names],
             "tunings": [f"<results>/tuning/{name}.json" for name in tunings],
+            "languages": [f"<results>/tokenizers/{name}/languages.csv" for name in self._compared()],
         }
+
+    def _compared(self) -> list[str]:
+        """Models that unlearn in several languages alone: what one does to another is held against their kinship."""
+        alone = {(cell.model, cell.sources) for cell in self.study.cells if "-" not in cell.sources}
+        return [name for name in self.study.models if sum(model == name for model, _ in alone) > 2]
 
     def tables(self) -> dict[str, Any]:
         """Everything by which the tables name and judge; nothing that changes a cell."""

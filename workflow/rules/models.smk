@@ -26,6 +26,26 @@ rule train_tokenizer:
         "../../scripts/train_tokenizer.py"
 
 
+rule compare_languages:
+    """Kinship of the languages of {wildcards.model}."""
+    input:
+        rules.make_corpus.output,
+        tokenizer=rules.train_tokenizer.output[0],
+    output:
+        "<results>/tokenizers/{model}/languages.csv",
+    log:
+        "<logs>/compare_languages/{model}.log",
+    benchmark:
+        "<benchmarks>/compare_languages/{model}.jsonl"
+    conda:
+        "../../envs/mute.yaml"
+    params:
+        plan=PLANS.tokenizer,
+        code=code_digest("mute.models.kinship"),
+    script:
+        "../../scripts/compare_languages.py"
+
+
 rule pretrain_model:
     """Training {wildcards.trained} from scratch."""
     input:

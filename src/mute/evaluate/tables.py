@@ -224,7 +224,12 @@ def lens_table(cells: pd.DataFrame, probes: pd.DataFrame, base: pd.DataFrame, re
 
 
 def mark_gates(table: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `gate`: `below_gate` where the edited model, or its seed's, misses one of its gates."""
+    """The table with a column `gate`: `below_gate` where the edited model, or its seed's, misses one of its gates.
+
+    A table that is not about trained models stays as it is.
+    """
+    if "training_seed" not in table:
+        return table
     failed = set(
         gates.loc[~gates["passed"] & (gates["oracle"] == ""), ["model", "training_seed"]].itertuples(
             index=False, name=None
