@@ -18,7 +18,7 @@ with job(snakemake, torch=False) as log, tempfile.TemporaryDirectory() as folder
     for source in (snakemake.input.text, snakemake.input.values):
         shutil.copy(source, root)
     (root / "figures").mkdir()
-    for figure in snakemake.input.figures:
+    for figure in [*snakemake.input.figures, *snakemake.input.exhibits]:
         shutil.copy(figure, root / "figures")
     with artifacts.atomic(snakemake.output[0]) as temporary:
         temporary.write_bytes(typst.compile(root / Path(snakemake.input.text).name, root=root))

@@ -16,7 +16,7 @@ with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     results = Results.read(snakemake.input.tables, plan["about"])
     published = Published(Path(snakemake.input.published[0]).parent)
-    tables = values.tables(results, published)
+    tables = values.tables(results, published, int(plan["seed"]))
     for path in map(Path, snakemake.output.tables):
         artifacts.write_table(path, tables[path.stem])
         latex = tables[path.stem].to_latex(index=False, escape=True, float_format="%.3g")

@@ -14,6 +14,7 @@ from mute import unlearn
 from mute.artifacts import read_json, seed_of
 from mute.corpus.sources import files
 from mute.names import unknown_name
+from mute.paper import figures as paper_figures
 from mute.paper import frozen
 from mute.plotting import figures
 from mute.provenance import code_digest
@@ -21,9 +22,28 @@ from mute.study import Cell, Study
 
 TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves", "languages")
 FIGURES = figures.names()
+PAPER_FIGURES = paper_figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
-PUBLISHED = ("mute_tables_long", "mute_fig2_3_4_curves", "mute_stated_layers", "mute_table5_regions")
-PAPER_TABLES = ("claims", "tested", "beside", "checks", "published")
+PUBLISHED = (
+    "mute_tables_long",
+    "mute_fig2_3_4_curves",
+    "mute_stated_layers",
+    "mute_table5_regions",
+    "mute_table6_regions",
+)
+PAPER_TABLES = (
+    "claims",
+    "means",
+    "tested",
+    "primary",
+    "predictions",
+    "transfer",
+    "kinship",
+    "beside",
+    "checks",
+    "published",
+    *(f"table_{number}" for number in range(1, 14)),
+)
 
 
 class Plans:
@@ -328,7 +348,8 @@ class Plans:
 
     def frozen(self, wildcards: Any) -> dict[str, Any]:
         """The same of the reference run, as it was frozen."""
-        return {"about": self.frozen_about(wildcards), "provenance": read_json(frozen.FOLDER / frozen.PROVENANCE)}
+        kept = read_json(frozen.FOLDER / frozen.PROVENANCE)
+        return {"about": self.frozen_about(wildcards), "provenance": kept, "seed": kept["seed"]}
 
     def frozen_about(self, wildcards: Any) -> dict[str, Any]:
         return read_json(frozen.FOLDER / frozen.ABOUT)

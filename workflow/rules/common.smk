@@ -15,6 +15,7 @@ from mute.config import read_files
 from mute.plan import (
     FIGURES,
     NOTEBOOKS,
+    PAPER_FIGURES,
     PAPER_TABLES,
     PUBLISHED,
     TABLES,

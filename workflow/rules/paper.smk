@@ -30,12 +30,34 @@ rule write_values:
         "../../scripts/write_values.py"
 
 
+rule draw_exhibits:
+    """The paper's own figures, as SVG and PDF."""
+    input:
+        tables=rules.make_tables.output,
+        published=rules.write_values.input.published,
+    output:
+        svg=collect("<results>/paper/figures/{name}.svg", name=PAPER_FIGURES),
+        pdf=collect("<results>/paper/figures/{name}.pdf", name=PAPER_FIGURES),
+    log:
+        "<logs>/draw_exhibits.log",
+    benchmark:
+        "<benchmarks>/draw_exhibits.jsonl"
+    conda:
+        "../../envs/notebook.yaml"
+    params:
+        plan=PLANS.figures(),
+        code=code_digest(*(f"mute.paper.figures.{name}" for name in PAPER_FIGURES)),
+    script:
+        "../../scripts/draw_exhibits.py"
+
+
 rule compile_paper:
     """The paper as PDF."""
     input:
         text="paper/mute.typ",
         values=rules.write_values.output.values,
         figures=rules.draw_figures.output,
+        exhibits=rules.draw_exhibits.output.svg,
     output:
         "<results>/paper/mute.pdf",
     log:
@@ -82,11 +104,28 @@ use rule write_values as write_frozen with:
         code=code_digest("mute.paper.values"),
 
 
+use rule draw_exhibits as exhibits_frozen with:
+    input:
+        tables=PLANS.frozen_tables(),
+        published=rules.write_values.input.published,
+    output:
+        svg=collect(f"{FROZEN}/figures/{{name}}.svg", name=PAPER_FIGURES),
+        pdf=collect(f"{FROZEN}/figures/{{name}}.pdf", name=PAPER_FIGURES),
+    log:
+        f"{FROZEN}/logs/draw_exhibits.log",
+    benchmark:
+        f"{FROZEN}/benchmarks/draw_exhibits.jsonl"
+    params:
+        plan=PLANS.frozen_about,
+        code=code_digest(*(f"mute.paper.figures.{name}" for name in PAPER_FIGURES)),
+
+
 use rule compile_paper as compile_frozen with:
     input:
         text="paper/mute.typ",
         values=rules.write_frozen.output.values,
         figures=rules.draw_frozen.output,
+        exhibits=rules.exhibits_frozen.output.svg,
     output:
         f"{FROZEN}/mute.pdf",
     log:

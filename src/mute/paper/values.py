@@ -1,22 +1,31 @@
 """Every number and computed sentence of the paper's text, in one mapping: the text itself holds none."""
 
+import math
 from collections import Counter
 from typing import Any
 
 import pandas as pd
 
-from mute.paper import beside, claims
+from mute.paper import beside, claims, exhibits, layout, predict, primary, trainings, transfer
 from mute.paper.published import Published, checks
 from mute.plotting import findings, limits
 from mute.plotting.results import Number, Results
 
 
-def tables(results: Results, published: Published) -> dict[str, pd.DataFrame]:
+def tables(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:
     """The paper's tables by name (docs/tables.md)."""
     tested = claims.table(results)
+    means = claims.means(tested)
+    matrix = transfer.matrix(results)
     return {
-        "claims": claims.overall(tested),
+        "claims": claims.overall(means),
+        "means": means,
         "tested": tested,
+        "primary": primary.table(results),
+        "predictions": predict.table(results),
+        "transfer": matrix,
+        "kinship": transfer.explained(matrix, results.languages_of(matrix), seed),
+        **exhibits.tables(results, published),
         "beside": beside.table(results, published),
         "checks": pd.DataFrame([vars(check) for check in checks(published)]),
         "published": published.summary(),
@@ -30,11 +39,18 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
         "answer": [{"heading": heading, "text": text} for heading, text in findings.answer(results)],
         "limits": list(limits.limits(results)),
         "how": findings.HOW,
-        "claims": _claims(made["claims"]),
-        "tested": _tested(made["tested"]),
+        "claims": _effects(made["claims"]),
+        "means": _effects(made["means"]),
+        "primary": _primary(made["primary"]),
+        "predictions": _rounded(made["predictions"]),
+        "transfer": _transfer(made["transfer"], made["kinship"]),
+        "exhibits": layout.printed(made),
         "beside": _beside(made["beside"]),
         "checks": made["checks"].to_dict("records"),
-        "counts": {name: _counts(made[name]["verdict"]) for name in ("claims", "checks")},
+        "counts": {
+            "claims": _counts(_decisive(made["claims"])["verdict"]),
+            "checks": _counts(made["checks"]["verdict"]),
+        },
         "gates": _gates(results),
         "statuses": _statuses(results),
         "provenance": provenance,
@@ -43,6 +59,11 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
 
 def _counts(verdicts: pd.Series) -> dict[str, int]:
     return {name: int((verdicts == name).sum()) for name in ("supports", "contradicts", "mixed", "not decided")}
+
+
+def _decisive(rows: pd.DataFrame) -> pd.DataFrame:
+    """The claims under the first protocol, which matches erasure: there verdicts count."""
+    return rows[rows["protocol"] == rows["protocol"].iloc[0]] if len(rows) else rows
 
 
 def _number(value: float, low: float, high: float) -> str:
@@ -67,20 +88,53 @@ def _study(results: Results) -> dict[str, Any]:
     }
 
 
-def _claims(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    found = []
-    for row in rows.to_dict("records"):
-        spread = _number(row.pop("median"), row.pop("lowest"), row.pop("highest"))
-        found.append({**row, "spread": spread})
-    return found
-
-
-def _tested(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    keys = ("name", "where", "algorithm", "block", "n", "verdict", "sentence")
+def _effects(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with their effect and its interval as one text."""
     return [
-        {**{key: row[key] for key in keys}, "effect": _number(row["effect"], row["low"], row["high"])}
+        {
+            **{k: v for k, v in row.items() if k not in ("low", "high")},
+            "effect": _number(row["effect"], row["low"], row["high"]),
+        }
         for row in rows.to_dict("records")
     ]
+
+
+def _primary(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            **{key: str(row[key]) for key in ("outcome", "algorithm", "protocol", "test", "unit", "n")},
+            "value": str(primary.number(row)),
+            **{key: _decimals(row[key]) for key in ("detectable", "p", "holm")},
+            "verdict": primary.decided(row),
+        }
+        for row in rows.to_dict("records")
+    ]
+
+
+def _rounded(rows: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {k: _decimals(v) if isinstance(v, float) else str(v) for k, v in r.items()} for r in rows.to_dict("records")
+    ]
+
+
+def _decimals(value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if 0 <= value < 0.001 else f"{value:.3f}".replace("-", "−")
+
+
+def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> dict[str, Any]:
+    """The matrix in a few numbers, and what explains it."""
+    other = matrix[matrix["source"] != matrix["language"]]
+    own = matrix[matrix["source"] == matrix["language"]]
+    parts = {"itself": own, "others": other}
+    means = {name: str(mean_over_languages(rows)) for name, rows in parts.items()}
+    return {"languages": matrix["source"].nunique(), **means, "terms": _rounded(kinship)}
+
+
+def mean_over_languages(rows: pd.DataFrame) -> Number:
+    """Mean of K over the languages that were unlearned in, with a t-interval over them."""
+    return trainings.mean(Number(value, n=1) for value in rows.groupby("source")["value"].mean())
 
 
 def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:

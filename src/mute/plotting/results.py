@@ -34,6 +34,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "bands": (*_MODEL, "algorithm", "view", "rule", "block"),
     "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed", "n"),
     "lens": (*CELL, "language", "block", "affected", "probability", "hit", "n"),
+    "languages": ("model", "language", "other", "overlap", "same_script", "same_family"),
 }
 
 
@@ -237,6 +238,11 @@ class Results:
 
     def curve(self, case: Case) -> pd.DataFrame:
         return self._of("layers", case).sort_values("block")
+
+    def languages_of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Kinship of the languages of the model that `rows` are about."""
+        pairs = self.tables["languages"]
+        return pairs[pairs["model"].isin(set(rows["model"]))]
 
     def regions(self, case: Case) -> pd.DataFrame:
         return self._of("regions", case)

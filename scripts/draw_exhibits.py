@@ -1,0 +1,23 @@
+"""Draws the paper's own figures, each as SVG and as PDF."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mute.jobs import job
+from mute.paper import figures
+from mute.paper.published import Published
+from mute.plotting import style
+from mute.plotting.results import Results
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake, torch=False) as log:
+    results = Results.read(snakemake.input.tables, snakemake.params.plan)
+    published = Published(Path(snakemake.input.published[0]).parent)
+    for svg, pdf in zip(snakemake.output.svg, snakemake.output.pdf):
+        name = Path(svg).stem
+        figure = figures.load(name).draw(results, published)
+        style.save(figure, svg)
+        style.save(figure, pdf)
+        log.note(name)

@@ -1,0 +1,63 @@
+"""Forget set x retain coverage x depth: what makes an edit wreck, and what makes it fail."""
+
+from matplotlib.figure import Figure
+
+from mute.paper.published import Published
+from mute.plotting import panels, style
+from mute.plotting.results import Case, Results
+
+CAPTION = (
+    "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "
+    "all languages) and by forget set: a whole domain, which words give away, and a conjunctive set, which only "
+    "subject and relation together do. Control: a word filter in front of the model (gate) and, beneath each title, "
+    "how well a probe separates forget from retain prompts at the first block (0.5: not at all). 95 % intervals over "
+    "facts."
+)
+LOOKS = {"source": ("#D55E00", "o"), "source+text": ("#E69F00", "s"), "all": ("#0072B2", "^")}
+MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
+
+
+def draw(results: Results, published: Published) -> Figure:
+    cases = _cases(results)
+    sets = list(dict.fromkeys(case.forget_set for case in cases))
+    figure = style.new_figure(8.4, max(2.7 * len(sets), 1.5) + 0.6)
+    if not sets:
+        style.missing(figure.add_subplot(), "this study varies no retain coverage")
+    for row, forget_set in enumerate(sets):
+        own = [case for case in cases if case.forget_set == forget_set]
+        apart = results.curve(own[0]).get("separability", [])
+        note = f"separability {apart.iloc[0]:.2f}" if len(apart) else ""
+        for column, (metric, words) in enumerate(MEASURES):
+            axes = figure.add_subplot(len(sets), 2, 2 * row + column + 1)
+            style.title(axes, f"{own[0].model}, {forget_set}: {words}, held-out", note)
+            for i, case in enumerate(own):
+                colour, marker = LOOKS[case.retain]
+                bands = results.blocks(case, "rmu")
+                numbers = [results.number(case, "rmu", band, metric) for band in bands]
+                hollow = [not results.reached(case, "rmu", band) for band in bands]
+                places = [int(band) + 0.1 * (i - 1) for band in bands]
+                panels.points(axes, places, numbers, colour=colour, marker=marker, hollow=hollow)
+                gate = results.number(case, "gate", "full", metric)
+                if gate:
+                    panels.line_at(axes, gate.value, "gate", colour=style.GREY)
+            axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)
+    keys = [style.line_key(f"retain: {name}", c, marker=m) for name, (c, m) in LOOKS.items()]
+    style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), panels.status_key()])
+    return figure
+
+
+def _cases(results: Results) -> list[Case]:
+    """Matched cases of the first model and sources that come in several coverages."""
+    if not results.cases:
+        return []
+    first = results.cases[0]
+    own = [
+        case
+        for case in results.all_cases
+        if (case.model, case.training_seed, case.sources) == (first.model, first.training_seed, first.sources)
+        and case.protocol == first.protocol
+        and results.blocks(case, "rmu")
+    ]
+    order = list(LOOKS)
+    own.sort(key=lambda case: (case.forget_set != first.forget_set, case.forget_set, order.index(case.retain)))
+    return own if len({case.retain for case in own}) > 1 else []

@@ -1,0 +1,13 @@
+"""Figure 3: the layer scores of Qwen-2.5-7B."""
+
+from matplotlib.figure import Figure
+
+from mute.paper.figures import _curves
+from mute.paper.published import Published
+from mute.plotting.results import Results
+
+CAPTION = "CKA and LRDS over depth: Qwen-2.5-7B as published, and our model of that family."
+
+
+def draw(results: Results, published: Published) -> Figure:
+    return _curves.draw(results, published, "Qwen-2.5-7B")

@@ -1,0 +1,55 @@
+"""What comes back: knowledge after the edit, after skipping its block, and after training on retain text alone."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mute.paper.published import Published
+from mute.plotting import panels, style
+from mute.plotting.results import Case, Results
+
+CAPTION = (
+    "Knowledge K of held-out languages after the edit, after its block is skipped, and after some steps of training on "
+    "retain text alone, which holds nothing of the forget set. Controls: base and oracle after the same training "
+    "(lines): the oracle, which never knew, learns nothing by it. 95 % intervals over facts of one model."
+)
+SERIES = (("K", "after the edit", "o", "-"), ("B", "block skipped", "s", ":"), ("B_retrained", "retrained", "^", "-"))
+COLOURS = {"K": style.FORGET, "B": style.GREY, "B_retrained": style.RETAIN}
+
+
+def draw(results: Results, published: Published) -> Figure:
+    cases = [case for case in results.all_cases if _bands(results, case)]
+    algorithms = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
+    algorithms = [name for name in algorithms if any(_retrained(results, case, name) for case in cases)]
+    figure = style.new_figure(max(2.9 * len(algorithms), 5.0), max(2.3 * len(cases), 1.5) + 0.6)
+    if not cases:
+        style.missing(figure.add_subplot(), "no cell of this study was retrained")
+    for row, case in enumerate(cases):
+        for column, name in enumerate(algorithms):
+            axes = figure.add_subplot(len(cases), len(algorithms), row * len(algorithms) + column + 1)
+            style.title(axes, f"{case.model}, {name}")
+            bands = _retrained(results, case, name)
+            if not bands:
+                style.missing(axes, "not retrained")
+                continue
+            for metric, _, marker, line in SERIES:
+                numbers = [results.number(case, name, band, metric) for band in bands]
+                look: dict[str, Any] = {"colour": COLOURS[metric], "marker": marker, "line": line, "size": 4}
+                panels.points(axes, [int(band) for band in bands], numbers, **look)
+            for metric, dashes in (("B_retrained_base", "--"), ("B_retrained_oracle", ":")):
+                number = results.number(case, name, bands[0], metric)
+                if number:
+                    panels.line_at(axes, number.value, dashes=dashes, colour=style.INK)
+            axes.set(ylim=(-0.25, 1.25), xlabel="edited block", ylabel="K, held-out")
+    keys = [style.line_key(words, COLOURS[m], marker=mark, linestyle=line) for m, words, mark, line in SERIES]
+    keys += [style.line_key("base, retrained", linestyle="--"), style.line_key("oracle, retrained", linestyle=":")]
+    style.legend(figure, keys)
+    return figure
+
+
+def _retrained(results: Results, case: Case, algorithm: str) -> list[str]:
+    return [b for b in results.blocks(case, algorithm) if results.number(case, algorithm, b, "B_retrained")]
+
+
+def _bands(results: Results, case: Case) -> bool:
+    return any(_retrained(results, case, name) for name in results.algorithms(case))

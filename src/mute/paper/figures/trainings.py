@@ -1,0 +1,47 @@
+"""How far training itself moves a result: every trained model, by block."""
+
+from matplotlib.figure import Figure
+
+from mute.paper import trainings
+from mute.paper.published import Published
+from mute.plotting import panels, style
+from mute.plotting.results import Number, Results
+
+CAPTION = (
+    "Knowledge left and capability kept in held-out languages by edited block, a thin line per trained model; thick: "
+    "mean over the trainings of one architecture, with its 95 % t-interval where there are three or more."
+)
+LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), *((colour, "D") for colour in style.OTHERS))
+MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
+
+
+def draw(results: Results, published: Published) -> Figure:
+    protocol = next(iter(trainings.protocols(results)), "")
+    cases = trainings.main_cases(results, protocol)
+    algorithms, models = trainings.swept(results, cases), list(dict.fromkeys(case.model for case in cases))
+    figure = style.new_figure(max(2.9 * len(algorithms), 5.0), 5.4)
+    if not algorithms:
+        style.missing(figure.add_subplot(), panels.NO_CELLS)
+    for row, (metric, words) in enumerate(MEASURES):
+        for column, name in enumerate(algorithms):
+            axes = figure.add_subplot(2, len(algorithms), row * len(algorithms) + column + 1)
+            style.title(axes, name.replace("_", " "))
+            for model, (colour, marker) in zip(models, LOOKS):
+                own = [case for case in cases if case.model == model]
+                blocks = [band for band in results.blocks(own[0], name) if band.isdigit()]
+                lines = [[results.number(case, name, band, metric) for band in blocks] for case in own]
+                for numbers in lines:
+                    values = [number.value for number in numbers]
+                    axes.plot(range(len(blocks)), values, "-", color=colour, alpha=0.35, linewidth=0.8)
+                means = [trainings.mean(column_) for column_ in zip(*lines)]
+                if len(own) < 3:
+                    means = [Number(mean.value, n=mean.n) for mean in means]
+                panels.points(axes, range(len(blocks)), means, colour=colour, marker=marker, area=True, size=4)
+            axes.set(ylim=(-0.2, 1.2), xlabel="edited block", ylabel=f"{words}, held-out")
+    counts = {model: sum(case.model == model for case in cases) for model in models}
+    keys = [
+        style.line_key(f"{model}, {counts[model]} training{'s' * (counts[model] > 1)}", colour, marker=marker)
+        for model, (colour, marker) in zip(models, LOOKS)
+    ]
+    style.legend(figure, keys)
+    return figure

@@ -1,0 +1,38 @@
+"""The transfer matrix: knowledge left in each language after unlearning in each alone."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mute.paper import transfer
+from mute.paper.published import Published
+from mute.plotting import style
+from mute.plotting.results import Results
+
+CAPTION = (
+    "Knowledge K left in the column's language after unlearning in the row's language alone, at matched erasure there. "
+    "Control: the diagonal, the language itself. Rows with a star did not reach erasure. Intervals in the table."
+)
+
+
+def draw(results: Results, published: Published) -> Figure:
+    table = transfer.matrix(results)
+    figure = style.new_figure(6.4, 5.4)
+    axes = figure.add_subplot()
+    if table.empty:
+        style.missing(axes, "no model of this study unlearns in three or more languages alone")
+        return figure
+    languages, values = transfer.square(table)
+    status = dict(zip(table["source"], table["status"]))
+    shown = axes.imshow(values, cmap=style.share_colours(), vmin=0, vmax=1)
+    for i in range(len(languages)):
+        for j in range(len(languages)):
+            if not np.isnan(values[i, j]):
+                colour = "white" if values[i, j] < 0.55 else style.INK
+                axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=6.5, color=colour)
+    axes.set_xticks(range(len(languages)), languages)
+    axes.set_yticks(range(len(languages)), [f"{c}{'' if status[c] == 'ok' else ' *'}" for c in languages])
+    axes.set(xlabel="asked in", ylabel="unlearned in")
+    first = table.iloc[0]
+    style.title(axes, f"{first['model']}, {first['algorithm'].replace('_', ' ')}, block {first['block']}")
+    figure.colorbar(shown, ax=axes, label="knowledge left (K)", shrink=0.8)
+    return figure
