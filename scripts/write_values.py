@@ -22,5 +22,8 @@ with job(snakemake, torch=False) as log:
         latex = tables[path.stem].to_latex(index=False, escape=True, float_format="%.3g")
         artifacts.write_text(path.with_suffix(".tex"), latex)
     # Frozen tables bring theirs along.
-    provenance = plan["provenance"] or frozen.provenance(snakemake.input.records, plan["seed"])
+    provenance = plan["provenance"] or {
+        **frozen.provenance(snakemake.input.records, plan["seed"]),
+        "config": plan["config"],
+    }
     artifacts.write_json(snakemake.output.values, values.collect(results, tables, provenance))

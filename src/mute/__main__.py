@@ -31,7 +31,11 @@ def freeze(chosen: argparse.Namespace) -> int:
     study = Study.read(*(["config/config.yaml", *chosen.configfile]))
     try:
         written = frozen.freeze(
-            Path(study.config.study.results), frozen.FOLDER, TABLES, Plans(study).figures(), study.config.study.seed
+            Path(study.config.study.results),
+            frozen.FOLDER,
+            TABLES,
+            Plans(study).figures(),
+            study.config.model_dump(),
         )
     except FileNotFoundError as error:
         print(f"{error.filename} is missing: run the study first (make study)", file=sys.stderr)

@@ -341,7 +341,8 @@ class Plans:
 
     def paper(self) -> dict[str, Any]:
         """What the study says of itself in the paper; what it was computed with stands in its records."""
-        return {"about": self.figures(), "provenance": None, "seed": self.config.study.seed}
+        config = self.config.model_dump()
+        return {"about": self.figures(), "provenance": None, "seed": self.config.study.seed, "config": config}
 
     def model_records(self) -> list[str]:
         return [f"<results>/models/{name}/record.json" for name in sorted(self.study.trained)]

@@ -1,11 +1,13 @@
 """Frozen results: the tables of a reference run, small enough for git, from which figures and paper are rebuilt."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mute import artifacts
+from mute.clock import PHASES
 from mute.times import by_rule
 
 FOLDER = Path("paper/frozen")
@@ -18,7 +20,9 @@ def provenance(records: Iterable[Path | str], seed: int) -> dict[str, str]:
     return {"seed": str(seed), "versions": ", ".join(sorted(found))}
 
 
-def freeze(results: Path, folder: Path, tables: tuple[str, ...], about: dict[str, Any], seed: int) -> list[Path]:
+def freeze(
+    results: Path, folder: Path, tables: tuple[str, ...], about: dict[str, Any], config: dict[str, Any]
+) -> list[Path]:
     """Copy a study's tables to `folder` as Parquet, with what the study says of itself and where it came from.
 
     Raises FileNotFoundError for a study that is not finished.
@@ -31,9 +35,23 @@ def freeze(results: Path, folder: Path, tables: tuple[str, ...], about: dict[str
     records = sorted(results.glob("models/*/record.json"))
     spent = by_rule(results)
     seconds = sum(value for rule in spent.values() for key, value in rule.items() if key != "jobs")
-    costs = {"jobs": str(round(sum(rule["jobs"] for rule in spent.values()))), "core minutes": f"{seconds / 60:.0f}"}
+    jobs = round(sum(rule["jobs"] for rule in spent.values()))
+    cells = Counter(artifacts.read_table(results / "tables/cells.csv")["status"])
+    counted = ", ".join(f"{count} {status}" for status, count in sorted(cells.items()))
+    costs = {
+        "cells": f"{cells.total()}: {counted}",
+        "jobs": str(jobs),
+        "core minutes": f"{seconds / 60:.0f}",
+        "costs": [
+            ["rule", "jobs", *PHASES],
+            *([rule, *(f"{v:.0f}" for v in own.values())] for rule, own in spent.items()),
+        ],
+        "config": config,
+    }
     digests = ", ".join(f"{path.stem} {artifacts.sha256(path)[:16]}" for path in written)
     # In its own order: figures show models as the study lists them.
     artifacts.write_text(folder / ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    artifacts.write_json(folder / PROVENANCE, {**provenance(records, seed), **costs, "tables": digests})
+    artifacts.write_json(
+        folder / PROVENANCE, {**provenance(records, config["study"]["seed"]), **costs, "tables": digests}
+    )
     return [*written, folder / ABOUT, folder / PROVENANCE]

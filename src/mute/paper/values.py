@@ -5,8 +5,9 @@ from collections import Counter
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from mute.paper import beside, claims, exhibits, layout, predict, primary, trainings, transfer
+from mute.paper import beside, claims, exhibits, figures, layout, predict, primary, trainings, transfer
 from mute.paper.published import Published, checks
 from mute.plotting import findings, limits
 from mute.plotting.results import Number, Results
@@ -32,8 +33,13 @@ def tables(results: Results, published: Published, seed: int) -> dict[str, pd.Da
     }
 
 
-def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, str]) -> dict[str, Any]:
-    """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed."""
+def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:
+    """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed.
+
+    provenance: where the tables came from, with `config` (of record) and `costs` (by rule) where they are known.
+    """
+    provenance = dict(provenance)
+    config, costs = provenance.pop("config", {}), provenance.pop("costs", [])
     return {
         "study": _study(results),
         "answer": [{"heading": heading, "text": text} for heading, text in findings.answer(results)],
@@ -53,7 +59,11 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
         },
         "gates": _gates(results),
         "statuses": _statuses(results),
+        "trained": len({(c.model, c.training_seed) for c in trainings.passed(results, trainings.main_cases(results))}),
+        "captions": {name: figures.load(name).CAPTION for name in figures.names()},
         "provenance": provenance,
+        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=60),
+        "costs": costs,
     }
 
 
@@ -152,13 +162,19 @@ def _gates(results: Results) -> list[dict[str, Any]]:
     gates = results.tables["gates"]
     own = gates[(gates["oracle"] == "") & (gates["language"] == "")]
     return [
-        {"model": r["model"], "measure": r["measure"], "value": f"{r['value']:.2f}", "passed": str(r["passed"])}
+        {
+            "model": r["model"],
+            "seed": str(r["training_seed"]),
+            "measure": r["measure"],
+            "value": f"{r['value']:.2f}",
+            "passed": str(r["passed"]),
+        }
         for r in own.to_dict("records")
     ]
 
 
 def _statuses(results: Results) -> list[dict[str, Any]]:
     cells = results.tables["cells"]
-    keys = ("model", "algorithm", "status", "gate")
+    keys = ("model", "algorithm", "protocol", "status", "gate")
     counted = Counter(zip(*(cells[key] for key in keys)))
     return [{**dict(zip(keys, key)), "cells": count} for key, count in sorted(counted.items())]
