@@ -31,7 +31,7 @@ def _languages(table: pd.DataFrame) -> Printed:
     languages = [code for code in dict.fromkeys(table["language"]) if code != MEAN]
     rows = []
     for key, own in table.groupby(["origin", "condition", "split"], sort=False):
-        origin, condition, split = (str(part) for part in key)  # ty: ignore[not-iterable]
+        origin, condition, split = map(str, tuple(key))  # ty: ignore[invalid-argument-type]
         values = own.set_index("language")
         each = [_short(values.loc[code]) if code in values.index else "" for code in languages]
         rows.append([origin, condition, split, *each, _whole(values.loc[MEAN]), _over(values.loc[MEAN])])
@@ -45,7 +45,8 @@ def _means(table: pd.DataFrame) -> Printed:
     for key, own in table.groupby(["origin", "model", "algorithm", "condition"], sort=False):
         values = own.set_index("split")
         each = [_whole(values.loc[split]) if split in values.index else "" for split in splits]
-        rows.append([*map(str, key), *each, _over(own.iloc[0])])  # ty: ignore[not-iterable]
+        names = tuple(key)  # ty: ignore[invalid-argument-type]
+        rows.append([*map(str, names), *each, _over(own.iloc[0])])
     return {"columns": ["", "model", "algorithm", "condition", *splits, "over"], "rows": rows}
 
 
