@@ -64,7 +64,7 @@ def answer(results: Results) -> list[tuple[str, str]]:
         for i, regime in enumerate(REGIMES):
             lines.append((f"{regime.name.capitalize()} regime, {protocol} protocol", _regime_words(results, own, i)))
     for protocol, words in PROTOCOLS.items():
-        if protocol not in {case.protocol for case in results.cases}:
+        if protocol not in {case.protocol for case in results.all_cases}:
             lines.append((f"{protocol.capitalize()} protocol", f"Not run in this study ({words})."))
     lines.append(("Rank of the chosen block", _ranks(results)))
     lines.append(("Undone by a bypass", _reversals(results)))

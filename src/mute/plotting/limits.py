@@ -28,7 +28,7 @@ def limits(results: Results) -> list[str]:
 
 
 def _trainings(results: Results) -> list[str]:
-    models = {(case.model, case.training_seed) for case in results.cases}
+    models = {(case.model, case.training_seed) for case in results.all_cases}
     counts = [len({seed for model, seed in models if model == name}) for name in {model for model, _ in models}]
     found = []
     if counts and max(counts) == 1:
@@ -38,7 +38,10 @@ def _trainings(results: Results) -> list[str]:
         )
     elif counts:
         words = "–".join(map(str, sorted({min(counts), max(counts)})))
-        found.append(f"Trainings per architecture: {words}. Intervals cover items only, not trainings.")
+        found.append(
+            f"Trainings per architecture: {words}. Intervals of one model cover items only; claims that rest on several "
+            "trainings have t-intervals over them."
+        )
     if len(models) < verdicts.MODELS_TO_PREDICT:
         found.append(
             "Whether CKA, LRDS or the region predict the best block is not decided: that takes at least "
@@ -85,7 +88,13 @@ def _percent(numbers: list[Number]) -> str:
 def _gates(results: Results) -> list[str]:
     if not len(results.tables["gates"]):
         return ["It is not known whether the models pass any gate."]
-    failed = [results.name(case) for case in results.cases if results.below_gate(case)]
+    cases = {(case.model, case.training_seed): case for case in results.all_cases}
+    several = len({seed for _, seed in cases}) > 1
+    failed = [
+        f"{case.model}, training seed {case.training_seed}" if several else results.name(case)
+        for case in cases.values()
+        if results.below_gate(case)
+    ]
     return [f"Below their gate, and so without a verdict: {', '.join(failed)}."] if failed else []
 
 
@@ -105,9 +114,14 @@ def _statuses(results: Results) -> list[str]:
 
 def _absent(results: Results) -> list[str]:
     found = []
-    absent = [name for name in PROTOCOLS if name not in {case.protocol for case in results.cases}]
+    absent = [name for name in PROTOCOLS if name not in {case.protocol for case in results.all_cases}]
     if absent:
         found.append(f"Protocols that were not run: {', '.join(absent)}. Nothing here says what they would show.")
+    hidden = len(results.tables["cells"]) - results.shown_cells
+    if hidden:
+        found.append(
+            f"{hidden} cells of other trainings and settings are in the tables and the paper, not on this page."
+        )
     left_out = results.seeds_left_out
     if left_out:
         found.append(f"{left_out} cells repeat others with another unlearning seed; no figure shows them.")

@@ -150,6 +150,12 @@ class Results:
         return sorted(first.values(), key=order)
 
     @property
+    def shown_cells(self) -> int:
+        """How many cells figures show or leave out for repeating those with another unlearning seed."""
+        shown = {(c.model, c.training_seed, *c.setting) for c in self.cases}
+        return sum((c[0], c[1], *c[4:8]) in shown for c in self._statuses)
+
+    @property
     def seeds_left_out(self) -> int:
         """How many cells no figure shows, because they repeat others with another unlearning seed."""
         shown = set(self.all_cases)

@@ -155,8 +155,8 @@ def _facts(results: Results) -> list[str]:
     status = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
     lines = [
         ("Cells", f"{sum(counts.values())}: {status}"),
-        ("Protocols", ", ".join(sorted({case.protocol for case in results.cases}))),
-        ("Algorithms", ", ".join(dict.fromkeys(n for case in results.cases for n in results.algorithms(case)))),
+        ("Protocols", ", ".join(sorted({case.protocol for case in results.all_cases}))),
+        ("Algorithms", ", ".join(dict.fromkeys(n for case in results.all_cases for n in results.algorithms(case)))),
         ("Corpus", str(about.get("source", ""))),
         ("Primary outcomes, declared before the run", ", ".join(about.get("primary", []))),
         ("Gates", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.get("gates", {}).items())),
