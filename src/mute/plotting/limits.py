@@ -39,8 +39,8 @@ def _trainings(results: Results) -> list[str]:
     elif counts:
         words = "–".join(map(str, sorted({min(counts), max(counts)})))
         found.append(
-            f"Trainings per architecture: {words}. Intervals of one model cover items only; claims that rest on several "
-            "trainings have t-intervals over them."
+            f"Trainings per architecture: {words}. Intervals of one model cover items only; claims that rest on "
+            "several trainings have t-intervals over them."
         )
     if len(models) < verdicts.MODELS_TO_PREDICT:
         found.append(
