@@ -39,6 +39,7 @@ PAPER_TABLES = (
     "predictions",
     "transfer",
     "kinship",
+    "beyond",
     "beside",
     "checks",
     "published",

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mute.paper import beside, claims, exhibits, figures, layout, predict, primary, trainings, transfer
+from mute.paper import beside, beyond, claims, exhibits, figures, layout, predict, primary, trainings, transfer
 from mute.paper.published import Published, checks
 from mute.plotting import findings, limits
 from mute.plotting.results import Number, Results
@@ -18,7 +18,7 @@ def tables(results: Results, published: Published, seed: int) -> dict[str, pd.Da
     tested = claims.table(results)
     means = claims.means(tested)
     matrix = transfer.matrix(results)
-    return {
+    found = {
         "claims": claims.overall(means),
         "means": means,
         "tested": tested,
@@ -31,6 +31,7 @@ def tables(results: Results, published: Published, seed: int) -> dict[str, pd.Da
         "checks": pd.DataFrame([vars(check) for check in checks(published)]),
         "published": published.summary(),
     }
+    return {**found, "beyond": beyond.table(results, found)}
 
 
 def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
         "predictions": _rounded(made["predictions"]),
         "transfer": _transfer(made["transfer"], made["kinship"]),
         "exhibits": layout.printed(made),
+        "beyond": made["beyond"].to_dict("records"),
         "beside": _beside(made["beside"]),
         "checks": made["checks"].to_dict("records"),
         "counts": {
@@ -60,7 +62,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
         "gates": _gates(results),
         "statuses": _statuses(results),
         "trained": len({(c.model, c.training_seed) for c in trainings.passed(results, trainings.main_cases(results))}),
-        "captions": {name: figures.load(name).CAPTION for name in figures.names()},
+        "captions": {name: figures.load(name).CAPTION for name in figures.names() if figures.has(name, results)},
         "provenance": provenance,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=60),
         "costs": costs,

@@ -46,6 +46,10 @@ def draw(results: Results, published: Published) -> Figure:
     return figure
 
 
+def has(results: Results) -> bool:
+    return bool(_cases(results))
+
+
 def _cases(results: Results) -> list[Case]:
     """Matched cases of the first model and sources that come in several coverages."""
     if not results.cases:

@@ -6,26 +6,34 @@ from matplotlib.figure import Figure
 
 from mute.paper.published import Published
 from mute.plotting import panels, style
-from mute.plotting.results import Results
+from mute.plotting.results import Case, Results
 
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "
     "edited block, at matched erasure. Control: the same model, draws and strengths. 95 % intervals over facts."
 )
+NAMES = {"rmu": "interleaved", "rmu_concatenated": "concatenated"}
 MEASURES = (("K", "knowledge left (K), held-out"), ("C", "capability kept (C), held-out"))
+
+
+def _case(results: Results) -> Case | None:
+    return next((case for case in results.all_cases if set(NAMES) <= set(results.algorithms(case))), None)
+
+
+def has(results: Results) -> bool:
+    return _case(results) is not None
 
 
 def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(8.4, 3.2)
-    names = {"rmu": "interleaved", "rmu_concatenated": "concatenated"}
-    case = next((c for c in results.all_cases if set(names) <= set(results.algorithms(c))), None)
+    case = _case(results)
     if case is None:
         style.missing(figure.add_subplot(), "this study runs one order only")
         return figure
     for column, (metric, words) in enumerate(MEASURES):
         axes = figure.add_subplot(1, 2, column + 1)
         style.title(axes, f"{case.model}: {words}")
-        for i, name in enumerate(names):
+        for i, name in enumerate(NAMES):
             bands = results.blocks(case, name)
             numbers = [results.number(case, name, band, metric) for band in bands]
             hollow = [not results.reached(case, name, band) for band in bands]
@@ -33,7 +41,7 @@ def draw(results: Results, published: Published) -> Figure:
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
     keys = [
-        style.line_key(words, style.algorithm_colour(n), marker=style.algorithm_marker(n)) for n, words in names.items()
+        style.line_key(words, style.algorithm_colour(n), marker=style.algorithm_marker(n)) for n, words in NAMES.items()
     ]
     style.legend(figure, [*keys, panels.status_key()])
     return figure

@@ -47,6 +47,10 @@ def draw(results: Results, published: Published) -> Figure:
     return figure
 
 
+def has(results: Results) -> bool:
+    return any(_bands(results, case) for case in results.all_cases)
+
+
 def _retrained(results: Results, case: Case, algorithm: str) -> list[str]:
     return [b for b in results.blocks(case, algorithm) if results.number(case, algorithm, b, "B_retrained")]
 

@@ -14,6 +14,10 @@ CAPTION = (
 )
 
 
+def has(results: Results) -> bool:
+    return bool(transfer.cases(results))
+
+
 def draw(results: Results, published: Published) -> Figure:
     table = transfer.matrix(results)
     figure = style.new_figure(6.4, 5.4)
