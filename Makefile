@@ -13,11 +13,11 @@ INSTALLED := $(VENV)/installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke paper frozen test lint lock clean
+.PHONY: help study smoke reproduction paper frozen test lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables:"
 	@echo "  CONFIG=FILE   the study to run, several files overlay each other [$(CONFIG)]"
 	@echo "  CORES=N       how many cores a study may use [$(CORES)]"
@@ -29,7 +29,10 @@ help: ## list the targets (this text)
 study: $(INSTALLED) ## run the study, then make its report and print its summary
 smoke: $(INSTALLED) ## the same on a small scale: minutes, results apart from the study's
 smoke: CONFIG := config/smoke.yaml
-study smoke:
+reproduction: $(INSTALLED) ## the paper reproduced, with its controls: about two hours; then its PDF
+reproduction: CONFIG := config/reproduction.yaml
+reproduction: override ARGS += paper all
+study smoke reproduction:
 	@$(BIN)/python workflow/study.py run --cores $(CORES) --configfile $(CONFIG) -- $(ARGS)
 
 paper: $(INSTALLED) ## the paper of a finished study, as PDF

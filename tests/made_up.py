@@ -94,6 +94,15 @@ def make_tables(effects: dict[str, tuple], *, half: float = 0.02, status: str = 
     }
 
 
+def many(trainings: list[dict[str, tuple]], **options) -> dict:
+    """The tables of one study that trained the model several times, each time with effects of its own."""
+    made = [make_tables(effects, **options) for effects in trainings]
+    return {
+        name: pd.concat([own[name].assign(training_seed=seed) for seed, own in enumerate(made)], ignore_index=True)
+        for name in made[0]
+    }
+
+
 def incomplete(kind: str) -> dict:
     made = make_tables(THE_PAPER)
     if kind == "empty":

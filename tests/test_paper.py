@@ -18,12 +18,13 @@ from made_up import (
     THE_PAPER,
     incomplete,
     make_tables,
+    many,
 )
 from mute import __main__ as command
 from mute import artifacts
 from mute.paper import beside, claims, frozen, values
 from mute.paper.published import Published, Share, checks
-from mute.plan import FIGURES, TABLES
+from mute.plan import FIGURES, PAPER_FIGURES, TABLES
 from mute.plotting.results import Results
 
 ROOT = Path(__file__).parents[1]
@@ -80,15 +81,43 @@ def test_wide_intervals_and_missed_gates_decide_nothing():
 @pytest.mark.parametrize("kind", KINDS)
 def test_claims_take_what_there_is(kind):
     rows = claims.table(Results(incomplete(kind), ABOUT))
-    claims.overall(rows)
-    texts = rows[["name", "statement", "test", "unit", "margin", "where", "algorithm", "block", "verdict", "sentence"]]
-    assert (texts.astype(str) != "").all(axis=None)
+    claims.overall(claims.means(rows))
+    words = ["name", "statement", "test", "unit", "margin", "model", "protocol", "algorithm", "block", "verdict"]
+    assert (rows[[*words, "sentence"]].astype(str) != "").all(axis=None)
 
 
-def test_no_cell_of_the_claims_is_empty():
-    rows = claims.table(Results(make_tables(THE_PAPER), ABOUT))
-    assert rows.notna().all(axis=None)
-    assert ((rows["low"] <= rows["effect"]) & (rows["effect"] <= rows["high"])).all()
+@pytest.mark.parametrize("trainings", [1, 4])
+def test_no_cell_of_the_claims_is_empty(trainings):
+    rows = claims.table(Results(many([THE_PAPER] * trainings), ABOUT))
+    averaged = claims.means(rows)
+    for table in (rows, averaged, claims.overall(averaged)):
+        assert table.notna().all(axis=None)
+        assert (table.astype(str) != "").all(axis=None)
+        assert ((table["low"] <= table["effect"]) & (table["effect"] <= table["high"])).all()
+
+
+def test_several_trainings_decide_by_their_spread():
+    """The unit is the trained model: wide intervals over facts do not matter, disagreement between models does."""
+    agreed = claims.means(claims.table(Results(many([THE_PAPER] * 4, half=0.6), ABOUT))).set_index("name")
+    assert agreed.loc["held-out erased", "verdict"] == "supports"
+    assert agreed.loc["held-out erased", "unit"] == "trained models"
+    assert agreed.loc["held-out erased", "n"] == 4
+    other = {**THE_PAPER, "1": ERASES_NOTHING}
+    split = claims.means(claims.table(Results(many([THE_PAPER, THE_PAPER, other, other]), ABOUT))).set_index("name")
+    effect = split.loc["held-out erased"]
+    assert effect["verdict"] == "not decided"
+    assert effect["effect"] == pytest.approx(0.55)
+    # Mean and t-interval by hand: two at 0.1, two at 1.
+    half = 3.182446 * (0.9 / 3**0.5) / 2
+    assert (effect["low"], effect["high"]) == pytest.approx((0.55 - half, 0.55 + half), rel=1e-5)
+    assert (effect["supports"], effect["contradicts"]) == (2, 2)
+
+
+def test_models_below_their_gate_do_not_count():
+    passing = many([THE_PAPER] * 3)
+    failing = many([THE_PAPER] * 3, gate=False)
+    counts = [claims.means(claims.table(Results(t, ABOUT)))["n"].max() for t in (passing, failing)]
+    assert counts == [3, 0]
 
 
 @pytest.mark.parametrize(
@@ -102,13 +131,17 @@ def test_no_cell_of_the_claims_is_empty():
         (["not decided"], "not decided"),
     ],
 )
-def test_a_claim_stands_if_the_pairs_that_decide_agree_and_are_half(given, expected):
-    row = dict.fromkeys(("name", "statement", "test", "unit", "margin"), "")
-    rows = pd.DataFrame([{**row, "effect": float(i), "verdict": verdict} for i, verdict in enumerate(given)])
-    found = claims.overall(rows).iloc[0]
+def test_a_claim_stands_if_the_algorithms_that_decide_agree_and_are_half(given, expected):
+    row = dict.fromkeys(("name", "statement", "test", "unit", "margin", "protocol"), "")
+    rows = [
+        {**row, "algorithm": f"a{i}", "n": 3, "effect": i, "low": i - 1, "high": i + 1, "verdict": verdict}
+        for i, verdict in enumerate(given)
+    ]
+    found = claims.overall(pd.DataFrame(rows).astype({"effect": float, "low": float, "high": float})).iloc[0]
     assert found["verdict"] == expected
-    assert found["pairs"] == found["supports"] + found["contradicts"] + found["not decided"] == len(given)
-    assert (found["lowest"], found["highest"]) == (0.0, len(given) - 1.0)
+    assert found["supports"] + found["contradicts"] + found["not decided"] == len(given)
+    assert (found["low"], found["effect"], found["high"]) == (-1, (len(given) - 1) / 2, len(given))
+    assert found["sentence"].count(";") == len(given) - 1
 
 
 # The published numbers
@@ -191,8 +224,11 @@ def compiled(folder: Path, study: dict, published: Published) -> bytes:
     for name in FIGURES:
         drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
         (folder / "figures" / f"{name}.svg").write_text(drawing)
+    for name in PAPER_FIGURES:
+        (folder / "figures" / f"{name}.svg").write_text(drawing)
     results = Results(study, ABOUT)
-    found = values.collect(results, values.tables(results, published), {"seed": "1"})
+    origin = {"seed": "1", "config": {"study": {"name": "made up"}}, "costs": [["rule", "jobs"], ["one", "1"]]}
+    found = values.collect(results, values.tables(results, published, 1), origin)
     artifacts.write_json(folder / "values.json", found)
     (folder / "mute.typ").write_text(TEXT, encoding="utf-8")
     return typst.compile(folder / "mute.typ", root=folder)
@@ -213,7 +249,7 @@ def test_the_paper_says_what_there_is(kind, tmp_path, published):
 
 def test_values_are_text_and_numbers_that_json_can_hold(published):
     results = Results(make_tables(THE_PAPER), ABOUT)
-    found = values.collect(results, values.tables(results, published), {})
+    found = values.collect(results, values.tables(results, published, 1), {})
     json.dumps(found, allow_nan=False)
     assert found["study"]["cells"] == 4
     assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS)
@@ -230,17 +266,20 @@ def test_freezing_keeps_tables_words_and_order(tmp_path):
     record = {"versions": {"torch": "9.9", "transformers": "8.8"}}
     artifacts.write_json(tmp_path / "results/models/llama-s0/record.json", record)
     about = {**ABOUT, "models": {"b": ABOUT["models"]["llama"], "a": ABOUT["models"]["llama"]}}
-    written = frozen.freeze(tmp_path / "results", tmp_path / "frozen", tuple(made), about, 7)
+    config = {"study": {"seed": 7}}
+    written = frozen.freeze(tmp_path / "results", tmp_path / "frozen", tuple(made), about, config)
     for name in made:
         one = artifacts.read_table(tmp_path / f"results/tables/{name}.csv")
         pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / f"frozen/{name}.parquet"), one)
     assert list(artifacts.read_json(tmp_path / "frozen/about.json")["models"]) == ["b", "a"]
     kept = artifacts.read_json(tmp_path / "frozen/provenance.json")
     assert kept["seed"] == "7"
+    assert kept["config"] == config
+    assert kept["cells"] == f"{len(made['cells'])}: {len(made['cells'])} ok"
     assert kept["versions"] == "torch 9.9, transformers 8.8", "what trained the models, not what is installed now"
     assert all(artifacts.sha256(path)[:16] in kept["tables"] for path in written if path.suffix == ".parquet")
     with pytest.raises(FileNotFoundError):
-        frozen.freeze(tmp_path / "nothing", tmp_path / "other", ("cells",), about, 7)
+        frozen.freeze(tmp_path / "nothing", tmp_path / "other", ("cells",), about, config)
 
 
 def test_freezing_an_unfinished_study_says_so(tmp_path, monkeypatch, capsys):

@@ -338,6 +338,7 @@ class Plans:
             "shown": None if self.study.shown is None else sorted({_case(cell) for cell in self.study.shown}),
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
+            "files": self.study.files,
         }
 
     def paper(self) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class Study:
         if checked.value is None or found:
             raise ConfigError(_line(problem, config, files) for problem in sorted(found, key=_place))
         self.config = checked.value
+        # The files that it was read from, lower ones first.
+        self.files = list(dict.fromkeys(place.rpartition(":")[0] for place in files.places.values())) if files else []
 
     @classmethod
     def read(cls, *paths: Path | str) -> "Study":

@@ -277,8 +277,8 @@ def _answers(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
     return [
         Finding(
             "answers",
-            f"After RMU at its chosen layer {edited} of the answers in held-out languages are no known word at all, and "
-            f"{others} are another value in the language asked.",
+            f"After RMU at its chosen layer {edited} of the answers in held-out languages are no known word at all, "
+            f"and {others} are another value in the language asked.",
             f"The oracle, which never knew, says no known word in {oracle[0]} and another value in {oracle[1]}.",
             trainings.MODELS,
             "that the model behaves as if it had never known" if edited.value - oracle[0].value > 0.2 else "",
@@ -296,8 +296,8 @@ def _order(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
     return [
         Finding(
             "order",
-            f"With the source languages one after the other RMU at block {block} leaves K {apart['K']} and C {apart['C']} "
-            "in held-out languages.",
+            f"With the source languages one after the other RMU at block {block} leaves K {apart['K']} and C "
+            f"{apart['C']} in held-out languages.",
             f"With mixed batches: K {mixed['K']} and C {mixed['C']}.",
             trainings.FACTS,
         )

@@ -120,16 +120,17 @@ def _cell(value: Cell) -> str:
     return f"<td{_kind(_MARKS.get(value, 'long' if len(value) > LONG else ''))}>{text(value)}</td>"
 
 
-def figure(path: Path, title: str, caption: str) -> str:
-    """A figure inside the page, as data; a click opens the file beside it."""
+def figure(path: Path, title: str, caption: str, origin: str = "") -> str:
+    """A figure inside the page, as data; a click opens the file beside it. origin: where it comes from, as HTML."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     data = "\n".join(data[i : i + LINE] for i in range(0, len(data), LINE))
     # A small figure is not blown up to the width of the page.
     width = re.search(r'<svg[^>]* width="([0-9.]+)pt"', path.read_text(encoding="utf-8")[:2000])
     most = f'style="max-width:{1.7 * float(width[1]):.0f}px" ' if width else ""
+    from_ = f"<br>{origin}" if origin else ""
     return (
         f'<figure><div class="wide"><a href="figures/{text(path.name)}"><img alt="{text(title)}" {most}'
-        f'src="data:image/svg+xml;base64,{data}"></a></div><figcaption>{text(caption)}</figcaption></figure>'
+        f'src="data:image/svg+xml;base64,{data}"></a></div><figcaption>{text(caption)}{from_}</figcaption></figure>'
     )
 
 

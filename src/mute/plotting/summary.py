@@ -1,5 +1,6 @@
 """The first page of the report, which answers the study's question from its tables, and the same for a terminal."""
 
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,20 +11,23 @@ from mute.plotting.results import Case, Number, Results
 
 # Figures on the page, in this order; what is not named here follows.
 FIRST = ("frontier", "depth", "bypass", "language_maps", "lens")
-NOTEBOOKS = ("layer_curves", "trade_off")
+# Figures of notebooks, and their rules.
+NOTEBOOKS = {"layer_curves": "explore_layers", "trade_off": "explore_trade_off"}
 COLUMNS = ("K source", "K held-out", "C held-out", "B held-out")
 LEVEL_WORDS = "95 % intervals in brackets, over items only."
 
 
 def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, index: Path | str) -> None:
     """Write the page twice: as `summary` (.rst, for Snakemake's report) and as `index` (.html, to be opened alone)."""
-    body = page.fragment(parts(results, {Path(path).stem: Path(path) for path in drawn}))
+    # Both lie in the folder of results; links lead from there to the project's files.
+    project = Path(os.path.relpath(".", Path(index).parent))
+    body = page.fragment(parts(results, {Path(path).stem: Path(path) for path in drawn}, project))
     artifacts.write_text(summary, page.restructured(body))
     artifacts.write_text(index, page.document(f"MUTE: {_study(results)}", body))
 
 
-def parts(results: Results, drawn: Mapping[str, Path]) -> list[str]:
-    """The page, piece by piece."""
+def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[str]:
+    """The page, piece by piece; `project` is the path from the page to the project's files."""
     found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents()]
     found += [page.paragraph(findings.QUESTION, "question"), page.definitions(findings.answer(results))]
     found.append(page.paragraph(findings.HOW, "small"))
@@ -35,7 +39,7 @@ def parts(results: Results, drawn: Mapping[str, Path]) -> list[str]:
     for name in order:
         if name in drawn:
             title, caption = _words(name)
-            found += [page.heading(3, title), page.figure(drawn[name], title, caption)]
+            found += [page.heading(3, title), page.figure(drawn[name], title, caption, _origin(results, name, project))]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += [page.heading(2, "Gates", "gates"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
@@ -64,6 +68,24 @@ def _words(name: str) -> tuple[str, str]:
     else:
         return name.replace("_", " "), ""
     return module.TITLE, module.CAPTION
+
+
+def _origin(results: Results, name: str, project: Path) -> str:
+    """Links to what made a figure: its rule, the study's configuration, and its code."""
+    own = name not in NOTEBOOKS
+    rule = "draw_figures" if own else NOTEBOOKS[name]
+    code = [f"src/mute/plotting/figures/{name}.py"]
+    if not own:
+        code = [f"workflow/notebooks/{name}.py.ipynb", f"src/mute/plotting/{name}.py"]
+    parts = {"rule": [("workflow/rules/figures.smk", rule)]}
+    parts["configuration"] = [(path, path) for path in results.about.get("files", [])]
+    parts["code"] = [(path, path) for path in code]
+    linked = (
+        f"{word} {', '.join(page.link((project / path).as_posix(), words) for path, words in targets)}"
+        for word, targets in parts.items()
+        if targets
+    )
+    return f"<small>Made by: {'; '.join(linked)}.</small>"
 
 
 def _case(results: Results, case: Case) -> list[str]:

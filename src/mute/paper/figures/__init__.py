@@ -1,5 +1,6 @@
-"""The registry of the paper's own figures: every public module is one, with `draw(results, published)`, CAPTION, and, where
-a study may lack what it shows, `has(results)`.
+"""The registry of the paper's own figures: every public module is one.
+
+It has `draw(results, published)`, CAPTION and, where a study may lack what it shows, `has(results)`.
 
 Figures 1 to 4 are the published paper's, ours beside them. What a study did not run is said in the panel's place.
 Importing the package imports no matplotlib: the workflow reads the names each time it is parsed.
