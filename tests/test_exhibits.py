@@ -10,7 +10,7 @@ import pytest
 
 from made_up import ABOUT, ERASES_NOTHING, KEYS, KINDS, THE_PAPER, incomplete, make_tables, many, score_rows
 from mute.evaluate.inference import t_p_value
-from mute.paper import beyond, exhibits, figures, layout, predict, primary, trainings, transfer, values
+from mute.paper import beyond, exhibits, figures, layout, predict, primary, regimes, trainings, transfer, values
 from mute.paper.published import Published
 from mute.plan import PAPER_FIGURES, PAPER_TABLES
 from mute.plotting import style
@@ -67,6 +67,16 @@ def test_primary_outcomes_are_declared_tested_and_corrected():
     assert shown == {"K heldout": "shown", "C heldout": "shown", "B heldout": "not shown"}
     assert rows["p"].to_numpy()[0] == pytest.approx(t_p_value([0.1 + n for n in noise], 0.5, "below"), abs=1e-12)
     assert rows["detectable"].notna().all()
+
+
+def test_regimes_are_counted_over_trained_models():
+    rows = regimes.table(Results(many([THE_PAPER] * 3), ABOUT)).set_index("regime")
+    assert (rows[["n", "shows", "anywhere"]] == 3).all(axis=None)
+    assert (rows[["fails", "open"]] == 0).all(axis=None)
+    assert "such a block shows in 3" in regimes.answer(rows.reset_index())
+    rows = regimes.table(Results(many([THE_PAPER, {**THE_PAPER, "1": ERASES_NOTHING}]), ABOUT)).set_index("regime")
+    assert (rows.loc["middle", "shows"], rows.loc["middle", "fails"], rows.loc["middle", "anywhere"]) == (1, 1, 1)
+    assert regimes.table(Results({}, {})).empty
 
 
 # Prediction

@@ -39,6 +39,15 @@ def one(text: str) -> str:
 
 # What is wrong: an overlay, then the key and the words that its one line must hold.
 WRONG = {
+    "training seed of a grid": (
+        "grids: {whole: {training_seeds: [0, 7]}}",
+        "grids.whole.training_seeds[1]: 7 is no training seed of llama, qwen2, bloom: 0",
+    ),
+    "band of a filter": (
+        "grids: {whole: {algorithms: [gate]}}",
+        "grids.whole.bands[0]: gate works on full, not on 'all'",
+    ),
+    "shown": ("study: {shown: [bloks]}", "study.shown[0]: unknown grid of the study 'bloks'", "Did you mean 'blocks'?"),
     "section": ("gaets: {recall: 1}", "gaets: unknown key", "Did you mean 'gates'?"),
     "key": (
         "models: {llama: {stpes: 3}}",
@@ -366,6 +375,44 @@ def test_an_oracle_is_that_of_model_seed_and_forget_set():
     assert study.oracle("llama", 1, "domain") is None
     assert len(study.trained) == 2 * (3 + 2)
     assert trained_name("a", 1) == "a-s1"
+
+
+def test_models_and_grids_have_training_seeds_of_their_own():
+    text = """
+    study: {training_seeds: [0, 1, 2], oracle_seeds: first, models: [llama, bloom]}
+    models: {llama: {oracles: [domain]}, bloom: {training_seeds: [5], oracles: [domain]}}
+    grids: {whole: {training_seeds: [0, 5]}, ascent: {training_seeds: [2], models: [llama]}}
+    """
+    study = Study(config(text))
+    oracles = {"llama-s0-without-domain", "bloom-s5-without-domain"}
+    assert set(study.trained) == {"llama-s0", "llama-s1", "llama-s2", "bloom-s5", *oracles}
+    assert {study.oracle("llama", seed, "domain") for seed in (0, 1, 2)} == {"llama-s0-without-domain"}
+    assert study.oracle("bloom", 5, "domain") == "bloom-s5-without-domain"
+    seeds = {name: {(cell.model, cell.training_seed) for cell in study.grid(name)} for name in study.config.study.grids}
+    assert seeds["blocks"] == {("llama", 0), ("llama", 1), ("llama", 2), ("bloom", 5)}
+    assert seeds["whole"] == {("llama", 0), ("bloom", 5)}
+    assert seeds["ascent"] == {("llama", 2)}
+    # The oracle of the first seed is every training's floor.
+    plan = Plans(study)
+    assert {(key[1], key[4]) for key in plan.tables()["references"] if key[0] == "llama"} == {
+        (seed, "llama-s0-without-domain") for seed in (0, 1, 2)
+    }
+
+
+def test_figures_show_the_first_training_of_chosen_grids():
+    text = "study: {training_seeds: [4, 1], grids: [blocks, whole, ascent], shown: [blocks]}"
+    study = Study(config(text))
+    assert study.shown
+    assert {(cell.training_seed, cell.band in ("all", "full")) for cell in study.shown} == {(4, False)}
+    assert {tuple(key[:2]) for key in Plans(study).figures()["shown"]} == {(name, 4) for name in study.models}
+    assert Study(config()).shown is None
+
+
+def test_layers_are_chosen_in_the_languages_of_the_first_grid():
+    text = "{study: {grids: [a, blocks]}, grids: {a: {models: [bloom], algorithms: [rmu], sources: [[hi], [en, es]]}}}"
+    study = Study(config(text))
+    assert study.first_sources("bloom") == ["hi"]
+    assert study.first_sources("llama") == ["en", "es", "pt"]
 
 
 def test_a_tuning_belongs_to_what_differs_in_more_than_band_seed_and_protocol():

@@ -35,7 +35,7 @@ def freeze(chosen: argparse.Namespace) -> int:
             frozen.FOLDER,
             TABLES,
             Plans(study).figures(),
-            study.config.model_dump(),
+            study.of_record(),
         )
     except FileNotFoundError as error:
         print(f"{error.filename} is missing: run the study first (make study)", file=sys.stderr)

@@ -35,6 +35,7 @@ PAPER_TABLES = (
     "claims",
     "means",
     "tested",
+    "regimes",
     "primary",
     "predictions",
     "transfer",
@@ -335,7 +336,9 @@ class Plans:
             "models": {name: self.config.models[name].model_dump() for name in self.study.models},
             "protocols": sorted({cell.protocol for cell in self.study.cells}),
             "primary": self.config.study.primary,
-            "shown": None if self.study.shown is None else sorted({_case(cell) for cell in self.study.shown}),
+            "shown": None
+            if self.study.shown is None
+            else [list(key) for key in sorted({_case(cell) for cell in self.study.shown})],
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
             "files": self.study.files,
@@ -343,8 +346,8 @@ class Plans:
 
     def paper(self) -> dict[str, Any]:
         """What the study says of itself in the paper; what it was computed with stands in its records."""
-        config = self.config.model_dump()
-        return {"about": self.figures(), "provenance": None, "seed": self.config.study.seed, "config": config}
+        about = {"about": self.figures(), "provenance": None, "seed": self.config.study.seed}
+        return {**about, "config": self.study.of_record()}
 
     def model_records(self) -> list[str]:
         return [f"<results>/models/{name}/record.json" for name in sorted(self.study.trained)]

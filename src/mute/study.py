@@ -172,6 +172,18 @@ class Study:
         """The method behind a name in `algorithms`."""
         return self.config.algorithms.get(algorithm, {}).get("method", algorithm)
 
+    def of_record(self) -> dict[str, Any]:
+        """The configuration of what the study is made of, every default filled in."""
+        whole, chosen = self.config.model_dump(), self.config.study
+        used = sorted({cell.algorithm for cell in self.cells})
+        return {
+            **whole,
+            "corpora": {chosen.corpus: {**whole["corpora"][chosen.corpus], "settings": self.corpus_settings}},
+            "models": {name: whole["models"][name] for name in chosen.models},
+            "grids": {name: whole["grids"][name] for name in chosen.grids},
+            "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
+        }
+
     def settings(self, algorithm: str) -> dict[str, Any]:
         """All settings of an algorithm, defaults filled in, as builtins."""
         given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mute.paper import beside, beyond, claims, exhibits, figures, layout, predict, primary, trainings, transfer
+from mute.paper import beside, beyond, claims, exhibits, figures, layout, predict, primary, regimes, trainings, transfer
 from mute.paper.published import Published, checks
 from mute.plotting import findings, limits
 from mute.plotting.results import Number, Results
@@ -22,6 +22,7 @@ def tables(results: Results, published: Published, seed: int) -> dict[str, pd.Da
         "claims": claims.overall(means),
         "means": means,
         "tested": tested,
+        "regimes": regimes.table(results),
         "primary": primary.table(results),
         "predictions": predict.table(results),
         "transfer": matrix,
@@ -43,7 +44,8 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[st
     config, costs = provenance.pop("config", {}), provenance.pop("costs", [])
     return {
         "study": _study(results),
-        "answer": [{"heading": heading, "text": text} for heading, text in findings.answer(results)],
+        "answer": regimes.answer(made["regimes"]),
+        "regimes": _regimes(made["regimes"]),
         "limits": list(limits.limits(results)),
         "how": findings.HOW,
         "claims": _effects(made["claims"]),
@@ -106,6 +108,17 @@ def _effects(rows: pd.DataFrame) -> list[dict[str, Any]]:
         {
             **{k: v for k, v in row.items() if k not in ("low", "high")},
             "effect": _number(row["effect"], row["low"], row["high"]),
+        }
+        for row in rows.to_dict("records")
+    ]
+
+
+def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = ("protocol", "algorithm", "regime", "words", "n", "shows", "fails", "open", "anywhere")
+    return [
+        {
+            **{key: str(row[key]) for key in keys},
+            "share": _number(row["shows"] / row["n"], row["low"], row["high"]) if row["n"] else "–",
         }
         for row in rows.to_dict("records")
     ]

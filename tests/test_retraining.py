@@ -1,0 +1,55 @@
+"""Retraining on retain text: what it reads, what it does, and that it leaves no trace."""
+
+import pytest
+import torch
+
+from mute.engine.band import Band, Task
+from mute.models.embedded import FAMILIES
+from mute.probe import retraining
+from mute.probe.run import Prober
+
+HOW = retraining.Retraining(steps=6, learning_rate=1e-2, batch_size=8, seed=1)
+
+
+def loss(model, retain) -> float:
+    task = Task(model, Band((0, 1, 2), full=True), retain, retain, 0)
+    with torch.no_grad():
+        parts = [task.answer_logprobs(task.batch("retain", torch.tensor(rows))) for rows in retain.texts.batches]
+    return -float(sum(sums.sum() for sums, _ in parts) / sum(tokens.sum() for _, tokens in parts))
+
+
+def test_it_reads_retain_facts_in_source_languages_alone(random_model, encoder, corpus):
+    retain = retraining.texts(random_model("llama"), encoder, corpus, ["en"], "domain")
+    roles, facts = corpus.roles("domain"), corpus.texts
+    forms = facts["form"].isin(corpus.about["unlearning_forms"])
+    wanted = facts[forms & (facts["language"] == "en") & (facts["item"].map(roles) == "retain_seen")]
+    assert len(retain) == len(wanted)
+    assert set(retain.languages) == {"en"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_lowers_the_loss_and_leaves_no_trace(family, trained_model, encoder, corpus):
+    model = trained_model(family)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    retain = retraining.texts(model, encoder, corpus, ["hi"], "domain")
+    plain, seen = loss(model, retain), []
+    for _ in range(2):
+        with retraining.retrained(model, retain, HOW):
+            retain.texts.restart()
+            seen.append(loss(model, retain))
+        assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+        assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+    assert seen[0] == seen[1] < plain, "the same each time, and lower in a language that it was never taught"
+
+
+def test_a_prober_asks_the_retrained_model_and_then_the_model_as_it_was(trained_model, encoder, corpus):
+    model = trained_model("llama")
+    prober = Prober(model, encoder, corpus, ["en", "es"], "domain")
+    plain = prober.bypass(())
+    prober.texts.advance(2)
+    retain = retraining.texts(model, encoder, corpus, ["en", "es"], "domain")
+    again = prober.retrained(retain, HOW)
+    assert list(again["item"]) == list(plain["item"])
+    assert not again["logprob"].equals(plain["logprob"])
+    assert prober.texts.block == 0
+    assert prober.bypass(())["logprob"].equals(plain["logprob"])
