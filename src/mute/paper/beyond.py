@@ -270,7 +270,8 @@ def _answers(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
     cells = [cell for cell in _targets(results) if cell[1] == "rmu"]
     edited = _averaged(results, cells, "answers_neither", "all")
     others = _averaged(results, cells, "answers_other_value", "all")
-    oracles = [(case, "oracle", "") for case, *_ in cells]
+    # An oracle serves every training of its model: it counts once.
+    oracles = [(case, "oracle", "") for case in _first(results)]
     oracle = [_averaged(results, oracles, f"answers_{kind}", "all") for kind in ("neither", "other_value")]
     if not edited or not oracle[0]:
         return []
