@@ -108,6 +108,8 @@ def checks(published: Published) -> list[Check]:
         *_inside(published),
         *_shallow(published),
         *_regions(published),
+        *_thresholds(published),
+        *_widths(published),
         *_targets(published),
         *_floors(published),
         *_lens(published),
@@ -192,6 +194,36 @@ def _regions(published: Published) -> list[Check]:
         text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
         claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
         found.append(Check("region rule", claim, model, text, "supports" if matching else "contradicts"))
+    return found
+
+
+def _thresholds(published: Published) -> list[Check]:
+    """Whether the printed threshold is alpha times the printed minimum of LRDS, to the digits that are printed."""
+    found = []
+    for model, row in published.regions.iterrows():
+        half = 5e-5
+        low, high = (row["alpha"] * (row["lrds_min"] + sign * half) for sign in (-1, 1))
+        agree = low <= row["tau"] + half and row["tau"] - half <= high
+        text = f"Printed τ {row['tau']:.4f}; α · min LRDS is {row['alpha'] * row['lrds_min']:.4f}."
+        claim = "The threshold is alpha times the minimum of LRDS."
+        found.append(Check("threshold", claim, str(model), text, "supports" if agree else "contradicts"))
+    return found
+
+
+def _widths(published: Published) -> list[Check]:
+    """Whether a rule gives the regions printed at three widths."""
+    found = []
+    for model, own in published.alphas.groupby("model", sort=False):
+        curve, alpha = published.curve(str(model)), float(published.regions.loc[model, "alpha"])
+        matching = {"literal", "hull"}
+        said = []
+        for step, low, high in zip(own["step"], own["first"], own["last"]):
+            given = {rule: region.region(curve["cka"], curve["lrds"], alpha + step, rule).blocks for rule in matching}
+            matching = {rule for rule, blocks in given.items() if blocks and (blocks[0], blocks[-1]) == (low, high)}
+            said.append(f"α {alpha + step:g}: L{low}-L{high}")
+        text = f"Printed {', '.join(said)}; given by the {' and the '.join(sorted(matching)) or 'none of the'} rule."
+        claim = "The region hardly depends on alpha."
+        found.append(Check("region widths", claim, str(model), text, "supports" if matching else "contradicts"))
     return found
 
 
