@@ -179,7 +179,7 @@ def test_what_the_published_numbers_say(published):
     assert {("layer rule", "Llama-3.1-8B, SLUG"), ("region works", "Llama-3.1-8B, SLUG")} <= contradicted
     assert ("shallow collapse", "Llama-3.1-8B, SimNPO") in contradicted
     assert {("threshold", "Qwen-2.5-7B"), ("region widths", "Qwen-2.5-7B")} <= contradicted
-    assert found["region widths", "Llama-3.1-8B"].found.endswith("given by the hull rule.")
+    assert found["region widths", "Llama-3.1-8B"].found.endswith("given by: hull rule.")
     assert found["threshold", "Llama-3.1-8B"].verdict == found["threshold", "BLOOM-7b1"].verdict == "supports"
     assert found["region rule", "BLOOM-7b1"].verdict == "supports"
     assert found["shallow collapse", "Llama-3.1-8B, RMU"].verdict == "supports"

@@ -189,7 +189,7 @@ def _regions(published: Published) -> list[Check]:
         for rule in ("literal", "hull"):
             blocks = region.region(curve["cka"], curve["lrds"], alpha, rule).blocks
             given[rule] = list(blocks)
-        matching = [rule for rule, blocks in given.items() if blocks and (blocks[0], blocks[-1]) == (low, high)]
+        matching = [rule for rule, blocks in given.items() if blocks == list(range(low, high + 1))]
         said = "; ".join(f"{rule}: {blocks_words(map(str, blocks))}" for rule, blocks in given.items())
         text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
         claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
@@ -214,14 +214,15 @@ def _widths(published: Published) -> list[Check]:
     """Whether a rule gives the regions printed at three widths."""
     found = []
     for model, own in published.alphas.groupby("model", sort=False):
-        curve, alpha = published.curve(str(model)), float(published.regions.loc[model, "alpha"])
+        curve, alpha = published.curve(str(model)), published.regions["alpha"].to_dict()[str(model)]
         matching = {"literal", "hull"}
         said = []
         for step, low, high in zip(own["step"], own["first"], own["last"]):
             given = {rule: region.region(curve["cka"], curve["lrds"], alpha + step, rule).blocks for rule in matching}
-            matching = {rule for rule, blocks in given.items() if blocks and (blocks[0], blocks[-1]) == (low, high)}
+            matching = {rule for rule, blocks in given.items() if list(blocks) == list(range(low, high + 1))}
             said.append(f"α {alpha + step:g}: L{low}-L{high}")
-        text = f"Printed {', '.join(said)}; given by the {' and the '.join(sorted(matching)) or 'none of the'} rule."
+        by = " and ".join(sorted(matching)) or "no"
+        text = f"Printed {', '.join(said)}; given by: {by} rule."
         claim = "The region hardly depends on alpha."
         found.append(Check("region widths", claim, str(model), text, "supports" if matching else "contradicts"))
     return found
