@@ -215,7 +215,7 @@ def _widths(published: Published) -> list[Check]:
     found = []
     for model, own in published.alphas.groupby("model", sort=False):
         curve, alpha = published.curve(str(model)), published.regions["alpha"].to_dict()[str(model)]
-        matching = {"literal", "hull"}
+        matching: set[region.RegionRule] = set(region.REGION_RULES)
         said = []
         for step, low, high in zip(own["step"], own["first"], own["last"]):
             given = {rule: region.region(curve["cka"], curve["lrds"], alpha + step, rule).blocks for rule in matching}
