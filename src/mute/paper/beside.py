@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from mute.paper.published import Published, Share
+from mute.paper import trainings
+from mute.paper.published import QUESTIONS_UNIT, Published, Share
 from mute.plotting.results import Number, Results
 
 VIEWS = ("shallow", "target", "deep")
@@ -10,14 +11,16 @@ GROUPS = ("source", "heldout")
 
 
 def table(results: Results, published: Published) -> pd.DataFrame:
-    """Long table: origin, model, algorithm, view, block, quantity (forget, retain), group, value, low, high.
+    """Long table: origin, model, algorithm, view, block, quantity (forget, retain), group, value, low, high, unit.
 
     Both sides are relative: (A - A_floor) / (A_before - A_floor), where `before` is the model that knows and the floor
     one that never knew. Published, that is the model before the injection; ours is the oracle, or chance, for facts to
     forget (K), and nil for facts to keep (C_facts).
     """
     rows = _published(published) + _ours(results)
-    return pd.DataFrame(rows, columns=["origin", "model", "algorithm", "view", "block", "quantity", "group", *_NUMBERS])
+    return pd.DataFrame(
+        rows, columns=["origin", "model", "algorithm", "view", "block", "quantity", "group", *_NUMBERS, "unit"]
+    )
 
 
 _NUMBERS = ("value", "low", "high")
@@ -62,4 +65,5 @@ def _ours(results: Results) -> list[dict]:
 
 def _row(keys: tuple[str, ...], number: Number) -> dict:
     names = ("origin", "model", "algorithm", "view", "block", "quantity", "group")
-    return {**dict(zip(names, keys)), **{key: round(getattr(number, key), 4) for key in _NUMBERS}}
+    unit = QUESTIONS_UNIT if keys[0] == "published" else trainings.FACTS
+    return {**dict(zip(names, keys)), **{key: round(getattr(number, key), 4) for key in _NUMBERS}, "unit": unit}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mute.evaluate.inference import wilson
 from mute.paper import trainings
-from mute.paper.published import QUESTIONS, Published
+from mute.paper.published import QUESTIONS, QUESTIONS_UNIT, Published
 from mute.plotting.results import Case, Number, Results
 
 COLUMNS = (*("origin", "model", "algorithm", "condition", "split", "language", "value", "low", "high", "n", "unit"),)
@@ -21,7 +21,6 @@ MEAN = "mean"  # in the place of a language
 SPLITS = {"forget": "accuracy_strict", "retain": "retain_strict"}
 # The published model that each family of ours stands beside, and how many blocks that one has.
 PUBLISHED = {"llama": ("Llama-3.1-8B", 32), "qwen2": ("Qwen-2.5-7B", 28), "bloom": ("BLOOM-7b1", 30)}
-_QUESTIONS_UNIT = "questions, as many as whole percents suggest"
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,13 @@ def _published(published: Published, number: int, conditions: Iterable[str] | No
     for row in rows.to_dict("records"):
         if conditions is None or row["condition"] in conditions:
             keys = (row["model"], row["algorithm"], row["condition"], row["split"], row["lang"])
-            found.append(_row("published", *keys, _percent(row["value"]), _QUESTIONS_UNIT))
+            found.append(_row("published", *keys, _percent(row["value"]), QUESTIONS_UNIT))
     groups: dict[tuple, list[dict]] = {}
     for row in found:
         groups.setdefault((row["model"], row["algorithm"], row["condition"], row["split"]), []).append(row)
     for keys, own in groups.items():
         mean = _percent(sum(row["value"] for row in own) / len(own))
-        found.append(_row("published", *keys, MEAN, mean, _QUESTIONS_UNIT))
+        found.append(_row("published", *keys, MEAN, mean, QUESTIONS_UNIT))
     return found
 
 

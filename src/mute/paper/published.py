@@ -17,6 +17,7 @@ from mute.plotting.findings import blocks_words
 
 FOLDER = Path("paper/published")
 QUESTIONS = 100
+QUESTIONS_UNIT = "questions, as many as whole percents suggest"
 POINTS = 0.05
 
 
@@ -97,7 +98,8 @@ class Published:
                         numbers = {"value": 100 * own.value, "low": 100 * own.low, "high": 100 * own.high}
                         keys = (model, algorithm, condition, split, group)
                         named = dict(zip(("model", "algorithm", "condition", "split", "group"), keys))
-                        rows.append({**named, **{key: round(value, 2) for key, value in numbers.items()}})
+                        rounded = {key: round(value, 2) for key, value in numbers.items()}
+                        rows.append({**named, **rounded, "unit": QUESTIONS_UNIT})
         return pd.DataFrame(rows)
 
 
