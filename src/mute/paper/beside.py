@@ -23,6 +23,7 @@ def table(results: Results, published: Published) -> pd.DataFrame:
     )
 
 
+_KEYS = ("origin", "model", "algorithm", "view", "block", "quantity", "group")
 _NUMBERS = ("value", "low", "high")
 
 
@@ -64,6 +65,5 @@ def _ours(results: Results) -> list[dict]:
 
 
 def _row(keys: tuple[str, ...], number: Number) -> dict:
-    names = ("origin", "model", "algorithm", "view", "block", "quantity", "group")
     unit = QUESTIONS_UNIT if keys[0] == "published" else trainings.FACTS
-    return {**dict(zip(names, keys)), **{key: round(getattr(number, key), 4) for key in _NUMBERS}, "unit": unit}
+    return {**dict(zip(_KEYS, keys)), **{key: round(getattr(number, key), 4) for key in _NUMBERS}, "unit": unit}
