@@ -304,6 +304,27 @@ def test_the_reports_page_survives_docutils_and_has_no_script(pages):
     assert body.count("<table>") == pages[1].count("<table>") >= 5
 
 
+def test_every_figure_links_to_its_rule_configuration_and_code(tables, tmp_path, monkeypatch):
+    """The links lead from the page to files of the project, and the rule is one of that file."""
+    monkeypatch.chdir(ROOT)
+    names = (*FIGURES, *NOTEBOOKS)
+    for name in names:
+        (tmp_path / f"{name}.svg").write_text("<svg/>", encoding="utf-8")
+    results = Results(tables, {**ABOUT, "files": ["config/config.yaml", "config/smoke.yaml"]})
+    drawn = [tmp_path / f"{name}.svg" for name in names]
+    summary.write(results, drawn, tmp_path / "summary.rst", tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    made = re.findall(r"<small>Made by: (.*?)</small>", text)
+    assert len(made) == len(names)
+    for line in made:
+        links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', line)
+        assert all((tmp_path / path).resolve().is_file() for path, _ in links), line
+        rules = (tmp_path / links[0][0]).read_text(encoding="utf-8")
+        assert f"rule {links[0][1]}:" in rules
+        assert [words for _, words in links[1:3]] == ["config/config.yaml", "config/smoke.yaml"]
+        assert links[3][1].endswith((".py", ".ipynb"))
+
+
 def test_a_large_study_fits_the_reports_reader():
     """docutils refuses a page with a line of more than 10,000 characters, and shows nothing of it."""
     rows = [["a model", "an edit", Number(0.5, 0.4, 0.6, 3), Number(), 7, "not decided"] * 3] * 1000
