@@ -5,9 +5,10 @@ from collections.abc import Sized
 
 from mute.study import Study
 
-# Seconds of one core, measured on the default study; they only serve the announcement.
+# Seconds of one core, measured on the default study and the reproduction; they only serve the announcement.
 _TRAINING = 0.47 / (192 * 8 * 128**2 * 13)
-_CELL = 7.0
+_CELL = 7.3
+_TUNING = 24.0
 
 
 def minutes(study: Study, cores: int) -> float:
@@ -20,10 +21,11 @@ def minutes(study: Study, cores: int) -> float:
         size = (model.blocks + 3) * model.hidden**2 * 9
         trainings.append(model.steps * batch * size * _TRAINING + 15)
     seconds = sum(trainings)
+    scale = {name: config.models[name].blocks / 8 * len(config.models[name].languages) / 7 for name in study.models}
     for cell in study.cells:
-        model = config.models[cell.model]
-        scale = model.blocks / 8 * len(model.languages) / 7
-        seconds += _CELL * scale
+        seconds += _CELL * scale[cell.model]
+    tunings = {(cell.tuning, cell.model) for cell in study.cells if study.is_tuned(cell)}
+    seconds += sum(_TUNING * scale[model] for _, model in tunings)
     seconds += 12 * 6 * len(study.shards) / 3 + 40
     # No study is faster than its longest training.
     return max(seconds / max(cores, 1), max(trainings) + 60) / 60

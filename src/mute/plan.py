@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mute import unlearn
 from mute.artifacts import read_json, seed_of
 from mute.corpus.sources import files
 from mute.names import unknown_name
@@ -178,15 +177,6 @@ class Plans:
             "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
         }
 
-    def _strengths(self, cell: Cell) -> list[float]:
-        """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
-        chosen = cell.protocol == "matched" and unlearn.load(self.study.method(cell.algorithm)).kind == "gradient"
-        return self.study.settings(cell.algorithm)["strengths"] if chosen else []
-
-    def _tuned(self, cell: Cell) -> bool:
-        """Whether a cell's strength comes from a tuning: among one there is nothing to choose."""
-        return len(self._strengths(cell)) > 1
-
     def tuning_inputs(self, wildcards: Any) -> dict[str, list[str]]:
         return self._model_inputs(self._tuning(wildcards)[:1])
 
@@ -218,7 +208,7 @@ class Plans:
 
     def shard_inputs(self, wildcards: Any) -> dict[str, list[str]]:
         cells = self._shard(wildcards)
-        tunings = sorted({cell.tuning for cell in cells if self._tuned(cell)})
+        tunings = sorted({cell.tuning for cell in cells if self.study.is_tuned(cell)})
         return {**self._model_inputs(cells), "tunings": [f"<results>/tuning/{name}.json" for name in tunings]}
 
     def shard(self, wildcards: Any) -> dict[str, Any]:
@@ -230,8 +220,8 @@ class Plans:
                     "cell": cell.key(),
                     "trained": cell.trained,
                     "oracle": self.study.oracle(cell.model, cell.training_seed, cell.forget_set),
-                    "tuning": cell.tuning if self._tuned(cell) else None,
-                    "strength": None if self._tuned(cell) else next(iter(self._strengths(cell)), None),
+                    "tuning": cell.tuning if self.study.is_tuned(cell) else None,
+                    "strength": None if self.study.is_tuned(cell) else next(iter(self.study.strengths(cell)), None),
                     "method": self.study.method(cell.algorithm),
                     "settings": self.study.settings(cell.algorithm),
                     "bench": self._bench(cell),
@@ -290,7 +280,7 @@ class Plans:
     def table_inputs(self) -> dict[str, list[str]]:
         pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
         shards = sorted(self.study.shards)
-        tunings = sorted({cell.tuning for cell in self.study.cells if self._tuned(cell)})
+        tunings = sorted({cell.tuning for cell in self.study.cells if self.study.is_tuned(cell)})
         names = sorted(self.study.trained)
         return {
             "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in names],

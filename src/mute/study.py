@@ -189,6 +189,15 @@ class Study:
         given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}
         return unlearn.load(self.method(algorithm)).Settings.model_validate(given).model_dump()
 
+    def strengths(self, cell: Cell) -> list[float]:
+        """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
+        chosen = cell.protocol == "matched" and unlearn.load(self.method(cell.algorithm)).kind == "gradient"
+        return self.settings(cell.algorithm)["strengths"] if chosen else []
+
+    def is_tuned(self, cell: Cell) -> bool:
+        """Whether a cell's strength comes from a tuning: among one there is nothing to choose."""
+        return len(self.strengths(cell)) > 1
+
     @cached_property
     def tuned_cells(self) -> dict[str, list[Cell]]:
         """Cells by the tuning that gives their strength."""
