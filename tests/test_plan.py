@@ -50,7 +50,7 @@ def told(of: Plans) -> dict[str, object]:
     study = of.study
     values = {"": [""], "any": ["any"], "model": study.models, "trained": study.trained, "shard": study.shards}
     # Those that a job exists for.
-    values["tuning"] = sorted({c.tuning for c in study.cells if of._tuned(c)})
+    values["tuning"] = sorted({c.tuning for c in study.cells if of.study.is_tuned(c)})
     found = {}
     for wildcard, methods in BY_WILDCARD.items():
         for value in values[wildcard]:
