@@ -53,11 +53,12 @@ def table(results: Results) -> pd.DataFrame:
     """Every claim in every trained model: claim, statement, test, unit, n, margin, effect, low, high, verdict."""
     rows = []
     cases = trainings.main_cases(results)
+    algorithms = {c.protocol: trainings.swept(results, trainings.main_cases(results, c.protocol)) for c in cases}
     for claim in CLAIMS:
         about = {key: getattr(claim, key) for key in _ABOUT}
         for case in cases:
             below = results.below_gate(case)
-            for algorithm in results.algorithms(case):
+            for algorithm in algorithms[case.protocol]:
                 if not results.blocks(case, algorithm):
                     continue
                 tested = claim.judge(results, case, algorithm)

@@ -1,7 +1,8 @@
 """Does a layer score predict where an edit works best? Against a baseline that knows depth alone, and a null.
 
 y [M, L] is the merit C - K (held-out) of each trained model and block, x [M, L] a layer score. One model at a time is
-left out: y of it is predicted by a quadratic in relative depth fitted on the others, without and with the score.
+left out: y of it is predicted by a quadratic in relative depth fitted on the others, without and with the score. Each
+row of y is taken less its mean: where a curve lies says nothing of where its best block is.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class Prediction:
 
 def leave_one_out(y: np.ndarray, features: Callable[[int], np.ndarray]) -> Prediction:
     """Predict each model's row of y [M, L] from the others; `features(m)` are the columns [L, F] of model m."""
+    y = y - y.mean(axis=1, keepdims=True)
     errors, spreads, regrets = [], [], []
     for left in range(len(y)):
         others = [m for m in range(len(y)) if m != left]
@@ -34,7 +36,7 @@ def leave_one_out(y: np.ndarray, features: Callable[[int], np.ndarray]) -> Predi
         weights, *_ = np.linalg.lstsq(design, np.concatenate([y[m] for m in others]), rcond=None)
         guess = features(left) @ weights
         errors.append(((y[left] - guess) ** 2).sum())
-        spreads.append(((y[left] - y[left].mean()) ** 2).sum())
+        spreads.append((y[left] ** 2).sum())
         regrets.append(y[left].max() - y[left][int(guess.argmax())])
     return Prediction(1 - sum(errors) / max(sum(spreads), 1e-12), float(np.mean(regrets)))
 
