@@ -97,7 +97,7 @@ def _study(results: Results) -> dict[str, Any]:
         "algorithms": sorted(set(cells["algorithm"])),
         "protocols": sorted(set(cells["protocol"])),
         "forget_sets": sorted(set(cells["forget_set"])),
-        "sources": sorted(set(cells["sources"])),
+        "main": results.cases[0].sources.replace("-", " ") if results.cases else "",
         "primary": claims.declared(results.about.get("primary", [])),
     }
 

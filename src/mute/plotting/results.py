@@ -4,7 +4,7 @@ Every lookup answers: what a study does not have is a missing Number, an empty l
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +94,7 @@ class Results:
     def __init__(self, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any] | None = None) -> None:
         self.about = dict(about or {})
         self.tables = {name: _whole(tables.get(name), columns) for name, columns in _COLUMNS.items()}
+        self._found: dict[tuple, Any] = {}
 
     @classmethod
     def read(cls, paths: Iterable[Path | str], about: Mapping[str, Any] | None = None) -> "Results":
@@ -111,9 +112,11 @@ class Results:
     def _numbers(self) -> dict[tuple, dict[tuple, Number]]:
         scores = self.tables["scores"]
         found: dict[tuple, dict[tuple, Number]] = {}
-        cells = zip(*(scores[key] for key in CELL))
-        keys = zip(*(scores[key] for key in ("metric", "group", "facts", "language")))
-        values = zip(scores["value"], scores["low"], scores["high"], scores["n"].fillna(0).astype(int))
+        # As lists: columns of text are slow to walk.
+        cells = zip(*(scores[key].tolist() for key in CELL))
+        keys = zip(*(scores[key].tolist() for key in ("metric", "group", "facts", "language")))
+        counts = scores["n"].fillna(0).astype(int)
+        values = zip(*(column.tolist() for column in (scores["value"], scores["low"], scores["high"], counts)))
         for cell, key, (value, low, high, n) in zip(cells, keys, values):
             found.setdefault(cell, {})[key] = Number(float(value), float(low), float(high), int(n))
         return found
@@ -181,8 +184,12 @@ class Results:
 
     def bands(self, case: Case, algorithm: str) -> list[str]:
         """Blocks from below, then the bands of several blocks, then `all` and `full`."""
-        found = {cell[3] for cell in self._statuses if cell == case.cell(algorithm, cell[3])}
-        return sorted(found, key=lambda band: (band in WHOLE, *_place(band), band))
+
+        def make() -> list[str]:
+            found = {cell[3] for cell in self._statuses if cell == case.cell(algorithm, cell[3])}
+            return sorted(found, key=lambda band: (band in WHOLE, *_place(band), band))
+
+        return self._once(("bands", case, algorithm), make)
 
     def blocks(self, case: Case, algorithm: str) -> list[str]:
         return [band for band in self.bands(case, algorithm) if band not in WHOLE]
@@ -235,7 +242,17 @@ class Results:
 
     # Layers, views, gates
 
+    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """What was looked up before is not looked up again: tables do not change."""
+        if key not in self._found:
+            self._found[key] = make()
+        return self._found[key]
+
     def _of(self, table: str, case: Case) -> pd.DataFrame:
+        key = (table, case.model, case.training_seed, case.forget_set)
+        return self._once(key, lambda: self._rows_of(table, case))
+
+    def _rows_of(self, table: str, case: Case) -> pd.DataFrame:
         rows = self.tables[table]
         own = (rows["model"] == case.model) & (rows["training_seed"] == case.training_seed)
         if "forget_set" in rows:
@@ -255,9 +272,13 @@ class Results:
 
     def views(self, case: Case, algorithm: str) -> dict[str, list[int]]:
         """Blocks by view: target, shallow, deep, region."""
-        rows = self._of("bands", case)
-        own = rows[rows["algorithm"] == algorithm]
-        return {str(view): sorted(int(b) for b in group["block"]) for view, group in own.groupby("view")}
+
+        def make() -> dict[str, list[int]]:
+            rows = self._of("bands", case)
+            own = rows[rows["algorithm"] == algorithm]
+            return {str(view): sorted(int(b) for b in group["block"]) for view, group in own.groupby("view")}
+
+        return self._once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
 
     def rule(self, case: Case, algorithm: str) -> str:
         """The rule by which the target was chosen."""
@@ -271,6 +292,9 @@ class Results:
 
     def below_gate(self, case: Case) -> list[str]:
         """The gates that the edited model misses, in words."""
+        return self._once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
+
+    def _missed(self, case: Case) -> list[str]:
         rows = self.gates(case)
         failed = rows[rows["passed"].astype(str) == "False"]
         where = [f" in {code}" if code else "" for code in failed["language"]]
@@ -278,13 +302,15 @@ class Results:
 
     def lens(self, case: Case, algorithm: str, band: str) -> pd.DataFrame:
         """The lens of a cell, or of the base (algorithm `base`), by language and block."""
-        rows = self._of("lens", case)
         if algorithm == "base":
+            rows = self._of("lens", case)
             return rows[rows["algorithm"] == "base"]
-        keep = pd.Series(True, index=rows.index)
-        for key, value in zip(CELL, case.cell(algorithm, band)):
-            keep &= rows[key] == value
-        return rows[keep]
+        return self._lenses.get(case.cell(algorithm, band), self.tables["lens"].iloc[:0])
+
+    @cached_property
+    def _lenses(self) -> dict[tuple, pd.DataFrame]:
+        groups = self.tables["lens"].groupby(list(CELL), sort=False)
+        return {tuple(key): rows for key, rows in groups}  # ty: ignore[invalid-argument-type]
 
 
 def place(band: str, depth: int) -> float:

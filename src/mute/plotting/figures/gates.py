@@ -25,7 +25,8 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     order = list(results.about.get("models", {}))
     trained = list(dict.fromkeys(zip(rows["model"], rows["training_seed"], rows["oracle"])))
     trained.sort(key=lambda t: (order.index(t[0]) if t[0] in order else len(order), *t))
-    columns = min(max(len(trained), 1), 2)
+    # Of many models three stand side by side, so that all fit on a page.
+    columns = min(max(len(trained), 1), 2 if len(trained) <= 6 else 3)
     lines = -(-max(len(trained), 1) // columns)
     figure = style.new_figure(5.4 * columns, 2.7 * lines + 0.5)
     if not trained:
