@@ -256,10 +256,11 @@ def test_an_algorithm_is_one_file(finished, changed):
 
 
 def test_the_paper_needs_no_more_than_frozen_results(project):
-    """Four jobs, and none that trains, edits or evaluates; the paper of a study stands on its figures."""
+    """Five jobs, and none that trains, edits or evaluates; the paper of a study stands on its figures."""
     done = snakemake(project, "-n", "--", "frozen")
     assert done.returncode == 0, done.stderr
-    assert planned(project, "--", "frozen") == {"draw_frozen": 1, "write_frozen": 1, "compile_frozen": 1, "frozen": 1}
+    jobs = ("draw_frozen", "write_frozen", "exhibits_frozen", "compile_frozen", "frozen")
+    assert planned(project, "--", "frozen") == dict.fromkeys(jobs, 1)
     assert "roughly" not in done.stderr, "nothing is announced that does not happen"
     assert planned(project, *MICRO, "--", "paper").keys() >= COMPUTE - {"tune_strength"} | {"compile_paper"}
 
@@ -272,6 +273,8 @@ def test_the_study_makes_all_that_it_promises(finished):
     for name in ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "curves"):
         assert len(pd.read_csv(results / f"tables/{name}.csv")), name
     assert (results / "summary.rst").is_file()
+    metrics = set(pd.read_csv(results / "tables/scores.csv")["metric"])
+    assert {"B", "B_mixed", "B_retrained", "B_retrained_base"} <= metrics
     cells = artifacts.read_table(results / "tables/cells.csv")
     assert len(cells) == 5
     assert {path.name for path in (results / "cells").iterdir()} == set(cells["digest"])
