@@ -310,7 +310,7 @@ def main() -> None:
     model, (block, slug_block) = build(chosen.model, device, chosen.dtype, chosen.shrink)
     names = [f"text {i}" for i in range(chosen.batch)]
     frames = {
-        side: pd.DataFrame({"prefix": [f"{side} {n}" for n in names], "answer": names, "suffix": ""})
+        side: pd.DataFrame({"language": "en", "prefix": [f"{side} {n}" for n in names], "answer": names, "suffix": ""})
         for side in ("forget", "retain")
     }
     encoder = Tokens(model.config.vocab_size, chosen.tokens)

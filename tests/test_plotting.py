@@ -26,7 +26,7 @@ from mute import artifacts
 from mute.plan import FIGURES, NOTEBOOKS
 from mute.plotting import figures, findings, limits, page, style, summary, verdicts
 from mute.plotting.notebook import opened
-from mute.plotting.results import CELL, Number, Results, place
+from mute.plotting.results import Number, Results, place
 
 ROOT = Path(__file__).parents[1]
 DRAWN = (*FIGURES, *NOTEBOOKS)
@@ -367,9 +367,3 @@ def test_the_terminal_summary_only_prints(tables, tmp_path, capsys):
 def test_a_study_without_tables_says_so(tmp_path, capsys):
     assert command.main(["summary", str(tmp_path)]) == 1
     assert "run the study first" in capsys.readouterr().err
-
-
-def test_cells_are_keyed_as_in_the_tables():
-    from mute.evaluate import tables
-
-    assert list(CELL) == tables.KEYS
