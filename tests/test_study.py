@@ -408,6 +408,12 @@ def test_figures_show_the_first_training_of_chosen_grids():
     assert Study(config()).shown is None
 
 
+def test_a_study_names_the_files_that_it_was_read_from():
+    paths = [str(ROOT / "config" / name) for name in ("config.yaml", "smoke.yaml")]
+    assert Study.read(*paths).files == Plans(Study.read(*paths)).figures()["files"] == paths
+    assert Study(config()).files == []
+
+
 def test_layers_are_chosen_in_the_languages_of_the_first_grid():
     text = "{study: {grids: [a, blocks]}, grids: {a: {models: [bloom], algorithms: [rmu], sources: [[hi], [en, es]]}}}"
     study = Study(config(text))

@@ -210,8 +210,12 @@ class Config(Section):
 
 @dataclass
 class Files:
-    """What configuration files say: values laid over each other, where each key stands, and what is wrong with them."""
+    """What configuration files say: values laid over each other, where each key stands, and what is wrong with them.
 
+    paths: the files that could be read, lower ones first.
+    """
+
+    paths: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -236,6 +240,7 @@ def read_files(*paths: Path | str) -> Files:
             if isinstance(values, dict) and node is not None:
                 _walk(node, (), str(path), found)
                 found.values = overlay(found.values, values)
+                found.paths.append(str(path))
             else:
                 found.problems.append(Problem((), f"{path} is not a mapping of sections"))
     return found

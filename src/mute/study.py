@@ -65,7 +65,7 @@ class Study:
             raise ConfigError(_line(problem, config, files) for problem in sorted(found, key=_place))
         self.config = checked.value
         # The files that it was read from, lower ones first.
-        self.files = list(dict.fromkeys(place.rpartition(":")[0] for place in files.places.values())) if files else []
+        self.files = files.paths if files else []
 
     @classmethod
     def read(cls, *paths: Path | str) -> "Study":
