@@ -119,9 +119,8 @@ def _absent(results: Results) -> list[str]:
         found.append(f"Protocols that were not run: {', '.join(absent)}. Nothing here says what they would show.")
     hidden = len(results.tables["cells"]) - results.shown_cells
     if hidden:
-        found.append(
-            f"{hidden} cells of other trainings and settings are in the tables and the paper, not on this page."
-        )
+        words = "of other trainings and settings; the tables have them, and the paper's claims rest on them"
+        found.append(f"The report's page and figures leave out {hidden} cells {words}.")
     left_out = results.seeds_left_out
     if left_out:
         found.append(f"{left_out} cells repeat others with another unlearning seed; no figure shows them.")
