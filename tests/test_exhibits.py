@@ -235,6 +235,30 @@ def test_ours_stand_at_the_same_relative_depth(published):
     assert deep["value"].iloc[0] == pytest.approx(100)
 
 
+def test_ascent_from_other_sources_stands_beside_edits_of_another_protocol(published):
+    """A study may run the paper's protocol for ascent alone, from languages of its own."""
+    made = make_tables(THE_PAPER)
+    alone = {"sources": "en", "protocol": "paper", "algorithm": "gradient_ascent", "band": "full"}
+    extra = pd.DataFrame([{**KEYS, **alone, "seed": 0, "status": "ok", "steps": 3}])
+    study = {**made, "cells": pd.concat([made["cells"], extra], ignore_index=True)}
+    results = Results(study, {**LLAMA, "main": ["en-es", "source", "domain"]})
+    assert results.cases[0].sources == "en", "the first in sorting order is not what the study began with"
+    assert {case.protocol for case in exhibits.fixed_cases(results, "llama")} == {"matched"}
+    values.tables(results, published, 1)
+    none = Results({**study, "cells": extra}, LLAMA)
+    assert exhibits.fixed_cases(none, "llama") == []
+    values.tables(none, published, 1)
+
+
+def test_what_was_run_on_one_model_is_claimed_of_none(published):
+    made = many([THE_PAPER] * 3)
+    one = made["cells"][(made["cells"]["algorithm"] == "rmu") & (made["cells"]["training_seed"] == 0)]
+    extra = one.assign(algorithm="rmu_concatenated")
+    results = Results({**made, "cells": pd.concat([made["cells"], extra], ignore_index=True)}, ABOUT)
+    assert "rmu_concatenated" in results.algorithms(results.cases[0])
+    assert set(values.tables(results, published, 1)["means"]["algorithm"]) == {"rmu"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exhibits_take_what_there_is(kind, published):
     results = Results(incomplete(kind), LLAMA)

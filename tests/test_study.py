@@ -414,6 +414,13 @@ def test_a_study_names_the_files_that_it_was_read_from():
     assert Study(config()).files == []
 
 
+def test_claims_are_tested_in_the_setting_of_the_first_grid():
+    text = "{study: {grids: [ascent, blocks]}, grids: {ascent: {sources: [[pt, en], [de]], retain: [all, source]}}}"
+    study = Study(config(text.replace("de]", "es]")))
+    assert study.main_setting == ("pt-en", "all", "domain")
+    assert Plans(study).figures()["main"] == ["pt-en", "all", "domain"]
+
+
 def test_layers_are_chosen_in_the_languages_of_the_first_grid():
     text = "{study: {grids: [a, blocks]}, grids: {a: {models: [bloom], algorithms: [rmu], sources: [[hi], [en, es]]}}}"
     study = Study(config(text))

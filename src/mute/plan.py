@@ -331,6 +331,7 @@ class Plans:
             else [list(key) for key in sorted({_case(cell) for cell in self.study.shown})],
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
+            "main": list(self.study.main_setting),
             "files": self.study.files,
         }
 

@@ -96,6 +96,12 @@ class Study:
         grids = (self.config.grids[name] for name in self.config.study.grids)
         return next((g.sources[0] for g in grids if g.models is None or model in g.models), [])
 
+    @property
+    def main_setting(self) -> tuple[str, str, str]:
+        """Sources, retain coverage and forget set of the study's first grid: what its claims are tested in."""
+        grid = self.config.grids[self.config.study.grids[0]]
+        return "-".join(grid.sources[0]), grid.retain[0], grid.forget_sets[0]
+
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells, each once, in the order of the grids; bands in order of their first block."""

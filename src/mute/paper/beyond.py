@@ -14,6 +14,8 @@ from mute.plotting.results import Case, Number, Results
 
 # Beyond this ROC area words alone tell the forget set.
 SEPARABLE = 0.95
+# What a share must exceed the oracle's by for the model to be called unlike one that never knew.
+UNLIKE = 0.2
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def _suppression(results: Results, made: dict[str, pd.DataFrame]) -> list[Findin
         Finding(
             "suppression",
             f"With the chosen block skipped, held-out languages know again (K): {'; '.join(parts)}.",
-            f"The base with the same block skipped: {'; '.join(controls)}.",
+            f"The base with the same block skipped, which is the same model where one block was edited: "
+            f"{'; '.join(controls)}.",
             trainings.MODELS,
             "that the chosen layer erases" if against else "",
         )
@@ -105,7 +108,7 @@ def _retraining(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding
             f"mean over {len(cells)} edits.",
             f"The same training leaves the base at {base} and the oracle, which never knew, at {oracle}.",
             trainings.MODELS,
-            "that what is erased is gone" if rise > verdicts.POINTS and after.value - oracle.value > 0.2 else "",
+            "that what is erased is gone" if rise > verdicts.POINTS and after.value - oracle.value > UNLIKE else "",
         )
     ]
 
@@ -133,12 +136,13 @@ def _leak(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _targets(results: Results) -> list[tuple[Case, str, str]]:
-    found = []
-    for case in _main(results):
-        for name in trainings.swept(results, [case]):
-            if block := trainings.target(results, case, name):
-                found.append((case, name, block))
-    return found
+    cases = _main(results)
+    return [
+        (case, name, block)
+        for case in cases
+        for name in trainings.swept(results, cases)
+        if (block := trainings.target(results, case, name))
+    ]
 
 
 def _spelling(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
@@ -157,18 +161,10 @@ def _spelling(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _coverage(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
-    first = next(iter(_first(results)), None)
-    if first is None:
-        return []
-    own = {
-        case.retain: case
-        for case in results.all_cases
-        if (case.model, case.training_seed, case.sources) == (first.model, first.training_seed, first.sources)
-        and (case.forget_set, case.protocol) == (first.forget_set, first.protocol)
-        and results.blocks(case, "rmu")
-    }
-    block = trainings.target(results, first, "rmu", "shallow")
-    if not {"source", "all"} <= set(own) or not block:
+    cases = trainings.coverage_cases(results)
+    own = {case.retain: case for case in cases if case.forget_set == cases[0].forget_set}
+    block = trainings.target(results, cases[0], "rmu", "shallow") if cases else ""
+    if not {"source", "all"} <= set(own) or not block or results.below_gate(cases[0]):
         return []
     values = {retain: {m: results.number(case, "rmu", block, m) for m in ("K", "C")} for retain, case in own.items()}
     gain = values["all"]["C"].low > values["source"]["C"].high
@@ -285,18 +281,17 @@ def _answers(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
             f"and {others} are another value in the language asked.",
             f"The oracle, which never knew, says no known word in {oracle[0]} and another value in {oracle[1]}.",
             trainings.MODELS,
-            "that the model behaves as if it had never known" if edited.value - oracle[0].value > 0.2 else "",
+            "that the model behaves as if it had never known" if edited.value - oracle[0].value > UNLIKE else "",
         )
     ]
 
 
 def _order(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
-    names = ("rmu", "rmu_concatenated")
-    case = next((c for c in results.all_cases if set(names) <= set(results.algorithms(c))), None)
+    case = trainings.order_case(results)
     block = trainings.target(results, case, "rmu") if case else ""
     if case is None or not block:
         return []
-    mixed, apart = ({m: results.number(case, name, block, m) for m in ("K", "C")} for name in names)
+    mixed, apart = ({m: results.number(case, name, block, m) for m in ("K", "C")} for name in trainings.ORDERS)
     return [
         Finding(
             "order",

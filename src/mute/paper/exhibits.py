@@ -6,7 +6,7 @@ relative depth, and the stated target beside the block that our rule chooses.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,8 +19,8 @@ from mute.plotting.results import Case, Number, Results
 COLUMNS = (*("origin", "model", "algorithm", "condition", "split", "language", "value", "low", "high", "n", "unit"),)
 MEAN = "mean"  # in the place of a language
 SPLITS = {"forget": "accuracy_strict", "retain": "retain_strict"}
-# The published model that each family of ours stands beside, and how many blocks that one has.
-PUBLISHED = {"llama": ("Llama-3.1-8B", 32), "qwen2": ("Qwen-2.5-7B", 28), "bloom": ("BLOOM-7b1", 30)}
+# The published model that each family of ours stands beside.
+PUBLISHED = {"llama": "Llama-3.1-8B", "qwen2": "Qwen-2.5-7B", "bloom": "BLOOM-7b1"}
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,18 @@ def _row(
 def our_model(results: Results, published_model: str) -> str:
     """The study's model of the family that a published model belongs to, "" if it has none."""
     for name, about in results.about.get("models", {}).items():
-        if PUBLISHED.get(about.get("family", ""), ("",))[0] == published_model:
+        if PUBLISHED.get(about.get("family", "")) == published_model:
             return name
     return ""
 
 
 def fixed_cases(results: Results, model: str) -> list[Case]:
-    """Trainings of a model in the main setting under the paper's protocol, or the one there is."""
-    protocol = "paper" if "paper" in trainings.protocols(results) else next(iter(trainings.protocols(results)), "")
-    return [case for case in trainings.main_cases(results, protocol) if case.model == model]
+    """Trainings of a model in the main setting under the paper's protocol, or the one that edited blocks."""
+    for protocol in ("paper", *trainings.protocols(results)):
+        cases = [case for case in trainings.main_cases(results, protocol) if case.model == model]
+        if any(results.blocks(case, name) for case in cases for name in results.algorithms(case)):
+            return cases
+    return []
 
 
 def placed(results: Results, case: Case, layer: int, layers: int) -> int:
@@ -135,10 +138,10 @@ def _swept(results: Results, published: Published, number: int, layers: Iterable
     wanted = sorted({int(c[1:]) for c in own["condition"] if c[0] == "L"}) if layers is None else list(layers)
     conditions = None if layers is None else {"base", "finetuned", *(f"L{layer}" for layer in wanted)}
     rows = _published(published, number, conditions)
-    family_layers = next(blocks for name, blocks in PUBLISHED.values() if name == model)
+    depth = len(published.curve(model))
     cases, method = fixed_cases(results, our_model(results, model)), algorithm.lower()
     rows += _references(results, cases, method)
-    blocks = sorted({placed(results, case, layer, family_layers) for case in cases[:1] for layer in wanted})
+    blocks = sorted({placed(results, case, layer, depth) for case in cases[:1] for layer in wanted})
     for block in blocks:
         rows += _ours(results, cases, method, f"block {block}", lambda case, b=block: (method, str(b)))
     rows += _ours(results, cases, method, "target", lambda case: (method, trainings.target(results, case, method)))
@@ -165,7 +168,7 @@ def _ascent(results: Results, published: Published) -> pd.DataFrame:
     model = our_model(results, "Llama-3.1-8B")
     main = fixed_cases(results, model)[:1]
     rows += _ours(results, main, "none", "before", lambda case: ("base", ""))
-    for case in results.all_cases:
+    for case in results.all_cases if main else ():
         if case.model == model and case.protocol == "paper" and case.forget_set == main[0].forget_set:
             for name in results.algorithms(case):
                 if "full" in results.bands(case, name):
@@ -179,7 +182,8 @@ def _sources(results: Results, published: Published) -> pd.DataFrame:
     """Table 8: other source languages, at the middle one of the blocks that were edited from all of them."""
     rows = _published(published, 8)
     model = our_model(results, "Llama-3.1-8B")
-    first = results.cases[0] if results.cases else None
+    protocol = next(iter(trainings.protocols(results)), "")
+    first = next((case for case in trainings.main_cases(results, protocol) if case.model == model), None)
     own = [
         case
         for case in results.all_cases
@@ -204,8 +208,10 @@ def _lens(results: Results, published: Published) -> pd.DataFrame:
     rows = _published(published, 9)
     cases = fixed_cases(results, our_model(results, "Llama-3.1-8B"))
     names = [("before", lambda case: ("base", ""))]
-    for layer in (2, 4, 9, 16, 30):
-        block = str(placed(results, cases[0], layer, 32)) if cases else ""
+    depth = len(published.curve("Llama-3.1-8B"))
+    layers = sorted({int(row["condition"][1:]) for row in rows if row["condition"].startswith("L")})
+    for layer in layers:
+        block = str(placed(results, cases[0], layer, depth)) if cases else ""
         if f"block {block}" not in [name for name, _ in names]:
             names.append((f"block {block}", lambda case, b=block: ("rmu", b)))
     names.append(("target", lambda case: ("rmu", trainings.target(results, case, "rmu"))))
@@ -238,20 +244,24 @@ def _lens_hit(results: Results, case: Case, algorithm: str, band: str, language:
     return Number(100 * value, 100 * float(low), 100 * float(high), n)
 
 
+def _chosen_regions(results: Results) -> Iterator[tuple[Case, pd.Series]]:
+    """The chosen row of each trained model's regions, whatever the protocols."""
+    first = {(case.model, case.training_seed): case for case in reversed(trainings.main_cases(results))}
+    for case in reversed(first.values()):
+        regions = results.regions(case)
+        chosen = regions[regions["chosen"].astype(str) == "True"]
+        if len(chosen):
+            yield case, chosen.iloc[0]
+
+
 def _regions(results: Results, published: Published) -> pd.DataFrame:
     """Table 5: the region and what it is made of, a row per model and trained model."""
     rows = [
         {"origin": "published", "model": model, "training_seed": "", **own}
         for model, own in published.regions.to_dict("index").items()
     ]
-    seen = set()
-    for case in trainings.main_cases(results):
-        chosen = results.regions(case)
-        chosen = chosen[chosen["chosen"].astype(str) == "True"]
-        if (case.model, case.training_seed) in seen or chosen.empty:
-            continue
-        seen.add((case.model, case.training_seed))
-        own, curve = chosen.iloc[0], results.curve(case)
+    for case, own in _chosen_regions(results):
+        curve = results.curve(case)
         blocks = [int(block) for block in own["blocks"].split()]
         rows.append(
             {
@@ -275,14 +285,8 @@ def _alphas(results: Results, published: Published) -> pd.DataFrame:
     rows = [
         {"origin": "published", "training_seed": "", "blocks": "", **own} for own in published.alphas.to_dict("records")
     ]
-    seen = set()
-    for case in trainings.main_cases(results):
+    for case, middle in _chosen_regions(results):
         regions = results.regions(case)
-        chosen = regions[regions["chosen"].astype(str) == "True"]
-        if (case.model, case.training_seed) in seen or chosen.empty:
-            continue
-        seen.add((case.model, case.training_seed))
-        middle = chosen.iloc[0]
         for row in regions[regions["rule"] == middle["rule"]].to_dict("records"):
             blocks = [int(block) for block in row["blocks"].split()]
             ends = {"first": min(blocks, default=math.nan), "last": max(blocks, default=math.nan)}

@@ -7,7 +7,9 @@ say how well that model was measured, and nothing of the next.
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import get_args
 
+from mute.config import Retain
 from mute.evaluate.inference import t_interval
 from mute.plotting.results import Case, Number, Results
 
@@ -29,12 +31,9 @@ def unit(numbers: Iterable[Number]) -> str:
 
 
 def main_cases(results: Results, protocol: str | None = None) -> list[Case]:
-    """Every training of every model, with the setting of the first case that figures show, and one or all protocols."""
-    if not results.cases:
-        return []
-    *setting, first = results.cases[0].setting
-    wanted = (protocol,) if protocol else protocols(results)
-    return [c for c in results.all_cases if [*c.setting[:-1]] == setting and c.setting[-1] in (wanted or (first,))]
+    """Every training of every model, in the setting of the study's first grid, under one or all protocols."""
+    setting = results.main_setting
+    return [c for c in results.all_cases if c.setting[:-1] == setting and protocol in (None, c.protocol)]
 
 
 def protocols(results: Results) -> tuple[str, ...]:
@@ -76,3 +75,31 @@ def over(results: Results, cases: Iterable[Case], algorithm: str, view: str, met
         if number and not math.isnan(number.value):
             found.append(number)
     return found
+
+
+# Cells that ask a question of their own, on one model
+
+COVERAGES = get_args(Retain)
+# RMU with mixed batches, and with one source language after the other, as the reproduction names them.
+ORDERS = ("rmu", "rmu_concatenated")
+
+
+def coverage_cases(results: Results) -> list[Case]:
+    """Cases of the first model and sources that edited blocks by RMU, if in several coverages; its forget set first."""
+    first = next(iter(main_cases(results, next(iter(protocols(results)), ""))), None)
+    if first is None:
+        return []
+    own = [
+        case
+        for case in results.all_cases
+        if (case.model, case.training_seed, case.sources) == (first.model, first.training_seed, first.sources)
+        and case.protocol == first.protocol
+        and results.blocks(case, "rmu")
+    ]
+    own.sort(key=lambda case: (case.forget_set != first.forget_set, case.forget_set, COVERAGES.index(case.retain)))
+    return own if len({case.retain for case in own}) > 1 else []
+
+
+def order_case(results: Results) -> Case | None:
+    """The case that was run in both orders of the source languages."""
+    return next((case for case in results.all_cases if set(ORDERS) <= set(results.algorithms(case))), None)

@@ -50,15 +50,11 @@ def matrix(results: Results) -> pd.DataFrame:
                     "language": language,
                     **values,
                     "unit": "facts",
-                    "status": _status(results, case, algorithm, band),
+                    "status": results.status(case, algorithm, band),
                 }
             )
     columns = ["model", "algorithm", "block", "source", "language", "value", "low", "high", "n", "unit", "status"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _status(results: Results, case: Case, algorithm: str, band: str) -> str:
-    return results.status(case, algorithm, band)
 
 
 def square(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:

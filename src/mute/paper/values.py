@@ -97,7 +97,7 @@ def _study(results: Results) -> dict[str, Any]:
         "algorithms": sorted(set(cells["algorithm"])),
         "protocols": sorted(set(cells["protocol"])),
         "forget_sets": sorted(set(cells["forget_set"])),
-        "main": results.cases[0].sources.replace("-", " ") if results.cases else "",
+        "main": results.main_setting[0].replace("-", " ") if results.main_setting else "",
         "primary": claims.declared(results.about.get("primary", [])),
     }
 

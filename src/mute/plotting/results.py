@@ -153,6 +153,12 @@ class Results:
         return sorted(first.values(), key=order)
 
     @property
+    def main_setting(self) -> tuple[str, ...]:
+        """Sources, retain coverage and forget set of the study's first grid; else those of the first case shown."""
+        stated = self.about.get("main")
+        return tuple(stated) if stated else self.cases[0].setting[:-1] if self.cases else ()
+
+    @property
     def shown_cells(self) -> int:
         """How many cells figures show or leave out for repeating those with another unlearning seed."""
         shown = {(c.model, c.training_seed, *c.setting) for c in self.cases}

@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
+from mute.paper import trainings
 from mute.paper.published import Published
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
+from mute.plotting.results import Results
 
 CAPTION = (
     "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "
@@ -13,12 +14,12 @@ CAPTION = (
     "how well a probe separates forget from retain prompts at the first block (0.5: not at all). 95 % intervals over "
     "facts."
 )
-LOOKS = {"source": ("#D55E00", "o"), "source+text": ("#E69F00", "s"), "all": ("#0072B2", "^")}
+LOOKS = dict(zip(trainings.COVERAGES, (("#D55E00", "o"), ("#E69F00", "s"), ("#0072B2", "^"))))
 MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
 
 
 def draw(results: Results, published: Published) -> Figure:
-    cases = _cases(results)
+    cases = trainings.coverage_cases(results)
     sets = list(dict.fromkeys(case.forget_set for case in cases))
     figure = style.new_figure(8.4, max(2.7 * len(sets), 1.5) + 0.6)
     if not sets:
@@ -47,21 +48,4 @@ def draw(results: Results, published: Published) -> Figure:
 
 
 def has(results: Results) -> bool:
-    return bool(_cases(results))
-
-
-def _cases(results: Results) -> list[Case]:
-    """Matched cases of the first model and sources that come in several coverages."""
-    if not results.cases:
-        return []
-    first = results.cases[0]
-    own = [
-        case
-        for case in results.all_cases
-        if (case.model, case.training_seed, case.sources) == (first.model, first.training_seed, first.sources)
-        and case.protocol == first.protocol
-        and results.blocks(case, "rmu")
-    ]
-    order = list(LOOKS)
-    own.sort(key=lambda case: (case.forget_set != first.forget_set, case.forget_set, order.index(case.retain)))
-    return own if len({case.retain for case in own}) > 1 else []
+    return bool(trainings.coverage_cases(results))

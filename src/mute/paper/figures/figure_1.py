@@ -21,8 +21,10 @@ def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(8.4, 5.0)
     table = exhibits.tables(results, published)["table_3"]
     cases = exhibits.fixed_cases(results, exhibits.our_model(results, "Llama-3.1-8B"))
+    depth = len(published.curve("Llama-3.1-8B"))
     shallow, deep = (
-        f"block {exhibits.placed(results, cases[0], layer, 32)}" if cases else "" for layer in (LAYERS[0], LAYERS[-1])
+        f"block {exhibits.placed(results, cases[0], layer, depth)}" if cases else ""
+        for layer in (LAYERS[0], LAYERS[-1])
     )
     rows = {"published": [f"L{layer}" for layer in LAYERS], "ours": [shallow, "target", deep]}
     for row, (origin, conditions) in enumerate(rows.items()):

@@ -4,29 +4,26 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mute.paper import trainings
 from mute.paper.published import Published
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
+from mute.plotting.results import Results
 
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "
     "edited block, at matched erasure. Control: the same model, draws and strengths. 95 % intervals over facts."
 )
-NAMES = {"rmu": "interleaved", "rmu_concatenated": "concatenated"}
+NAMES = dict(zip(trainings.ORDERS, ("interleaved", "concatenated")))
 MEASURES = (("K", "knowledge left (K), held-out"), ("C", "capability kept (C), held-out"))
 
 
-def _case(results: Results) -> Case | None:
-    return next((case for case in results.all_cases if set(NAMES) <= set(results.algorithms(case))), None)
-
-
 def has(results: Results) -> bool:
-    return _case(results) is not None
+    return trainings.order_case(results) is not None
 
 
 def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(8.4, 3.2)
-    case = _case(results)
+    case = trainings.order_case(results)
     if case is None:
         style.missing(figure.add_subplot(), "this study runs one order only")
         return figure
