@@ -51,7 +51,8 @@ class Patch:
     """The tensors that unlearning changed, by the names of their parameters, and what made them.
 
     about: algorithm, settings, band, sources, seed, `status` (ok; not_reached: the sources did not forget within the
-    steps; diverged), `knowledge` left in the sources (1 as before, 0 as guessing), and `base`, which it belongs to.
+    steps; diverged, with the step, `diverged_at`, and the `last_loss` that was a number), `knowledge` left in the
+    sources (1 as before, 0 as guessing), and `base`, which it belongs to.
     """
 
     tensors: dict[str, torch.Tensor] = field(repr=False)
@@ -219,6 +220,7 @@ def forget(
     assert checked.value is not None
     made = {"algorithm": algorithm, "settings": checked.value.model_dump(), "band": name, "sources": facts.sources}
     found = {"status": outcome.status, "steps": outcome.steps, "knowledge": _number(outcome.knowledge)}
+    found |= {"diverged_at": outcome.diverged_at, "last_loss": outcome.last_loss}
     return Patch(outcome.tensors, {**made, "protocol": protocol, "seed": seed, **found, "base": base})
 
 

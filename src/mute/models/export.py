@@ -43,7 +43,7 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
         "cell": keys,
         "base": {"name": base.name, "files": found},
         "patch": {"cell": cell.name, "sha256": made["files"][patches.PATCH]["sha256"]},
-        "outcome": {key: made["outcome"][key] for key in ("status", "knowledge", "retained", "size")},
+        "outcome": {key: made["outcome"].get(key) for key in ("status", "diverged_at", "knowledge", "retained", "size")},
     }
     return export(base, patches.load(cell), folder, about, replace=True)
 

@@ -146,7 +146,7 @@ def missing(axes: Axes, text: str) -> None:
 
 def line_key(label: str, colour: str = INK, **options: Any) -> Line2D:
     """An entry of a legend: a line or marker that is nowhere drawn."""
-    return Line2D([], [], color=colour, label=label, **options)
+    return Line2D([], [], label=label, **{"color": colour, **options})
 
 
 def area_key(label: str, colour: Any, **options: Any) -> Patch:

@@ -121,6 +121,8 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         "size": _number(result.size),
         "knowledge": _number(result.knowledge),
         "retained": _number(result.retained),
+        "diverged_at": result.diverged_at,
+        "last_loss": _number(result.last_loss),
     }
     return {
         "producer": "unlearn_shard",
