@@ -43,7 +43,9 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
         "cell": keys,
         "base": {"name": base.name, "files": found},
         "patch": {"cell": cell.name, "sha256": made["files"][patches.PATCH]["sha256"]},
-        "outcome": {key: made["outcome"].get(key) for key in ("status", "diverged_at", "knowledge", "retained", "size")},
+        "outcome": {
+            key: made["outcome"].get(key) for key in ("status", "diverged_at", "knowledge", "retained", "size")
+        },
     }
     return export(base, patches.load(cell), folder, about, replace=True)
 
@@ -122,8 +124,9 @@ def _skeleton(base: Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    config = AutoConfig.from_pretrained(str(base), trust_remote_code=False)
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(base), trust_remote_code=False))
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def _files(base: Path) -> dict[str, str]:

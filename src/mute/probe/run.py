@@ -76,6 +76,4 @@ class Prober:
 
 def _chosen(answers: Answers) -> list[int | None]:
     """The likeliest option of each question; None where the model gives no numbers."""
-    return [
-        None if any(map(math.isnan, o)) else max(range(len(o)), key=o.__getitem__) for o in answers.options()
-    ]
+    return [None if any(map(math.isnan, o)) else max(range(len(o)), key=o.__getitem__) for o in answers.options()]
