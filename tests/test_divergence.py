@@ -150,8 +150,8 @@ def test_a_training_that_diverges_says_step_last_loss_rate_and_what_to_lower(cor
     groups = pretrain.encode({"facts": corpus.texts.iloc[:40]}, encoder)
     how = {"steps": 5, "batch": 8, "warmup": 0, "decay": 0.5, "prompt_weight": 0.1, "seed": 0, "parts": 1}
     model = copy.deepcopy(random_model("llama")).requires_grad_(True)
-    said = r"diverged: the loss is (nan|inf) in step 2 of 5, the last finite loss was [\d.]+ in step 1, at learning rate 1e\+30"
-    with pytest.raises(ValueError, match=said + r"\. Lower pretraining\.learning_rate"):
+    said = r"diverged: the loss is (nan|inf) in step 2 of 5, the last finite loss was [\d.]+ in step 1, at learning"
+    with pytest.raises(ValueError, match=said + r" rate 1e\+30\. Lower pretraining\.learning_rate"):
         pretrain.pretrain(model, groups, shares={"facts": 1.0}, learning_rate=1e30, **how)
 
 
@@ -271,7 +271,7 @@ def test_a_diverged_run_is_published_without_a_number_that_is_none():
 
 def crosses(figure) -> list[float]:
     """Where crosses stand on the axes of blocks."""
-    lines = [line for axes in figure.axes for line in axes.lines if line.get_label() == panels._DIVERGED]
+    lines = [line for axes in figure.axes for line in axes.lines if str(line.get_label()).startswith(panels._DIVERGED)]
     return [float(x) for line in lines for x in line.get_xdata()]
 
 

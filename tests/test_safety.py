@@ -68,12 +68,9 @@ def running_text(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS_TEXT:
             yield node.lineno, node.func.id
-        if isinstance(node, ast.Attribute) and name_of(node.value) == "yaml" and node.attr.endswith(("load", "_all")):
-            if node.attr not in SAFE_YAML:
-                yield node.lineno, f"yaml.{node.attr}"
-        if isinstance(node, ast.Attribute) and name_of(node.value) == "yaml" and node.attr.endswith("Loader"):
-            if node.attr not in SAFE_YAML:
-                yield node.lineno, f"yaml.{node.attr}"
+        is_yaml = isinstance(node, ast.Attribute) and name_of(node.value) == "yaml"
+        if is_yaml and node.attr not in SAFE_YAML and node.attr.endswith(("load", "load_all", "Loader")):
+            yield node.lineno, f"yaml.{node.attr}"
 
 
 def trusting(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -97,9 +94,9 @@ def trusting(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def writing_nan(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and name_of(node.func) in ("json.dump", "json.dumps", "dump", "dumps"):
-            if not is_value(node, "allow_nan", False):
-                yield node.lineno, f"{name_of(node.func)} without allow_nan=False"
+        called = name_of(node.func) if isinstance(node, ast.Call) else ""
+        if called in ("json.dump", "json.dumps", "dump", "dumps") and not is_value(node, "allow_nan", False):
+            yield node.lineno, f"{called} without allow_nan=False"
         if isinstance(node, ast.Attribute) and node.attr in ("model_dump_json", "JSONEncoder"):
             yield node.lineno, node.attr
 

@@ -256,7 +256,6 @@ def divergences(results: Results) -> list[tuple[str, str, str, str, float]]:
         model = f"{cell['model']}, training seed {cell['training_seed']}"
         setting = f"from {cell['sources']}, retain {cell['retain']}, forget {cell['forget_set']}, seed {cell['seed']}"
         where = f"{model}, {setting}, {cell['protocol']} protocol"
-        shown.append(
-            (where, cell["algorithm"].replace("_", " "), cell["band"], "–" if step is None else str(step), loss)
-        )
+        when = "–" if step is None else str(step)
+        shown.append((where, cell["algorithm"].replace("_", " "), cell["band"], when, loss))
     return shown

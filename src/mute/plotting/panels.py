@@ -186,17 +186,17 @@ def statuses(results: Results, case: Case, algorithm: str) -> str:
 def mark_diverged(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:
     """A cross at the foot of a panel for every edit that diverged: it has no number, and is not silently missing."""
     depth = results.depth(case)
-    found = [place(band, depth) + shift for band in diverged(results, case, algorithm)]
-    # Several curves of one panel share their crosses.
-    drawn = {float(x) for line in axes.lines if line.get_label() == _DIVERGED for x in line.get_xdata()}
     where = blended_transform_factory(axes.transData, axes.transAxes)
-    for x in found:
-        if x not in drawn:
-            axes.plot([x], [0.035], transform=where, label=_DIVERGED, clip_on=False, zorder=7, **_CROSS)
+    for band in diverged(results, case, algorithm):
+        x = place(band, depth) + shift
+        # Several curves of one panel share their crosses.
+        label = f"{_DIVERGED}{x:g}"
+        if label not in {line.get_label() for line in axes.lines}:
+            axes.plot([x], [0.035], transform=where, label=label, clip_on=False, zorder=7, **_CROSS)
 
 
 # A label with an underscore stands in no legend.
-_DIVERGED = "_diverged"
+_DIVERGED = "_diverged "
 _CROSS: dict[str, Any] = {
     "marker": "x",
     "color": style.WARNING,

@@ -146,7 +146,8 @@ def missing(axes: Axes, text: str) -> None:
 
 def line_key(label: str, colour: str = INK, **options: Any) -> Line2D:
     """An entry of a legend: a line or marker that is nowhere drawn."""
-    return Line2D([], [], label=label, **{"color": colour, **options})
+    look: dict[str, Any] = {"color": colour, **options}
+    return Line2D([], [], label=label, **look)
 
 
 def area_key(label: str, colour: Any, **options: Any) -> Patch:

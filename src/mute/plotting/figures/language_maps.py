@@ -40,7 +40,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     colours = style.share_colours()
     words = {0.0: "0: never knew, or chance", 0.25: "25", 0.5: "50", 0.75: "75", 1.0: "100: like the base"}
     keys: list[Any] = [style.area_key(text, colours(share)) for share, text in words.items()]
-    lost = [key for key in panels.status_keys(results)[1:]]
+    _, *lost = panels.status_keys(results)
     style.legend(figure, [*keys, style.area_key("no value", style.ABSENT), *lost])
     return figure
 
