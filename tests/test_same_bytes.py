@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -291,3 +292,17 @@ def test_no_result_has_a_place_on_this_machine(elsewhere):
     kept = [p for p in results.rglob("*") if p.is_file() and p.relative_to(results).parts[0] not in ("logs", "cache")]
     found = [str(p.relative_to(results)) for p in kept if any(w in part for part in decoded(p) for w in words)]
     assert found == []
+
+
+def test_every_key_of_a_record_is_in_the_documented_list(plain):
+    text = (Path(__file__).parents[1] / "docs/records.md").read_text(encoding="utf-8")
+    table = text.split("## What a record holds")[1].split("##")[0]
+    listed = {key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+    results = plain / RESULTS
+    paths = [*results.rglob("record.json"), *(results / "records").rglob("*.json")]
+    found = {key for path in paths for key in artifacts.read_json(path)}
+    assert len(paths) > 20
+    assert found - listed == set()
+    assert found >= {"producer", "seconds", "outcome", "files", "retraining"}
+    for path in paths:
+        assert set(artifacts.read_json(path).get("versions", {})) <= {"torch", "transformers", "peft", "python", "mute"}

@@ -209,7 +209,7 @@ def _facts(results: Results) -> list[str]:
 def terminal(results: Results, folder: Path, width: int = 100) -> str:
     """The summary in plain lines, and where to look for more."""
     lines = [f"MUTE study in {folder}", ""]
-    for name, words in [*findings.answer(results), ("Cells", findings.status_words(results))]:
+    for name, words in [*findings.answer(results), ("Statuses", findings.status_words(results))]:
         lines += textwrap.wrap(f"{name}: {words}", width, initial_indent="* ", subsequent_indent="  ")
     for case in results.cases:
         failed = results.below_gate(case)
