@@ -248,8 +248,8 @@ def measure(
     """What the patched model knows in every language, beside the model as it is: the measures of docs/tables.md.
 
     One row per language, or group of languages, and metric, with its 95 % interval over facts. K is the knowledge left
-    of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is. A patch of a run that
-    diverged has no scores: it has neither forgotten nor kept anything.
+    of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is. The patch of a run
+    that diverged has no scores: it has neither forgotten nor kept anything.
     """
     about = facts.corpus.about
     with _at_rest(model):
