@@ -135,10 +135,6 @@ def files(project: Path) -> dict[str, Path]:
 def content(path: Path) -> bytes:
     if path.suffix == ".json":
         return json.dumps(_of_the_result(artifacts.read_json(path)), sort_keys=True).encode()
-    if path.suffix == ".ipynb":
-        cells = artifacts.read_json(path)["cells"]
-        told = [(c["source"], [o.get("data", o.get("text")) for o in c.get("outputs", [])]) for c in cells]
-        return json.dumps(told, sort_keys=True).encode()
     return path.read_bytes()
 
 
@@ -162,7 +158,7 @@ def test_every_file_is_the_same(plain, other, request):
 def test_the_same_bytes_again_in_the_same_place(plain, tmp_path):
     """Without its tables and what follows, from the same cells: nothing of a run stays for the next to see."""
     again = Path(shutil.copytree(plain, tmp_path / "again", symlinks=True))
-    for name in ("tables", "figures", "shards", "cells", "tuning", "layers"):
+    for name in ("tables", "figures", "shards", "cells", "layers"):
         shutil.rmtree(again / RESULTS / name)
     snakemake(again, "2")
     for name, path in files(plain).items():
