@@ -15,7 +15,7 @@ _KEPT = ("kernelspec", "language_info")
 
 
 def publish(executed: Path, to: Path) -> None:
-    """Write `executed`, a job's log, to `to` without what is not its own, and remove it; nothing where there is none."""
+    """Write `executed`, a job's log, to `to` without what is not its own, and remove it. It need not be there."""
     if executed.is_file():
         artifacts.write_json(to, own(artifacts.read_json(executed)))
         executed.unlink()
