@@ -72,6 +72,8 @@ def fault(results: Path, path: Path) -> Fault | None:
     """What is wrong with a file of `results`; None where nothing is."""
     seal = read(results, path)
     published = path.relative_to(results).parts[0] in PUBLISHED
+    if seal is None and record(results, path).exists():
+        return Fault(path, "has no seal that can be read")
     if seal is None:
         return None if published else Fault(path, "has no seal: the job that wrote it did not end, or was none of ours")
     try:
