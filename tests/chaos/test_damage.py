@@ -1,6 +1,8 @@
 """A flipped bit and a missing end, in every kind of artifact: found, told, made again, and nothing else with it."""
 
 import random
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import SEED, chosen, flip, row, truncate
@@ -40,9 +42,25 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def disturbed(finished, tmp_path_factory):
-    """One copy for all of a module: each test leaves it whole."""
-    return finished.copy(tmp_path_factory.mktemp("damage") / "mute")
+def pair(finished, tmp_path_factory):
+    """Two copies for all tests of this module, which work in them side by side and leave them whole."""
+    return [finished.copy(tmp_path_factory.mktemp("damage") / "mute") for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def disturbed(pair):
+    return pair[0]
+
+
+def side_by_side(work, pair, kinds):
+    """`work` on every kind, in two projects at once; raises what one of them raises."""
+    with ThreadPoolExecutor(len(pair)) as pool:
+        halves = [
+            pool.submit(lambda project, own: [work(project, kind) for kind in own], project, kinds[i :: len(pair)])
+            for i, project in enumerate(pair)
+        ]
+        for half in halves:
+            half.result()
 
 
 def file_of(project, pattern, rng):
@@ -50,24 +68,27 @@ def file_of(project, pattern, rng):
 
 
 @pytest.mark.parametrize("damage", [flip, truncate])
-def test_every_kind_of_artifact(disturbed, expected, damage):
-    rng = random.Random(f"{SEED} {damage.__name__}")
+def test_every_kind_of_artifact(pair, expected, damage):
     fault = "a flipped bit" if damage is flip else "a missing end"
-    for kind in chosen(list(KINDS), rng, 3):
-        path = file_of(disturbed, KINDS[kind], rng)
+
+    def work(project, kind):
+        rng = random.Random(f"{SEED} {fault} {kind}")
+        path = file_of(project, KINDS[kind], rng)
         before = path.read_bytes()
         damage(path, rng)
         assert path.read_bytes() != before
-        status = disturbed.run()
-        told = any(f"damaged: {each.relative_to(disturbed.folder)} " in disturbed.said for each in (path, path.parent))
+        status, said = project.run(), project.said
+        told = any(f"damaged: {each.relative_to(project.folder)} " in said for each in (path, path.parent))
         if kind == "seal":
-            told = "has no seal that can be read" in disturbed.said
-        whole = status == 0 and disturbed.check() == 0
-        equal = disturbed.published() == expected
+            told = "has no seal that can be read" in said
+        whole = status == 0 and project.check() == 0
+        equal = project.published() == expected
         row(f"{fault}: {kind}").add(detected=told, recovered=whole, equal=equal)
-        assert told, (kind, disturbed.said)
-        assert whole, (kind, disturbed.said)
+        assert told, (kind, said)
+        assert whole, (kind, said)
         assert equal, kind
+
+    side_by_side(work, pair, list(chosen(list(KINDS), random.Random(f"{SEED} {fault}"), 3)))
 
 
 # What a job reads, and a file whose loss makes that job run.
@@ -83,31 +104,26 @@ READ = {
 }
 
 
-def test_damage_that_a_job_meets(disturbed, expected):
+def test_damage_that_a_job_meets(pair, expected):
     """While a run is under way nobody sweeps: the job that reads it stops, and the same command goes on."""
-    rng = random.Random(f"{SEED} met")
-    for kind in chosen(list(READ), rng, 1):
-        damaged, lost = (file_of(disturbed, pattern, rng) for pattern in READ[kind])
+
+    def work(project, kind):
+        rng = random.Random(f"{SEED} met {kind}")
+        damaged, lost = (file_of(project, pattern, rng) for pattern in READ[kind])
         lost.unlink()
         flip(damaged, rng)
-        first = disturbed.snakemake()
-        told = (
-            "damaged files were put aside" in disturbed.said
-            and str(damaged.parent.relative_to(disturbed.folder)) in disturbed.said
-        )
-        said = disturbed.said
-        second = disturbed.snakemake()
-        if second != 0:
-            second = disturbed.snakemake()
-        whole = second == 0 and disturbed.run() == 0 and disturbed.check() == 0
-        equal = disturbed.published() == expected
-        row("a flipped bit met by a job, plain Snakemake").add(
-            detected=first != 0 and told, recovered=whole, equal=equal
-        )
+        first, said, folder = project.snakemake(), project.said, str(damaged.parent.relative_to(project.folder))
+        told = "damaged files were put aside" in said and folder in said
+        whole = project.snakemake() == 0 and project.run() == 0 and project.check() == 0
+        equal = project.published() == expected
+        met = row("a flipped bit met by a job, plain Snakemake")
+        met.add(detected=first != 0 and told, recovered=whole, equal=equal)
         assert first != 0, (kind, said)
         assert told, (kind, said)
-        assert whole, (kind, disturbed.said)
+        assert whole, (kind, project.said)
         assert equal, kind
+
+    side_by_side(work, pair, list(chosen(list(READ), random.Random(f"{SEED} met"), 1)))
 
 
 def test_cached_prefixes(disturbed, expected):
@@ -144,8 +160,6 @@ def test_records_of_snakemake(disturbed, expected):
 
 def test_a_results_folder_without_seals(disturbed, expected):
     """Copied without its records, no file counts as a result that a job would read."""
-    import shutil
-
     shutil.rmtree(disturbed.results / "records")
     for path in disturbed.results.glob("layers/*.csv"):
         path.unlink()
