@@ -108,7 +108,8 @@ def build(name: str, device: str, dtype: str, shrink: int) -> tuple[Any, tuple[i
             shape["tie_word_embeddings"] = False
         config = getattr(transformers, kinds[family])(**shape, use_cache=False)
         with torch.device(device):
-            model = transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+            opened = transformers.AutoModelForCausalLM
+            model = opened.from_config(config, dtype=getattr(torch, dtype), trust_remote_code=False)
         anatomy.fuse_activations(model)
         blocks = tuple(min(t, sections.depth(model) - 1) for t in TARGETS[name])
         return model.eval().requires_grad_(False), (blocks[0], blocks[1])

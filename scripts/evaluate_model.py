@@ -39,7 +39,9 @@ with jobs.job(snakemake) as log:
             bypassed.append(prober.bypass((block,)).assign(forget_set=forget_set, band=str(block)))
         if forget_set in plan["retrained"]:
             retain = retraining.texts(model, encoder, corpus, plan["sources"], forget_set)
-            table = prober.retrained(retain, retraining.Retraining(**plan["retraining"]))
+            table, course = prober.retrained(retain, retraining.Retraining(**plan["retraining"]))
+            if course.status != "ok":
+                log.say(f"retraining diverged at step {course.diverged_at}: it is compared with nothing")
             bypassed.append(table.assign(forget_set=forget_set, band=RETRAINED))
     artifacts.write_table(snakemake.output.lens, pd.concat(lens))
     artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))

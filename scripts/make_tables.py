@@ -73,6 +73,7 @@ with jobs.job(snakemake, torch=False) as log:
         "band",
         "status",
         "steps",
+        "diverged_at",
         "knowledge",
         "retained",
     ]

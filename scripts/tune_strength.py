@@ -18,5 +18,7 @@ with jobs.job(snakemake) as log:
     ).bench(plan)
     chosen = tune.tune(bench, algorithm, plan["bands"], plan["depth"], plan["seed"])
     log.say(f"{algorithm.settings.strength} {chosen['strength']:g} of {algorithm.settings.strengths}")
+    if all(trial["status"] == "diverged" for trial in chosen["trials"]):
+        log.say("every strength that was tried diverged: give smaller ones")
     keys = {"algorithm": plan["algorithm"], "setting": algorithm.settings.strength, "trained": plan["trained"]}
     artifacts.write_json(snakemake.output[0], {**chosen, **keys})

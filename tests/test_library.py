@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -182,6 +183,22 @@ def test_too_few_facts_for_layer_scores(rows, opened):
 
 
 # Layers, unlearning, patches
+
+
+def test_a_patch_of_a_run_that_diverged_says_so_and_has_no_scores(opened, facts):
+    model, tokenizer = opened
+    how = {"band": 1, "algorithm": "gradient_ascent", "protocol": "paper", "steps": 4, "batch_size": 4}
+    patch = mute.forget(model, tokenizer, facts, **how, learning_rate=1e30)
+    assert (patch.about["status"], patch.about["diverged_at"], patch.about["knowledge"]) == ("diverged", 2, None)
+    assert isinstance(patch.about["last_loss"], float)
+    whole = mute.forget(model, tokenizer, facts, **how, learning_rate=1e-4)
+    assert whole.about["status"] == "ok"
+    # Weights that are numbers are no excuse: what the run had come to when it was stopped is no result of it.
+    stopped = replace(whole, about={**whole.about, "status": "diverged"})
+    for lost in (patch, stopped):
+        table = mute.measure(model, tokenizer, facts, lost, draws=20)
+        assert table.loc[table["metric"].isin(["K", "C", "leak", "accuracy_option"]), "value"].isna().all()
+        assert table.loc[table["metric"] == "chance", "value"].notna().all()
 
 
 def test_a_band_is_chosen_as_the_study_does():

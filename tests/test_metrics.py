@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mute.artifacts import seed_of
+from mute.evaluate import divergence
 from mute.evaluate.board import SCORE_COLUMNS, SCORE_KEYS, Replicates, difference, summary
 from mute.evaluate.capability import KINDS
 from mute.evaluate.inference import cluster_counts, wilson
@@ -460,12 +461,30 @@ def test_without_heldout_languages_there_is_no_leak():
     assert not {"leak", "excess_damage", "UE_heldout"} & set(table["metric"])
 
 
-def test_a_diverged_model_keeps_nothing():
-    dead = CELL.assign(strict=False, option=CELL["option"].mask(CELL["option"].notna(), 0.0), logprob=np.nan)
+def test_a_diverged_model_has_no_scores():
+    """No option is likelier than another to it, so that its accuracy is 0: as a number, that would be erasure."""
+    dead = CELL.assign(strict=False, option=CELL["option"].mask(CELL["option"].notna(), 0.0))
+    # One answer without a number is enough.
+    dead.loc[dead.index[-1], "logprob"] = np.nan
+    whole = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING, **TABLES)
     table = score_cell(dead, BASE, ORACLE, FACTS, ROLES, **SETTING, **TABLES)
-    assert value(table, "C_parts")["value"] == 5
-    assert value(table, "C_sentences")["value"] == pytest.approx(0, abs=1e-4)
-    assert value(table, "C_reading")["value"] < 0
+    keys = ["language", "group", "metric", "facts", "floor", "n"]
+    assert table[keys].equals(whole[keys]), "the rows are there, and how much was asked"
+    own = table["metric"].map(divergence.is_own)
+    assert {"K", "leak", "C", "C_sentences", "excess_damage", "accuracy_strict", "MI"} <= set(table.loc[own, "metric"])
+    assert table.loc[own, ["value", "low", "high"]].isna().all().all()
+    others = {"chance", "majority", "reading_forget_base", "reading_forget_oracle"}
+    assert set(table.loc[~own, "metric"]) == others
+    assert table[~own].equals(whole[~own])
+
+
+def test_what_a_treatment_has_broken_brings_nothing_back():
+    lost = CELL.assign(logprob=np.nan)
+    asked = [table.reset_index(drop=True) for table in (lost, ORACLE, BASE, ORACLE)]
+    table = score_bypass(*asked, FACTS, ROLES, **SETTING)
+    assert table.loc[table["metric"] == "B", "value"].isna().all()
+    assert (table.loc[table["metric"] == "B", "n"] > 0).all()
+    assert table.loc[table["metric"] == "B_oracle", "value"].notna().any()
 
 
 def test_questions_without_options_do_not_count_for_option_accuracy():

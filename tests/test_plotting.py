@@ -24,7 +24,7 @@ from made_up import (
 from mute import __main__ as command
 from mute import artifacts
 from mute.plan import FIGURES, NOTEBOOKS
-from mute.plotting import figures, findings, limits, page, style, summary, verdicts
+from mute.plotting import executed, figures, findings, limits, page, style, summary, verdicts
 from mute.plotting.notebook import opened
 from mute.plotting.results import Number, Results, place
 
@@ -367,3 +367,38 @@ def test_the_terminal_summary_only_prints(tables, tmp_path, capsys):
 def test_a_study_without_tables_says_so(tmp_path, capsys):
     assert command.main(["summary", str(tmp_path)]) == 1
     assert "run the study first" in capsys.readouterr().err
+
+
+def test_an_executed_notebook_is_published_without_anything_of_the_machine(tmp_path):
+    """Its own cells and what they showed stay; Snakemake's cell, times, places and warnings go."""
+
+    def cell(source, *outputs, **metadata):
+        found = {"cell_type": "code", "execution_count": 9, "id": "a", "metadata": metadata, "source": [source]}
+        return {**found, "outputs": list(outputs)}
+
+    shown = {"output_type": "execute_result", "execution_count": 9, "data": {"text/plain": ["1"]}, "metadata": {}}
+    warned = {"output_type": "stream", "name": "stderr", "text": ["/home/someone/a.py: Warning"]}
+    raw = {
+        "cells": [
+            cell("import sys;sys.path.extend(['/home/someone'])", tags=["snakemake-job-properties"]),
+            {"cell_type": "markdown", "metadata": {"papermill": {"start_time": "now"}}, "source": ["# Title"]},
+            cell("1", shown, warned, papermill={"duration": 1.5}, execution={"iopub.status.busy": "now"}),
+        ],
+        "metadata": {"kernelspec": {"name": "python3"}, "papermill": {"input_path": "/home/someone/x.ipynb"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path, to = tmp_path / "logs/x.ipynb", tmp_path / "notebooks/x.ipynb"
+    executed.publish(path, to)
+    assert not to.exists(), "none ran, and none is missing"
+    path.parent.mkdir()
+    path.write_text(json.dumps(raw))
+    executed.publish(path, to)
+    text = to.read_text(encoding="utf-8")
+    assert "someone" not in text
+    assert "now" not in text
+    made = json.loads(text)
+    assert [c["source"] for c in made["cells"]] == [["# Title"], ["1"]]
+    assert made["cells"][1]["outputs"] == [{**shown, "execution_count": 2}]
+    assert made["metadata"] == {"kernelspec": {"name": "python3"}}
+    assert not path.exists(), "a log with the user's home does not stay"

@@ -50,7 +50,8 @@ def test_a_prober_asks_the_retrained_model_and_then_the_model_as_it_was(trained_
     plain = prober.bypass(())
     prober.texts.advance(2)
     retain = retraining.texts(model, encoder, corpus, ["en", "es"], "domain")
-    again = prober.retrained(retain, HOW)
+    again, course = prober.retrained(retain, HOW)
+    assert (course.status, course.steps) == ("ok", HOW.steps)
     assert list(again["item"]) == list(plain["item"])
     assert not again["logprob"].equals(plain["logprob"])
     assert prober.texts.block == 0

@@ -1,5 +1,6 @@
 """Tuning tries no strength in vain, and chooses as if it had tried all."""
 
+import math
 import random
 from types import SimpleNamespace
 
@@ -29,8 +30,9 @@ def merit(outcomes, strength):
     own = [o for (_, s), o in outcomes.items() if s == strength]
     excess = sum(max(o.knowledge - 0.05, 0) for o in own) / len(own)
     kept = sum(o.retained for o in own) / len(own)
-    ok = sum(o.status == "ok" for o in own)
-    return ok, -round(excess, 2), round(kept / tune.ABOUT) * tune.ABOUT, -sum(o.steps for o in own)
+    ok, lost = (sum(o.status == status for o in own) for status in ("ok", "diverged"))
+    steps = sum(o.steps for o in own)
+    return ok, -lost, -round(excess, 2), round(kept / tune.ABOUT) * tune.ABOUT, steps if lost else -steps
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -40,6 +42,7 @@ def test_the_choice_is_that_of_trying_all(monkeypatch, seed):
         (block, strength): SimpleNamespace(
             status=draw.choice(["ok", "not_reached", "diverged"]),
             steps=draw.randint(1, 60),
+            diverged_at=None,
             knowledge=draw.random(),
             retained=draw.random(),
         )
@@ -53,9 +56,27 @@ def test_the_choice_is_that_of_trying_all(monkeypatch, seed):
 
 def test_what_cannot_win_is_not_tried_again(monkeypatch):
     def outcome(status):
-        return SimpleNamespace(status=status, steps=9, knowledge=0.01, retained=1.0)
+        return SimpleNamespace(status=status, steps=9, diverged_at=None, knowledge=0.01, retained=1.0)
 
     weak = {(block, strength): outcome("not_reached") for block in (2, 6) for strength in STRENGTHS}
     result, tried = tuned(monkeypatch, {**weak, (2, 3.0): outcome("ok"), (6, 3.0): outcome("ok")})
     assert result["strength"] == 3.0
     assert tried == [(2, 0.1), (2, 0.3), (2, 1.0), (2, 3.0), (6, 3.0)]
+
+
+def test_a_strength_that_diverges_is_worse_than_one_that_does_not_get_there(monkeypatch):
+    """It has no knowledge left to speak of: read as none, it would be the best."""
+
+    def outcome(status, steps, knowledge=math.nan):
+        at = steps + 1 if status == "diverged" else None
+        return SimpleNamespace(status=status, steps=steps, diverged_at=at, knowledge=knowledge, retained=knowledge)
+
+    lost = {(block, s): outcome("diverged", round(60 / s)) for block in (2, 6) for s in STRENGTHS}
+    idle = {(block, 0.1): outcome("not_reached", 60, 1.0) for block in (2, 6)}
+    result, _ = tuned(monkeypatch, {**lost, **idle})
+    assert result["strength"] == 0.1
+    trials = [t for t in result["trials"] if t["status"] == "diverged"]
+    assert trials
+    assert all(t["diverged_at"] == t["steps"] + 1 and t["knowledge"] is None for t in trials)
+    # Where all diverge, the one that went on longest.
+    assert tuned(monkeypatch, lost)[0]["strength"] == 0.1

@@ -21,6 +21,7 @@ from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.engine import sections
 from mute.engine.band import Band
+from mute.evaluate.divergence import blanked
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_cell
 from mute.evaluate.run import Evaluator
@@ -51,7 +52,8 @@ class Patch:
     """The tensors that unlearning changed, by the names of their parameters, and what made them.
 
     about: algorithm, settings, band, sources, seed, `status` (ok; not_reached: the sources did not forget within the
-    steps; diverged), `knowledge` left in the sources (1 as before, 0 as guessing), and `base`, which it belongs to.
+    steps; diverged, with the step, `diverged_at`, and the `last_loss` that was a number), `knowledge` left in the
+    sources (1 as before, 0 as guessing), and `base`, which it belongs to.
     """
 
     tensors: dict[str, torch.Tensor] = field(repr=False)
@@ -219,6 +221,7 @@ def forget(
     assert checked.value is not None
     made = {"algorithm": algorithm, "settings": checked.value.model_dump(), "band": name, "sources": facts.sources}
     found = {"status": outcome.status, "steps": outcome.steps, "knowledge": _number(outcome.knowledge)}
+    found |= {"diverged_at": outcome.diverged_at, "last_loss": outcome.last_loss}
     return Patch(outcome.tensors, {**made, "protocol": protocol, "seed": seed, **found, "base": base})
 
 
@@ -245,7 +248,8 @@ def measure(
     """What the patched model knows in every language, beside the model as it is: the measures of docs/tables.md.
 
     One row per language, or group of languages, and metric, with its 95 % interval over facts. K is the knowledge left
-    of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is.
+    of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is. The patch of a run
+    that diverged has no scores: it has neither forgotten nor kept anything.
     """
     about = facts.corpus.about
     with _at_rest(model):
@@ -255,7 +259,7 @@ def measure(
             with patched(model, patch):
                 evaluator.texts.restart()
                 after = evaluator.evaluate()
-    return score_cell(
+    scores = score_cell(
         items(after[0]),
         items(before[0]),
         None,
@@ -270,6 +274,7 @@ def measure(
         draws=draws,
         seed=seed,
     )
+    return blanked(scores) if patch is not None and patch.about.get("status") == "diverged" else scores
 
 
 @contextmanager

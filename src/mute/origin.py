@@ -57,7 +57,7 @@ def _flat(values: Any, path: str = "") -> Any:
         for key, value in values.items():
             yield from _flat(value, f"{path}.{key}" if path else str(key))
     else:
-        yield path, json.dumps(values, ensure_ascii=False, sort_keys=True)
+        yield path, json.dumps(values, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 def table(study: Study) -> str:

@@ -187,5 +187,5 @@ def _folder_md5(folder: Path) -> str:
     """The checksum that DVC gives a folder: that of the JSON list of its files, in order of their paths."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     listing = [{"md5": md5(files[name]), "relpath": name} for name in sorted(files)]
-    text = json.dumps(listing, sort_keys=True).encode()
+    text = json.dumps(listing, sort_keys=True, allow_nan=False).encode()
     return hashlib.md5(text, usedforsecurity=False).hexdigest() + _FOLDER

@@ -46,7 +46,7 @@ Editors that read JSON schemas complete and check keys with `workflow/schemas/co
 
 def documents() -> dict[str, str]:
     """Text of each generated file by its path in the project."""
-    return {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", README: readme()}
+    return {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False, allow_nan=False) + "\n", README: readme()}
 
 
 def json_schema() -> Schema:
@@ -178,7 +178,7 @@ def _words(about: Schema) -> str:
 def _default(about: Schema, required: bool) -> str:
     if required:
         return "required"
-    return f"`{json.dumps(about['default'], ensure_ascii=False)}`" if "default" in about else ""
+    return f"`{json.dumps(about['default'], ensure_ascii=False, allow_nan=False)}`" if "default" in about else ""
 
 
 def _kind(about: Schema) -> str:

@@ -236,7 +236,7 @@ def test_notebooks_draw_the_same_figures_from_published_runs(finished, changed, 
             assert [body for body in asked if b"FetchArtifactManifest" in body], "the notebooks asked the server"
         else:
             assert server.requests == []
-    executed = json.loads((changed / RESULTS / "notebooks/trade_off.ipynb").read_text())
+    executed = json.loads((changed / RESULTS / "logs/notebooks/trade_off.ipynb").read_text())
     assert not [o for cell in executed["cells"] for o in cell.get("outputs", []) if o["output_type"] == "error"]
 
 

@@ -46,7 +46,7 @@ rule explore_layers:
             labels={"figure": "layer curves"},
         ),
     log:
-        notebook="<results>/notebooks/layer_curves.ipynb",
+        notebook="<logs>/notebooks/layer_curves.ipynb",
     benchmark:
         "<benchmarks>/explore_layers.jsonl"
     conda:
@@ -71,7 +71,7 @@ rule explore_trade_off:
             labels={"figure": "trade-off"},
         ),
     log:
-        notebook="<results>/notebooks/trade_off.ipynb",
+        notebook="<logs>/notebooks/trade_off.ipynb",
     benchmark:
         "<benchmarks>/explore_trade_off.jsonl"
     conda:
@@ -88,7 +88,7 @@ rule explore_trade_off:
 
 
 rule summarise:
-    """The report's first page, and the same as a page of its own."""
+    """The report's first page, the same as a page of its own, and the executed notebooks as others may see them."""
     input:
         tables=rules.make_tables.output.tables,
         figures=[
@@ -107,7 +107,10 @@ rule summarise:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.figures(),
+        # As they ran they are logs: where tables were pulled none ran, and none is missing.
+        executed=[f"{RESULTS}/logs/notebooks/{name}.ipynb" for name in NOTEBOOKS],
         code=code_digest(
+            "mute.plotting.executed",
             "mute.plotting.summary",
             *(f"mute.plotting.figures.{name}" for name in FIGURES),
         ),

@@ -56,7 +56,7 @@ class PrefixCache:
         # Where a model was opened from and by which version are no part of what it computes.
         config = {k: v for k, v in model.config.to_dict().items() if k[0] != "_" and k != "transformers_version"}
         facts = {
-            "architecture": json.dumps(config, sort_keys=True, default=str),
+            "architecture": json.dumps(config, sort_keys=True, default=str, allow_nan=False),
             "weights": self._passed(model, block),
             "ids": _sha256(ids),
             "lengths": _sha256(lengths),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from mute.evaluate import divergence
 from mute.evaluate.board import Board, Replicates, summary
 from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
 from mute.evaluate.panel import GROUPS, Block, Measure, Panel, relative
@@ -82,7 +83,8 @@ def replicates(
     is no `majority`, without answers no `answers_*`, without both answer tables no `C_fidelity`. further: measures of
     other modules, each of which adds its scores to the board.
 
-    Facts of role retain_unseen that are for validation are in no score.
+    Facts of role retain_unseen that are for validation are in no score. Of a cell whose answers are no numbers every
+    score is undefined (see `divergence`).
 
     Raises ValueError if the tables have different rows, and for languages, roles and kinds it does not know.
     """
@@ -99,7 +101,8 @@ def replicates(
         _add_gap(board, "excess_damage", whole, SOURCE, HELDOUT)
     for add in further:
         add(board)
-    return board.replicates()
+    found = board.replicates()
+    return found if divergence.gives_numbers(tables["cell"]["logprob"]) else divergence.without_own(found)
 
 
 def score_bypass(
@@ -119,7 +122,8 @@ def score_bypass(
 ) -> pd.DataFrame:
     """B, reversibility: K of the cell after its edit is bypassed; B_oracle: K of the oracle treated alike.
 
-    All four are item tables; base and oracle are untreated. Rows, bands and errors as in `score_cell`.
+    All four are item tables; base and oracle are untreated. Rows, bands and errors as in `score_cell`. Undefined where
+    the treated model's answers are no numbers: treatment may break what the edit left whole.
     """
     panel = Panel(
         base, facts, roles, source=source, heldout=heldout, headline_form=headline_form, draws=draws, seed=seed
@@ -130,6 +134,8 @@ def score_bypass(
     for name in ("B", "B_oracle"):
         if name in tables:
             score, floor = _knowledge(panel, block, tables[name], tables)
+            if not divergence.gives_numbers(tables[name]["logprob"]):
+                score = divergence.undefined(score)
             board.add(name, score, facts="all", floor=floor)
     return summary(board.replicates(), level)
 

@@ -177,13 +177,15 @@ class Answers:
         question = [i for i, size in enumerate(sizes) for _ in range(size)]
         position = [p for size in sizes for p in range(size)]
         options = self.options()
-        token = q.read_tokens[: q.gold_reads]
+        token, logprob = q.read_tokens[: q.gold_reads], self.logprob[: q.gold_reads]
+        # Of a model that gives no numbers no token is the likeliest, whatever an argmax says.
+        lost = logprob.isnan()
         table = rows[["set", "item", "language", "form"]].iloc[question].reset_index(drop=True)
         return table.assign(
             position=position,
-            logprob=self.logprob[: q.gold_reads].numpy(),
-            rank=self.rank.numpy(),
-            hit=(self.best == token).numpy(),
+            logprob=logprob.numpy(),
+            rank=self.rank.masked_fill(lost, -1).numpy(),
+            hit=((self.best == token) & ~lost).numpy(),
             options=[options[i] if p == 0 and options[i] else None for i, p in zip(question, position)],
             gold=rows["gold"].iloc[question].to_numpy(),
             chars=rows["answer"].str.len().iloc[question].to_numpy(),

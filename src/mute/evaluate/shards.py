@@ -19,8 +19,8 @@ from mute.probe import retraining
 from mute.probe.run import Prober
 
 EVALUATIONS, PROBES = "evaluations/cells", "probes"
-# Fills a folder from (model, band, cell's row); the model has the patch in place.
-Work = Callable[[Any, Band, Any, Path], None]
+# Fills a folder from (model, band, cell's row) and returns what its record says more; the model has the patch in place.
+Work = Callable[[Any, Band, Any, Path], dict[str, Any]]
 
 
 class _Shard:
@@ -62,9 +62,9 @@ class _Shard:
             band = Band.named(str(cell.band), sections.depth(model))
             tensors = patches.load(self.results / "cells" / cell.digest)
             with patches.applied(model, tensors):
-                work(model, band, cell, folder)
+                more = work(model, band, cell, folder)
             seconds = clock.between(before, clock.seconds())
-            return {"producer": store, "about": about, "cell": cell.digest, "seconds": seconds}
+            return {"producer": store, "about": about, "cell": cell.digest, **more, "seconds": seconds}
 
         for done, cell in enumerate(self._in_order(), 1):
             artifacts.checked(self.results / "cells" / str(cell.digest))
@@ -104,13 +104,14 @@ def evaluate_shard(
         languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
         evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
 
-        def work(model: Any, band: Band, cell: Any, folder: Path) -> None:
+        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
             _place(evaluator.texts, band)
             tokens, answers = evaluator.evaluate()
             artifacts.write_table(folder / "tokens.parquet", tokens)
             artifacts.write_table(folder / "answers.parquet", answers)
             if band.full:
                 evaluator.texts.block = sections.depth(model) + 1  # states of a changed embedding serve nobody else
+            return {}
 
         return work
 
@@ -132,7 +133,8 @@ def probe_shard(
         prober = Prober(model, encoder, shard.corpus, plan["languages"][first.model], first.forget_set)
         retain: dict[str, TextSet] = {}
 
-        def work(model: Any, band: Band, cell: Any, folder: Path) -> None:
+        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
+            more: dict[str, Any] = {}
             _place(prober.texts, band)
             # Below its first block an edit changes nothing: the base's lens holds there.
             artifacts.write_table(folder / "lens.csv", prober.lens(band.start))
@@ -143,11 +145,15 @@ def probe_shard(
                     if cell.sources not in retain:
                         source = cell.sources.split("-")
                         retain[cell.sources] = retraining.texts(model, encoder, shard.corpus, source, cell.forget_set)
-                    again = prober.retrained(retain[cell.sources], retraining.Retraining(**how))
+                    again, course = prober.retrained(retain[cell.sources], retraining.Retraining(**how))
+                    more["retraining"] = {"status": course.status, **vars(course)}
+                    if course.status != "ok":
+                        log.say(f"cell {cell.digest}: retraining diverged at step {course.diverged_at}")
                     treated.append(again.assign(treatment="retrained"))
                 artifacts.write_table(folder / "bypass.parquet", pd.concat(treated))
             if band.full:
                 prober.texts.block = sections.depth(model) + 1
+            return more
 
         return work
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mute import artifacts
 from mute.corpus.schema import Corpus
-from mute.evaluate import normalised, tofu
+from mute.evaluate import divergence, normalised, tofu
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
@@ -87,7 +87,7 @@ def score_shard(
     references: References,
     plan: dict[str, Any],
 ) -> pd.DataFrame:
-    """Every measure of every cell of a shard, and B where its blocks could be bypassed."""
+    """Every measure of every cell of a shard, and B where its blocks could be bypassed; of diverged cells no number."""
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
     probed = dict(zip(probes["cell"], probes["digest"]))
     form = corpus.about["headline_form"]
@@ -145,6 +145,8 @@ def score_shard(
                     b = score_bypass(base_treated, None, *asked, corpus.facts, roles, **common)
                     found.append(b.assign(metric=f"{name}_base"))
         table = pd.concat(found, ignore_index=True)
+        if cell.status == "diverged":
+            table = divergence.blanked(table)
         for place, key in enumerate(KEYS):
             table.insert(place, key, getattr(cell, key))
         table.insert(len(KEYS), "status", cell.status)

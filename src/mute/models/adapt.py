@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mute.artifacts import seed_of
-from mute.models.pretrain import Sequence, backward
+from mute.models.pretrain import Sequence, backward, check_finite
 
 # What one pass holds in memory at most; the gradients of a step's passes add up.
 TOKENS_PER_PASS = 4096
@@ -38,7 +38,7 @@ def adapt(
     """The adapted model, a model of the same class and type, and the loss (nats per weighted token) of each step.
 
     The update is kept in float32 whatever the model's type, and rounded to it when it is merged. The same seed gives
-    the same model. Raises ValueError where there is nothing to read, or a loss is not finite.
+    the same model. Raises ValueError where there is nothing to read, or a loss or gradient is not finite.
     """
     if not texts:
         raise ValueError("the corpus has no texts in the model's languages: there is nothing to adapt it to")
@@ -53,12 +53,9 @@ def adapt(
     tuned.train()
     for step, rows in enumerate(batches):
         total = _backward(model, [texts[row] for row in rows], prompt_weight)
-        if not math.isfinite(total):
-            raise ValueError(
-                f"the loss is {total} in step {step + 1} of {len(batches)}: lower the adaptation's learning_rate, or "
-                "set engine.dtype to float32"
-            )
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        lower = "the adaptation's learning_rate, or set engine.dtype to float32"
+        check_finite(total, norm, losses, len(batches), learning_rate, lower)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         schedule.step()

@@ -40,6 +40,6 @@ def create(family: str, seed: int, **shape: int) -> Any:
     from mute.models import anatomy
 
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config(family, **shape)).eval()
+    model = AutoModelForCausalLM.from_config(config(family, **shape), trust_remote_code=False).eval()
     anatomy.fuse_activations(model)
     return model

@@ -17,6 +17,8 @@ from mute import artifacts
 from mute.models import gate, patches
 
 PRODUCER = "export_model"
+# What an export says of its cell: how it ended comes first.
+_TOLD = ("status", "diverged_at", "knowledge", "retained", "size")
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _OLD_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
 # How safetensors call the types of torch that weights have.
@@ -43,7 +45,7 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
         "cell": keys,
         "base": {"name": base.name, "files": found},
         "patch": {"cell": cell.name, "sha256": made["files"][patches.PATCH]["sha256"]},
-        "outcome": {key: made["outcome"][key] for key in ("status", "knowledge", "retained", "size")},
+        "outcome": {key: made["outcome"].get(key) for key in _TOLD},
     }
     return export(base, patches.load(cell), folder, about, replace=True)
 
@@ -122,8 +124,9 @@ def _skeleton(base: Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    config = AutoConfig.from_pretrained(str(base), trust_remote_code=False)
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(base), trust_remote_code=False))
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def _files(base: Path) -> dict[str, str]:

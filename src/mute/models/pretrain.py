@@ -1,5 +1,6 @@
 """Trains an embedded model on the corpus: Muon on the blocks' matrices, AdamW on the rest."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -109,6 +110,9 @@ def pretrain(
 ) -> list[float]:
     """Train `model` in place and return the loss (nats per weighted token) of each step.
 
+    Raises ValueError, naming what to lower, in the first step whose loss or gradient is not finite: of a model that
+    cannot be trained no cell would say anything, and the setting is the user's.
+
     Tokens that lead up to an answer weigh `prompt_weight`: names are drawn at random, and learning to predict them
     would take most of the training. Sentences have no prompt, so all their tokens count in full.
 
@@ -125,7 +129,8 @@ def pretrain(
         sequences = sorted(mixture.batch(), key=lambda row: len(row[0]))
         pieces = [sequences[part * batch // parts : (part + 1) * batch // parts] for part in range(parts)]
         total = backward(model, [padded(rows, prompt_weight) for rows in pieces if rows])
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        check_finite(total, norm, losses, steps, learning_rate, "pretraining.learning_rate, or the model's own")
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -134,6 +139,21 @@ def pretrain(
         report(step + 1, losses[-1])
     model.eval()
     return losses
+
+
+def check_finite(loss: float, norm: Any, losses: list[float], steps: int, learning_rate: float, lower: str) -> None:
+    """Raise ValueError if a step's loss or the norm of its gradient is not finite: which step, what was, what to lower.
+
+    losses: those of the steps before, all finite.
+    """
+    if math.isfinite(loss) and bool(torch.as_tensor(norm).isfinite()):
+        return
+    what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+    before = f"the last finite loss was {losses[-1]:.4g} in step {len(losses)}" if losses else "no loss was finite"
+    raise ValueError(
+        f"training diverged: {what} in step {len(losses) + 1} of {steps}, {before}, at learning rate "
+        f"{learning_rate:g}. Lower {lower}"
+    )
 
 
 # A word's embedding has a gradient in few steps: embeddings learn at so many times the others' rate, and the head with

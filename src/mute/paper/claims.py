@@ -62,6 +62,9 @@ def table(results: Results) -> pd.DataFrame:
                 if not results.blocks(case, algorithm):
                     continue
                 tested = claim.judge(results, case, algorithm)
+                if results.diverged(case, algorithm, tested.block):
+                    reason = f"The edit of block {tested.block} diverged, and so has no score."
+                    tested = Tested(tested.block, MISSING, None, reason)
                 if below:
                     reason = "The model is below its gate."
                     tested = Tested(tested.block, tested.effect, None, reason, counts=False)
@@ -206,7 +209,9 @@ def _region(results: Results, case: Case, algorithm: str) -> Tested:
         return Tested("none", MISSING, None, "The region is empty.")
     shown = sum(verdict is True for verdict in own)
     low, high = wilson(shown, len(own))
-    words = f"The pattern shows at {shown} of {len(own)} blocks of the region, and fails at {own.count(False)}."
+    lost = sum(results.diverged(case, algorithm, block) for block in blocks)
+    words = f"The pattern shows at {shown} of {len(own)} blocks of the region, and fails at {own.count(False)}"
+    words += f"; {lost} diverged." if lost else "."
     effect = Number(shown / len(own), float(low), float(high), len(own))
     return Tested("-".join(blocks), effect, verdicts.all_of(own), words)
 
@@ -219,6 +224,7 @@ def _lens(results: Results, case: Case, algorithm: str) -> Tested:
     _, heldout = results.languages(case)
     own, base = (results.lens(case, name, block) for name in (algorithm, "base"))
     own, base = (rows[rows["language"].isin(heldout) & (rows["block"] >= int(block))] for rows in (own, base))
+    own = own[own["hit"].notna()]
     if own.empty or base.empty:
         return Tested(block, MISSING, None, "The lens has no rows for it.")
     means, n = own.groupby("block")["hit"].mean(), int(own["n"].min())

@@ -50,7 +50,7 @@ def freeze(
     }
     digests = ", ".join(f"{path.stem} {artifacts.sha256(path)[:16]}" for path in written)
     # In its own order: figures show models as the study lists them.
-    artifacts.write_text(folder / ABOUT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    artifacts.write_text(folder / ABOUT, json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     artifacts.write_json(
         folder / PROVENANCE, {**provenance(records, config["study"]["seed"]), **costs, "tables": digests}
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from mute.names import KEYS
 from mute.plotting import verdicts
 from mute.plotting.results import WHOLE, Case, Results
 from mute.plotting.verdicts import PROTOCOLS, REGIMES, Finding
@@ -224,5 +225,37 @@ def elsewhere_words(finding: Finding) -> str:
     return blocks_words(finding.at(True)).replace("no block", "none")
 
 
+STATUSES = ("ok", "diverged", "not_reached")
+
+
 def cells_by_status(results: Results) -> dict[str, int]:
-    return {str(status): int(n) for status, n in results.tables["cells"]["status"].value_counts().sort_index().items()}
+    """How many cells there are of each status, of those that every study can have also where there is none."""
+    counts = results.tables["cells"]["status"].value_counts()
+    return {status: int(counts.get(status, 0)) for status in dict.fromkeys([*STATUSES, *sorted(counts.index)])}
+
+
+def status_words(results: Results) -> str:
+    """Every status of the study with its count: of cells, of cells whose model is below its gate, and of regions."""
+    counts = cells_by_status(results)
+    cells = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items())
+    below = int((results.tables["cells"]["gate"] == "below_gate").sum())
+    regions = results.tables["regions"]
+    chosen = regions[regions["chosen"].astype(str) == "True"].drop_duplicates(["model", "training_seed", "forget_set"])
+    none = int((chosen["reason"] != "").sum())
+    return (
+        f"{sum(counts.values())} cells: {cells}; {below} of models below gate. "
+        f"Layer rule: no region in {none} of {len(chosen)} models and forget sets."
+    )
+
+
+def divergences(results: Results) -> list[tuple[str, str, str, str, float]]:
+    """Every cell that diverged: model, algorithm, block, which step of its run, and its last finite loss."""
+    shown = []
+    for key, step, loss in results.divergences():
+        cell = dict(zip(KEYS, key))
+        model = f"{cell['model']}, training seed {cell['training_seed']}"
+        setting = f"from {cell['sources']}, retain {cell['retain']}, forget {cell['forget_set']}, seed {cell['seed']}"
+        where = f"{model}, {setting}, {cell['protocol']} protocol"
+        when = "–" if step is None else str(step)
+        shown.append((where, cell["algorithm"].replace("_", " "), cell["band"], when, loss))
+    return shown

@@ -107,9 +107,14 @@ def _views(results: Results) -> list[str]:
 
 def _statuses(results: Results) -> list[str]:
     counts = cells_by_status(results)
-    others = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if status != "ok")
+    lost = counts.pop("diverged", 0)
+    others = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n and status != "ok")
     words = "their numbers stand beside the others, but erasure in the source languages is not equal there"
-    return [f"Of {sum(counts.values())} cells, {others}: {words}."] if others else []
+    found = [f"Of {sum(counts.values()) + lost} cells, {others}: {words}."] if others else []
+    if lost:
+        words = "they have no score, count neither as erased nor as kept, and stand in no mean"
+        found.append(f"Of {sum(counts.values()) + lost} cells, {lost} diverged: {words}.")
+    return found
 
 
 def _absent(results: Results) -> list[str]:

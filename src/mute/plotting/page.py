@@ -68,7 +68,8 @@ document.querySelectorAll('.mute th').forEach(function (th) {
 # What docutils takes as one line is limited; within base64 a break means nothing.
 LINE = 8000
 LONG = 32  # letters of a text that may wrap in a table
-_MARKS = {"shows": "yes", "does not show": "no", "not decided": "open", "passed": "", "below gate": "no"}
+_MARKS = {"shows": "yes", "does not show": "no", "not decided": "open", "passed": ""}
+_MARKS |= dict.fromkeys(("below gate", "diverged"), "no")
 
 
 def text(value: object) -> str:

@@ -124,9 +124,10 @@ def series(
 ) -> bool:
     """A score of every band against blocks: blocks joined, whole-model bands alone. Whether there was anything to draw.
 
-    Hollow: not reached or diverged. A `control` is no edit and never hollow.
+    Hollow: not reached. A `control` is no edit and never hollow. A cross at the foot: diverged, without a number.
     """
     depth, blocks = results.depth(case), results.blocks(case, algorithm)
+    mark_diverged(axes, results, case, algorithm)
     whole = [band for band in results.bands(case, algorithm) if band in WHOLE]
     drawn = False
     for bands in (blocks, *([band] for band in whole)):
@@ -182,8 +183,47 @@ def statuses(results: Results, case: Case, algorithm: str) -> str:
     return ", ".join(words)
 
 
-def status_key() -> Artist:
-    return style.line_key("not reached or diverged", style.INK, marker="o", linestyle="", markerfacecolor="white")
+def mark_diverged(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:
+    """A cross at the foot of a panel for every edit that diverged: it has no number, and is not silently missing."""
+    depth = results.depth(case)
+    where = blended_transform_factory(axes.transData, axes.transAxes)
+    for band in diverged(results, case, algorithm):
+        x = place(band, depth) + shift
+        # Several curves of one panel share their crosses.
+        label = f"{_DIVERGED}{x:g}"
+        if label not in {line.get_label() for line in axes.lines}:
+            axes.plot([x], [0.035], transform=where, label=label, clip_on=False, zorder=7, **_CROSS)
+
+
+# A label with an underscore stands in no legend.
+_DIVERGED = "_diverged "
+_CROSS: dict[str, Any] = {
+    "marker": "x",
+    "color": style.WARNING,
+    "linestyle": "",
+    "markersize": 6,
+    "markeredgewidth": 1.6,
+}
+
+
+def diverged(results: Results, case: Case, algorithm: str) -> list[str]:
+    return [band for band in results.bands(case, algorithm) if results.diverged(case, algorithm, band)]
+
+
+def say_diverged(axes: Axes, results: Results, case: Case, algorithms: Sequence[str]) -> None:
+    """The same in words, in a panel where an edit without numbers has no place: which edits diverged."""
+    found = {name: diverged(results, case, name) for name in algorithms}
+    words = [f"{name.replace('_', ' ')} {', '.join(bands)}" for name, bands in found.items() if bands]
+    if words:
+        text = "× diverged: " + "; ".join(words)
+        look: dict[str, Any] = {"fontsize": 6.5, "color": style.WARNING, "va": "top", "wrap": True, "zorder": 9}
+        axes.text(0.015, 0.985, text, transform=axes.transAxes, **look)
+
+
+def status_keys(results: Results) -> list[Artist]:
+    """What hollow points and crosses mean; crosses where there are any."""
+    hollow = style.line_key("not reached", style.INK, marker="o", linestyle="", markerfacecolor="white")
+    return [hollow, style.line_key("diverged: no number", **_CROSS)] if results.divergences() else [hollow]
 
 
 def target_keys() -> list[Artist]:

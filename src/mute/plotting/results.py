@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mute import artifacts
+from mute.evaluate.divergence import is_own
 from mute.names import KEYS
 
 CELL = KEYS
@@ -25,9 +26,10 @@ OF_FACTS |= {"accuracy_option", "accuracy_strict", "chance", "majority"}
 # Columns that every table has here, filled with "" or NaN where a study lacks them.
 _TEXT = {"model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "status", "gate", "language"}
 _TEXT |= {"group", "metric", "facts", "floor", "rule", "blocks", "reason", "view", "measure", "oracle"}
+_NUMBERS = {"value", "low", "high", "n", "probability", "hit", "cka", "lrds", "sads", "diverged_at", "last_loss"}
 _MODEL = ("model", "training_seed", "forget_set")
 _COLUMNS: dict[str, tuple[str, ...]] = {
-    "cells": (*CELL, "status", "steps", "strength", "size", "gate"),
+    "cells": (*CELL, "status", "steps", "strength", "size", "diverged_at", "last_loss", "gate"),
     "scores": (*CELL, "status", "language", "group", "metric", "facts", "value", "low", "high", "n", "floor", "gate"),
     "layers": (*_MODEL, "block", "cka", "lrds", "sads"),
     "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor"),
@@ -219,7 +221,12 @@ class Results:
         facts: str | None = None,
         language: str = "",
     ) -> Number:
-        """A score; `group` is source, heldout or all, and `facts` all, taught or transfer for metrics of facts."""
+        """A score; `group` is source, heldout or all, and `facts` all, taught or transfer for metrics of facts.
+
+        A diverged cell has none, whatever its table says: it counts neither as erased nor as kept.
+        """
+        if is_own(metric) and self.diverged(case, algorithm, band):
+            return MISSING
         kind = ("all" if metric in OF_FACTS else "") if facts is None else facts
         return self._numbers.get(case.cell(algorithm, band), {}).get((metric, group, kind, language), MISSING)
 
@@ -228,6 +235,17 @@ class Results:
 
     def reached(self, case: Case, algorithm: str, band: str) -> bool:
         return self.status(case, algorithm, band) == "ok"
+
+    def diverged(self, case: Case, algorithm: str, band: str) -> bool:
+        return self.status(case, algorithm, band) == "diverged"
+
+    def divergences(self) -> list[tuple[tuple, int | None, float]]:
+        """The diverged cells of the study: key, the step at which each diverged, its last finite loss (NaN: none)."""
+        rows = self.tables["cells"]
+        rows = rows[rows["status"] == "diverged"]
+        keys = zip(*(rows[key] for key in CELL))
+        steps = (None if math.isnan(step) else int(step) for step in rows["diverged_at"])
+        return list(zip(keys, steps, rows["last_loss"].tolist()))
 
     def languages(self, case: Case) -> tuple[list[str], list[str]]:
         """Source and held-out languages."""
@@ -340,7 +358,7 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
     for column in columns:
         if column in _TEXT:
             made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
-        elif column in ("value", "low", "high", "n", "probability", "hit", "cka", "lrds", "sads"):
+        elif column in _NUMBERS:
             made[column] = pd.to_numeric(made[column], errors="coerce")
         elif column in ("training_seed", "seed", "block"):
             made[column] = pd.to_numeric(made[column], errors="coerce").fillna(0).astype(int)

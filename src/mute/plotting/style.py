@@ -137,7 +137,8 @@ def title(axes: Axes, text: str, note: str = "", *, warning: bool = False) -> No
 
 def missing(axes: Axes, text: str) -> None:
     """Say in an empty panel why it is empty."""
-    axes.set(xticks=[], yticks=[])
+    # Not by taking the ticks away: panels that share an axis would lose theirs.
+    axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_facecolor("#F6F6F6")
@@ -146,7 +147,8 @@ def missing(axes: Axes, text: str) -> None:
 
 def line_key(label: str, colour: str = INK, **options: Any) -> Line2D:
     """An entry of a legend: a line or marker that is nowhere drawn."""
-    return Line2D([], [], color=colour, label=label, **options)
+    look: dict[str, Any] = {"color": colour, **options}
+    return Line2D([], [], label=label, **look)
 
 
 def area_key(label: str, colour: Any, **options: Any) -> Patch:

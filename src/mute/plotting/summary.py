@@ -14,6 +14,8 @@ FIRST = ("frontier", "depth", "bypass", "language_maps", "lens")
 # Figures of notebooks, and their rules.
 NOTEBOOKS = {"layer_curves": "explore_layers", "trade_off": "explore_trade_off"}
 COLUMNS = ("K source", "K held-out", "C held-out", "B held-out")
+# What stands behind a block on a terminal.
+_MARKS = {"ok": "", "diverged": "×"}
 LEVEL_WORDS = "95 % intervals in brackets, over items only."
 
 
@@ -30,6 +32,7 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     """The page, piece by piece; `project` is the path from the page to the project's files."""
     found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents()]
     found += [page.paragraph(findings.QUESTION, "question"), page.definitions(findings.answer(results))]
+    found.append(page.paragraph(findings.status_words(results)))
     found.append(page.paragraph(findings.HOW, "small"))
     found.append(page.heading(2, "Model by model", "models"))
     for case in results.cases:
@@ -41,6 +44,7 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
             title, caption = _words(name)
             found += [page.heading(3, title), page.figure(drawn[name], title, caption, _origin(results, name, project))]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
+    found += _diverged(results)
     found += [page.heading(2, "Gates", "gates"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
     found += [page.heading(2, "The study", "study"), *_facts(results)]
@@ -152,6 +156,16 @@ def _edits(results: Results) -> str:
     return page.table(("model", "edit", "block", "view", "status", "gate", *COLUMNS, "merit C − K"), rows)
 
 
+def _diverged(results: Results) -> list[str]:
+    """Which cells diverged, and when: they have no score, so that nothing else tells of them."""
+    rows = findings.divergences(results)
+    if not rows:
+        return []
+    words = "A loss, a gradient or the model itself was no number, and the run was stopped there."
+    columns = ("model and setting", "edit", "block", "step", "last finite loss")
+    return [page.heading(3, "Diverged"), page.paragraph(words, "small"), page.table(columns, rows)]
+
+
 def _gates(results: Results) -> str:
     table, lines = results.tables["gates"], results.about.get("gates", {})
     rows = []
@@ -173,10 +187,8 @@ def _gates(results: Results) -> str:
 
 def _facts(results: Results) -> list[str]:
     about = results.about
-    counts = findings.cells_by_status(results)
-    status = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
     lines = [
-        ("Cells", f"{sum(counts.values())}: {status}"),
+        ("Cells", findings.status_words(results)),
         ("Protocols", ", ".join(sorted({case.protocol for case in results.all_cases}))),
         ("Algorithms", ", ".join(dict.fromkeys(n for case in results.all_cases for n in results.algorithms(case)))),
         ("Corpus", str(about.get("source", ""))),
@@ -197,13 +209,13 @@ def _facts(results: Results) -> list[str]:
 def terminal(results: Results, folder: Path, width: int = 100) -> str:
     """The summary in plain lines, and where to look for more."""
     lines = [f"MUTE study in {folder}", ""]
-    for name, words in findings.answer(results):
+    for name, words in [*findings.answer(results), ("Statuses", findings.status_words(results))]:
         lines += textwrap.wrap(f"{name}: {words}", width, initial_indent="* ", subsequent_indent="  ")
     for case in results.cases:
         failed = results.below_gate(case)
         verdict = f"below its gate: {findings.gate_words(results, case)}" if failed else "passes its gates"
         lines += ["", f"{results.name(case)} ({verdict})", *_terminal_case(results, case, width)]
-    lines += ["", f"{LEVEL_WORDS} *: erasure in the source languages not reached, or diverged."]
+    lines += ["", f"{LEVEL_WORDS} *: erasure in the source languages not reached; ×: diverged, no score."]
     seen = [folder / name for name in ("report.html", "index.html") if (folder / name).is_file()]
     lines += [f"Look at: {path}" for path in seen]
     return "\n".join(lines) + "\n"
@@ -217,7 +229,7 @@ def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
         for label, band in findings.landmarks(results, case, name):
             if label in ("shallow", "deep", "shallow, deep"):
                 continue
-            mark = "" if results.reached(case, name, band) else "*"
+            mark = _MARKS.get(results.status(case, name, band), "*")
             where = f"{band}{mark} {label if band.isdigit() else ''}"
             lines.append(_columns(algorithm, where, *map(str, _values(results, case, name, band))))
         if results.blocks(case, name):

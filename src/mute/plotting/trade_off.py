@@ -34,7 +34,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key("base", style.INK, marker="*", linestyle="", markersize=8),
         style.line_key("oracle", style.INK, marker="P", linestyle="", markersize=7),
     ]
-    style.legend(figure, [*keys, *panels.target_keys(), panels.status_key()])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
     return figure
 
 
@@ -67,6 +67,7 @@ def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
     axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept (C)", ylabel="knowledge left (K)")
     if not drawn:
         style.missing(axes, "no cell has both K and C")
+    panels.say_diverged(axes, results, case, [algorithm])
 
 
 def _draw_merit(axes: Axes, results: Results, case: Case, algorithm: str) -> None:
@@ -76,6 +77,7 @@ def _draw_merit(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
         colour = style.GREY if band in WHOLE else style.block_colour(place(band, depth), depth)
         hollow = [not results.reached(case, algorithm, band)]
         panels.points(axes, [place(band, depth)], [number], colour=colour, hollow=hollow, size=5)
+    panels.mark_diverged(axes, results, case, algorithm)
     panels.mark_views(axes, results, case, algorithm)
     for block in results.views(case, algorithm).get("target", []):
         if numbers.get(str(block)):

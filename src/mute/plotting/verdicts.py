@@ -178,7 +178,8 @@ def find_reversal(results: Results, case: Case, algorithm: str, band: str) -> Re
     """
     b, base = (results.number(case, algorithm, band, metric) for metric in ("B", "B_base"))
     if not b:
-        return Reversal(b, base, None, "not bypassed")
+        lost = results.diverged(case, algorithm, band)
+        return Reversal(b, base, None, "diverged" if lost else "not bypassed")
     back, blind = flipped(below(b)), below(base)
     if back:
         return Reversal(b, base, True, "suppression")

@@ -33,31 +33,49 @@ def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: list[str], forg
     return TextSet(model, own[kept], encoder)
 
 
+@dataclass(frozen=True)
+class Course:
+    """How retraining went. diverged_at: the first step whose loss was no number, where it was stopped; else None."""
+
+    steps: int
+    last_loss: float | None
+    diverged_at: int | None = None
+
+    @property
+    def status(self) -> str:
+        return "ok" if self.diverged_at is None else "diverged"
+
+
 @contextmanager
-def retrained(model: Any, retain: TextSet, how: Retraining) -> Generator[Any]:
-    """The model after retraining; afterwards it is bit for bit what it was."""
+def retrained(model: Any, retain: TextSet, how: Retraining) -> Generator[Course]:
+    """Retrain the model and say how it went; afterwards it is bit for bit what it was."""
     names = [name for name, _ in model.named_parameters()]
     before = patches.take(model, names)
     try:
-        _train(model, names, retain, how)
-        yield model
+        yield _train(model, names, retain, how)
     finally:
         patches.put(model, before)
 
 
-def _train(model: Any, names: list[str], retain: TextSet, how: Retraining) -> None:
+def _train(model: Any, names: list[str], retain: TextSet, how: Retraining) -> Course:
     """Train every parameter. What steps need beside the model is gone afterwards: its answers are read next."""
     task = Task(model, Band(tuple(range(sections.depth(model))), full=True), retain, retain, how.seed)
     task.train(names)
     steps = Steps(list(model.parameters()), how.learning_rate)
     generator = torch.Generator().manual_seed(seed_of(how.seed, "batches"))
+    last: float | None = None
     try:
         with torch.enable_grad():
-            for _ in range(how.steps):
+            for step in range(1, how.steps + 1):
                 rows = torch.randperm(len(retain), generator=generator)[: how.batch_size]
                 logprob, tokens = task.answer_logprobs(task.batch("retain", rows))
                 loss = -logprob.sum() / tokens.sum()
-                steps.take(task.gradients(loss, names))
+                gradients = task.gradients(loss, names)
+                if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
+                    return Course(step - 1, last, step)
+                steps.take(gradients)
+                last = float(loss.detach())
+        return Course(how.steps, last)
     finally:
         steps.end()
         model.requires_grad_(False)

@@ -1,5 +1,6 @@
 """The logit lens and the bypass, on the forget facts in the headline form."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ from mute.corpus.schema import Corpus
 from mute.engine.band import TextSet
 from mute.evaluate.scoring import Answers, Queries
 from mute.models.tokenizer import Encoder
-from mute.probe.retraining import Retraining, retrained
+from mute.probe.retraining import Course, Retraining, retrained
 
 
 class Prober:
@@ -38,7 +39,7 @@ class Prober:
         tables = [self._lens_rows(answers, first + i, final) for i, answers in enumerate(results)]
         return pd.concat(tables, ignore_index=True)
 
-    def _lens_rows(self, answers: Answers, block: int, final: list[int]) -> pd.DataFrame:
+    def _lens_rows(self, answers: Answers, block: int, final: list[int | None]) -> pd.DataFrame:
         q = self.queries
         gold = q.rows["gold"].tolist()
         shares = [float(torch.tensor(o).softmax(0)[g]) for o, g in zip(answers.options(), gold)]
@@ -49,8 +50,8 @@ class Prober:
                 "language": q.rows["language"],
                 "probability": shares,
                 "full": torch.tensor(full).exp().numpy(),
-                "hit": [float(c == g) for c, g in zip(chosen, gold)],
-                "agree": [float(c == f) for c, f in zip(chosen, final)],
+                "hit": [math.nan if c is None else float(c == g) for c, g in zip(chosen, gold)],
+                "agree": [math.nan if None in (c, f) else float(c == f) for c, f in zip(chosen, final)],
             }
         )
         means = table.groupby("language", sort=True).mean().reset_index()
@@ -61,14 +62,18 @@ class Prober:
         """The token table when `blocks` are skipped (mix 0), or mixed with the identity by the scalar `mix`."""
         return self.queries.run(self.model, self.texts, skip=blocks, mix=mix).tokens()
 
-    def retrained(self, retain: TextSet, how: Retraining) -> pd.DataFrame:
-        """The token table after the model, as it is now, was trained on retain text alone."""
-        with retrained(self.model, retain, how):
+    def retrained(self, retain: TextSet, how: Retraining) -> tuple[pd.DataFrame, Course]:
+        """The token table after the model, as it is now, was trained on retain text alone, and how that went.
+
+        Where training diverged it holds no number: what came back before is no measure of what would have.
+        """
+        with retrained(self.model, retain, how) as course:
             self.texts.restart()
             table = self.queries.run(self.model, self.texts).tokens()
         self.texts.restart()
-        return table
+        return table if course.status == "ok" else table.assign(logprob=math.nan, rank=-1, hit=False), course
 
 
-def _chosen(answers: Answers) -> list[int]:
-    return [max(range(len(o)), key=o.__getitem__) for o in answers.options()]
+def _chosen(answers: Answers) -> list[int | None]:
+    """The likeliest option of each question; None where the model gives no numbers."""
+    return [None if any(map(math.isnan, o)) else max(range(len(o)), key=o.__getitem__) for o in answers.options()]

@@ -87,7 +87,7 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
     """Compute the cells that the store lacks, and write the table of all."""
     strengths = {Path(path).name.removesuffix(".json"): artifacts.read_json(path)["strength"] for path in tunings}
     store = opened.corpus_folder.parent / CELLS
-    rows, computed = [], 0
+    rows, computed, lost = [], 0, 0
     for done, plan in enumerate(plans, 1):
         strength = strengths.get(plan["tuning"], plan["strength"])
         oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
@@ -98,7 +98,12 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
         )
         computed += new
         rows.append({**plan["cell"], "digest": digest, **record["outcome"], "strength": strength})
+        if record["outcome"]["status"] == "diverged":
+            lost += 1
+            log.note(f"cell {digest} diverged at step {record['outcome']['diverged_at']}")
         log.progress(done, len(plans), f"{computed} computed, {done - computed} found, cell")
+    if lost:
+        log.say(f"{lost} of {len(plans)} cells diverged: they stand in every table, without a score")
     artifacts.write_table(output, pd.DataFrame(rows))
 
 
@@ -121,6 +126,8 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         "size": _number(result.size),
         "knowledge": _number(result.knowledge),
         "retained": _number(result.retained),
+        "diverged_at": result.diverged_at,
+        "last_loss": _number(result.last_loss),
     }
     return {
         "producer": "unlearn_shard",

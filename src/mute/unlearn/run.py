@@ -38,7 +38,8 @@ class Outcome:
     """What unlearning gave: status, the changed tensors, and how it went.
 
     curve: one row per step: step, loss, and source knowledge where it was asked. size: norm of the change relative to
-    the norm of the parameters that may change. step_size: the lambda of an edit.
+    the norm of the parameters that may change. step_size: the lambda of an edit. diverged_at: the first step whose
+    loss, gradient or model was no number; None unless the status is `diverged`.
     """
 
     status: str
@@ -49,6 +50,12 @@ class Outcome:
     retained: float
     curve: list[dict[str, float]] = field(default_factory=list)
     step_size: float | None = None
+    diverged_at: int | None = None
+
+    @property
+    def last_loss(self) -> float | None:
+        """The last loss that was a number; None where there was none, as of an edit."""
+        return next((row["loss"] for row in reversed(self.curve) if "loss" in row), None)
 
 
 class Workbench:
@@ -176,7 +183,7 @@ def unlearn(
     task.train(names)
     try:
         if algorithm.kind == "filter":
-            return _filter(bench, task, algorithm, protocol)
+            return _checked(_filter(bench, task, algorithm, protocol), bench)
         algorithm.prepare(task)
         go = _descend if algorithm.kind == "gradient" else _edit
         outcome = go(bench, task, algorithm, names, before, protocol)
@@ -184,15 +191,26 @@ def unlearn(
         outcome.retained = bench.retained(band)
         outcome.tensors = patches.take(model, names)
         outcome.size = _size(outcome.tensors, before)
-        if bench.measurable and math.isnan(outcome.knowledge):
-            # The last step was one too many; no loss was asked for after it.
-            outcome.status = "diverged"
-        return outcome
+        return _checked(outcome, bench)
     finally:
         model.requires_grad_(False)
         patches.put(model, before)
         if band.full:
             bench.restart()
+
+
+def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
+    """The outcome, diverged too where all losses were numbers and the model after the last step gives none.
+
+    What a run had come to before it diverged is no measure of the method: it has forgotten nothing and kept nothing.
+    """
+    numbers = all(bool(tensor.isfinite().all()) for tensor in outcome.tensors.values())
+    asked = [outcome.knowledge] * bench.measurable + [outcome.retained] * ("retain" in bench.questions)
+    if outcome.status == "diverged" or not numbers or any(math.isnan(value) for value in asked):
+        outcome.status = "diverged"
+        outcome.diverged_at = outcome.diverged_at or max(outcome.steps, 1)
+        outcome.knowledge = outcome.retained = math.nan
+    return outcome
 
 
 def _size(after: dict[str, Any], before: dict[str, Any]) -> float:
@@ -233,12 +251,12 @@ def _descend(
         for name in ("forget", "retain")
     )
     curve: list[dict[str, float]] = []
-    status = "ok" if protocol == "paper" else "not_reached"
+    status, diverged_at = "ok" if protocol == "paper" else "not_reached", None
     for step in range(1, settings.steps + 1):
         loss = algorithm.loss(task, task.batch("forget", next(forget)), task.batch("retain", next(retain)))
         gradients = task.gradients(loss, names)
         if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
-            status = "diverged"
+            status, diverged_at = "diverged", step
             break
         descent.take(gradients)
         curve.append({"step": step, "loss": float(loss.detach())})
@@ -247,8 +265,12 @@ def _descend(
             if curve[-1]["knowledge"] <= matching.target:
                 status = "ok"
                 break
+            if bench.measurable and math.isnan(curve[-1]["knowledge"]):
+                # A loss that reads the model below what broke would go on for ever.
+                status, diverged_at = "diverged", step
+                break
     descent.end()
-    return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve)
+    return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, diverged_at=diverged_at)
 
 
 def _filter(bench: Workbench, task: Task, algorithm: Algorithm, protocol: str) -> Outcome:
@@ -282,9 +304,9 @@ def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], 
         return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, step_size)
 
     if not math.isfinite(length) or length == 0:
-        # Zero times such a direction may be no number either.
+        # Zero times such a direction may be no number either; along one of no length nothing is ever reached.
         patches.put(task.model, before)
-        return Outcome("diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
+        return Outcome("not_reached" if length == 0 else "diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
     if protocol == "paper":
         return done("ok", algorithm.settings.step_size)
     low, high = 0.0, matching.smallest

@@ -24,7 +24,8 @@ def bands(names: list[str], depth: int) -> list[str]:
 def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, seed: int) -> dict[str, Any]:
     """Try strengths on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
-    Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws.
+    Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws. One
+    that diverges is worse than any that does not; where all do, the one that went on longest is taken.
     A strength that can no longer erase as often as another is not tried further: the choice is the same.
 
     Returns {"strength": value, "trials": rows}.
@@ -48,17 +49,20 @@ def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, s
                     "band": name,
                     "status": outcome.status,
                     "steps": outcome.steps,
+                    "diverged_at": outcome.diverged_at,
                     "knowledge": None if math.isnan(outcome.knowledge) else outcome.knowledge,
                     "retained": None if math.isnan(outcome.retained) else outcome.retained,
                 }
             )
 
-    def merit(strength: float) -> tuple[int, float, float, int]:
+    def merit(strength: float) -> tuple[int, int, float, float, int]:
         own = [t for t in trials if t["strength"] == strength]
+        diverged = sum(t["status"] == "diverged" for t in own)
         # What is known beyond the target counts before what is kept: one that hardly edits keeps everything.
         excess = sum(max((t["knowledge"] or 0.0) - bench.matching.target, 0.0) for t in own) / len(own)
         kept = sum(t["retained"] or 0.0 for t in own) / len(own)
         steps = sum(t["steps"] for t in own)
-        return reached[strength], -round(excess, 2), round(kept / ABOUT) * ABOUT, -steps
+        fast = steps if diverged else -steps
+        return reached[strength], -diverged, -round(excess, 2), round(kept / ABOUT) * ABOUT, fast
 
     return {"strength": max(algorithm.settings.strengths, key=merit), "trials": trials}

@@ -32,6 +32,9 @@ def draw(results: Results, published: Published) -> Figure:
         for column, (words, algorithm, band) in enumerate(wanted):
             axes = figure.add_subplot(len(by_model), 3, 3 * row + column + 1)
             style.title(axes, f"{case.model}: {words}")
+            if results.diverged(case, algorithm, band):
+                style.missing(axes, "this edit diverged: it has no answers")
+                continue
             source, heldout = results.languages(case)
             languages = [*source, *heldout]
             bottom = [0.0] * len(languages)
@@ -51,7 +54,8 @@ def _rows(results: Results, case: Case) -> list[tuple[str, str, str]]:
     if not block:
         return []
     rows = [("before", "base", ""), (f"RMU, block {block}", "rmu", block), ("oracle", "oracle", "")]
-    return [row for row in rows if results.number(case, row[1], row[2], "answers_right", "all", facts="all")]
+    asked = [row for row in rows if results.number(case, row[1], row[2], "answers_right", "all", facts="all")]
+    return [row for row in rows if row in asked or (asked and results.diverged(case, row[1], row[2]))]
 
 
 def _share(

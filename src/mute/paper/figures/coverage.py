@@ -38,12 +38,13 @@ def draw(results: Results, published: Published) -> Figure:
                 hollow = [not results.reached(case, "rmu", band) for band in bands]
                 places = [int(band) + 0.1 * (i - 1) for band in bands]
                 panels.points(axes, places, numbers, colour=colour, marker=marker, hollow=hollow)
+                panels.mark_diverged(axes, results, case, "rmu", shift=0.1 * (i - 1))
                 gate = results.number(case, "gate", "full", metric)
                 if gate:
                     panels.line_at(axes, gate.value, "gate", colour=style.GREY)
             axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)
     keys = [style.line_key(f"retain: {name}", c, marker=m) for name, (c, m) in LOOKS.items()]
-    style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), panels.status_key()])
+    style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), *panels.status_keys(results)])
     return figure
 
 

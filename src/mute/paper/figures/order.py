@@ -35,10 +35,11 @@ def draw(results: Results, published: Published) -> Figure:
             numbers = [results.number(case, name, band, metric) for band in bands]
             hollow = [not results.reached(case, name, band) for band in bands]
             look: dict[str, Any] = {"colour": style.algorithm_colour(name), "marker": style.algorithm_marker(name)}
+            panels.mark_diverged(axes, results, case, name, shift=0.12 * i)
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
     keys = [
         style.line_key(words, style.algorithm_colour(n), marker=style.algorithm_marker(n)) for n, words in NAMES.items()
     ]
-    style.legend(figure, [*keys, panels.status_key()])
+    style.legend(figure, [*keys, *panels.status_keys(results)])
     return figure

@@ -36,6 +36,7 @@ def draw(results: Results, published: Published) -> Figure:
                 numbers = [results.number(case, name, band, metric) for band in bands]
                 look: dict[str, Any] = {"colour": COLOURS[metric], "marker": marker, "line": line, "size": 4}
                 panels.points(axes, [int(band) for band in bands], numbers, **look)
+            panels.mark_diverged(axes, results, case, name)
             for metric, dashes in (("B_retrained_base", "--"), ("B_retrained_oracle", ":")):
                 number = results.number(case, name, bands[0], metric)
                 if number:
@@ -43,7 +44,7 @@ def draw(results: Results, published: Published) -> Figure:
             axes.set(ylim=(-0.25, 1.25), xlabel="edited block", ylabel="K, held-out")
     keys = [style.line_key(words, COLOURS[m], marker=mark, linestyle=line) for m, words, mark, line in SERIES]
     keys += [style.line_key("base, retrained", linestyle="--"), style.line_key("oracle, retrained", linestyle=":")]
-    style.legend(figure, keys)
+    style.legend(figure, [*keys, *panels.status_keys(results)[1:]])
     return figure
 
 

@@ -30,6 +30,8 @@ def draw(results: Results, published: Published) -> Figure:
                 own = [case for case in cases if case.model == model]
                 blocks = [band for band in results.blocks(own[0], name) if band.isdigit()]
                 lines = [[results.number(case, name, band, metric) for band in blocks] for case in own]
+                for case in own:
+                    panels.mark_diverged(axes, results, case, name)
                 for numbers in lines:
                     values = [number.value for number in numbers]
                     axes.plot(range(len(blocks)), values, "-", color=colour, alpha=0.35, linewidth=0.8)
@@ -43,5 +45,5 @@ def draw(results: Results, published: Published) -> Figure:
         style.line_key(f"{model}, {counts[model]} training{'s' * (counts[model] > 1)}", colour, marker=marker)
         for model, (colour, marker) in zip(models, LOOKS)
     ]
-    style.legend(figure, keys)
+    style.legend(figure, [*keys, *panels.status_keys(results)[1:]])
     return figure

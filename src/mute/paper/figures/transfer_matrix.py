@@ -10,7 +10,8 @@ from mute.plotting.results import Results
 
 CAPTION = (
     "Knowledge K left in the column's language after unlearning in the row's language alone, at matched erasure there. "
-    "Control: the diagonal, the language itself. Rows with a star did not reach erasure. Intervals in the table."
+    "Control: the diagonal, the language itself. Rows with a star did not reach erasure, those with a cross diverged "
+    "and have no value. Intervals in the table."
 )
 
 
@@ -34,7 +35,8 @@ def draw(results: Results, published: Published) -> Figure:
                 colour = "white" if values[i, j] < 0.55 else style.INK
                 axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=6.5, color=colour)
     axes.set_xticks(range(len(languages)), languages)
-    axes.set_yticks(range(len(languages)), [f"{c}{'' if status[c] == 'ok' else ' *'}" for c in languages])
+    marks = {"ok": "", "diverged": " ×"}
+    axes.set_yticks(range(len(languages)), [f"{c}{marks.get(status[c], ' *')}" for c in languages])
     axes.set(xlabel="asked in", ylabel="unlearned in")
     first = table.iloc[0]
     style.title(axes, f"{first['model']}, {first['algorithm'].replace('_', ' ')}, block {first['block']}")

@@ -32,7 +32,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     for i, case in enumerate(cases):
         draw_panel(figure.add_subplot(rows, columns, i + 1), results, case, results.algorithms(case))
     names = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
-    style.legend(figure, keys(names))
+    style.legend(figure, keys(results, names))
     return figure
 
 
@@ -54,6 +54,7 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
             axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
             axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
     drawn = [_draw_algorithm(axes, results, case, name) for name in algorithms]
+    panels.say_diverged(axes, results, case, algorithms)
     if not any(drawn):
         axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
     axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, held-out languages (C)")
@@ -61,14 +62,14 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
     axes.set_aspect("equal")
 
 
-def keys(algorithms: list[str]) -> list[Any]:
+def keys(results: Results, algorithms: list[str]) -> list[Any]:
     found = []
     for name in algorithms:
         marker, colour = style.algorithm_marker(name), style.algorithm_colour(name)
         found.append(style.line_key(name.replace("_", " "), colour, marker=marker, markersize=7))
     found.append(style.line_key("target block", style.INK, linestyle="", **{**RING, "markersize": 9}))
     found.append(style.line_key("all: every block, full: every parameter", style.GREY, marker="d", linestyle=""))
-    return [*found, panels.status_key()]
+    return [*found, *panels.status_keys(results)]
 
 
 def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str) -> bool:

@@ -40,7 +40,8 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     colours = style.share_colours()
     words = {0.0: "0: never knew, or chance", 0.25: "25", 0.5: "50", 0.75: "75", 1.0: "100: like the base"}
     keys: list[Any] = [style.area_key(text, colours(share)) for share, text in words.items()]
-    style.legend(figure, [*keys, style.area_key("no value", style.ABSENT)])
+    _, *lost = panels.status_keys(results)
+    style.legend(figure, [*keys, style.area_key("no value", style.ABSENT), *lost])
     return figure
 
 
@@ -66,6 +67,9 @@ def _draw_map(axes: Axes, results: Results, case: Case, algorithm: str, metric: 
     if not ticks:
         style.missing(axes, f"no {metric} by language")
         return
+    for band in panels.diverged(results, case, algorithm):
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": style.WARNING, "zorder": 5}
+        axes.text(bands.index(band) + 0.5, (top - GAP) / 2, "×", **look)
     axes.axvline(1, color="white", linewidth=3, zorder=3)
     if WHOLE[0] in bands and len(bands) > 2:
         axes.axvline(bands.index(WHOLE[0]), color="white", linewidth=3, zorder=3)

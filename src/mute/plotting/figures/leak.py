@@ -61,7 +61,9 @@ def _note(results: Results, case: Case, names: list[str], metric: str) -> str:
     total = sum(len(results.bands(case, name)) for name in names)
     reached = [(name, band) for name in names for band in _matched(results, case, name)]
     known = sum(bool(results.number(case, name, band, metric, "all")) for name, band in reached)
-    return f"{len(reached)} of {total} edits reached it" + (f"; {known} have a value" if known < len(reached) else "")
+    lost = sum(len(panels.diverged(results, case, name)) for name in names)
+    parts = {f"{known} have a value": known < len(reached), f"{lost} diverged": lost}
+    return "; ".join([f"{len(reached)} of {total} edits reached it", *(words for words, so in parts.items() if so)])
 
 
 def _draw_algorithm(axes: Axes, results: Results, case: Case, names: list[str], i: int, metric: str) -> bool:

@@ -54,7 +54,8 @@ def edited(results: Results, case: Case, algorithm: str) -> tuple[str, str]:
 def _draw_lens(axes: Axes, results: Results, case: Case, algorithm: str) -> list[str]:
     band, what = edited(results, case, algorithm)
     words = f"{band}: every {'block' if band == 'all' else 'parameter'}" if band in WHOLE else f"block {band} ({what})"
-    style.title(axes, f"{algorithm.replace('_', ' ')}, {words}")
+    lost = "this edit diverged" if results.diverged(case, algorithm, band) else ""
+    style.title(axes, f"{algorithm.replace('_', ' ')}, {words}", lost, warning=True)
     before, after = results.lens(case, "base", ""), results.lens(case, algorithm, band)
     if not len(after):
         style.missing(axes, "no lens of this edit")

@@ -78,7 +78,7 @@ def _write(path: Path, run: Run, files: dict[str, str]) -> None:
         writer.write(event(wall_time=0, file_version="brain.Event:2").SerializeToString())
         # The table of runs by their settings, which TensorBoard calls hyperparameters.
         add(0, summary_v2.hparams_pb(flat, trial_id=run.id, start_time_secs=0))
-        add(0, _text(ABOUT, json.dumps(about, sort_keys=True, ensure_ascii=False)))
+        add(0, _text(ABOUT, json.dumps(about, sort_keys=True, ensure_ascii=False, allow_nan=False)))
         for row in run.history:
             add(row["step"], _numbers((CURVE + n, v) for n, v in row.items() if n != "step"))
         add(last, _numbers((SUMMARY + n, v) for n, v in run.summary.items() if n not in words))
