@@ -11,11 +11,12 @@ from typing import Any
 from mute import pointers
 from mute.artifacts import digest
 from mute.corpus import sources
+from mute.names import placeless
 from mute.provenance import code_digest
-from mute.publishing.runs import placeless
 from mute.study import Study
 
 COMPUTES = (
+    "mute.evaluate.patched",
     "mute.evaluate.run",
     "mute.evaluate.tables",
     "mute.layers.capture",
@@ -27,8 +28,9 @@ COMPUTES = (
     "mute.models.pretrain",
     "mute.models.texts",
     "mute.models.tokenizer",
+    "mute.probe.patched",
     "mute.probe.run",
-    "mute.unlearn.run",
+    "mute.unlearn.cells",
     "mute.unlearn.tune",
 )
 # Changes no number in the tables: where they are put, how jobs are cut, what pages show.

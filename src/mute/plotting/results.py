@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mute import artifacts
-from mute.names import KEYS
+from mute.keys import KEYS
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")
