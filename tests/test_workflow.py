@@ -53,10 +53,12 @@ def fork(project: Path, to: Path) -> Path:
     return Path(shutil.copytree(project, to, symlinks=True))
 
 
-def call(project: Path, *command: str) -> subprocess.CompletedProcess:
+def call(project: Path, *command: str, **more: str) -> subprocess.CompletedProcess:
+    """Run a command in a copy of the project, with its own package; `more` goes to its environment."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON", "COV"))}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
     environ["PYTHONPATH"] = str(project / "src")
+    environ.update(more)
     return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True)
 
 
@@ -75,10 +77,15 @@ def planned(project: Path, *arguments: str) -> dict[str, int]:
     """How many jobs of each rule would run."""
     done = snakemake(project, "-n", *(arguments if "--configfile" in arguments else [*MICRO, *arguments]))
     assert done.returncode == 0, done.stdout + done.stderr
-    if "Nothing to be done" in done.stdout:
+    return listed(done.stdout + done.stderr)
+
+
+def listed(said: str) -> dict[str, int]:
+    """The jobs of each rule in what Snakemake says before it runs them."""
+    if "Nothing to be done" in said:
         return {}
-    table = re.search(r"^job +count\n-[- ]+\n(.*?)^total", done.stdout + done.stderr, re.MULTILINE | re.DOTALL)
-    assert table, done.stdout + done.stderr
+    table = re.search(r"^job +count\n-[- ]+\n(.*?)^total", said, re.MULTILINE | re.DOTALL)
+    assert table, said
     jobs: dict[str, int] = {}
     for name, count in re.findall(r"^(\w+) +(\d+)$", table[1], re.MULTILINE):
         # The longest training has a rule of its own, which differs in priority alone.

@@ -191,18 +191,18 @@ class Study:
 
     def of_record(self) -> dict[str, Any]:
         """The configuration of what the study is made of, every default filled in."""
-        # What it costs, and where results are shown and brought, is no part of what they are.
-        aside = {"costs", "exports", "publishing"}
+        # What it costs, and where results are kept, shown and brought, is no part of what they are.
+        aside = {"costs": True, "exports": True, "publishing": True, "engine": {"cache_gb"}}
         whole, chosen = self.config.model_dump(exclude=aside), self.config.study
         used = sorted({cell.algorithm for cell in self.cells})
-        chosen_of = {
+        record = {
             **whole,
             "corpora": {chosen.corpus: {**whole["corpora"][chosen.corpus], "settings": self.corpus_settings}},
             "models": {name: whole["models"][name] for name in chosen.models},
             "grids": {name: whole["grids"][name] for name in chosen.grids},
             "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
         }
-        return in_order(chosen_of)
+        return in_order(record)
 
     def settings(self, algorithm: str) -> dict[str, Any]:
         """All settings of an algorithm, defaults filled in, as builtins."""
