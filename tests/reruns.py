@@ -19,7 +19,8 @@ from mute.config import overlay
 
 DOCS = Path(__file__).parents[1] / "docs/reruns.md"
 CONFIG, RESULTS = "config/rows.yaml", "results/rows"
-# Laid over config/micro.yaml, so that every rule of a study from scratch has something to do.
+MICRO = "config/micro.yaml"
+# Laid over it, so that every rule of a study from scratch has something to do.
 STUDY = f"""\
 study: {{name: rows, results: {RESULTS}}}
 algorithms:
@@ -88,11 +89,16 @@ def _none(project: Path) -> None:
     """The same again."""
 
 
+def _own(project: Path) -> Path:
+    """The study's file. Quick rows are performed on the micro study itself, too."""
+    return next(path for path in (project / CONFIG, project / MICRO) if path.exists())
+
+
 def _config(**changes: Any) -> Callable[[Path], None]:
     """Other values in the study's file."""
 
     def do(project: Path) -> None:
-        path = project / CONFIG
+        path = _own(project)
         values = overlay(yaml.safe_load(path.read_text(encoding="utf-8")), changes)
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
@@ -133,7 +139,7 @@ def _reorder(project: Path) -> None:
             return {key: backwards(value[key]) for key in reversed(value)}
         return [backwards(entry) for entry in value] if isinstance(value, list) else value
 
-    for path in (project / "config/config.yaml", project / "config/micro.yaml", project / CONFIG):
+    for path in filter(Path.exists, (project / file for file in ("config/config.yaml", MICRO, CONFIG))):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         path.write_text(yaml.safe_dump(backwards(values), sort_keys=False), encoding="utf-8")
 
@@ -148,7 +154,7 @@ def _rewrite(project: Path) -> None:
 
 def _rename_config(project: Path) -> Call:
     (project / CONFIG).rename(project / "config/other.yaml")
-    return Call(project, ("--configfile", "config/micro.yaml", "config/other.yaml"))
+    return Call(project, ("--configfile", MICRO, "config/other.yaml"))
 
 
 def _touch(project: Path) -> None:
@@ -228,7 +234,7 @@ def _delete_cell(project: Path) -> None:
 
 NOTHING = [
     Row("nothing: a second call", _none, quick=True),
-    Row("a comment in the configuration", _append("# A comment.\n", CONFIG, "config/config.yaml"), quick=True),
+    Row("a comment in the configuration", _append("# A comment.\n", MICRO, "config/config.yaml"), quick=True),
     Row("the order of keys in the configuration", _reorder, quick=True, note="The order of lists counts."),
     Row("a number written in another way (`3.0` as `3.0e+0`)", _rewrite),
     Row(
@@ -300,7 +306,7 @@ SETTINGS = [
     Row("`publishing`", _config(publishing={"to": []}), {"publish_results"}, PARAMETERS),
     Row("`exports`: one more cell", _config(exports={"cells": [{"algorithm": "rmu"}]}), {"export_model"}, OUTPUT),
     Row("a gate", _config(gates={"recall": 0.5}), {"check_gates"} | TABLES, PARAMETERS),
-    Row("`layers.alpha`, the width of the region", _config(layers={"alpha": 1.5}), TABLES, PARAMETERS),
+    Row("`layers.alpha`, the width of the region", _config(layers={"alpha": 1.5}), TABLES, OUTPUT),
     Row("`layers.null_draws`", _config(layers={"null_draws": 3}), {"score_layers"} | TABLES, PARAMETERS),
     Row(
         "`evaluation.draws`, the replicates of the intervals",

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import reruns
 from families import FAMILIES
 from mute import artifacts
 
@@ -295,12 +296,11 @@ def test_a_second_run_does_nothing(finished):
     assert stamps(finished / "results") == before
 
 
-def test_touching_every_source_reruns_nothing(changed):
-    for folder in ("src", "scripts", "config", "workflow", "profiles", "envs"):
-        for path in (changed / folder).rglob("*"):
-            path.touch()
-    (changed / "Snakefile").touch()
-    assert planned(changed) == {}
+@pytest.mark.parametrize("row", [row for row in reruns.ROWS if row.quick], ids=lambda row: row.change)
+def test_a_row_of_the_rerun_contract_is_planned(row, project, changed):
+    """Those of docs/reruns.md that are seconds long; tests/test_reruns.py performs all."""
+    how = row.do(changed) or reruns.Call(changed)
+    assert {*planned(how.project)} - {"all"} == row.rules & {*planned(project)}
 
 
 @pytest.mark.parametrize(
