@@ -19,7 +19,7 @@ DRAWING := figures paper write_metrics draw_figures explore_layers explore_trade
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke reproduction fetch plan figures publish paper frozen export verify test integration lint lock clean
+.PHONY: help study smoke reproduction fetch plan figures publish paper frozen export verify test integration chaos lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
@@ -69,11 +69,14 @@ verify: $(INSTALLED) ## read inputs and published results again and hold them ag
 	@$(BIN)/python -m mute verify $(ARGS)
 
 test: $(INSTALLED) ## run the tests; the slow ones: make test ARGS='-m slow'
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m "not slow and not integration" $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m "not slow and not integration and not chaos" $(ARGS)
 
 integration: $(INSTALLED) ## test against a real SLURM, S3, hub and W&B, all of them on this machine
 	@bash tests/integration/install.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m integration $(ARGS)
+
+chaos: $(INSTALLED) ## kill, damage and starve a micro study; CHAOS=part: minutes of it, CHAOS_SEED=N: at other moments
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m chaos -s $(ARGS) tests/chaos
 
 lint: $(INSTALLED) ## check style, types and the workflow; changes nothing
 	$(BIN)/ruff check

@@ -46,27 +46,35 @@ localrules:
 for each in workflow.rules:
     # One line per job instead of its whole block: what it does, in the words of its rule.
     each.message = each.message or (each.docstring or each.name).strip().splitlines()[0]
-    # What it runs is tracked by its text. Snakemake's own trigger, which the profiles leave out, goes by the time of
-    # the file: after a checkout everything would run again.
+    # What it runs is tracked by its text and that of all it imports. Snakemake's own trigger, which the profiles leave
+    # out, goes by the time of the file alone: after a checkout everything would run again.
     ran = each.script or each.notebook
     each.set_params(
         script=(
-            sha256(each.basedir.join(ran).get_path_or_uri(secret_free=True))
+            script_digest(each.basedir.join(ran).get_path_or_uri(secret_free=True))
             if ran
             else each.shellcmd
-        )
+        ),
+        # One that was moved in place may be older than what was made of the last.
+        given=content(path for path in each.input if not is_made(path)),
     )
 
 
 rule all:
-    """The whole study: its summary stands on every table and figure."""
+    """The whole study: every table and figure, and the summary that stands on them."""
     input:
-        summary="<results>/summary.rst",
+        # `study` among them is missing where tables were pulled that other settings have made.
+        tables=rules.make_tables.output,
+        # Each by its name, or one that was deleted would stay away: the summary is there.
+        shown=[
+            *rules.draw_figures.output,
+            *rules.explore_layers.output,
+            *rules.explore_trade_off.output,
+            *rules.summarise.output,
+            *rules.write_metrics.output,
+        ],
         exports=EXPORTS.targets(),
         published=PLANS.published_with_study(),
-        metrics="<results>/metrics.json",
-        # Missing where tables were pulled that other settings have made.
-        study=rules.make_tables.output.study,
 
 
 rule figures:
@@ -83,6 +91,8 @@ rule paper:
     """The paper of the study, as PDF and tables."""
     input:
         rules.compile_paper.output,
+        rules.write_values.output,
+        rules.draw_exhibits.output,
         rules.make_tables.output.study,
 
 

@@ -9,7 +9,7 @@ from mute.corpus.schema import Corpus
 from mute.engine import verify
 from mute.models import adapt, loading, pretrain, pretrained, tokenizer
 from mute.models.texts import training_texts
-from mute.publishing.runs import placeless
+from mute.names import placeless
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -9,7 +9,7 @@ from mute import artifacts, jobs
 from mute.corpus.schema import Corpus
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
-from mute.evaluate.tables import RETRAINED
+from mute.keys import RETRAINED
 from mute.models import tokenizer
 from mute.probe import retraining
 from mute.probe.run import Prober

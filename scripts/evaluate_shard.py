@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from mute import jobs
 from mute.engine.opening import Opener
-from mute.evaluate import shards
+from mute.evaluate import patched
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with jobs.job(snakemake) as log:
-    shards.evaluate_shard(
+    patched.evaluate_shard(
         snakemake.input.cells[0],
         snakemake.input[0],
         Opener.of(snakemake.config),

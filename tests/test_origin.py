@@ -74,6 +74,25 @@ def test_code_that_computes_changes_the_name_and_code_that_draws_does_not():
     assert {f"mute.{name}" for name in named} <= set(modules)
 
 
+def test_results_without_a_record_get_an_input_that_is_newer(tmp_path, monkeypatch):
+    """As Snakemake names its records; the input's content is always the same."""
+    monkeypatch.chdir(tmp_path)
+    made = "results/corpus/about.json"
+    assert not origin.is_untold(made), "what is not there is made anyway"
+    Path(made).parent.mkdir(parents=True)
+    Path(made).touch()
+    assert origin.is_untold(made)
+    origin.distrust()
+    assert origin.KNOWN.stat().st_mtime_ns >= Path(made).stat().st_mtime_ns
+    first = origin.KNOWN.read_bytes()
+    record = Path(".snakemake/metadata/cmVzdWx0cy9jb3JwdXMvYWJvdXQuanNvbg==")
+    record.parent.mkdir()
+    record.touch()
+    assert not origin.is_untold(made)
+    origin.distrust()
+    assert origin.KNOWN.read_bytes() == first
+
+
 def test_pulled_tables_are_read_and_a_studys_own_may_differ(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tables = Path("results/tables")

@@ -1,6 +1,7 @@
 """Digests of code, on a small package of its own that the module is copied into."""
 
 import importlib.util
+import json
 import os
 import shutil
 
@@ -13,11 +14,11 @@ MODULES = {
     "top.py": "import os\nfrom mute.middle import helper\nfrom elsewhere import x\n",
     "middle.py": "def helper():\n    from mute.deep import leaf\n    return leaf\n",
     "lazy.py": "class A:\n    def f(self):\n        if self:\n            import mute.deep.leaf as x\n",
-    "deep/__init__.py": "from mute.names import y\n",
+    "deep/__init__.py": "from mute.words import y\n",
     "deep/leaf.py": "from mute import top\n",
-    "names.py": "",
+    "words.py": "",
     "unused.py": "from mute import top\n",
-    "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mute import names\n",
+    "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mute import words\n",
 }
 
 
@@ -41,13 +42,13 @@ def package(tmp_path):
 
 def test_the_closure_finds_imports_wherever_they_stand(package):
     closure = package[1]().closure
-    assert closure("mute.names") == ("mute.names",)
-    assert closure("mute.typed") == ("mute", "mute.names", "mute.typed")
+    assert closure("mute.words") == ("mute.words",)
+    assert closure("mute.typed") == ("mute", "mute.words", "mute.typed")
     # A function's import, a package and what it imports, and a circle.
-    circle = ("mute", "mute.deep", "mute.deep.leaf", "mute.middle", "mute.names", "mute.top")
+    circle = ("mute", "mute.deep", "mute.deep.leaf", "mute.middle", "mute.words", "mute.top")
     assert closure("mute.top") == circle
     assert closure("mute.lazy") == tuple(sorted({*circle, "mute.lazy"}))
-    assert closure("mute.names", "mute.unused") == tuple(sorted({*circle, "mute.unused"}))
+    assert closure("mute.words", "mute.unused") == tuple(sorted({*circle, "mute.unused"}))
     with pytest.raises(ValueError, match=r"there is no module mute\.absent"):
         closure("mute.absent")
 
@@ -60,7 +61,7 @@ def test_the_digest_follows_the_text_of_what_is_imported(package):
     (folder / "middle.py").write_text(MODULES["middle.py"])
     (folder / "unused.py").write_text("changed = 1\n")
     assert load().code_digest("mute.top") == before
-    for name in ("top.py", "middle.py", "deep/leaf.py", "deep/__init__.py", "names.py"):
+    for name in ("top.py", "middle.py", "deep/leaf.py", "deep/__init__.py", "words.py"):
         (folder / name).write_text(MODULES[name] + "# a comment\n")
         assert load().code_digest("mute.top") != before, name
         (folder / name).write_text(MODULES[name])
@@ -71,11 +72,54 @@ def test_the_digest_follows_the_text_of_what_is_imported(package):
 def test_text_that_moves_between_modules_changes_the_digest(package):
     folder, load = package
     before = load().code_digest("mute.typed")
-    (folder / "names.py").write_text("x = 1\n" + MODULES["names.py"])
+    (folder / "words.py").write_text("x = 1\n" + MODULES["words.py"])
     after = load().code_digest("mute.typed")
-    (folder / "names.py").write_text(MODULES["names.py"])
+    (folder / "words.py").write_text(MODULES["words.py"])
     (folder / "typed.py").write_text(MODULES["typed.py"] + "x = 1\n")
     assert len({before, after, load().code_digest("mute.typed")}) == 3
+
+
+def test_a_script_is_its_text_and_all_that_it_imports(package, tmp_path):
+    folder, load = package
+    script, notebook = tmp_path / "script.py", tmp_path / "pages.py.ipynb"
+    script.write_text("from mute import middle\n")
+    cells = [
+        {"cell_type": "markdown", "source": ["words"]},
+        {"cell_type": "code", "source": ["import mute.lazy\n", "1"]},
+    ]
+    notebook.write_text(json.dumps({"cells": cells}))
+
+    def digests():
+        fresh = load()
+        return [fresh.script_digest(path) for path in (script, notebook)]
+
+    before = digests()
+    for path in (script, notebook, folder / "deep/leaf.py"):
+        os.utime(path, (1, 1))
+    (folder / "unused.py").write_text("changed = 1\n")
+    # It checks and tells: what it says is no part of a result.
+    (folder / "names.py").write_text("changed = 1\n")
+    assert digests() == before
+    (folder / "lazy.py").write_text(MODULES["lazy.py"] + "# a comment\n")
+    assert [a == b for a, b in zip(before, digests())] == [True, False]
+    (folder / "lazy.py").write_text(MODULES["lazy.py"])
+    (folder / "deep/leaf.py").write_text(MODULES["deep/leaf.py"] + "# a comment\n")
+    assert [a == b for a, b in zip(before, digests())] == [False, False]
+    (folder / "deep/leaf.py").write_text(MODULES["deep/leaf.py"])
+    script.write_text(script.read_text() + "# a comment\n")
+    assert [a == b for a, b in zip(before, digests())] == [False, True]
+
+
+def test_what_a_store_is_named_by_holds_all_that_fills_it():
+    """Its digests are made from these closures; what walks over the cells and opens their models is among them."""
+    opens = {"mute.engine.opening", "mute.models.loading", "mute.models.patches"}
+    walks = {"mute.evaluate.shards", *opens}
+    assert {"mute.unlearn.cells", *opens} <= {*provenance.closure("mute.unlearn.cells")}
+    evaluated, probed = provenance.closure("mute.evaluate.patched"), provenance.closure("mute.probe.patched")
+    assert {"mute.evaluate.run", *walks} <= {*evaluated}
+    assert {"mute.probe.run", *walks} <= {*probed}
+    assert "mute.probe.run" not in evaluated, "a probe's line would evaluate every patch anew"
+    assert "mute.evaluate.run" not in probed
 
 
 def test_the_package_itself():

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import reruns
 from families import FAMILIES
 from mute import artifacts
 
@@ -53,10 +54,12 @@ def fork(project: Path, to: Path) -> Path:
     return Path(shutil.copytree(project, to, symlinks=True))
 
 
-def call(project: Path, *command: str) -> subprocess.CompletedProcess:
+def call(project: Path, *command: str, **more: str) -> subprocess.CompletedProcess:
+    """Run a command in a copy of the project, with its own package; `more` goes to its environment."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON", "COV"))}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
     environ["PYTHONPATH"] = str(project / "src")
+    environ.update(more)
     return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True)
 
 
@@ -75,10 +78,15 @@ def planned(project: Path, *arguments: str) -> dict[str, int]:
     """How many jobs of each rule would run."""
     done = snakemake(project, "-n", *(arguments if "--configfile" in arguments else [*MICRO, *arguments]))
     assert done.returncode == 0, done.stdout + done.stderr
-    if "Nothing to be done" in done.stdout:
+    return listed(done.stdout + done.stderr)
+
+
+def listed(said: str) -> dict[str, int]:
+    """The jobs of each rule in what Snakemake says before it runs them."""
+    if "Nothing to be done" in said:
         return {}
-    table = re.search(r"^job +count\n-[- ]+\n(.*?)^total", done.stdout + done.stderr, re.MULTILINE | re.DOTALL)
-    assert table, done.stdout + done.stderr
+    table = re.search(r"^job +count\n-[- ]+\n(.*?)^total", said, re.MULTILINE | re.DOTALL)
+    assert table, said
     jobs: dict[str, int] = {}
     for name, count in re.findall(r"^(\w+) +(\d+)$", table[1], re.MULTILINE):
         # The longest training has a rule of its own, which differs in priority alone.
@@ -288,12 +296,11 @@ def test_a_second_run_does_nothing(finished):
     assert stamps(finished / "results") == before
 
 
-def test_touching_every_source_reruns_nothing(changed):
-    for folder in ("src", "scripts", "config", "workflow", "profiles", "envs"):
-        for path in (changed / folder).rglob("*"):
-            path.touch()
-    (changed / "Snakefile").touch()
-    assert planned(changed) == {}
+@pytest.mark.parametrize("row", [row for row in reruns.ROWS if row.quick], ids=lambda row: row.change)
+def test_a_row_of_the_rerun_contract_is_planned(row, project, changed):
+    """Those of docs/reruns.md that are seconds long; tests/test_reruns.py performs all."""
+    how = row.do(changed) or reruns.Call(changed)
+    assert {*planned(how.project)} - {"all"} == row.rules & {*planned(project)}
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 # A name becomes part of a path: letters, digits, dot, dash and underscore, and no leading dot.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
-# What tells one cell from another, in the order of columns.
-KEYS = ("model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed")
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -28,3 +27,14 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(options) if options else "none"
     return f"unknown {what} {name!r}; allowed: {listed}.{hint}"
+
+
+def placeless(value: Any) -> Any:
+    """A configuration without places on this machine: of an absolute path only its last name is left."""
+    if isinstance(value, dict):
+        return {key: placeless(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [placeless(inner) for inner in value]
+    if isinstance(value, str) and (value.startswith(("/", "~", "\\\\")) or value[1:3] in (":\\", ":/")):
+        return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return value

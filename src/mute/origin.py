@@ -5,17 +5,20 @@ that were pulled would stand for every configuration. Therefore one of the table
 """
 
 import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
 from mute import pointers
 from mute.artifacts import digest
+from mute.config import EngineSection
 from mute.corpus import sources
+from mute.names import placeless
 from mute.provenance import code_digest
-from mute.publishing.runs import placeless
 from mute.study import Study
 
 COMPUTES = (
+    "mute.evaluate.patched",
     "mute.evaluate.run",
     "mute.evaluate.tables",
     "mute.layers.capture",
@@ -27,14 +30,17 @@ COMPUTES = (
     "mute.models.pretrain",
     "mute.models.texts",
     "mute.models.tokenizer",
+    "mute.probe.patched",
     "mute.probe.run",
-    "mute.unlearn.run",
+    "mute.unlearn.cells",
     "mute.unlearn.tune",
 )
+SNAKEMAKE = Path(".snakemake")
+KNOWN = SNAKEMAKE / "known"
 # Changes no number in the tables: where they are put, how jobs are cut, what pages show.
 _NO_NUMBER = {
     "study": {"name", "results", "shown", "primary", "shard_by", "corpus", "models", "grids"},
-    "engine": {"cache_gb"},
+    "engine": EngineSection.without_effect,
 }
 
 
@@ -62,6 +68,22 @@ def _flat(values: Any, path: str = "") -> Any:
 def table(study: Study) -> str:
     """The file that says so. Other settings, another name: it is missing then, and the tables are made."""
     return f"<results>/tables/study.{digest(made_with(study))}.csv"
+
+
+def is_untold(path: str) -> bool:
+    """Whether a file is there of which Snakemake's records do not say how it was made."""
+    record = SNAKEMAKE / "metadata" / urlsafe_b64encode(path.encode()).decode()
+    return Path(path).exists() and not record.exists()
+
+
+def distrust() -> None:
+    """Make what was made without a record older than an input of its, so that it is made again.
+
+    Without records (.snakemake was deleted, or results were copied) Snakemake takes what is there for what would be
+    made, whatever the settings were. An input of known content may get a new time.
+    """
+    KNOWN.parent.mkdir(exist_ok=True)
+    KNOWN.write_text("Newer than results of which nothing is recorded here.\n", encoding="utf-8")
 
 
 def check_pulled(results: Path | str) -> None:

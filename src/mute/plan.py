@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mute.artifacts import read_json, seed_of
+from mute.config import EngineSection
 from mute.corpus import sources
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
@@ -19,7 +20,7 @@ from mute.plotting import figures
 from mute.pointers import tracked
 from mute.provenance import code_digest
 from mute.publishing import plan as publishing
-from mute.study import Cell, Study
+from mute.study import Cell, Study, in_order
 
 TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves", "languages")
 FIGURES = figures.names()
@@ -66,7 +67,7 @@ class Plans:
 
     def _engine(self) -> dict[str, Any]:
         """What of the engine shows in results, by its rounding."""
-        return self.config.engine.model_dump(exclude={"cache_gb"})
+        return self.config.engine.model_dump(exclude=EngineSection.without_effect)
 
     # Corpus and models
 
@@ -107,7 +108,7 @@ class Plans:
         )
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
-        return {**self.config.pretraining.model_dump(), **model, "seed": draw, "without": without}
+        return in_order({**self.config.pretraining.model_dump(), **model, "seed": draw, "without": without})
 
     def longest(self) -> str:
         """Pattern of the models from scratch that take longest: most tokens read, times the size of their blocks."""
@@ -208,7 +209,7 @@ class Plans:
 
     def _unlearning_code(self, cells: list[Cell], *modules: str) -> str:
         methods = sorted({self.study.method(cell.algorithm) for cell in cells})
-        return code_digest("mute.unlearn.run", *modules, *(f"mute.unlearn.{m}" for m in methods))
+        return code_digest("mute.unlearn.cells", *modules, *(f"mute.unlearn.{m}" for m in methods))
 
     def shard_inputs(self, wildcards: Any) -> dict[str, list[str]]:
         cells = self._shard(wildcards)
@@ -314,7 +315,7 @@ class Plans:
                 for name in self.study.models
             },
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
-            "layers": self.config.layers.model_dump(),
+            "layers": in_order(self.config.layers.model_dump()),
             "algorithms": algorithms,
             "references": sorted(
                 [*key, self.study.oracle(c.model, c.training_seed, c.forget_set)] for key, c in first.items()

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import yaml
 
+from mute.artifacts import sha256
+
 DATA, LOCK, CACHE = Path("data"), Path("dvc.lock"), Path(".dvc/cache")
 SUFFIX = ".dvc"
+_LARGE = 100 * 10**6
 _FOLDER = ".dir"  # ends the checksum of a folder, which is that of its list of files
 
 
@@ -78,6 +81,18 @@ def tracked(paths: Iterable[Path | str]) -> list[str]:
     return sorted(str(path) for path in found if path.is_file())
 
 
+def content(paths: Iterable[Path | str]) -> list[str]:
+    """What stands in files, as digests; of those above 100 MB their size, and of those that are not there nothing.
+
+    Without their names: in another place the same files give the same results.
+    """
+    found = []
+    for path in filter(Path.is_file, map(Path, paths)):
+        size = path.stat().st_size
+        found.append(sha256(path) if size <= _LARGE else f"{size} bytes")
+    return found
+
+
 def check(sources: Iterable[Path | str]) -> None:
     """Read what .dvc files point to; other files pass. Raises ValueError naming every file that is not right."""
     pointers = [found for source in sources if Path(source).suffix == SUFFIX for found in read(source)]
@@ -107,6 +122,11 @@ def cache_folder(config: Path = Path(".dvc")) -> Path:
         if found := parser.get("cache", "dir", fallback=None):
             return config / Path(found.strip("\"'")).expanduser()
     return CACHE
+
+
+def is_known(path: Path) -> bool:
+    """Whether DVC's cache has exactly these bytes: then DVC may have put them there."""
+    return _object(md5(path), cache_folder()).is_file()
 
 
 def md5(path: Path) -> str:

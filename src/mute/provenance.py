@@ -2,13 +2,20 @@
 
 import ast
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parent
-# They bring files and lease GPUs, and check what they bring: a new message there would adapt every model again. Only
-# the rule that fetches, which names them, depends on their text.
-_BRINGERS = frozenset({"mute.devices", "mute.hub", "mute.refusals", "mute.transfer"})
+# They bring files, lease GPUs, watch over jobs, and check what is asked for, which reaches a job as its parameters: a
+# new message there would train every model again. Only a rule that names one, as that which fetches, depends on it.
+_ASIDE = frozenset(
+    f"mute.{name}"
+    for name in (
+        *("clock", "config", "devices", "hub", "jobs", "logs"),
+        *("names", "pointers", "problems", "provenance", "refusals", "transfer"),
+    )
+)
 
 
 @cache
@@ -24,8 +31,13 @@ def _imports(module: str) -> frozenset[str]:
     path = _path(module)
     if path is None:
         raise ValueError(f"there is no module {module}")
+    return _imported(path.read_text(encoding="utf-8"))
+
+
+def _imported(text: str) -> frozenset[str]:
+    """Modules of this package that a text of Python imports, wherever it does."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -44,7 +56,7 @@ def closure(*modules: str) -> tuple[str, ...]:
         if module not in seen:
             seen.add(module)
             # What is named is meant, and all that it needs.
-            waiting.extend(_imports(module) if module in _BRINGERS else _imports(module) - _BRINGERS)
+            waiting.extend(_imports(module) if module in _ASIDE else _imports(module) - _ASIDE)
     return tuple(sorted(seen))
 
 
@@ -59,3 +71,13 @@ def code_digest(*modules: str) -> str:
         text = b"" if module == "mute" else path.read_bytes()
         digest.update(f"{module}\0".encode() + text + b"\0")
     return digest.hexdigest()[:20]
+
+
+def script_digest(path: Path | str) -> str:
+    """20 hex digits over the text of a script or notebook and of all that it imports of this package."""
+    text = Path(path).read_text(encoding="utf-8")
+    code = text
+    if Path(path).suffix == ".ipynb":
+        cells = [cell["source"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        code = "\n".join("".join(source) for source in cells)
+    return hashlib.sha256(f"{text}\0{code_digest(*sorted(_imported(code) - _ASIDE))}".encode()).hexdigest()[:20]

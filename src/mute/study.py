@@ -95,7 +95,7 @@ class Study:
     @cached_property
     def corpus_settings(self) -> dict[str, Any]:
         """All settings of the corpus, defaults filled in, as builtins."""
-        return sources.load(self.corpus.source).Settings.model_validate(self.corpus.settings).model_dump()
+        return in_order(sources.load(self.corpus.source).Settings.model_validate(self.corpus.settings).model_dump())
 
     @cached_property
     def languages(self) -> list[str]:
@@ -191,17 +191,18 @@ class Study:
 
     def of_record(self) -> dict[str, Any]:
         """The configuration of what the study is made of, every default filled in."""
-        # What it costs, and where results are shown and brought, is no part of what they are.
-        aside = {"costs", "exports", "publishing"}
+        # What it costs, and where results are kept, shown and brought, is no part of what they are.
+        aside = {"costs": True, "exports": True, "publishing": True, "engine": {"cache_gb"}}
         whole, chosen = self.config.model_dump(exclude=aside), self.config.study
         used = sorted({cell.algorithm for cell in self.cells})
-        return {
+        record = {
             **whole,
             "corpora": {chosen.corpus: {**whole["corpora"][chosen.corpus], "settings": self.corpus_settings}},
             "models": {name: whole["models"][name] for name in chosen.models},
             "grids": {name: whole["grids"][name] for name in chosen.grids},
             "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
         }
+        return in_order(record)
 
     def settings(self, algorithm: str) -> dict[str, Any]:
         """All settings of an algorithm, defaults filled in, as builtins."""
@@ -225,6 +226,13 @@ class Study:
             if cell.protocol == "matched":
                 result.setdefault(cell.tuning, []).append(cell)
         return result
+
+
+def in_order(value: Any) -> Any:
+    """A value with the keys of all mappings sorted: in which order they stand in a file changes no result."""
+    if isinstance(value, dict):
+        return {key: in_order(value[key]) for key in sorted(value)}
+    return [in_order(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _order(cell: Cell) -> tuple:

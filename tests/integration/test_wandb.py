@@ -16,7 +16,7 @@ import pytest
 import wandb_server
 
 from mute import artifacts
-from mute.names import KEYS
+from mute.keys import KEYS
 from mute.publishing import readback, runs
 from test_workflow import MICRO, copy_project, fork, planned, run, snakemake, stamps
 

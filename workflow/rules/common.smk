@@ -12,7 +12,6 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 from mute import origin
 from mute.adaptations import Adaptations
 from mute.announcement import announce
-from mute.artifacts import sha256
 from mute.config import read_files
 from mute.inputs import Inputs
 from mute.costs import Costs
@@ -26,8 +25,9 @@ from mute.plan import (
     Plans,
     share_code,
 )
+from mute.pointers import content
 from mute.problems import ConfigError
-from mute.provenance import code_digest
+from mute.provenance import code_digest, script_digest
 from mute.study import Study
 
 # In the order in which they lie over each other: the base first, then those of the command line.
@@ -65,6 +65,11 @@ wildcard_constraints:
     shard="[A-Za-z0-9_.-]+",
     forget_set="[a-z_]+",
     name="[a-z_]+",
+
+
+def is_made(path):
+    """Whether an input of a rule is a function, or something that the study makes."""
+    return not isinstance(path, str) or path.startswith((f"{RESULTS}/", "<results>/"))
 
 
 # To fetch, from frozen results, or from tables that are given nothing is computed that would be worth announcing.

@@ -4,11 +4,24 @@
 # makes:    <results>/corpus/
 
 
+# From the corpus on all is made again; cells that are right are found in their store.
+if workflow.is_main_process:
+    untold = origin.is_untold(f"{RESULTS}/corpus/about.json")
+    if untold:
+        print(
+            f"Nothing is recorded of how {RESULTS}/corpus/ was made: the study is made again.",
+            file=sys.stderr,
+        )
+    if untold or not origin.KNOWN.exists():
+        origin.distrust()
+
+
 rule make_corpus:
     """Corpus: facts, their texts in every language, and the abilities."""
     input:
         PLANS.corpus_files(),
         fetched=INPUTS.of_corpus(),
+        known=str(origin.KNOWN),
     output:
         facts="<results>/corpus/facts.csv",
         texts="<results>/corpus/texts.parquet",

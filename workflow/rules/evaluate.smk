@@ -24,7 +24,7 @@ rule evaluate_shard:
         gpu=COSTS.gpus("evaluate_shard"),
     params:
         plan=PLANS.evaluations,
-        code=code_digest("mute.evaluate.run"),
+        code=code_digest("mute.evaluate.patched"),
     script:
         "../../scripts/evaluate_shard.py"
 

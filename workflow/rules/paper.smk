@@ -68,7 +68,7 @@ rule compile_paper:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.compiler,
-        code=code_digest("mute.jobs"),
+        code=code_digest("mute.artifacts"),
     script:
         "../../scripts/compile_paper.py"
 

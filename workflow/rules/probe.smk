@@ -24,6 +24,6 @@ rule probe_shard:
         gpu=COSTS.gpus("probe_shard"),
     params:
         plan=PLANS.probes,
-        code=code_digest("mute.probe.run"),
+        code=code_digest("mute.probe.patched"),
     script:
         "../../scripts/probe_shard.py"

@@ -1,7 +1,7 @@
 """States at the input of a block, kept on disk between jobs: no two jobs compute the same prefix.
 
-An entry is named by its content: the weights that the states have passed, the tokens, block, dtype, device and
-threads. Whatever changes any of them asks for another entry, so nothing is ever stale; an unlearned model shares the
+An entry is named by its content: the weights that the states have passed, the tokens, block, dtype, device, threads,
+and the code and versions that compute. Whatever changes any of them asks for another entry, so nothing is ever stale; an unlearned model shares the
 entries below its band with its base. Entries are safetensors whose header has their key and the sha256 of their data,
 written under a temporary name and renamed: a reader sees a whole entry or none, and two jobs that write the same one do
 no harm. The least recently used go when there is no more room.
@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor
 
 from mute import artifacts, clock
 from mute.models import anatomy
+from mute.provenance import code_digest
 
 _STATES, _SEAL = "states", "seal"
 # Smaller entries are read into memory; larger ones stay in the file and are read where they are touched.
@@ -65,6 +67,9 @@ class PrefixCache:
             "device": model.device.type,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            # What puts rows together, runs the blocks, and lays states out.
+            "code": code_digest("mute.engine.sections"),
         }
         return artifacts.digest(facts)
 

@@ -1,4 +1,7 @@
-"""Evaluates and probes the patches of a shard, each into the store, from the input of its band's first block."""
+"""The patches of a shard, each put in its place and worked on into the store, from its band's first block on.
+
+What evaluates and what probes them stand in modules of their own: a change in one computes nothing of the other anew.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,21 +12,16 @@ import pandas as pd
 from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band, TextSet
+from mute.engine.band import Band
 from mute.engine.opening import Opener
-from mute.evaluate.run import Evaluator
 from mute.logs import Log
 from mute.models import patches, tokenizer
-from mute.names import KEYS
-from mute.probe import retraining
-from mute.probe.run import Prober
 
-EVALUATIONS, PROBES = "evaluations/cells", "probes"
 # Fills a folder from (model, band, cell's row) and returns what its record says more; the model has the patch in place.
 Work = Callable[[Any, Band, Any, Path], dict[str, Any]]
 
 
-class _Shard:
+class Shard:
     """The cells of a shard, with their models opened one at a time."""
 
     def __init__(self, cells: str, corpus: str, models: Opener) -> None:
@@ -79,89 +77,16 @@ class _Shard:
     def _in_order(self) -> list[Any]:
         """The cells by model, then by depth: cached states only move up, so that every block runs once for all."""
 
-        def place(cell: Any) -> tuple:
+        def position(cell: Any) -> tuple:
             band = str(cell.band)
             first = int(band.split("-")[0]) if band[0].isdigit() else 0
             return cell.model, cell.training_seed, cell.forget_set, band == "full", first
 
-        return sorted(self.cells.itertuples(), key=place)
+        return sorted(self.cells.itertuples(), key=position)
 
 
-def _place(texts: sections.Texts, band: Band) -> None:
+def place(texts: sections.Texts, band: Band) -> None:
     """Bring cached states to the input of `band`, from below or, where they are past it or embeddings changed, anew."""
     if band.full or texts.block > band.start:
         texts.restart()
     texts.advance(band.start)
-
-
-def evaluate_shard(
-    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
-) -> None:
-    """Token and answer tables of every patch of a shard."""
-    shard = _Shard(cells, corpus, models)
-
-    def opener(model: Any, encoder: Any, first: Any) -> Work:
-        languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
-        evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
-
-        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
-            _place(evaluator.texts, band)
-            tokens, answers = evaluator.evaluate()
-            artifacts.write_table(folder / "tokens.parquet", tokens)
-            artifacts.write_table(folder / "answers.parquet", answers)
-            if band.full:
-                evaluator.texts.block = sections.depth(model) + 1  # states of a changed embedding serve nobody else
-            return {}
-
-        return work
-
-    shard.run(EVALUATIONS, {**plan, "code": code}, output, log, opener)
-
-
-def probe_shard(
-    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
-) -> None:
-    """Lens of every patch, and what it answers when its blocks are bypassed (one-block bands) or it is retrained."""
-    shard = _Shard(cells, corpus, models)
-    plan = dict(plan)
-    chosen, how = {tuple(keys) for keys in plan.pop("retrained")}, plan.pop("retraining")
-
-    def wanted(cell: Any) -> bool:
-        return tuple(getattr(cell, key) for key in KEYS) in chosen
-
-    def opener(model: Any, encoder: Any, first: Any) -> Work:
-        prober = Prober(model, encoder, shard.corpus, plan["languages"][first.model], first.forget_set)
-        retain: dict[str, TextSet] = {}
-
-        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
-            more: dict[str, Any] = {}
-            _place(prober.texts, band)
-            # Below its first block an edit changes nothing: the base's lens holds there.
-            artifacts.write_table(folder / "lens.csv", prober.lens(band.start))
-            if len(band.blocks) == 1:
-                mixes = {"skipped": 0.0, "mixed": plan["mix"]}
-                treated = [prober.bypass(band.blocks, mix).assign(treatment=name) for name, mix in mixes.items()]
-                if wanted(cell):
-                    if cell.sources not in retain:
-                        source = cell.sources.split("-")
-                        retain[cell.sources] = retraining.texts(model, encoder, shard.corpus, source, cell.forget_set)
-                    again, course = prober.retrained(retain[cell.sources], retraining.Retraining(**how))
-                    more["retraining"] = {"status": course.status, **vars(course)}
-                    if course.status != "ok":
-                        log.say(f"cell {cell.digest}: retraining diverged at step {course.diverged_at}")
-                    treated.append(again.assign(treatment="retrained"))
-                artifacts.write_table(folder / "bypass.parquet", pd.concat(treated))
-            if band.full:
-                prober.texts.block = sections.depth(model) + 1
-            return more
-
-        return work
-
-    shard.run(
-        PROBES,
-        {**plan, "code": code},
-        output,
-        log,
-        opener,
-        lambda cell: {"retraining": how} if wanted(cell) else {},
-    )

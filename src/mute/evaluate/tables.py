@@ -16,13 +16,11 @@ from mute.evaluate import divergence, normalised, tofu
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
+from mute.keys import KEYS, RETRAINED
 from mute.layers import region
-from mute.names import KEYS
 
 # What a patch is put through to see what comes back, and the measure that says so.
 TREATMENTS = {"skipped": "B", "mixed": "B_mixed", "retrained": "B_retrained"}
-# In the table of references, in the place of the band that was skipped.
-RETRAINED = "retrained"
 # The published models whose positions the views translate have 32 blocks; their shallow edit is at block 2.
 PUBLISHED_DEPTH, PUBLISHED_SHALLOW = 32, 2
 

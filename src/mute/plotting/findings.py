@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mute.names import KEYS
+from mute.keys import KEYS
 from mute.plotting import verdicts
 from mute.plotting.results import WHOLE, Case, Results
 from mute.plotting.verdicts import PROTOCOLS, REGIMES, Finding

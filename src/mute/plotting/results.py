@@ -14,7 +14,7 @@ import pandas as pd
 
 from mute import artifacts
 from mute.evaluate.divergence import is_own
-from mute.names import KEYS
+from mute.keys import KEYS
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from mute import artifacts
-from mute.names import KEYS
+from mute.keys import KEYS
+from mute.names import placeless
 
 # Measures that a run's summary leaves to the tables: parts of others, references, kinds of answers.
 LEFT_OUT = (
@@ -124,17 +125,6 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
             if not math.isnan(value):
                 found["/".join(filter(None, (f"{name}{end}", group, language)))] = float(value)
     return found
-
-
-def placeless(value: Any) -> Any:
-    """A configuration without places on this machine: of an absolute path only its last name is left."""
-    if isinstance(value, dict):
-        return {key: placeless(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [placeless(inner) for inner in value]
-    if isinstance(value, str) and (value.startswith(("/", "~", "\\\\")) or value[1:3] in (":\\", ":/")):
-        return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return value
 
 
 def _record(folder: Path) -> dict[str, Any]:

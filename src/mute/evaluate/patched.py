@@ -1,0 +1,38 @@
+"""Evaluates the patches of a shard."""
+
+from pathlib import Path
+from typing import Any
+
+from mute import artifacts
+from mute.engine import sections
+from mute.engine.band import Band
+from mute.engine.opening import Opener
+from mute.evaluate.run import Evaluator
+from mute.evaluate.shards import Shard, Work, place
+from mute.logs import Log
+
+STORE = "evaluations/cells"
+
+
+def evaluate_shard(
+    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
+) -> None:
+    """Token and answer tables of every patch of a shard."""
+    shard = Shard(cells, corpus, models)
+
+    def opener(model: Any, encoder: Any, first: Any) -> Work:
+        languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
+        evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
+
+        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
+            place(evaluator.texts, band)
+            tokens, answers = evaluator.evaluate()
+            artifacts.write_table(folder / "tokens.parquet", tokens)
+            artifacts.write_table(folder / "answers.parquet", answers)
+            if band.full:
+                evaluator.texts.block = sections.depth(model) + 1  # states of a changed embedding serve nobody else
+            return {}
+
+        return work
+
+    shard.run(STORE, {**plan, "code": code}, output, log, opener)

@@ -1,0 +1,135 @@
+"""Killed at random moments of every stage, and started again, a study ends with the bytes of an undisturbed one."""
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import psutil
+from harness import PATIENCE, SEED, WHOLE, Project, kill, row, words
+
+STAGES = [
+    "planning",
+    "make_corpus",
+    "train_tokenizer",
+    "pretrain_longest",
+    "evaluate_model",
+    "score_layers",
+    "tune_strength",
+    "unlearn_shard",
+    "check_gates",
+    "evaluate_shard",
+    "probe_shard",
+    "score_shard",
+    "export_model",
+    "make_tables",
+    "draw_figures",
+    "explore_layers",
+    "explore_trade_off",
+    "write_metrics",
+    "summarise",
+    "report",
+]
+EACH = 3  # kills aimed at a stage
+KILLS = 40 if WHOLE else 5
+
+
+def main_process(project: Project) -> list[psutil.Process]:
+    """Snakemake itself, not its jobs."""
+    return [p for p in project.processes() if "/snakemake " in words(p) and "--mode" not in words(p)]
+
+
+def sigkill_everything(project: Project, run: subprocess.Popen) -> None:
+    kill(project.processes())
+
+
+def sigkill_and_orphans_work_on(project: Project, run: subprocess.Popen) -> None:
+    kill([psutil.Process(run.pid), *main_process(project)])
+
+
+def sigterm(project: Project, run: subprocess.Popen) -> None:
+    run.send_signal(signal.SIGTERM)
+
+
+def ctrl_c(project: Project, run: subprocess.Popen) -> None:
+    kill([psutil.Process(run.pid), *main_process(project)], signal.SIGINT)
+
+
+def sigkill_one_job(project: Project, run: subprocess.Popen) -> None:
+    """As the out-of-memory killer does: the largest process."""
+    started = {p.pid for p in psutil.Process(run.pid).children(recursive=True)}  # and no orphan of an earlier run
+    jobs = [p for p in project.jobs() if p.pid in started]
+    kill(sorted(jobs, key=lambda p: p.memory_info().rss)[-1:] or main_process(project))
+
+
+WAYS = {
+    "SIGKILL, all processes": sigkill_everything,
+    "SIGKILL of make and Snakemake, orphans work on": sigkill_and_orphans_work_on,
+    "SIGTERM": sigterm,
+    "SIGKILL of the largest job (out of memory)": sigkill_one_job,
+    "Ctrl-C": ctrl_c,
+}
+
+
+def is_at(project: Project, stage: str) -> bool:
+    if stage == "planning":
+        return bool(main_process(project))
+    if stage == "report":
+        return any("--report" in words(p) for p in main_process(project))
+    return bool(project.jobs(stage))
+
+
+def disturbed(project: Project, stages: list[str], way: str, rng: random.Random) -> tuple[str, bool] | None:
+    """Start the study and kill it in the first of these stages that it comes to: which it was, and whether it noticed.
+
+    None where it ended before.
+    """
+    run = project.start()
+    at: list[str] = []
+
+    def arrived() -> bool:
+        at[:] = [stage for stage in stages if is_at(project, stage)][:1]
+        return bool(at)
+
+    if not project.wait_for(arrived, run):
+        return None
+    time.sleep(rng.uniform(0, 1.5))
+    if run.poll() is not None:
+        return None
+    WAYS[way](project, run)
+    return at[0], run.wait(PATIENCE) != 0
+
+
+def test_killed_at_random_moments_of_every_stage(expected, tmp_path):
+    rng = random.Random(SEED)
+    project, ways, kills = Project.fresh(tmp_path / "mute"), list(WAYS), Counter[str]()
+    for walk in range(1, 6):
+        wanted = STAGES if WHOLE else sorted(rng.sample(STAGES, KILLS), key=STAGES.index)
+        stages, here, told = list(wanted), Counter[str](), []
+        while stages:
+            way = ways[kills.total() % len(ways)]
+            found = disturbed(project, stages, way, rng)
+            if found is None:
+                break  # all of them are over
+            stage, noticed = found
+            kills[stage] += 1
+            here[stage] += 1
+            told.append((way, noticed))
+            print(f"walk {walk}, kill {kills.total()}: {stage}, {way}, {'noticed' if noticed else 'it had ended well'}")
+            stages = stages[stages.index(stage) + (here[stage] >= (EACH if WHOLE else 1)) :]
+        status = project.run()
+        equal = project.published() == expected
+        whole = project.check() == 0 and not project.leftovers()
+        for way, noticed in told:
+            # Killed when all was made, a run may still end well.
+            row(way).add(detected=noticed or status == 0, recovered=status == 0 and whole, equal=equal)
+        assert status == 0, project.said
+        assert equal, [name for name, data in project.published().items() if expected.get(name) != data]
+        assert whole, (project.said, project.leftovers())
+        if kills.total() >= KILLS and (not WHOLE or set(kills) >= set(STAGES)):
+            break
+        project.reset()
+    assert kills.total() >= KILLS
+    if WHOLE:
+        assert set(kills) >= set(STAGES), f"never killed in {sorted(set(STAGES) - set(kills))}"
