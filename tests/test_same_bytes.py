@@ -290,6 +290,12 @@ def test_no_result_has_a_place_on_this_machine(elsewhere):
     assert found == []
 
 
+def packages() -> set[str]:
+    """Those that the project says it needs: what else lies on the machine is nobody's business."""
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    return set(re.findall(r'^    "([a-z-]+)(?:\[\w+\])?[>=]', text, re.MULTILINE))
+
+
 def test_every_key_of_a_record_is_in_the_documented_list(plain):
     text = (Path(__file__).parents[1] / "docs/records.md").read_text(encoding="utf-8")
     table = text.split("## What a record holds")[1].split("##")[0]
@@ -300,5 +306,11 @@ def test_every_key_of_a_record_is_in_the_documented_list(plain):
     assert len(paths) > 20
     assert found - listed == set()
     assert found >= {"producer", "seconds", "outcome", "files", "retraining"}
-    for path in paths:
-        assert set(artifacts.read_json(path).get("versions", {})) <= {"torch", "transformers", "peft", "python", "mute"}
+    machine = {"made_with": set(), "versions": set()}
+    for record in map(artifacts.read_json, paths):
+        machine["made_with"] |= record.get("made_with", {}).keys()
+        machine["versions"] |= (
+            record.get("versions", {}).keys() | record.get("made_with", {}).get("versions", {}).keys()
+        )
+    assert machine["made_with"] == {"versions", "device", "dtype", "threads"} <= listed
+    assert machine["versions"] <= {"python", "mute", *packages()}

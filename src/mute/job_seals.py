@@ -49,7 +49,7 @@ def opened(snakemake: Any) -> dict[str, Any]:
     plan = given.get("plan")
     return {
         "producer": snakemake.rule,
-        "settings": artifacts.digest(json.dumps(given, sort_keys=True, default=str)),
+        "settings": artifacts.digest(json.dumps(given, sort_keys=True, default=str, allow_nan=False)),
         "seed": plan.get("seed") if isinstance(plan, dict) else None,
         "code": given.get("code"),
         "inputs": inputs,
