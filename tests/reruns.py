@@ -1,7 +1,7 @@
 """The rerun contract: what changes, and exactly which rules run again. `python tests/reruns.py` writes docs/reruns.md.
 
-A row's `do` makes its change in a copy of the project whose study is finished; tests/test_reruns.py runs the study again
-and looks at what ran. A row with more to say than its sets has a note.
+A row's `do` makes its change in a copy of the project whose study is finished; tests/test_reruns.py runs the study
+again and looks at what ran.
 """
 
 import os
@@ -41,10 +41,11 @@ ALL = {"make_corpus", "train_tokenizer"} | MODELS
 GROUPS = {"all": ALL, "models": MODELS, "patches": PATCHES, "scores": SCORES, "tables": TABLES, "shown": SHOWN}
 # In the order in which a study runs them.
 ORDER = (
-    "make_corpus train_tokenizer pretrain_model evaluate_model check_gates score_layers tune_strength unlearn_shard "
-    "evaluate_shard probe_shard export_model score_shard make_tables draw_figures explore_layers explore_trade_off "
-    "summarise write_metrics publish_results write_values draw_exhibits compile_paper"
-).split()
+    *("make_corpus", "train_tokenizer", "pretrain_model", "evaluate_model", "check_gates", "score_layers"),
+    *("tune_strength", "unlearn_shard", "evaluate_shard", "probe_shard", "export_model", "score_shard", "make_tables"),
+    *("draw_figures", "explore_layers", "explore_trade_off", "summarise", "write_metrics", "publish_results"),
+    *("write_values", "draw_exhibits", "compile_paper"),
+)
 
 # Why the first of the rules runs, in Snakemake's words, and in the table's.
 PARAMETERS, INPUT, OUTPUT = "parameters", "input", "output"
