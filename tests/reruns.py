@@ -132,14 +132,15 @@ def _delete(*names: str) -> Callable[[Path], None]:
     return do
 
 
+def backwards(value: Any) -> Any:
+    """A value with the keys of all its mappings in the other order."""
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return [backwards(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _reorder(project: Path) -> None:
-    """Every mapping of the three files backwards, at all depths."""
-
-    def backwards(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: backwards(value[key]) for key in reversed(value)}
-        return [backwards(entry) for entry in value] if isinstance(value, list) else value
-
+    """Every mapping of the study's files backwards, at all depths."""
     for path in filter(Path.exists, (project / file for file in ("config/config.yaml", MICRO, CONFIG))):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         path.write_text(yaml.safe_dump(backwards(values), sort_keys=False), encoding="utf-8")
