@@ -1,7 +1,7 @@
 """The rerun contract: what changes, and exactly which rules run again. `python tests/reruns.py` writes docs/reruns.md.
 
-A row's `do` makes its change in a copy of the project whose study is finished; tests/test_reruns.py runs the study again
-and looks at what ran. A row with more to say than its sets has a note.
+A row's `do` makes its change in a copy of the project whose study is finished; tests/test_reruns.py runs the study
+again and looks at what ran.
 """
 
 import os
@@ -41,10 +41,11 @@ ALL = {"make_corpus", "train_tokenizer"} | MODELS
 GROUPS = {"all": ALL, "models": MODELS, "patches": PATCHES, "scores": SCORES, "tables": TABLES, "shown": SHOWN}
 # In the order in which a study runs them.
 ORDER = (
-    "make_corpus train_tokenizer pretrain_model evaluate_model check_gates score_layers tune_strength unlearn_shard "
-    "evaluate_shard probe_shard export_model score_shard make_tables draw_figures explore_layers explore_trade_off "
-    "summarise write_metrics publish_results write_values draw_exhibits compile_paper"
-).split()
+    *("make_corpus", "train_tokenizer", "pretrain_model", "evaluate_model", "check_gates", "score_layers"),
+    *("tune_strength", "unlearn_shard", "evaluate_shard", "probe_shard", "export_model", "score_shard", "make_tables"),
+    *("draw_figures", "explore_layers", "explore_trade_off", "summarise", "write_metrics", "publish_results"),
+    *("write_values", "draw_exhibits", "compile_paper"),
+)
 
 # Why the first of the rules runs, in Snakemake's words, and in the table's.
 PARAMETERS, INPUT, OUTPUT = "parameters", "input", "output"
@@ -131,14 +132,15 @@ def _delete(*names: str) -> Callable[[Path], None]:
     return do
 
 
+def backwards(value: Any) -> Any:
+    """A value with the keys of all its mappings in the other order."""
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return [backwards(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _reorder(project: Path) -> None:
-    """Every mapping of the three files backwards, at all depths."""
-
-    def backwards(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: backwards(value[key]) for key in reversed(value)}
-        return [backwards(entry) for entry in value] if isinstance(value, list) else value
-
+    """Every mapping of the study's files backwards, at all depths."""
     for path in filter(Path.exists, (project / file for file in ("config/config.yaml", MICRO, CONFIG))):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         path.write_text(yaml.safe_dump(backwards(values), sort_keys=False), encoding="utf-8")

@@ -14,6 +14,7 @@ from mute.config import overlay, read_files
 from mute.costs import Costs
 from mute.plan import Plans, share_code
 from mute.study import Study
+from reruns import backwards
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "config" / "config.yaml"
@@ -95,6 +96,14 @@ def test_rules_are_told_the_same_by_every_process(name):
     environ = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
     other = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
     assert other.stdout.strip() == str({key: repr(value) for key, value in told(plans(name)).items()})
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_order_of_keys_in_a_configuration_is_not_told(name):
+    """Snakemake compares the texts of what rules are told."""
+    values = overlay(read_files(BASE).values, read_files(ROOT / "config" / name).values)
+    one, other = (told(Plans(Study(given))) for given in (values, backwards(values)))
+    assert {key: repr(value) for key, value in one.items()} == {key: repr(value) for key, value in other.items()}
 
 
 def changed(name: str, changes: dict) -> set[str]:

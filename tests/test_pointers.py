@@ -140,3 +140,16 @@ def test_published_results_are_those_of_every_stage(project):
     Path("results").mkdir()
     Path("results/a.csv").touch()
     assert "is not the file that dvc.lock names (MD5 0cc1)" in str(pointers.faults(pointer)[0])
+
+
+def test_content_is_that_of_files_wherever_they_lie_and_whenever_they_were_written(tmp_path, monkeypatch):
+    paths = []
+    for place, text in (("one", "a"), ("two", "a"), ("three", "b")):
+        (tmp_path / place).mkdir()
+        paths.append(tmp_path / place / "facts.csv")
+        paths[-1].write_text(text)
+    same, other, changed = (pointers.content([path, tmp_path / "absent"]) for path in paths)
+    assert same == other != changed
+    assert len(same) == 1
+    monkeypatch.setattr(pointers, "_LARGE", 0)
+    assert pointers.content(paths) == ["1 bytes"] * 3, "of large ones only the size: they are read whole each time"

@@ -1,10 +1,10 @@
 """States at the input of a block, kept on disk between jobs: no two jobs compute the same prefix.
 
 An entry is named by its content: the weights that the states have passed, the tokens, block, dtype, device, threads,
-and the code and versions that compute. Whatever changes any of them asks for another entry, so nothing is ever stale; an unlearned model shares the
-entries below its band with its base. Entries are safetensors whose header has their key and the sha256 of their data,
-written under a temporary name and renamed: a reader sees a whole entry or none, and two jobs that write the same one do
-no harm. The least recently used go when there is no more room.
+and the code and versions that compute. Whatever changes any of them asks for another entry, so nothing is ever stale;
+an unlearned model shares the entries below its band with its base. Entries are safetensors whose header has their key
+and the sha256 of their data, written under a temporary name and renamed: a reader sees a whole entry or none, and two
+jobs that write the same one do no harm. The least recently used go when there is no more room.
 """
 
 import contextlib
