@@ -5,6 +5,7 @@ from typing import Any
 
 from mute import artifacts
 from mute.models import anatomy
+from mute.names import is_folder
 
 # Keys of config.json that hold the number of decoder blocks: BLOOM's is the second.
 _BLOCKS = ("num_hidden_layers", "n_layer")
@@ -21,7 +22,7 @@ def files(folder: Path) -> list[Path]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The config.json of a directory. Raises ValueError if there is none, or none that can be read."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ValueError(f"there is no directory {str(folder)!r}")
     path = folder / CONFIG
     if not path.is_file():

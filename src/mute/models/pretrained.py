@@ -10,6 +10,7 @@ from typing import Any
 
 from mute.config import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
 from mute.models import directory
+from mute.names import at_home, is_folder
 from mute.problems import KeyPath, Problem
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
@@ -20,7 +21,7 @@ def folder_of(model: ModelSection) -> Path | None:
     """The local directory of a pretrained model, whether it exists or not; None for one of the hub."""
     name = model.pretrained or ""
     is_path = name.startswith(("./", "../", "/", "~")) or name in (".", "..")
-    return Path(name).expanduser() if is_path or Path(name).is_dir() else None
+    return at_home(name) if is_path or is_folder(name) else None
 
 
 def opened(pretrained: str, revision: str) -> Path:

@@ -16,6 +16,7 @@ from mute.corpus import splits
 from mute.corpus.reading import load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
+from mute.names import at_home, is_folder, unknown_name
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 FORGET_SETS = splits.FORGET_SETS
@@ -97,14 +98,14 @@ def _prompts(settings: Settings) -> list[str]:
 
 def inputs(settings: Settings, languages: list[str]) -> list[Path]:
     """The user's own files, so that a change in one is seen."""
-    folder = Path(settings.path).expanduser()
+    folder = at_home(settings.path)
     return [folder / f"{code}{ending}" for code in languages for ending in ENDINGS]
 
 
 def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
     """One checked table per language: id, domain, subject, form_0.., answer, candidates, in the first one's order."""
-    folder = Path(settings.path).expanduser()
-    if not folder.is_dir():
+    folder = at_home(settings.path)
+    if not is_folder(folder):
         raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
     problems: list[str] = []
     tables: dict[str, pd.DataFrame] = {}
@@ -204,8 +205,6 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
-    from mute.names import unknown_name
-
     domains = sorted(set().union(*(table["domain"] for table in tables.values())) - {""})
     problems = [
         unknown_name("domain", domain, domains)
