@@ -53,7 +53,7 @@ def _said(path: Path | str, error: yaml.YAMLError) -> str:
 
 
 def _check_size(node: yaml.Node, path: Path | str) -> None:
-    """Raise UnreadableError for a file whose aliases make it larger or deeper than any study is, without unfolding it."""
+    """Raise UnreadableError where aliases make a file larger or deeper than any study is; unfolds none of them."""
     sizes: dict[int, int] = {}
     waiting: list[tuple[yaml.Node, int, bool]] = [(node, 0, False)]
     above: set[int] = set()

@@ -6,6 +6,7 @@ before anything is trained.
 """
 
 import itertools
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.artifacts import seed_of
 from mute.corpus import splits
-from mute.corpus.reading import load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
 from mute.names import at_home, is_folder, unknown_name
@@ -58,6 +59,18 @@ class Settings(BaseModel):
         0.3, ge=0, le=0.8, description="Share of forget facts that only those languages tell."
     )
     probe_lines: int = Field(32, ge=1, description="Glossary probes per pair of languages.")
+
+
+def problems(settings: Settings) -> list[tuple[str, str]]:
+    """What is wrong with settings of the right types: key and text."""
+    found, prompts = [], _prompts(settings)
+    if not prompts or len(set(prompts)) < len(prompts):
+        found.append(("columns", f"prompt must be different columns, at least one, not {prompts}"))
+    if settings.forget_domain in settings.bystander_domains:
+        found.append(("bystander_domains", f"{settings.forget_domain!r} is the domain to forget"))
+    if settings.transfer_share and not settings.teaching_languages:
+        found.append(("teaching_languages", "must name some languages if facts are to transfer from them"))
+    return found
 
 
 def fact_free(settings: Settings) -> bool:
@@ -112,11 +125,11 @@ def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
     for code in codes:
         paths = [folder / f"{code}{ending}" for ending in ENDINGS if (folder / f"{code}{ending}").is_file()]
         if len(paths) != 1:
-            found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS)
-            what = "more than one file" if paths else "no file"
-            problems.append(
-                f"{code}: {what} for this language in {settings.path}; there are files for {', '.join(found)}"
-            )
+            found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS and p.is_file())
+            odd = sorted(p.name for e in ENDINGS if os.path.lexists(p := folder / f"{code}{e}") and not p.is_file())
+            what = "more than one file" if paths else f"{odd[0]} is no file, and no other" if odd else "no file"
+            there = f"there are files for {', '.join(found) or 'none'}"
+            problems.append(f"{code}: {what} for this language in {settings.path}; {there}")
             continue
         try:
             table = load(paths[0])
@@ -164,6 +177,11 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
         if len(empty):
             where = some(table.loc[empty, "id"]) if column != "id" else f"rows {some(empty + 1)}"
             problems.append(f"{name}: empty {column}: {where}")
+    for column in table.columns.drop("candidates", errors="ignore"):
+        unseen = UNSEEN if column in ("id", "domain") else CONTROL
+        wrong = table.loc[table[column].map(unseen.search).notna(), column]
+        if len(wrong):
+            problems.append(f"{name}: {column} with characters that cannot be seen: {some(map(repr, wrong))}")
     for i in range(len(prompts)):
         wrong = table.loc[table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1), "id"]
         if len(wrong):
