@@ -98,7 +98,8 @@ def _looked_up(model: ModelSection) -> dict[str, Any]:
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    """The config.json of a directory that has weights, too."""
+    """The config.json of a directory that has weights and a tokenizer, too."""
     about = directory.read_config(folder)
     directory.weights(folder)
+    directory.tokenizer_class(folder)
     return about

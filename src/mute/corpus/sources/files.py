@@ -17,7 +17,7 @@ from mute.corpus import splits
 from mute.corpus.reading import CONTROL, UNSEEN, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
-from mute.names import at_home, is_folder, unknown_name
+from mute.names import at_home, foreign, is_folder, unknown_name
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 FORGET_SETS = splits.FORGET_SETS
@@ -188,6 +188,9 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
             problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {some(wrong)}")
     if "candidates" in table:
         table["candidates"] = table["candidates"].map(several)
+        wrong = table.loc[[any(map(CONTROL.search, each)) for each in table["candidates"]], "id"]
+        if len(wrong):
+            problems.append(f"{name}: candidates with characters that cannot be seen: {some(wrong)}")
         wrong = table.loc[[a not in c for a, c in zip(table["answer"], table["candidates"])], "id"]
         if len(wrong):
             problems.append(f"{name}: answer not among its candidates: {some(wrong)}")
@@ -209,7 +212,9 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
     for code, own in ids.items():
         missing = sorted(set().union(*ids.values()) - own)
         if missing:
-            problems.append(f"{code}: {len(missing)} ids that other languages have are missing: {some(missing)}")
+            # What looks like an id that is there, in letters of another script.
+            odd = foreign(next((i for i in missing if not i.isascii() and any(c.isascii() for c in i)), ""))
+            problems.append(f"{code}: {len(missing)} ids that other languages have are missing: {some(missing)}{odd}")
     if problems or not tables:
         return problems
     codes = list(tables)
@@ -218,7 +223,9 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
         own = tables[code].drop_duplicates("id").set_index("id")["domain"]
         differ = [i for i in domains.index if own[i] != domains[i]]
         if differ:
-            problems.append(f"{code}: domain differs from {codes[0]}: {some(differ)}")
+            first, other = own[differ[0]], domains[differ[0]]
+            told = f"{first!r}, not {other!r}{foreign(first)}"
+            problems.append(f"{code}: domain differs from {codes[0]}: {some(differ)} (the first is {told})")
     return problems
 
 
