@@ -62,6 +62,6 @@ def long_names(study: "Study") -> Iterator[Problem]:
     if len(longest) > LONGEST_NAME:
         text = (
             f"a file would be named {longest[:40]}..., {len(longest)} characters, and {LONGEST_NAME} are possible: "
-            "give models and algorithms shorter names, or grids fewer sources"
+            "give models and algorithms shorter names, or shard_by fewer keys"
         )
         yield Problem(("study",), text)

@@ -1,6 +1,7 @@
 """Hostile configurations."""
 
 from cases import BASE, Place, mute, python, refused, taken
+
 from mute.config import read_files
 from mute.study import Study
 
@@ -71,17 +72,16 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
         "'results/tables/mine' is in a folder tables/",
         "use another name",
     ),
-    "results in a file": ("study: {results: README.md}", "must be a folder, but 'README.md' is something else"),
+    "results in a file": ("study: {results: Makefile}", "must be a folder, but 'Makefile' is something else"),
     "`pathvars`, which Snakemake would take": ("pathvars: {results: elsewhere}", "set study.results instead"),
     "a slash in the name of an algorithm": ("algorithms: {a/b: {method: rmu}}", "name 'a/b' is not allowed"),
     "a dot in the name of a model": ("models: {llama-3.2: {}}", "name 'llama-3.2' is not allowed", "use '_' or '-'"),
     "a line break and colours in a name": ('study: {name: "a\\n\\e[31mb"}', r"name 'a\n\x1b[31mb' is not allowed"),
     "a name of 300 letters": ("study: {name: " + "a" * 300 + "}", "study.name", "use 1 to 64 letters"),
     "names too long together for a file": (
-        f"{{study: {{models: [{'m' * 60}], grids: [g]}}, models: {{{'m' * 60}: {{}}}}, algorithms: "
-        f"{{{'a' * 64}: {{method: rmu}}}}, corpora: {{world: {{settings: {{teaching_languages: [en, es]}}}}}}, grids: "
-        f"{{g: {{algorithms: [{'a' * 64}], sources: [[en, es, pt, de, fr, it]], retain: [source+text]}}}}}}",
-        "study: a file would be named mmm",
+        "{study: {models: [llama], grids: [whole], shard_by: [model, band]}, models: {llama: {blocks: 80}}, "
+        f"grids: {{whole: {{bands: [{'-'.join(map(str, range(80)))}]}}}}}}",
+        "study: a file would be named llama.0-1-2-",
         "200 are possible",
     ),
     "a Cyrillic а in a key": ("study: {nаme: x}", "unknown key 'nаme'", "mean 'name'?", "CYRILLIC SMALL LETTER A"),
@@ -151,7 +151,7 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
     "a file in Latin-1": ("study: {name: é}".encode("latin-1"), "my.yaml cannot be read: it is not UTF-8 text"),
     "a zero byte": ("study: {name: a\0}", "my.yaml: holds the character U+0000, which is not allowed in YAML"),
     "an export of a cell that is not there": ("exports: {cells: [{algorithm: rmuu}]}", "'rmuu'", "mean 'rmu'?"),
-    "a folder of tasks that is not there": ("exports: {task_folder: ~nobody/x}", "'~nobody/x' is no folder"),
+    "a folder of tasks that is not there": ("exports: {task_folder: ~nobody-here/x}", "'~nobody-here/x' is no folder"),
 }
 WRONG["a million cells"] = (
     f"{{study: {{grids: [whole], training_seeds: {list(range(200))}}}, "
@@ -214,7 +214,9 @@ def _(place: Place) -> None:
 
 @taken("config", "anchors, aliases and merge keys", "as YAML means them, the own key over the merged one")
 def _(place: Place) -> None:
-    content = "models:\n  llama: &a {steps: 4, blocks: 3}\n  qwen2: {<<: *a, blocks: 5}\nstudy: {models: [llama, qwen2]}\n"
+    content = (
+        "models:\n  llama: &a {steps: 4, blocks: 3}\n  qwen2: {<<: *a, blocks: 5}\nstudy: {models: [llama, qwen2]}\n"
+    )
     models = study(place, content).config.models
     assert (models["qwen2"].steps, models["qwen2"].blocks, models["llama"].blocks) == (4, 5, 3)
 

@@ -1,6 +1,7 @@
 """Hostile environments: what the shell, the machine or the system gives."""
 
 from cases import Place, python, refused, taken
+
 from mute.study import Study
 
 
@@ -12,7 +13,9 @@ def _plan(place: Place, content: str = "study: {name: odd}\n", **environment: st
 HUB = "study: {models: [mine]}\nmodels: {mine: {pretrained: owner/name, languages: [en, es, pt, de]}}\n"
 
 
-@refused("environment", "HF_HUB_OFFLINE=1, and a model that was never fetched", "models.mine.pretrained", "`make fetch`")
+@refused(
+    "environment", "HF_HUB_OFFLINE=1, and a model that was never fetched", "models.mine.pretrained", "`make fetch`"
+)
 def _(place: Place) -> str:
     code, said = _plan(place, HUB, HF_HUB_OFFLINE="1", HF_HOME=str(place.folder))
     assert code != 0
@@ -49,7 +52,9 @@ def _(place: Place) -> None:
     assert "2" in said.split()
 
 
-@refused("environment", "`engine.device: cuda` without a GPU", "engine.device is 'cuda'", "auto takes", when="by the job")
+@refused(
+    "environment", "`engine.device: cuda` without a GPU", "engine.device is 'cuda'", "auto takes", when="by the job"
+)
 def _(place: Place) -> None:
     import torch
 

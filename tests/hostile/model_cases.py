@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cases import Place, refused, taken
 from safetensors.torch import load_file, save_file
 
-from cases import Place, refused, taken
 from families import create
 from mute.engine import verify
 from mute.models import loading, tokenizer
@@ -163,15 +163,21 @@ _plan("quantized weights", configured(quantization_config={"quant_method": "gptq
 
 _DOWN = "model.layers.1.mlp.down_proj.weight"
 _open("a missing tensor", tensors(lambda t: {k: v for k, v in t.items() if k != _DOWN}), f"1 are missing ({_DOWN})")
-_open("an extra tensor", tensors(lambda t: {**t, "extra.weight": torch.zeros(2)}), "1 are of no parameter (extra.weight)")
-_open("a tensor of another shape", tensors(lambda t: {**t, _DOWN: torch.zeros(16, 3)}), f"({_DOWN} (16, 3), not (16, 32))")
+_open(
+    "an extra tensor", tensors(lambda t: {**t, "extra.weight": torch.zeros(2)}), "1 are of no parameter (extra.weight)"
+)
+_open(
+    "a tensor of another shape", tensors(lambda t: {**t, _DOWN: torch.zeros(16, 3)}), f"({_DOWN} (16, 3), not (16, 32))"
+)
 _open(
     "no tensor for embeddings that are the head's, too",
     tensors(lambda t: {k: v for k, v in t.items() if "word_embeddings." not in k}),
     "are missing (lm_head.weight, transformer.word_embeddings.weight)",
     family="bloom",
 )
-_open("no head, and none tied", tensors(lambda t: {k: v for k, v in t.items() if k != "lm_head.weight"}), "lm_head.weight")
+_open(
+    "no head, and none tied", tensors(lambda t: {k: v for k, v in t.items() if k != "lm_head.weight"}), "lm_head.weight"
+)
 _open("NaN in a weight", tensors(lambda t: {**t, _DOWN: t[_DOWN] * float("nan")}), "(NaN or infinite)", _DOWN)
 _open("infinity in a weight", tensors(lambda t: {**t, _DOWN: t[_DOWN] + float("inf")}), "(NaN or infinite)", _DOWN)
 _open("whole numbers for weights", tensors(lambda t: {k: v.int() for k, v in t.items()}), "cannot be trained", "I32")
@@ -190,7 +196,9 @@ _open("padding beyond the vocabulary", configured(pad_token_id=10**6), "does not
 _open("tokenizer.json cut short", replaced("tokenizer.json", b"{"), "tokenizer in", "cannot be opened", until="opened:")
 _open("a tokenizer.json of nothing", replaced("tokenizer.json", b"{}"), "cannot be opened", until="opened:")
 _open("weights of another family", configured(model_type="llama"), "4 are of no parameter", "k_norm")
-_open("fewer blocks in config.json than weights", configured(num_hidden_layers=1, layer_types=None), "are of no parameter")
+_open(
+    "fewer blocks in config.json than weights", configured(num_hidden_layers=1, layer_types=None), "are of no parameter"
+)
 
 
 def _cut(path: Path) -> None:
@@ -253,9 +261,9 @@ def _(place: Place) -> None:
     planned(Path("no such id"))
 
 
-@refused("models", "a directory of nobody's", "there is no directory '~nobody/model'")
+@refused("models", "a directory of nobody's", "there is no directory '~nobody-here/model'")
 def _(place: Place) -> None:
-    planned(Path("~nobody/model"))
+    planned(Path("~nobody-here/model"))
 
 
 @refused("models", "an id of 5,000 letters", "models.mine.pretrained")
@@ -282,12 +290,12 @@ def _constant(place: Place, scale: float) -> None:
 SCORED = "by the job that scores the layers"
 
 
-@refused("models", "states that do not differ between texts", "where all items of a language have the same", when=SCORED)
+@refused("models", "states that do not differ between texts", "the same state after block 0 for all", when=SCORED)
 def _(place: Place) -> None:
     _constant(place, 1.0)
 
 
-@refused("models", "states that are all zero", "CKA is not defined", when=SCORED)
+@refused("models", "states that are all zero", "the same state after block 0 for all", when=SCORED)
 def _(place: Place) -> None:
     _constant(place, 0.0)
 

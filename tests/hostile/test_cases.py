@@ -3,14 +3,14 @@
 import traceback
 from pathlib import Path
 
-import pytest
-
 import cache_cases  # noqa: F401
 import config_cases  # noqa: F401
 import data_cases  # noqa: F401
 import environment_cases  # noqa: F401
 import model_cases  # noqa: F401
+import pytest
 from cases import AREAS, CASES, ROOT, Case, Place, line_of
+
 from mute.problems import ConfigError
 
 PAGE = ROOT / "docs" / "hostile-input.md"
