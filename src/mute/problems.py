@@ -61,7 +61,9 @@ class ConfigError(ValueError):
 
 def dotted(path: KeyPath) -> str:
     """`models.llama.languages[1]`."""
-    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in path)
+    # What would break the line, or cannot be seen, is shown by its number.
+    shows = (part if type(part) is int or str(part).isprintable() else repr(part)[1:-1] for part in path)
+    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in shows)
     return text.removeprefix(".")
 
 

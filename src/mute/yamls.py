@@ -38,7 +38,7 @@ def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
         raise UnreadableError(_said(path, error)) from None
     except UnreadableError:
         raise
-    except (ValueError, KeyError, AttributeError, TypeError, OverflowError):
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
         # What the tags and forms of YAML's own numbers and dates promise and do not hold.
         assert node is not None
         raise UnreadableError(_first_bad(node, path)) from None

@@ -84,6 +84,15 @@ def taken(area: str, given: str, how: str, *words: str) -> Callable:
     return register
 
 
+def refusal(of: Callable, *given: Any) -> ValueError | None:
+    """The ValueError that a call ends with, of any type below it; None if it ends well."""
+    try:
+        of(*given)
+    except ValueError as error:
+        return error
+    return None
+
+
 def line_of(text: str) -> str:
     """The first line that says what is wrong: lists stand under a heading."""
     lines = [line for line in text.splitlines() if line.strip()]

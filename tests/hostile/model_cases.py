@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cases import Place, refused, taken
+from cases import Place, refusal, refused, taken
 from safetensors.torch import load_file, save_file
 
 from families import create
@@ -74,12 +74,8 @@ def _plan(given: str, spoil: Callable[[Path], object], *words: str, until: str =
     def perform(place: Place) -> None:
         folder = directory(place)
         spoil(folder)
-        try:
-            opened(folder)
-        except ValueError as error:
-            assert type(error) is ValueError
-            planned(folder)
-        raise AssertionError("opened")
+        assert type(refusal(opened, folder)) is ValueError
+        planned(folder)
 
 
 def _open(given: str, spoil: Callable[[Path], object], *words: str, family: str = "qwen3", until: str = "") -> None:

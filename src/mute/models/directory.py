@@ -119,7 +119,7 @@ def blocks(about: dict[str, Any], where: str) -> int:
 def check_config(about: dict[str, Any], where: str) -> None:
     """Raise ValueError for a config.json that asks for code, is of an unknown family, or says what cannot be."""
     _check_code(about, CONFIG, where)
-    if about.get("model_type") not in anatomy.ANATOMIES:
+    if about.get("model_type") not in list(anatomy.ANATOMIES):
         raise ValueError(f"{where}: {anatomy.unknown_family(about.get('model_type'))}")
     if about.get("quantization_config"):
         raise ValueError(
