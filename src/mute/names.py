@@ -18,7 +18,7 @@ def check_name(name: str, what: str = "name") -> str:
     """Return `name` if it may become part of a path, else raise ValueError saying why not."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise ValueError(
-            f"{what} {name!r} is not allowed: use 1 to 64 letters, digits, '_', '-' or '.', "
+            f"{what} {shown(name)} is not allowed: use 1 to 64 letters, digits, '_', '-' or '.', "
             f"starting with a letter or digit, without '..'{foreign(name)}"
         )
     return name

@@ -53,7 +53,12 @@ def _(place: Place) -> None:
 
 
 @refused(
-    "environment", "`engine.device: cuda` without a GPU", "engine.device is 'cuda'", "auto takes", when="by the job"
+    "environment",
+    "`engine.device: cuda` without a GPU",
+    "engine.device is 'cuda'",
+    "auto takes",
+    when="by the job",
+    until="torch finds only",
 )
 def _(place: Place) -> None:
     import torch

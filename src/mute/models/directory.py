@@ -8,7 +8,7 @@ from typing import Any
 
 from mute import artifacts
 from mute.models import anatomy
-from mute.names import is_folder
+from mute.names import is_folder, shown
 
 # Keys of config.json that hold the number of decoder blocks: BLOOM's is the second.
 _BLOCKS = ("num_hidden_layers", "n_layer")
@@ -26,7 +26,7 @@ _SIZES = (
     *("hidden_size", "n_embed", "vocab_size", "intermediate_size"),
     *("num_attention_heads", "n_head", "num_key_value_heads", "head_dim", "num_labels"),
 )
-_LARGEST, MOST_BLOCKS = 10_000_000, 512
+_LARGEST, _MOST_LABELS, MOST_BLOCKS = 10_000_000, 100_000, 512
 
 
 def files(folder: Path) -> list[Path]:
@@ -128,8 +128,9 @@ def check_config(about: dict[str, Any], where: str) -> None:
         )
     for key, value in _inside(about):
         # Some families have no number where they take another key's.
-        if key in _SIZES and value is not None and not (type(value) is int and 1 <= value <= _LARGEST):
-            raise ValueError(f"{CONFIG} of {where} says {key}: {value!r}; it must be a number from 1 to {_LARGEST}")
+        most = _MOST_LABELS if key == "num_labels" else _LARGEST
+        if key in _SIZES and value is not None and not (type(value) is int and 1 <= value <= most):
+            raise ValueError(f"{CONFIG} of {where} says {key}: {shown(value)}; it must be a number from 1 to {most}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{CONFIG} of {where} says {key}: {value}; it must be finite")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mute.config import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
 from mute.models import directory
-from mute.names import at_home, is_folder
+from mute.names import at_home, is_folder, shown
 from mute.problems import KeyPath, Problem
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
@@ -66,7 +66,7 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     """Of the model's id or directory, and of its config.json where that is at hand."""
     folder = folder_of(model)
     if folder is None and not _ID.fullmatch(str(model.pretrained)):
-        text = f"{model.pretrained!r} is neither an id of the hub, such as owner/name, nor a directory that exists"
+        text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
         yield "pretrained", text
         return
     if folder is not None and "revision" in model.model_fields_set:
