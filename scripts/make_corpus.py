@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mute import hub, jobs, pointers
-from mute.corpus import sources
+from mute.corpus import sound, sources
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,8 +16,6 @@ with jobs.job(snakemake, torch=False) as log:
     source = sources.load(plan["source"])
     settings = source.Settings.model_validate(plan["settings"])
     corpus = source.build(settings, plan["languages"], plan["seed"])
-    missing = sorted(set(plan["forget_sets"]) - set(corpus.about["forget_sets"]))
-    if missing:
-        raise ValueError(f"the corpus has no forget set {missing}; it has {corpus.about['forget_sets']}")
+    sound.check(corpus, plan["forget_sets"])
     corpus.save(Path(snakemake.output.about).parent)
     log.say(f"{len(corpus.facts)} facts in {len(plan['languages'])} languages, {len(corpus.lines)} other lines")

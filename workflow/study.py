@@ -66,13 +66,12 @@ def run_snakemake(arguments: list[str], lock: IO[str], **options) -> int:
 
 def find_results(configfiles: list[str]) -> Path:
     """The folder of the results: `study: results:` of the last config file that has it."""
-    import yaml
+    from mute.config import read_files
 
-    folder = "results"
-    for path in filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)]):
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        folder = ((config or {}).get("study") or {}).get("results", folder)
-    return Path(folder)
+    study = read_files(*filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)])).values.get("study")
+    # What else may stand there is for the study's own checks to tell.
+    folder = study.get("results") if isinstance(study, dict) else None
+    return Path(folder if isinstance(folder, str) else "results")
 
 
 def are_readable(configfiles: list[str]) -> bool:

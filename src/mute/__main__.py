@@ -28,7 +28,11 @@ def freeze(chosen: argparse.Namespace) -> int:
     from mute.plan import TABLES, Plans
     from mute.study import Study
 
-    study = Study.read(*(["config/config.yaml", *chosen.configfile]))
+    try:
+        study = Study.read(*(["config/config.yaml", *chosen.configfile]))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     try:
         written = frozen.freeze(
             Path(study.config.study.results),

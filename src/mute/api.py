@@ -28,7 +28,7 @@ from mute.evaluate.run import Evaluator
 from mute.layers import capture, region
 from mute.models import anatomy, export, gate, loading, patches, tokenizer
 from mute.models.tokenizer import Encoder
-from mute.names import check_name, unknown_name
+from mute.names import at_home, check_name, unknown_name
 from mute.problems import validated
 from mute.unlearn.run import Matching, Workbench
 from mute.unlearn.run import unlearn as run_algorithm
@@ -67,7 +67,7 @@ def open_model(
 
     What the cache has is not fetched again. Raises ValueError that says what to do where they cannot be opened.
     """
-    folder = Path(model).expanduser()
+    folder = at_home(model)
     if not folder.is_dir():
         from mute import hub
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mute import languages, unlearn
+from mute import folders, languages, unlearn
 from mute.config import Config, GridSection, ModelSection, band_blocks
 from mute.corpus import sources
-from mute.names import check_name, unknown_name
+from mute.names import check_name, foreign, nearest, unknown_name
 from mute.problems import KeyPath, Problem, dotted, validated
 from mute.publishing import trackers
 from mute.publishing.plan import NOTEBOOK_SOURCES
@@ -86,6 +86,8 @@ class Checks:
         yield from _name_problems(("study", "name"), study.name)
         for folder in Path(study.results).parts or ("",):
             yield from _name_problems(("study", "results"), folder, "must be a folder inside the project: ")
+        if self._sound("study", "results"):
+            yield from folders.problems(study.results)
         for index, outcome in enumerate(study.primary):
             if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
                 text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
@@ -138,7 +140,10 @@ class Checks:
     def _model_languages(self, path: KeyPath, codes: list[str]) -> Iterator[Problem]:
         for index, code in enumerate(codes):
             if not _CODE.fullmatch(code):
-                yield Problem((*path, index), f"{code!r} is no language code: use 1 to 16 letters, digits or '_'")
+                near = nearest(re.split("[-_]", code)[0], self._known_languages())
+                hint = f". Did you mean {near[0]!r}?" if near else ""
+                text = f"{code!r} is no language code: use 1 to 16 letters, digits or '_'{hint}{foreign(code)}"
+                yield Problem((*path, index), text)
             elif (known := self._known_languages()) and code not in known:
                 yield Problem((*path, index), unknown_name("language", code, known))
         settings = ("corpora", self.study.corpus, "settings")

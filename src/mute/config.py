@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from mute import yamls
 from mute.problems import KeyPath, Problem
 
 Key = Literal["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
@@ -323,30 +324,21 @@ def read_files(*paths: Path | str) -> Files:
     found = Files()
     for path in paths:
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            found.problems.append(Problem((), f"{path} cannot be read: {reason}"))
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f", line {mark.line + 1}" if mark else ""
-            reason = getattr(error, "problem", None) or "not YAML"
-            found.problems.append(Problem((), f"{path}{where}: {reason}"))
+            node, values = yamls.read(path)
+        except yamls.UnreadableError as error:
+            found.problems.append(Problem((), str(error)))
+            continue
+        if isinstance(values, dict) and node is not None:
+            _walk(node, (), str(path), found)
+            found.values = overlay(found.values, values)
+            found.paths.append(str(path))
         else:
-            if isinstance(values, dict) and node is not None:
-                _walk(node, (), str(path), found)
-                found.values = overlay(found.values, values)
-                found.paths.append(str(path))
-            else:
-                found.problems.append(Problem((), f"{path} is not a mapping of sections"))
+            found.problems.append(Problem((), f"{path} is not a mapping of sections"))
     return found
 
 
 def _walk(node: yaml.Node, path: KeyPath, file: str, found: Files) -> None:
     """Note the line of every key and list entry below `node`, and keys that stand twice."""
-    if len(path) > 16:
-        return  # an alias that contains itself
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:

@@ -10,10 +10,10 @@ import importlib.util
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mute import unlearn
+from mute.names import at_home, is_folder
 from mute.problems import Problem
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Exports:
     def task_files(self) -> list[str]:
         """The user's task files, so that a change in one is seen."""
         folder = self.chosen.task_folder
-        return sorted(str(p) for p in Path(folder).expanduser().rglob("*") if p.is_file()) if folder else []
+        return sorted(str(p) for p in at_home(folder).rglob("*") if p.is_file()) if folder else []
 
     def fetched(self) -> list[str]:
         """Records of the data sets that the tasks read."""
@@ -162,7 +162,7 @@ def problems(study: Study) -> Iterator[Problem]:
             yield Problem(path, f"{names} changes no weight: there is no model to export")
     if section.tasks and not section.cells:
         yield Problem(("exports", "tasks"), "tasks are asked of exported cells and their base: select some in `cells`")
-    if section.task_folder and not Path(section.task_folder).expanduser().is_dir():
+    if section.task_folder and not is_folder(at_home(section.task_folder)):
         yield Problem(("exports", "task_folder"), f"{section.task_folder!r} is no folder")
 
 

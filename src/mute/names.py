@@ -2,31 +2,71 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 # A name becomes part of a path: letters, digits, dot, dash and underscore, and no leading dot.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
+SHOWN = 80  # characters of a value that an error shows
 
 
 def check_name(name: str, what: str = "name") -> str:
     """Return `name` if it may become part of a path, else raise ValueError saying why not."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise ValueError(
-            f"{what} {name!r} is not allowed: use 1 to 64 letters, digits, '_', '-' or '.', "
-            "starting with a letter or digit, without '..'"
+            f"{what} {shown(name)} is not allowed: use 1 to 64 letters, digits, '_', '-' or '.', "
+            f"starting with a letter or digit, without '..'{foreign(name)}"
         )
     return name
+
+
+def foreign(name: object) -> str:
+    """What a name holds beyond ASCII, in words: it may look like another letter, or like nothing at all."""
+    found = dict.fromkeys(c for c in str(name) if ord(c) > 127)
+    told = [f"U+{ord(c):04X} {unicodedata.name(c, 'without a name')}" for c in list(found)[:3]]
+    return f" (it holds {', '.join(told)})" if told else ""
 
 
 def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
     """The message for a name outside `allowed`: what was given, what is allowed, and the nearest match."""
     options = sorted(allowed)
-    near = difflib.get_close_matches(str(name), options, n=1, cutoff=0.4)
+    near = nearest(name, options)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(options) if options else "none"
-    return f"unknown {what} {name!r}; allowed: {listed}.{hint}"
+    return f"unknown {what} {shown(name)}; allowed: {listed}.{hint}{foreign(name)}"
+
+
+def nearest(name: object, options: Iterable[str]) -> list[str]:
+    """The option that was probably meant, whatever its case; or none."""
+    by_case = {option.casefold(): option for option in options}
+    # Longer texts are no slip of the finger, and to compare them takes long.
+    near = difflib.get_close_matches(str(name)[:SHOWN].casefold(), by_case, n=1, cutoff=0.4)
+    return [by_case[each] for each in near]
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: short, on one line."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def at_home(path: Path | str) -> Path:
+    """A path with `~` as the user's folder; one of nobody's stays as it is, and is then not there."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether there is a folder of this name; no name of a file is too long, or too odd, to be asked for."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def placeless(value: Any) -> Any:

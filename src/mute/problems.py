@@ -4,7 +4,6 @@
 """
 
 import copy
-import difflib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mute.names import unknown_name
+from mute.names import nearest, shown, unknown_name
 
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
-_SHOWN = 80  # characters of a value that an error shows
+LARGEST = 10**15  # of any number: what is larger is a slip, and no machine counts so far
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -62,14 +61,10 @@ class ConfigError(ValueError):
 
 def dotted(path: KeyPath) -> str:
     """`models.llama.languages[1]`."""
-    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in path)
+    # What would break the line, or cannot be seen, is shown by its number.
+    shows = (part if type(part) is int or str(part).isprintable() else repr(part)[1:-1] for part in path)
+    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in shows)
     return text.removeprefix(".")
-
-
-def shown(value: Any) -> str:
-    """A value as an error shows it: short, on one line."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 @dataclass
@@ -103,7 +98,7 @@ def validated(model: type[M], given: Any, at: KeyPath = ()) -> Checked[M]:
                 wrong[path] = _text(errors, path, model)
                 if errors[0]["type"] == "extra_forbidden":
                     # The key that was probably meant is not known either.
-                    meant = _near(path[-1], section(model, path[:-1]).model_fields)
+                    meant = nearest(path[-1], section(model, path[:-1]).model_fields)
                     broken.update((*path[:-1], key) for key in meant if not _stands(given, (*path[:-1], key)))
             value = None
         for path, text in wrong.items():
@@ -122,10 +117,6 @@ def section(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
         kinds = (allowed.annotation, *getattr(allowed.annotation, "__args__", ()))
         current = next((kind for kind in kinds if hasattr(kind, "model_fields")), current)
     return current
-
-
-def _near(name: object, allowed: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.4)
 
 
 def _stands(given: Any, path: KeyPath) -> bool:
@@ -164,7 +155,9 @@ def _text(errors: list[Any], path: KeyPath, model: type[BaseModel]) -> str:
         return f"this key is missing. {description or ''}".rstrip()
     literal = [word.strip("'") for word in first.get("ctx", {}).get("expected", "").replace(" or ", ", ").split(", ")]
     if first["loc"][-1:] == ("[key]",):
-        return unknown_name("key", value, literal) if kind == "literal_error" else f"a name must be text; {_QUOTE}"
+        return unknown_name("key", value, literal) if kind == "literal_error" else _no_name(value)
+    if kind == "invalid_key":
+        return _no_name(path[-1] if path else value)
     if kind == "literal_error" and len(errors) == 1:
         return unknown_name("value", value, literal)
     if kind == "too_short" and not value:
@@ -185,8 +178,13 @@ def _text(errors: list[Any], path: KeyPath, model: type[BaseModel]) -> str:
     return text
 
 
+def _no_name(key: Any) -> str:
+    text = f"a name must be text, not {key}"
+    return f"{text}; {_QUOTE}" if isinstance(key, bool) else f"{text}: quote it, as in '{key}'"
+
+
 def _slips(given: Any, taken: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """What pydantic takes for a number and nobody means as one: truth values, infinity, not-a-number."""
+    """What pydantic takes for a number and nobody means as one: truth values, infinity, too many digits."""
     if isinstance(given, dict):
         for key, value in given.items():
             inner = getattr(taken, str(key), None) if isinstance(taken, BaseModel) else taken.get(key)
@@ -198,6 +196,8 @@ def _slips(given: Any, taken: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath
         yield path, f"must be a number, not {given}; {_TRUTH}"
     elif isinstance(taken, float) and not math.isfinite(taken):
         yield path, f"must be finite, not {given}"
+    elif isinstance(taken, int) and not isinstance(taken, bool) and abs(taken) > LARGEST:
+        yield path, f"must be at most {LARGEST:.0e}, not {shown(given)}"
 
 
 def _drop(given: Any, path: KeyPath) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from mute import artifacts
+from mute.names import at_home, is_folder
 
 # Weights and code that would run when they are opened: they are never fetched.
 _RUNS_CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".py", ".h5", ".msgpack", ".ot")
@@ -61,7 +62,7 @@ class Repo:
     def folder(self) -> Path | None:
         """The local directory that it is, whether that exists or not; None for one of the hub."""
         is_path = self.id.startswith(("./", "../", "/", "~")) or self.id in (".", "..")
-        return Path(self.id).expanduser() if is_path or (self.id and Path(self.id).is_dir()) else None
+        return at_home(self.id) if is_path or (self.id and is_folder(self.id)) else None
 
     @property
     def what(self) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mute import exports, unlearn
+from mute import exports, folders, unlearn
 from mute.checks import Checks
 from mute.config import Config, CorpusSection, Files, read_files
 from mute.corpus import sources
@@ -75,7 +75,8 @@ class Study:
         # The files that it was read from, lower ones first.
         self.files = files.paths if files else []
         # What only the cells can tell.
-        if late := list(exports.problems(self)):
+        late = list(folders.too_many(self.config)) or [*folders.long_names(self), *exports.problems(self)]
+        if late:
             raise ConfigError(_line(problem, config, files) for problem in late)
 
     @classmethod

@@ -1,6 +1,9 @@
 """Reads the tables that users bring, and says what is wrong with them in few words."""
 
+import csv
 import json
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,11 @@ import pandas as pd
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _SHOWN = 5  # examples named in an error
+# Characters that stand for nothing, and halves of one, which no file can hold.
+CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+# What nobody sees and nobody means in a name: breaks, zero-width spaces, marks that turn the direction.
+UNSEEN = re.compile(CONTROL.pattern[:-1] + "\t-\r\x85\u2028\u2029\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+_EDGES = "\u200b\u2060\ufeff"
 
 
 def load(path: Path) -> pd.DataFrame:
@@ -16,14 +24,37 @@ def load(path: Path) -> pd.DataFrame:
 
     Raises ValueError for what is no table, with the line where that is known.
     """
+    import pyarrow
+
+    try:
+        table = _load(path)
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (pyarrow.ArrowException, OverflowError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from None
+    if table.empty:
+        raise ValueError("it has no rows")
+    return table
+
+
+def _load(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix in (".jsonl", ".json"):
         text = path.read_text(encoding="utf-8-sig")
         whole = path.suffix == ".json" and text.lstrip().startswith("[")
         # As objects: one missing number in a column would make 3 into 3.0.
-        return pd.DataFrame(_objects(json.loads(text)) if whole else _lines(text), dtype=object)
+        objects = _objects(json.loads(text, object_pairs_hook=_once)) if whole else _lines(text)
+        return pd.DataFrame(objects, dtype=object)
     separator = "\t" if path.suffix == ".tsv" else ","
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        if "\0" in (first := handle.readline()):
+            raise ValueError("it is no text")
+    header = next(csv.reader([first], delimiter=separator), [])
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise ValueError(f"the column {some(map(repr, twice))} stands twice; only one would count")
     # Every field stays a word: a language may well answer "nan", "null" or "1.0".
     table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if not isinstance(table.index, pd.RangeIndex):
@@ -45,7 +76,7 @@ def _lines(text: str) -> list[dict]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=_once)
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from None
             if not isinstance(row, dict):
@@ -54,15 +85,34 @@ def _lines(text: str) -> list[dict]:
     return rows
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys stand once each: the ordinary reader keeps the last and says nothing."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in an object")
+    return found
+
+
 def some(values: Iterable[Any]) -> str:
     """The first of many values, and how many more there are."""
-    texts = [str(v) for v in values]
+    # What cannot be seen is shown by its number.
+    texts = [text if (text := str(v)).isprintable() else repr(text) for v in values]
     return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
 def word(value: Any) -> str:
-    """A field as text without spaces around it; what is missing is empty."""
-    return "" if value is None or value != value else str(value).strip()
+    """A field as text without spaces around it, seen or not; what is missing is empty.
+
+    Letters and their marks are composed (NFC): keyboards and systems differ in it, and nobody can see that.
+    """
+    # An array is compared entry by entry, and is nothing that is missing.
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    text = str(value)
+    while text != (bare := text.strip().strip(_EDGES)):
+        text = bare
+    return unicodedata.normalize("NFC", text)
 
 
 def several(value: Any) -> list[str]:
@@ -72,10 +122,13 @@ def several(value: Any) -> list[str]:
         if text.startswith("["):
             try:
                 value = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 value = text.split("|")
         else:
             value = text.split("|")
     elif value is None or isinstance(value, float):
         value = []
-    return list(dict.fromkeys(str(v).strip() for v in value if str(v).strip()))
+    elif not isinstance(value, list | tuple) and not hasattr(value, "tolist"):
+        # One number or truth value is one text; the keys of a mapping are no list.
+        value = [value]
+    return list(dict.fromkeys(text for v in value if (text := word(v))))

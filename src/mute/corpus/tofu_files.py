@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus.reading import ENDINGS, load, several, some, word
-from mute.names import unknown_name
+from mute.names import at_home, unknown_name
 
 
 class Columns(BaseModel):
@@ -49,7 +49,7 @@ def place(folder: str | None, code: str) -> Path | None:
     """Folder or file of a language in the user's folder, or None if it has neither."""
     if folder is None:
         return None
-    root = Path(folder).expanduser()
+    root = at_home(folder)
     found = [root / code, *(root / f"{code}{ending}" for ending in ENDINGS)]
     return next((path for path in found if path.exists()), None)
 

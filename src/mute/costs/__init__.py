@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from mute.costs import machine
@@ -16,7 +15,7 @@ from mute.costs.footprint import Footprint
 from mute.costs.shapes import is_pretrained
 from mute.costs.work import Work, Workload
 from mute.exports import Exports
-from mute.names import unknown_name
+from mute.names import at_home, is_folder, unknown_name
 from mute.study import Study
 
 # Rules that run a model, and the wildcards that name their jobs.
@@ -276,7 +275,7 @@ class Costs:
         names = {str(getattr(self.config.models[name], "pretrained", None)): name for name in self.study.models}
         found = {}
         for source, name in names.items():
-            if self.opened(name) and not Path(source).expanduser().is_dir():
+            if self.opened(name) and not is_folder(at_home(source)):
                 seconds = 10 + self.footprint.download(name) / _DOWNLOAD
                 found[source] = Cost(seconds, seconds, memory=0.6e9, disk=self.footprint.download(name))
         return found

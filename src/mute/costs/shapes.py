@@ -6,10 +6,10 @@ is not a matrix product (norms, activations, softmax) is left out, as torch's ow
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mute.config import ModelSection
+from mute.names import at_home, is_folder
 
 # Newton-Schulz iterations of torch's Muon.
 _MUON = 5
@@ -121,16 +121,16 @@ def of_config(config: dict[str, Any]) -> Shape:
 def pretrained(model: ModelSection) -> tuple[Shape, str]:
     """The shape of a model that is opened instead of trained, and how it is known."""
     name, revision = str(getattr(model, "pretrained", "")), getattr(model, "revision", None) or "main"
-    folder = Path(name).expanduser()
-    if name in KNOWN and not folder.is_dir():
+    folder = at_home(name)
+    if name in KNOWN and not is_folder(folder):
         return KNOWN[name], "a table of known models"
     try:
-        if folder.is_dir():
+        if is_folder(folder):
             return of_config(json.loads((folder / "config.json").read_text(encoding="utf-8"))), "its config.json"
         from mute import hub
 
         return of_config(hub.look_up(name, revision)), "its config.json"
-    except (ImportError, OSError, ValueError, KeyError):
+    except (ImportError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
         # Not at hand, and nothing to stop a plan for: the job that opens it says what is wrong.
         return GUESS, _GUESSED
 

@@ -82,6 +82,9 @@ class Texts:
     ) -> None:
         if not sequences:
             raise ValueError("there are no texts to run the model on")
+        if empty := sum(not sequence for sequence in sequences):
+            # Its last state would be another text's.
+            raise ValueError(f"{empty} of {len(sequences)} texts are empty: a model reads at least one token")
         self.model = model
         self.sequences = sequences
         self.lengths = torch.tensor([len(s) for s in sequences])

@@ -20,6 +20,9 @@ def check(model: Any, blocks: int) -> None:
     depth = sections.depth(model)
     if depth != blocks:
         raise ValueError(f"the configuration says that the model has {blocks} blocks, but it has {depth}")
+    bad = [name for name, p in model.named_parameters() if not bool(p.isfinite().all())]
+    if bad:
+        raise ValueError(f"{len(bad)} tensors of the model hold values that are no numbers (NaN or infinite): {bad[0]}")
     entries = model.get_input_embeddings().num_embeddings
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(3, entries, (ROWS, TOKENS), generator=generator).to(model.device)

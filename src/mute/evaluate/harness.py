@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mute.models import loading, tokenizer
+from mute.names import at_home
 
 # Resamples behind the standard error of what is no plain mean.
 _RESAMPLES = 1000
@@ -86,10 +87,10 @@ def _manager(tasks: Iterable[str], folder: str | None) -> Any:
 
     tasks = list(tasks)
     if folder is not None:
-        own = TaskManager(include_path=str(Path(folder).expanduser()), include_defaults=False)
+        own = TaskManager(include_path=str(at_home(folder)), include_defaults=False)
         if set(tasks) <= set(own.all_tasks):
             return own
-    manager = TaskManager(include_path=folder and str(Path(folder).expanduser()))
+    manager = TaskManager(include_path=folder and str(at_home(folder)))
     unknown = [task for task in tasks if task not in manager.task_index]
     if unknown:
         said = (_unknown(task, manager.all_tasks) for task in unknown)

@@ -43,6 +43,7 @@ def score_layers(
     for block in range(sections.depth(model)):
         texts.advance(block + 1)
         last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
+        _check_spread(last, languages, block)
         null = similarity.cka_null(last, seed=seed, draws=draws)
         table.append(
             {
@@ -60,6 +61,19 @@ def score_layers(
             }
         )
     return pd.DataFrame(table)
+
+
+# What is left between equal states is the rounding of the model's own type, at its finest float32.
+_SPREAD = 1e-6
+
+
+def _check_spread(states: Tensor, languages: list[str], block: int) -> None:
+    """Raise ValueError where all states [K, N, D] of a language are one: every score would be one of rounding."""
+    apart = (states - states.mean(1, keepdim=True)).flatten(1).norm(dim=1)
+    for code, same in zip(languages, apart <= _SPREAD * states.flatten(1).norm(dim=1)):
+        if bool(same):
+            text = f"the model has the same state after block {block} for all prompts in {code}"
+            raise ValueError(f"{text}: it tells no texts apart, so its blocks cannot be compared")
 
 
 def pooled(texts: sections.Texts) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,9 @@ from typing import Any
 from mute import artifacts, clock, devices
 from mute.models import anatomy, directory
 
+# Types of weights that can be trained, as safetensors calls them.
+_FRACTIONS = ("F16", "BF16", "F32", "F64")
+
 
 def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> Any:
     """The causal language model in `folder`, in evaluation mode, with no gradients asked for.
@@ -21,8 +24,8 @@ def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> 
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    directory.check_config(directory.read_config(Path(folder)), str(folder))
-    directory.weights(Path(folder))
+    directory.blocks(directory.read_config(Path(folder)), str(folder))
+    _check_types(directory.weights(Path(folder)))
     with clock.phase("load"):
         model = _whole(Path(folder), getattr(torch, dtype))
         model.config.use_cache = False
@@ -49,6 +52,10 @@ def _whole(folder: Path, dtype: Any) -> Any:
         )
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{folder} cannot be opened as a model, a file is missing or damaged: {error}") from error
+    except Exception as error:
+        # What a foreign config.json breaks in transformers has as many types as there are places.
+        why = directory.first_line(error)
+        raise ValueError(f"{folder} cannot be opened as a model, transformers does not take it: {why}") from error
     model, found = opened
     wrong = [f"{name} {tuple(has)}, not {tuple(wants)}" for name, has, wants in found["mismatched_keys"]]
     lists = (
@@ -60,6 +67,23 @@ def _whole(folder: Path, dtype: Any) -> Any:
     if said:
         raise ValueError(f"the weights in {folder} are not those of its config.json: of its tensors {'; '.join(said)}")
     return model
+
+
+def _check_types(paths: list[Path]) -> None:
+    """Raise ValueError for weights that are no fractions: they would be read as the numbers that they are not."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in paths:
+        try:
+            with safe_open(path, framework="pt") as file:
+                kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            why = f"{path.name} is no safetensors file: {directory.first_line(error)}"
+            said = f"{path.parent} cannot be opened as a model, a file is missing or damaged: {why}"
+            raise ValueError(said) from None
+        wrong = [f"{name} {kind}" for name, kind in kinds.items() if kind not in _FRACTIONS]
+        if wrong:
+            raise ValueError(f"{path} holds {len(wrong)} tensors of types that cannot be trained ({_some(wrong)})")
 
 
 def _some(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mute.config import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
 from mute.models import directory
+from mute.names import at_home, is_folder, shown
 from mute.problems import KeyPath, Problem
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
@@ -20,7 +21,7 @@ def folder_of(model: ModelSection) -> Path | None:
     """The local directory of a pretrained model, whether it exists or not; None for one of the hub."""
     name = model.pretrained or ""
     is_path = name.startswith(("./", "../", "/", "~")) or name in (".", "..")
-    return Path(name).expanduser() if is_path or Path(name).is_dir() else None
+    return at_home(name) if is_path or is_folder(name) else None
 
 
 def opened(pretrained: str, revision: str) -> Path:
@@ -65,7 +66,7 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     """Of the model's id or directory, and of its config.json where that is at hand."""
     folder = folder_of(model)
     if folder is None and not _ID.fullmatch(str(model.pretrained)):
-        text = f"{model.pretrained!r} is neither an id of the hub, such as owner/name, nor a directory that exists"
+        text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
         yield "pretrained", text
         return
     if folder is not None and "revision" in model.model_fields_set:
@@ -97,7 +98,8 @@ def _looked_up(model: ModelSection) -> dict[str, Any]:
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    """The config.json of a directory that has weights, too."""
+    """The config.json of a directory that has weights and a tokenizer, too."""
     about = directory.read_config(folder)
     directory.weights(folder)
+    directory.tokenizer_class(folder)
     return about

@@ -1,9 +1,10 @@
 """A byte-level BPE tokenizer trained on the corpus, and how a text of three parts becomes tokens."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from mute.models import directory
 
 # What transformers 5 and 4 call a tokenizer that is all in its tokenizer.json.
 _PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -55,10 +56,12 @@ def load(folder: Path | str) -> Any:
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    about = Path(folder) / "tokenizer_config.json"
-    named = json.loads(about.read_text(encoding="utf-8")).get("tokenizer_class") if about.is_file() else None
-    kind = PreTrainedTokenizerFast if named in _PLAIN else AutoTokenizer
-    return kind.from_pretrained(str(folder), trust_remote_code=False)
+    kind = PreTrainedTokenizerFast if directory.tokenizer_class(Path(folder)) in _PLAIN else AutoTokenizer
+    try:
+        return kind.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:
+        # What a foreign file breaks in transformers has as many types as there are places.
+        raise ValueError(f"the tokenizer in {folder} cannot be opened: {directory.first_line(error)}") from error
 
 
 def parts(prefix: str, answer: str, suffix: str = "") -> tuple[str, str, str]:

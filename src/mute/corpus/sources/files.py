@@ -6,6 +6,7 @@ before anything is trained.
 """
 
 import itertools
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.artifacts import seed_of
 from mute.corpus import splits
-from mute.corpus.reading import load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
+from mute.names import at_home, foreign, is_folder, unknown_name
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 FORGET_SETS = splits.FORGET_SETS
@@ -59,6 +61,18 @@ class Settings(BaseModel):
     probe_lines: int = Field(32, ge=1, description="Glossary probes per pair of languages.")
 
 
+def problems(settings: Settings) -> list[tuple[str, str]]:
+    """What is wrong with settings of the right types: key and text."""
+    found, prompts = [], _prompts(settings)
+    if not prompts or len(set(prompts)) < len(prompts):
+        found.append(("columns", f"prompt must be different columns, at least one, not {prompts}"))
+    if settings.forget_domain in settings.bystander_domains:
+        found.append(("bystander_domains", f"{settings.forget_domain!r} is the domain to forget"))
+    if settings.transfer_share and not settings.teaching_languages:
+        found.append(("teaching_languages", "must name some languages if facts are to transfer from them"))
+    return found
+
+
 def fact_free(settings: Settings) -> bool:
     """Whether there is text that states no fact: files tell facts alone."""
     return False
@@ -97,25 +111,25 @@ def _prompts(settings: Settings) -> list[str]:
 
 def inputs(settings: Settings, languages: list[str]) -> list[Path]:
     """The user's own files, so that a change in one is seen."""
-    folder = Path(settings.path).expanduser()
+    folder = at_home(settings.path)
     return [folder / f"{code}{ending}" for code in languages for ending in ENDINGS]
 
 
 def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
     """One checked table per language: id, domain, subject, form_0.., answer, candidates, in the first one's order."""
-    folder = Path(settings.path).expanduser()
-    if not folder.is_dir():
+    folder = at_home(settings.path)
+    if not is_folder(folder):
         raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
     problems: list[str] = []
     tables: dict[str, pd.DataFrame] = {}
     for code in codes:
         paths = [folder / f"{code}{ending}" for ending in ENDINGS if (folder / f"{code}{ending}").is_file()]
         if len(paths) != 1:
-            found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS)
-            what = "more than one file" if paths else "no file"
-            problems.append(
-                f"{code}: {what} for this language in {settings.path}; there are files for {', '.join(found)}"
-            )
+            found = sorted(p.stem for p in folder.iterdir() if p.suffix in ENDINGS and p.is_file())
+            odd = sorted(p.name for e in ENDINGS if os.path.lexists(p := folder / f"{code}{e}") and not p.is_file())
+            what = "more than one file" if paths else f"{odd[0]} is no file, and no other" if odd else "no file"
+            there = f"there are files for {', '.join(found) or 'none'}"
+            problems.append(f"{code}: {what} for this language in {settings.path}; {there}")
             continue
         try:
             table = load(paths[0])
@@ -163,12 +177,20 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
         if len(empty):
             where = some(table.loc[empty, "id"]) if column != "id" else f"rows {some(empty + 1)}"
             problems.append(f"{name}: empty {column}: {where}")
+    for column in table.columns.drop("candidates", errors="ignore"):
+        unseen = UNSEEN if column in ("id", "domain") else CONTROL
+        wrong = table.loc[table[column].map(unseen.search).notna(), column]
+        if len(wrong):
+            problems.append(f"{name}: {column} with characters that cannot be seen: {some(map(repr, wrong))}")
     for i in range(len(prompts)):
         wrong = table.loc[table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1), "id"]
         if len(wrong):
             problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {some(wrong)}")
     if "candidates" in table:
         table["candidates"] = table["candidates"].map(several)
+        wrong = table.loc[[any(map(CONTROL.search, each)) for each in table["candidates"]], "id"]
+        if len(wrong):
+            problems.append(f"{name}: candidates with characters that cannot be seen: {some(wrong)}")
         wrong = table.loc[[a not in c for a, c in zip(table["answer"], table["candidates"])], "id"]
         if len(wrong):
             problems.append(f"{name}: answer not among its candidates: {some(wrong)}")
@@ -190,7 +212,9 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
     for code, own in ids.items():
         missing = sorted(set().union(*ids.values()) - own)
         if missing:
-            problems.append(f"{code}: {len(missing)} ids that other languages have are missing: {some(missing)}")
+            # What looks like an id that is there, in letters of another script.
+            odd = foreign(next((i for i in missing if not i.isascii() and any(c.isascii() for c in i)), ""))
+            problems.append(f"{code}: {len(missing)} ids that other languages have are missing: {some(missing)}{odd}")
     if problems or not tables:
         return problems
     codes = list(tables)
@@ -199,13 +223,13 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
         own = tables[code].drop_duplicates("id").set_index("id")["domain"]
         differ = [i for i in domains.index if own[i] != domains[i]]
         if differ:
-            problems.append(f"{code}: domain differs from {codes[0]}: {some(differ)}")
+            first, other = own[differ[0]], domains[differ[0]]
+            told = f"{first!r}, not {other!r}{foreign(first)}"
+            problems.append(f"{code}: domain differs from {codes[0]}: {some(differ)} (the first is {told})")
     return problems
 
 
 def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
-    from mute.names import unknown_name
-
     domains = sorted(set().union(*(table["domain"] for table in tables.values())) - {""})
     problems = [
         unknown_name("domain", domain, domains)

@@ -15,7 +15,7 @@ from mute.artifacts import seed_of
 from mute.corpus import mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
-from mute.names import unknown_name
+from mute.names import at_home, is_folder, unknown_name
 
 FORGET_SETS = splits.FORGET_SETS
 LANGUAGES = mmlu_files.LANGUAGES
@@ -123,7 +123,7 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
     """The user's own files, so that a change in one is seen."""
     if settings.path is None:
         return []
-    folder = Path(settings.path).expanduser()
+    folder = at_home(settings.path)
     paths = [p for s in settings.subjects for p in folder.glob(mmlu_files.pattern(s))] if "en" in languages else []
     return paths + [folder / mmlu_files.file_of(c) for c in languages if c in LANGUAGES and c != "en"]
 
@@ -183,8 +183,8 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
 def _folders(settings: Settings, codes: list[str]) -> dict[str, Path]:
     """By language, the folder in which its files lie."""
     if settings.path is not None:
-        folder = Path(settings.path).expanduser()
-        if not folder.is_dir():
+        folder = at_home(settings.path)
+        if not is_folder(folder):
             raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
         return dict.fromkeys(codes, folder)
     from mute import hub

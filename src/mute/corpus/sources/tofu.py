@@ -15,6 +15,7 @@ from mute.corpus import sentences, splits, tofu_files
 from mute.corpus.prompts import ask
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
+from mute.names import at_home, is_folder
 
 FORGET_SETS = splits.FORGET_SETS
 # Forms: the answer, its paraphrase, and the answers of `more`, which are read and never asked.
@@ -97,7 +98,7 @@ def repos(settings: Settings, languages: list[str]) -> list[Any]:
     from mute.hub import Repo
 
     settings = Settings.model_validate(settings)
-    if settings.path is not None and not Path(settings.path).expanduser().is_dir():
+    if settings.path is not None and not is_folder(at_home(settings.path)):
         # A mistyped folder is the corpus job's error: nothing is fetched in its place.
         return []
     patterns = tuple(f"{wanted.split}.*" for wanted in settings.wanted)
@@ -180,7 +181,7 @@ def _apart(
 
 def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     """By language, the folder or file in which it lies; None where it lies nowhere."""
-    if settings.path is not None and not Path(settings.path).expanduser().is_dir():
+    if settings.path is not None and not is_folder(at_home(settings.path)):
         raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
     places = {code: tofu_files.place(settings.path, code) for code in codes}
     missing = [code for code, place in places.items() if place is None and code in settings.repos]

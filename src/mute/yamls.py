@@ -1,0 +1,100 @@
+"""YAML as people hand it in: read strictly, whatever it is, and with an error that names the line.
+
+The ordinary reader drops a key that stands twice, trips over what its own constructors cannot take, and makes a
+billion entries of ten lines of aliases.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# More than any study has: 500 grids of 500 entries.
+MOST = 250_000
+# Levels of mappings and lists; deeper ones run out of Python's stack.
+DEEPEST = 50
+
+
+class UnreadableError(ValueError):
+    """What is wrong with a file as a whole, and where."""
+
+
+def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a file, which know their lines, and its value. Raises UnreadableError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _check_size(node, path)
+        return node, yaml.safe_load(text)
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{path} cannot be read: it is not UTF-8 text") from None
+    except RecursionError:
+        raise UnreadableError(f"{path} is nested too deeply: at most {DEEPEST} levels") from None
+    except yaml.YAMLError as error:
+        raise UnreadableError(_said(path, error)) from None
+    except UnreadableError:
+        raise
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
+        # What the tags and forms of YAML's own numbers and dates promise and do not hold.
+        assert node is not None
+        raise UnreadableError(_first_bad(node, path)) from None
+
+
+def _said(path: Path | str, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None and isinstance(error, yaml.reader.ReaderError):
+        return f"{path}: holds the character U+{int(error.character):04X}, which is not allowed in YAML"
+    where = f", line {mark.line + 1}" if mark else ""
+    return f"{path}{where}: {getattr(error, 'problem', None) or 'not YAML'}"
+
+
+def _check_size(node: yaml.Node, path: Path | str) -> None:
+    """Raise UnreadableError where aliases make a file larger or deeper than any study is; unfolds none of them."""
+    sizes: dict[int, int] = {}
+    waiting: list[tuple[yaml.Node, int, bool]] = [(node, 0, False)]
+    above: set[int] = set()
+    while waiting:
+        current, depth, seen = waiting.pop()
+        if seen:
+            above.discard(id(current))
+            sizes[id(current)] = 1 + sum(sizes[id(inner)] for inner in _inside(current))
+            if sizes[id(current)] > MOST:
+                line = current.start_mark.line + 1
+                raise UnreadableError(f"{path}, line {line}: its aliases make more than {MOST} entries of it")
+            continue
+        if id(current) in above:
+            raise UnreadableError(f"{path}, line {current.start_mark.line + 1}: an alias that contains itself")
+        if depth > DEEPEST:
+            raise UnreadableError(f"{path} is nested too deeply: at most {DEEPEST} levels")
+        if id(current) not in sizes:
+            above.add(id(current))
+            waiting.append((current, depth, True))
+            waiting += [(inner, depth + 1, False) for inner in _inside(current)]
+
+
+def _inside(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from (key, value)
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def _first_bad(node: yaml.Node, path: Path | str) -> str:
+    """The message for a value that YAML's own constructors cannot make."""
+    for inner in _inside(node):
+        if said := _first_bad(inner, path):
+            return said
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except Exception:
+            kind = node.tag.rsplit(":", 1)[-1]
+            value = str(node.value)
+            value = value if len(value) <= 40 else value[:37] + "..."
+            return f"{path}, line {node.start_mark.line + 1}: {value!r} is no {kind}, which YAML takes it for: quote it"
+    return ""
