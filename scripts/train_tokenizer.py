@@ -17,8 +17,8 @@ with jobs.job(snakemake, torch=False) as log:
     groups = training_texts(corpus, plan["languages"])
     rows = [row for group in groups.values() for row in zip(group["prefix"], group["answer"], group["suffix"])]
     trained = tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), plan["vocabulary"])
-    # Saved under a temporary name file by file: save_pretrained itself writes in place.
     folder = Path(snakemake.output[0]).parent
-    trained.save_pretrained(folder)
+    with artifacts.atomic_files(folder) as scratch:
+        trained.save_pretrained(scratch)
     artifacts.seal(folder, {"vocabulary": len(trained)})
     log.note(f"{len(trained)} entries")

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ REPORT_SOURCES = Path("workflow/report")
 SUMMARY = "summary.rst"  # the last file that a study makes
 SNAKEMAKE_STATE = Path(".snakemake")
 DOWNLOADED = ("conda", "conda-archive", "singularity")  # environments and images
+RETRIES = 3  # of a run that meets damage
 REFUSED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
@@ -119,6 +121,67 @@ def make_report(results: Path, arguments: list[str], lock: IO[str]) -> int:
     return status
 
 
+def is_writable(results: Path) -> bool:
+    """Whether the study can write where it must; says where it cannot: a run would fail job by job."""
+    for folder in (Path(), results):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"0")
+                probe.flush()
+        except OSError as error:
+            say(f"Nothing can be written in {folder.absolute()}: {error.strerror}. Nothing was started.")
+            return False
+    return True
+
+
+def living_snakemake() -> int | None:
+    """The process of a Snakemake that runs in this folder without this front door; None where there is none.
+
+    The jobs of a run that was killed are such processes too, but started to do one job.
+    """
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        words = process.info["cmdline"] or []
+        runs = any(Path(word).name == "snakemake" for word in words[:3]) and "--mode" not in words
+        if runs and process.info["cwd"] == str(Path.cwd()) and not is_dry_run(words):
+            return process.info["pid"]
+    return None
+
+
+def mend(results: Path, configured: list[str], cores: str, lock: IO[str]) -> None:
+    """Put aside what is not what was written, and make it again on its own.
+
+    On its own: with all else, Snakemake would run whatever comes after it, though it turns out to be the same.
+    """
+    from mute import seals
+
+    faults = seals.sweep(results)
+    for fault in faults:
+        say(f"damaged: {fault}. It is put aside in {results / seals.DAMAGED} and made again.")
+    targets = [str(path) for fault in faults for path in fault.removed]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # What no rule of this configuration makes stays away.
+    if targets and run_snakemake(["--dry-run", *targets, *configured], lock, **quiet) == 0:
+        run_snakemake(["--cores", cores, *targets, *configured], lock)
+        seals.restore_times(faults)
+
+
+def run_until_whole(results: Path, command: list[str], lock: IO[str]) -> int:
+    """Run Snakemake, and again when a job has found damage and put it aside: then it is to be made again."""
+    from mute import seals
+
+    status = 0
+    for _ in range(RETRIES):
+        before = seals.last_damage(results)
+        status = run_snakemake(command, lock)
+        if status == 0 or seals.last_damage(results) == before:
+            break
+        say("What was damaged is put aside: the study goes on and makes it again.")
+    return status
+
+
 def is_dry_run(arguments: list[str]) -> bool:
     """Whether Snakemake is asked only to say what it would do."""
     return any(a in ("--dry-run", "--dryrun") or (a.startswith("-n") and a[1:].isalpha()) for a in arguments)
@@ -131,10 +194,19 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
     configured = ["--configfile", *configfiles, *arguments]
     results = find_results(configfiles)
     with only_run() as lock:
-        if any((SNAKEMAKE_STATE / "locks").glob("*")):
-            # Nobody runs here, so these locks are left from a run that was killed. If it fails, the run says why.
-            run_snakemake(["--unlock", *configured], lock, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        status = run_snakemake(["--cores", cores, *configured], lock)
+        if not is_dry_run(arguments):
+            if not is_writable(results):
+                return 1
+            if any((SNAKEMAKE_STATE / "locks").glob("*")):
+                if (pid := living_snakemake()) is not None:
+                    say(f"A Snakemake runs in this folder (process {pid}): wait for it or stop it, then try again.")
+                    return REFUSED
+                # Nobody runs here, so these locks are left from a run that was killed. If it fails, the run says why.
+                run_snakemake(["--unlock", *configured], lock, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # Without targets: what is damaged is the target.
+            options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+            mend(results, ["--configfile", *configfiles, *options], cores, lock)
+        status = run_until_whole(results, ["--cores", cores, *configured], lock)
         if status != 0:
             say("The study is not complete. What is done is kept: the same command goes on from there.")
             return status

@@ -106,6 +106,22 @@ def verify(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def check(chosen: argparse.Namespace) -> int:
+    """Hold every file of a study against its seal. Changes nothing, unless --mend puts aside what is damaged."""
+    from mute import seals
+
+    faults = seals.sweep(chosen.results, mend=chosen.mend)
+    for fault in faults:
+        print(f"{fault}{' (put aside)' if chosen.mend else ''}", file=sys.stderr)
+    count = sum(1 for _ in seals.sealed_files(chosen.results))
+    if faults:
+        done = "the next run makes them" if chosen.mend else "make study, or --mend and the next run, makes them"
+        print(f"{len(faults)} of {count} sealed files and folders are not what was written: {done} again")
+    else:
+        print(f"{count} sealed files in {chosen.results}, each what was written")
+    return 1 if faults else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -126,6 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = commands.add_parser("verify", help="hold files against DVC's checksums", description=verify.__doc__)
     added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
     added.set_defaults(run=verify)
+    added = commands.add_parser("check", help="hold results against their seals", description=check.__doc__)
+    added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]")
+    added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
+    added.set_defaults(run=check)
     chosen = parser.parse_args(arguments)
     return chosen.run(chosen)
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from mute.artifacts import seed_of
+from mute.config import EngineSection
 from mute.models import directory, pretrained
 from mute.names import unknown_name
 from mute.study import Study, trained_name
@@ -66,7 +67,7 @@ class Adaptations:
             # An oracle is adapted with the same seed: only what it reads differs.
             "seed": seed_of(self.config.study.seed, name, seed, "adaptation"),
             "without": without,
-            "engine": self.config.engine.model_dump(exclude={"cache_gb"}),
+            "engine": self.config.engine.model_dump(exclude=EngineSection.without_effect),
         }
 
     def tokenizer(self, wildcards: Any) -> str:

@@ -5,9 +5,12 @@ cell) gets a `record.json`, written last, with the sha256 of its siblings: a mis
 the group does not exist and is computed again.
 """
 
+import glob
 import hashlib
 import json
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -17,7 +20,11 @@ from typing import Any
 from mute import clock
 
 RECORD = "record.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Files above this size are compared by their size alone: a job of a large study would hash its model for minutes.
+checked_in_full: int = 4 * 10**9
+# What every record says of how its folder was made: versions, device, dtype, threads (`mute.jobs` fills it).
+made_with: dict[str, Any] = {}
 
 
 @contextmanager
@@ -43,19 +50,41 @@ def atomic(path: Path | str, *, sync: bool = True) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_files(folder: Path | str) -> Generator[Path]:
+    """Yield a hidden folder in `folder` for what writes in place; on success its files move up, each of them whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".scratch-*"):
+        shutil.rmtree(left, ignore_errors=True)  # by a job that was killed
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder) as name:
+        yield Path(name)
+        for path in sorted(Path(name).iterdir()):
+            with path.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            path.replace(folder / path.name)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what jobs that were killed left of `path` under temporary names. Only where no other job writes it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def write_text(path: Path | str, text: str) -> None:
-    with clock.phase("write"), atomic(path) as temporary:
+def write_text(path: Path | str, text: str, *, sync: bool = True) -> None:
+    with clock.phase("write"), atomic(path, sync=sync) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path | str, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path | str, value: Any, *, sync: bool = True) -> None:
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, sync=sync)
 
 
 def read_json(path: Path | str) -> Any:
@@ -121,8 +150,8 @@ def seed_of(*parts: Any) -> int:
 
 def _members(folder: Path) -> dict[str, Path]:
     """The files of a folder but its record and hidden ones (temporary files, locks, what a desktop leaves)."""
-    found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return {p.relative_to(folder).as_posix(): p for p in found if p != folder / RECORD}
+    found = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file() and p != folder / RECORD}
+    return {name.as_posix(): p for name, p in found.items() if not any(part[0] == "." for part in name.parts)}
 
 
 def seal(folder: Path | str, record: dict[str, Any]) -> None:
@@ -134,31 +163,57 @@ def seal(folder: Path | str, record: dict[str, Any]) -> None:
 
 def _seal(folder: Path, record: dict[str, Any]) -> None:
     files = {name: {"sha256": sha256(p), "bytes": p.stat().st_size} for name, p in sorted(_members(folder).items())}
-    write_json(folder / RECORD, {**record, "schema": SCHEMA_VERSION, "files": files})
+    write_record(folder / RECORD, {**record, "made_with": made_with, "files": files})
+
+
+def write_record(path: Path, record: dict[str, Any], *, sync: bool = True) -> None:
+    """Write a record with the schema's version and its own digest: a flipped byte in it must show as well."""
+    record = json.loads(json.dumps({**record, "schema": SCHEMA_VERSION}, allow_nan=False))
+    write_json(path, {**record, "digest": digest(record)}, sync=sync)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A record as it was written; None where there is none, or another."""
+    try:
+        record = read_json(path)
+        own = record.pop("digest")
+        return record if record["schema"] == SCHEMA_VERSION and own == digest(record) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def agrees(path: Path, facts: dict[str, Any]) -> bool:
+    """Whether a file has the size of its record and, unless it is larger than `checked_in_full`, its sha256."""
+    size = path.stat().st_size
+    return size == facts["bytes"] and (size > checked_in_full or sha256(path) == facts["sha256"])
 
 
 def sealed(folder: Path | str) -> dict[str, Any] | None:
     """The record of a whole, untouched folder, or None if a file is missing, altered or foreign or its record bad."""
     folder = Path(folder)
+    record = read_record(folder / RECORD)
     try:
-        record = read_json(folder / RECORD)
-        if record["schema"] != SCHEMA_VERSION or set(record["files"]) != set(_members(folder)):
+        if record is None or set(record["files"]) != set(_members(folder)):
             return None
-        for name, facts in record["files"].items():
-            path = folder / name
-            if path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
-                return None
-    except (OSError, ValueError, KeyError, TypeError):
+        return record if all(agrees(folder / name, facts) for name, facts in record["files"].items()) else None
+    except (OSError, KeyError, TypeError):
         return None
-    return record
+
+
+class NotWholeError(RuntimeError):
+    """A sealed folder that is incomplete or was altered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"{folder} is incomplete or was altered: delete it and run the study again")
 
 
 def checked(folder: Path | str) -> dict[str, Any]:
-    """The record of a folder that must be whole. Raises RuntimeError saying what to do when it is not."""
+    """The record of a folder that must be whole. Raises NotWholeError saying what to do when it is not."""
     with clock.phase("load"):
         record = sealed(folder)
     if record is None:
-        raise RuntimeError(f"{folder} is incomplete or was altered: delete it and run the study again")
+        raise NotWholeError(Path(folder))
     return record
 
 
@@ -179,8 +234,10 @@ def stored(folder: Path, compute: Callable[[Path], dict[str, Any]]) -> tuple[dic
         record = sealed(folder)
         if record is not None:
             return record, False
-        for path in folder.iterdir():
-            if path.is_file() and path.name != ".lock":
-                path.unlink()
+        left = [path for path in folder.iterdir() if path.is_file() and path.name != ".lock"]
+        if left:
+            print(f"{folder} was not whole: it is computed again", file=sys.stderr, flush=True)
+        for path in left:
+            path.unlink()
         seal(folder, compute(folder))
     return checked(folder), True

@@ -6,7 +6,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -201,12 +201,20 @@ class MatchingSection(Section):
 class EngineSection(Section):
     """Where models run. Nothing here but the device's and the type's rounding changes a result."""
 
+    # No rule has these as parameters: nothing runs again for them.
+    without_effect: ClassVar[set[str]] = {"cache_gb", "checksum_gb"}
+
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the best that is there.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights and states.")
     cache_gb: float = Field(
         2.0,
         ge=0,
         description="Most that cached prefixes may take on disk, in gigabytes; 0: every job computes its own.",
+    )
+    checksum_gb: float = Field(
+        4.0,
+        ge=0,
+        description="What a job reads is held against its sha256; files above this many gigabytes against their size.",
     )
 
 

@@ -3,6 +3,7 @@
 A script imports this module before all others of the package (`from mute import jobs`): small jobs are mostly imports.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -12,11 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts, clock
+from mute import artifacts, clock, seals
+from mute.job_seals import results_of, sealed_job
 from mute.logs import SECONDS, Log
 
 # Imports make many objects and hardly any garbage: looking for it meanwhile costs a tenth of them. `job` looks again.
 gc.disable()
+
+
+# The user's to mend: a full disk or quota, a limit on a file's size, what may not be written.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
@@ -25,8 +31,9 @@ def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generato
 
     online: whether it may ask the hub; all jobs but the one that fetches find there what was fetched.
 
-    A ValueError is the user's to mend: it ends the job with its message. The traceback goes to a file of its own, for
-    Snakemake shows the logs of failed jobs on the terminal.
+    What it reads is held against the seals of the jobs that wrote it, and what it wrote is sealed. A ValueError is the
+    user's to mend: it ends the job with its message. The traceback goes to a file of its own, for Snakemake shows the
+    logs of failed jobs on the terminal.
     """
     name = " ".join([snakemake.rule.replace("_", " "), *map(str, snakemake.wildcards)])
     if not online:
@@ -43,15 +50,33 @@ def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generato
         torch_module.set_num_threads(snakemake.threads)
     log.note("started")
     try:
-        yield log
+        with sealed_job(snakemake, log):
+            yield log
     except ValueError as error:
-        trace = Path(snakemake.log[0]).with_suffix(".traceback")
-        trace.write_text(traceback.format_exc(), encoding="utf-8")
-        log.say(f"stopped: {error}")
-        log.note(f"where in the code: {trace}")
-        sys.exit(1)
+        _stop(snakemake, log, str(error))
+    except artifacts.NotWholeError as error:
+        fault = seals.not_whole(error.folder)
+        seals.put_aside(results_of(snakemake), fault)
+        _stop(snakemake, log, str(seals.DamageError([fault])))
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        _stop(snakemake, log, f"cannot write: {error.strerror}{where}. Mend that; the same command goes on from here")
     artifacts.write_json(Path(snakemake.log[0]).with_suffix(SECONDS), clock.seconds())
     log.note("done")
+
+
+def _stop(snakemake: Any, log: Log, text: str) -> None:
+    """End the job with a message, and its traceback in a file beside the log."""
+    log.say(f"stopped: {text}")
+    trace = Path(snakemake.log[0]).with_suffix(".traceback")
+    try:
+        trace.write_text(traceback.format_exc(), encoding="utf-8")
+        log.note(f"where in the code: {trace}")
+    except OSError:
+        pass  # the same full disk
+    sys.exit(1)
 
 
 def keep_offline() -> None:

@@ -1,5 +1,6 @@
 """The log of a job, and lines that a person can follow."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ class Log:
         self.started = self.spoke = time.monotonic()
 
     def note(self, text: str) -> None:
-        self.handle.write(f"{time.monotonic() - self.started:8.1f} s  {text}\n")
+        # On a full disk the job says so itself, when its results do not fit.
+        with contextlib.suppress(OSError):
+            self.handle.write(f"{time.monotonic() - self.started:8.1f} s  {text}\n")
 
     def say(self, text: str) -> None:
         self.note(text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mute import pointers
 from mute.artifacts import digest
+from mute.config import EngineSection
 from mute.corpus import sources
 from mute.provenance import code_digest
 from mute.publishing.runs import placeless
@@ -34,7 +35,7 @@ COMPUTES = (
 # Changes no number in the tables: where they are put, how jobs are cut, what pages show.
 _NO_NUMBER = {
     "study": {"name", "results", "shown", "primary", "shard_by", "corpus", "models", "grids"},
-    "engine": {"cache_gb"},
+    "engine": EngineSection.without_effect,
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mute.artifacts import read_json, seed_of
+from mute.config import EngineSection
 from mute.corpus import sources
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
@@ -66,7 +67,7 @@ class Plans:
 
     def _engine(self) -> dict[str, Any]:
         """What of the engine shows in results, by its rounding."""
-        return self.config.engine.model_dump(exclude={"cache_gb"})
+        return self.config.engine.model_dump(exclude=EngineSection.without_effect)
 
     # Corpus and models
 

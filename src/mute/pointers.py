@@ -109,6 +109,11 @@ def cache_folder(config: Path = Path(".dvc")) -> Path:
     return CACHE
 
 
+def is_known(path: Path) -> bool:
+    """Whether DVC's cache has exactly these bytes: then DVC may have put them there."""
+    return _object(md5(path), cache_folder()).is_file()
+
+
 def md5(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

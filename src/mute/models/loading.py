@@ -28,6 +28,7 @@ def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> 
         model.config.use_cache = False
         anatomy.fuse_activations(model)
         model = model.to(find_device(device)).eval().requires_grad_(False)
+    artifacts.made_with.update(device=model.device.type, dtype=dtype)
     return model
 
 
@@ -90,8 +91,9 @@ def save(model: Any, tokenizer: Any, folder: Path | str, record: dict[str, Any])
     model.config._name_or_path = ""
     folder = _emptied(folder)
     with clock.phase("write"):
-        model.save_pretrained(folder, safe_serialization=True)
-        tokenizer.save_pretrained(folder)
+        with artifacts.atomic_files(folder) as scratch:
+            model.save_pretrained(scratch, safe_serialization=True)
+            tokenizer.save_pretrained(scratch)
         artifacts.seal(folder, record)
 
 

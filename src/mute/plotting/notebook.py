@@ -1,12 +1,14 @@
 """What a notebook of the workflow starts from: the job's tables, or those of the study when it is opened by hand."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from mute import job_seals
 from mute.plotting import style
 from mute.plotting.results import Results
 from mute.publishing import readback
@@ -15,8 +17,8 @@ from mute.publishing import readback
 class Opened:
     """The results that a notebook reads, and where its figure goes."""
 
-    def __init__(self, results: Results, output: Path | None) -> None:
-        self.results, self.output = results, output
+    def __init__(self, results: Results, output: Path | None, seal: Callable[[], None] = lambda: None) -> None:
+        self.results, self.output, self._seal = results, output, seal
 
     def show(self, figure: Figure, *, save: bool = False) -> Any:
         """The figure as the notebook shows it; with `save` it becomes the job's output (by hand nothing is written)."""
@@ -24,6 +26,7 @@ class Opened:
 
         if save and self.output is not None:
             style.save(figure, self.output)
+            self._seal()
             return SVG(data=self.output.read_text(encoding="utf-8"))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata=style.METADATA["svg"])
@@ -37,7 +40,9 @@ def opened(snakemake: Any = None, configfiles: Sequence[str] = ("config/config.y
     Raises FileNotFoundError if the study has no tables yet, or did not publish them.
     """
     if snakemake is not None:
-        return Opened(_results(snakemake.input.tables, snakemake.params.plan), Path(snakemake.output[0]))
+        key = job_seals.opened(snakemake)
+        results = _results(snakemake.input.tables, snakemake.params.plan)
+        return Opened(results, Path(snakemake.output[0]), partial(job_seals.close, snakemake, key))
     # Only by hand: a job needs no configuration.
     from mute.plan import Plans
     from mute.study import Study
