@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from mute import seals
 from mute.status import cells
 from mute.status.logs import Run, Runs, changed, ended
 from mute.status.plan import Job, Jobs
@@ -70,15 +71,15 @@ class Status:
 def collect(study: Study, command: str = "make study", *, under_way: bool | None = None) -> Status:
     """How the study stands now. command: what goes on with it. under_way: whether a run is; None: look."""
     under_way = is_under_way() if under_way is None else under_way
-    runs, jobs = Runs(SNAKEMAKE), Jobs(study)
-    look = _Look(runs, under_way)
+    jobs, look = Jobs(study), _Look(study.config.study.results, under_way)
     found = [look.at(job) for job in jobs.whole]
     # What one has to ask for counts once it was asked for.
     found += [standing for standing in map(look.at, jobs.asked) if standing.state != "pending"]
-    found = _unneeded(found, look)
+    found = _needed(found)
     done = {str(s.job): s.state == "done" for s in found}
     read = cells.Reader(study)
-    status = Status(study, found, read.cells(done), under_way, command, read.notes)
+    status = Status(study, found, read.cells(done), under_way, command, look.notes)
+    status.notes += read.notes
     if look.has_tables_of_other_settings(jobs):
         status.notes.append(
             "the tables there were made with other settings or other code: what depends on the change is made again"
@@ -86,7 +87,7 @@ def collect(study: Study, command: str = "make study", *, under_way: bool | None
     return status
 
 
-def _unneeded(found: list[Standing], look: "_Look") -> list[Standing]:
+def _needed(found: list[Standing]) -> list[Standing]:
     """Without jobs that nobody waits for: what only they would be made for is there, as after `dvc pull`."""
     targets = ("make_tables", "write_metrics", "summarise", "collect_harness", "export_model", "publish_results")
     if any(s.state != "done" for s in found if s.job.rule in targets):
@@ -97,13 +98,14 @@ def _unneeded(found: list[Standing], look: "_Look") -> list[Standing]:
 class _Look:
     """Looks at jobs: their outputs, their logs, and what Snakemake keeps of its runs."""
 
-    def __init__(self, runs: Runs, under_way: bool) -> None:
-        self.runs, self.under_way = runs, under_way
+    def __init__(self, results: str, under_way: bool) -> None:
+        self.results, self.under_way, self.runs = Path(results), under_way, Runs(SNAKEMAKE)
+        self.notes: list[str] = []
 
     def at(self, job: Job) -> Standing:
         marked = not self.runs.incomplete.isdisjoint(job.outputs)
         if not marked and all(map(_is_there, job.outputs)):
-            return Standing(job, "done")
+            return Standing(job, "pending" if self._is_damaged(job) else "done")
         log = Path(job.log)
         written = changed(log)
         if self.under_way and marked:
@@ -113,6 +115,17 @@ class _Look:
             # It failed in an earlier run; this one has not come to it yet.
             return Standing(job, "pending")
         return self._ended(job, run, marked, bool(written))
+
+    def _is_damaged(self, job: Job) -> bool:
+        """Whether an output is not as long as its seal says. The next run reads the bytes, too, and makes it again."""
+        for path in job.outputs:
+            # DVC brings what is published, of other bytes perhaps.
+            if Path(path).relative_to(self.results).parts[0] not in seals.PUBLISHED:
+                seal = seals.read(self.results, Path(path))
+                if seal and seal.get("bytes") != os.stat(path).st_size:
+                    self.notes.append(f"{path} has not the size that it was written with: it is made again")
+                    return True
+        return False
 
     def _ended(self, job: Job, run: Run | None, marked: bool, logged: bool) -> Standing:
         """A job that is not done and does not run: whether it failed, was brought down with its run, or waits."""
@@ -177,3 +190,13 @@ def _plain_snakemake() -> bool:
         except (psutil.Error, OSError):
             continue
     return False
+
+
+def after_run(configfiles: list[str], arguments: list[str], cores: str) -> str:
+    """Write the page at the end of a run; returns what is to be said of one that did not complete."""
+    from mute.status import page, text
+    from mute.status.command import go_on, read_study
+
+    status = collect(read_study(configfiles, arguments), go_on(configfiles, arguments, cores), under_way=False)
+    page.write(status)
+    return text.after(status)
