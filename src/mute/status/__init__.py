@@ -75,7 +75,7 @@ def collect(study: Study, command: str = "make study", *, under_way: bool | None
     found = [look.at(job) for job in jobs.whole]
     # What one has to ask for counts once it was asked for.
     found += [standing for standing in map(look.at, jobs.asked) if standing.state != "pending"]
-    found = _needed(found)
+    found = found if under_way else _needed(found)
     done = {str(s.job): s.state == "done" for s in found}
     read = cells.Reader(study)
     status = Status(study, found, read.cells(done), under_way, command, look.notes)
@@ -90,9 +90,10 @@ def collect(study: Study, command: str = "make study", *, under_way: bool | None
 def _needed(found: list[Standing]) -> list[Standing]:
     """Without jobs that nobody waits for: what only they would be made for is there, as after `dvc pull`."""
     targets = ("make_tables", "write_metrics", "summarise", "collect_harness", "export_model", "publish_results")
-    if any(s.state != "done" for s in found if s.job.rule in targets):
+    at_rest = {standing.state for standing in found} <= {"done", "pending"}
+    if not at_rest or any(standing.state != "done" for standing in found if standing.job.rule in targets):
         return found
-    return [s for s in found if s.state != "pending"]
+    return [standing for standing in found if standing.state != "pending" or standing.reason]
 
 
 class _Look:
@@ -105,7 +106,7 @@ class _Look:
     def at(self, job: Job) -> Standing:
         marked = not self.runs.incomplete.isdisjoint(job.outputs)
         if not marked and all(map(_is_there, job.outputs)):
-            return Standing(job, "pending" if self._is_damaged(job) else "done")
+            return Standing(job, "pending", "damaged") if self._is_damaged(job) else Standing(job, "done")
         log = Path(job.log)
         written = changed(log)
         if self.under_way and marked:

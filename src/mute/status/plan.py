@@ -39,7 +39,8 @@ class Jobs:
         self.study, self.results = study, study.config.study.results
         # A job belongs to both where the configuration adds it to the study.
         self.whole = list(dict.fromkeys([*self._made(), *self._shards(), *self._shown(), *self._exported()]))
-        self.asked = [job for job in self._asked() if job not in self.whole]
+        known = set(self.whole)
+        self.asked = [job for job in self._asked() if job not in known]
 
     def _job(self, rule: str, name: str, *outputs: str, log: str = "") -> Job:
         made = tuple(path.replace("<results>", self.results) for path in outputs)
@@ -115,8 +116,7 @@ class Jobs:
         drawn = (f"<results>/paper/figures/{name}.{ending}" for ending in ("svg", "pdf") for name in PAPER_FIGURES)
         yield self._job("draw_exhibits", "", *drawn)
         yield self._job("compile_paper", "", "<results>/paper/mute.pdf")
-        names = (cell for cell in Exports(self.study).names())
-        yield from self._each("export_model", names, "<results>/exports/*/record.json")
+        yield from self._each("export_model", Exports(self.study).names(), "<results>/exports/*/record.json")
 
 
 @dataclass(frozen=True)
