@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mute import artifacts, seals, status
+from mute import seals, status
 from mute.__main__ import main
 from mute.names import KEYS
 from mute.plan import Plans
@@ -61,7 +61,10 @@ def finish(study: Study, *, but: tuple[str, ...] = ()) -> None:
 def write_cells(study: Study, **statuses: str) -> None:
     for shard, cells in study.shards.items():
         rows = [",".join((*KEYS, "digest", "status"))]
-        rows += [",".join([*map(str, c.key().values()), f"d{i}", statuses.get(c.algorithm, "ok")]) for i, c in enumerate(cells)]
+        rows += [
+            ",".join([*map(str, c.key().values()), f"d{i}", statuses.get(c.algorithm, "ok")])
+            for i, c in enumerate(cells)
+        ]
         write(f"results/micro/shards/{shard}/cells.csv", "\n".join(rows) + "\n")
 
 
@@ -73,7 +76,12 @@ def fail(study: Study, rule: str, log: str, *, why: str = "returned non-zero exi
     write(job.log, log)
     said = ["Select jobs to execute...", "Execute 2 jobs...", "[now]"]
     said += ["Terminating processes on user request, this might take some time."] * stopped
-    said += ["RuleException:", f"Command 'set -euo pipefail;  python {rule}.py' {why}", "[now]", f"Error in rule {rule}:"]
+    said += [
+        "RuleException:",
+        f"Command 'set -euo pipefail;  python {rule}.py' {why}",
+        "[now]",
+        f"Error in rule {rule}:",
+    ]
     said += ["    jobid: 3", f"    output: {', '.join(job.outputs)}"]
     said += [f"    log: {job.log} (check log file(s) for error details)", f"Logfile {job.log}:", "====", log, "===="]
     write(f".snakemake/log/{BEGAN}.snakemake.log", "\n".join(said))
@@ -164,7 +172,7 @@ def test_a_diverged_cell_is_told_with_its_step_and_last_loss(micro):
     digest = next(f"d{i}" for i, cell in enumerate(micro.cells) if cell.algorithm == "slug")
     record = {"outcome": {"status": "diverged", "diverged_at": 7, "last_loss": 12.34567}}
     write(f"results/micro/cells/{digest}/record.json", json.dumps(record))
-    told = [line for line in text.diverged(status.collect(micro))]
+    told = text.diverged(status.collect(micro))
     assert told == [
         "llama.0.slug.0.en-es.source.domain.matched.0: step 7, last finite loss 12.35",
         "llama.0.slug.1.en-es.source.domain.matched.0",
@@ -180,7 +188,7 @@ def test_data_that_cannot_be_used_fail_with_the_message_of_the_job(micro):
     found = status.collect(micro)
     assert found.code == status.FAILED
     one = standing(found, "check_gates")
-    assert one.reason == "the corpus files cannot be used: - hi: no file (and 1 more line in the log)"
+    assert one.reason == "the corpus files cannot be used: hi: no file (and 1 more line in the log)"
     assert (one.log, one.traceback) == (job.log, str(trace))
     assert found.counts == {"done": 12, "failed": 1, "pending": 3}
     said = text.terminal(found)
@@ -380,7 +388,12 @@ def test_a_configuration_that_is_wrong_is_told_and_no_traceback(tmp_path, monkey
     [
         ([], [], "all", "make study"),
         (["config/config.yaml"], [], "all", "make study"),
-        (["config/smoke.yaml", "my study.yaml"], [], "2", "make study CONFIG='config/smoke.yaml my study.yaml' CORES=2"),
+        (
+            ["config/smoke.yaml", "my study.yaml"],
+            [],
+            "2",
+            "make study CONFIG='config/smoke.yaml my study.yaml' CORES=2",
+        ),
         (["a.yaml"], ["--", "paper", "all"], "all", "make study CONFIG=a.yaml ARGS='-- paper all'"),
     ],
 )
@@ -463,7 +476,9 @@ log.note("started")
 )
 def test_a_bug_leaves_its_exception_and_traceback_beside_the_log(tmp_path, body, reason, traced):
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", BODY + body], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BODY + body], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
     assert ("Traceback" in done.stderr) == (done.returncode != 0), "it is told at the terminal as well"
     end = logs.ended(tmp_path / "logs/a.log")
     assert (end.reason, bool(end.traceback), end.done) == (reason, traced, done.returncode == 0)

@@ -86,7 +86,7 @@ def _notebook(log: Path) -> End:
 
 def one_line(lines: list[str]) -> str:
     """A message in one line: where its first only announces the others, the next one follows, and how many are left."""
-    said = [line.strip() for line in lines if line.strip()]
+    said = [line.strip().removeprefix("- ") for line in lines if line.strip()]
     shown = 2 if said and said[0].endswith(":") else 1
     left = len(said) - shown
     more = f" (and {left} more line{'s' * (left > 1)} in the log)" if left > 0 else ""

@@ -19,7 +19,7 @@ STYLE = """
 margin:.3rem 0}
 .mute .failed{border-left:4px solid #8a1220;padding:.1rem 0 .3rem .8rem;margin:1rem 0;overflow-wrap:anywhere}
 .mute .failed h3{margin:.2rem 0;font-size:1rem}
-.mute .failed a{margin-right:1rem}
+.mute .failed a{display:block;margin:.2rem 0}
 .mute summary{cursor:pointer;color:#555;font-size:.85em}
 .mute pre.command{font-size:.95rem;user-select:all;white-space:pre-wrap}
 """
