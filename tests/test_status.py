@@ -503,6 +503,7 @@ def test_it_is_quick_and_needs_no_torch(tmp_path):
     assert float(last.split()[-1]) < 2
 
 
+@pytest.mark.slow
 def test_five_thousand_cells_are_no_trouble(tmp_path, monkeypatch):
     """As many jobs of each kind, all but one done."""
     given = Study.read(*(ROOT / name for name in CONFIGS)).config.model_dump()
@@ -519,5 +520,5 @@ def test_five_thousand_cells_are_no_trouble(tmp_path, monkeypatch):
     spent = time.process_time() - started
     print(f"{spent:.1f} s of a core for {len(found.cells)} cells and {found.counts.total()} jobs")
     assert (found.counts["done"], found.code) == (found.counts.total() - 1, status.PENDING)
-    assert "rmu                  2500  2499        1" in said or "4999" in said, said
+    assert f"{found.counts.total()} jobs done, 1 pending" in said
     assert spent < 10

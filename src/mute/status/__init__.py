@@ -122,11 +122,18 @@ class _Look:
         for path in job.outputs:
             # DVC brings what is published, of other bytes perhaps.
             if Path(path).relative_to(self.results).parts[0] not in seals.PUBLISHED:
-                seal = seals.read(self.results, Path(path))
-                if seal and seal.get("bytes") != os.stat(path).st_size:
+                size = self._sealed_size(Path(path))
+                if size is not None and size != os.stat(path).st_size:
                     self.notes.append(f"{path} has not the size that it was written with: it is made again")
                     return True
         return False
+
+    def _sealed_size(self, path: Path) -> int | None:
+        """The size of a file by its seal; None where that cannot be read."""
+        try:
+            return (seals.read(self.results, path) or {}).get("bytes")
+        except RecursionError:
+            return None
 
     def _ended(self, job: Job, run: Run | None, marked: bool, logged: bool) -> Standing:
         """A job that is not done and does not run: whether it failed, was brought down with its run, or waits."""

@@ -79,7 +79,7 @@ def _notebook(log: Path) -> End:
         for output in outputs:
             if output.get("output_type") == "error":
                 return End(reason=one_line(f"{output['ename']}: {output['evalue']}".splitlines()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     return End()
 
