@@ -19,7 +19,8 @@ DRAWING := figures paper write_metrics draw_figures explore_layers explore_trade
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke reproduction fetch plan figures publish paper frozen export verify test integration chaos lint lock clean
+.PHONY: help study smoke reproduction fetch plan status figures publish paper frozen export verify test integration \
+	chaos lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
@@ -49,6 +50,9 @@ fetch: $(INSTALLED) ## get the models and data that the study needs from the hub
 
 plan: $(INSTALLED) ## what the study of CONFIG will cost: jobs, hours, memory, disk; runs nothing
 	@$(BIN)/python -m mute plan $(CONFIG)
+
+status: $(INSTALLED) ## how the study of CONFIG stands: done, diverged, failed, pending; where the logs are, how to go on
+	@$(BIN)/python -m mute status $(CONFIG) || [ $$? -le 2 ]
 
 figures: $(INSTALLED) ## figures and summary from the tables that are there, pulled ones too; trains nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) \

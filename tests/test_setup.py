@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ["help", "study", "smoke", "reproduction", "fetch", "plan", "figures", "publish", "paper", "frozen", "export"]
-TARGETS += ["verify", "test", "integration", "lint", "lock", "clean"]
+TARGETS = ["help", "study", "smoke", "reproduction", "fetch", "plan", "status", "figures", "publish", "paper", "frozen"]
+TARGETS += ["export", "verify", "test", "integration", "lint", "lock", "clean"]
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "CELL", "CONFIG", "CORES", "PYTHON", "TARGETS")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ LOCK = Path(".study.lock")
 BASE_CONFIG = Path("config/config.yaml")
 REPORT_SOURCES = Path("workflow/report")
 SUMMARY = "summary.rst"  # the last file that a study makes
+STATUS = "status.html"  # written at the end of each run
 SNAKEMAKE_STATE = Path(".snakemake")
 DOWNLOADED = ("conda", "conda-archive", "singularity")  # environments and images
 RETRIES = 3  # of a run that meets damage
@@ -35,12 +37,21 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def take(lock: IO[str]) -> None:
+    """Take the lock, or raise BlockingIOError. `mute status` holds it for an instant when it looks, and is let by."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.2)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def only_run() -> Generator[IO[str]]:
     """Hold the lock of this folder, or leave with a message if another run holds it."""
     with LOCK.open("a") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(lock)
         except BlockingIOError:
             say("Another run is under way in this folder: wait for it or stop it, then try again.")
             raise SystemExit(REFUSED) from None
@@ -86,14 +97,14 @@ def are_readable(configfiles: list[str]) -> bool:
 
 
 def newest_change(folder: Path, report: Path) -> float:
-    """Modification time of the newest file below a folder (0 where there is none), but for the report.
+    """Modification time of the newest file below a folder (0 where there is none), but for the report and status pages.
 
     Folders with a summary of their own (results/smoke in results) hold another study and do not count.
     """
     newest = 0.0
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not Path(parent, name, SUMMARY).exists()]
-        files = (Path(parent, name) for name in names)
+        files = (Path(parent, name) for name in names if name != STATUS)
         newest = max([newest, *(file.lstat().st_mtime for file in files if file != report)])
     return newest
 
@@ -208,12 +219,29 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
         status = run_until_whole(results, ["--cores", cores, *configured], lock)
         if status != 0:
             say("The study is not complete. What is done is kept: the same command goes on from there.")
-            return status
         if is_dry_run(arguments):
-            return 0
+            return status
+        told = write_status(cores, configfiles, arguments)
+        if status != 0:
+            say(told)
+            return status
         report_status = make_report(results, configured, lock)
         summary = subprocess.run([sys.executable, "-m", "mute", "summary", str(results)], env=job_environment())
         return report_status or summary.returncode
+
+
+def write_status(cores: str, configfiles: list[str], arguments: list[str]) -> str:
+    """Write the page that says how the study stands, however its run ended; returns what to say if that was badly."""
+    from mute import status
+    from mute.problems import ConfigError
+
+    try:
+        return status.after_run(configfiles, arguments, cores)
+    except ConfigError:
+        return ""  # Snakemake has said it
+    except Exception as error:
+        # Whatever it is, the run has ended as it has.
+        return f"The page that says how the study stands could not be written: {type(error).__name__}: {error}"
 
 
 def empty(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`python -m mute`: what one wants to know of a study at a terminal. Every command is one function here."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,26 @@ def plan(chosen: argparse.Namespace) -> int:
         return 1
     print(table.terminal(study), end="")
     return 0
+
+
+def status(chosen: argparse.Namespace) -> int:
+    """Print how a study stands: what is done, diverged, failed, pending, where the logs are, and the command to go on.
+
+    Exit status: 0 complete, 1 something failed, 2 something is pending, 78 the configuration is wrong.
+    """
+    from mute.problems import ConfigError
+    from mute.status import collect
+    from mute.status.command import go_on, read_study
+    from mute.status.text import terminal
+
+    try:
+        study = read_study(chosen.configfile)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return os.EX_CONFIG
+    found = collect(study, go_on(chosen.configfile))
+    print(terminal(found), end="")
+    return found.code
 
 
 def exports(chosen: argparse.Namespace) -> int:
@@ -138,6 +159,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = commands.add_parser("plan", help="print what a study will cost", description=plan.__doc__)
     added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
     added.set_defaults(run=plan)
+    added = commands.add_parser("status", help="print how a study stands", description=status.__doc__)
+    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
+    added.set_defaults(run=status)
     added = commands.add_parser("exports", help="list the cells of a study", description=exports.__doc__)
     added.add_argument("--cell", help="name of one cell")
     added.add_argument("--data", action="store_true", help="data sets of the hub that exports.tasks read")

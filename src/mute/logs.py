@@ -3,7 +3,9 @@
 import contextlib
 import sys
 import time
+import traceback
 from pathlib import Path
+from typing import Any
 
 SECONDS = ".seconds.json"
 
@@ -14,8 +16,10 @@ class Log:
     def __init__(self, path: Path, name: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.handle = path.open("w", encoding="utf-8", buffering=1)
-        self.name = name
+        self.path, self.name = path, name
         self.started = self.spoke = time.monotonic()
+        # What nothing handles ends the process, and would leave a log without an end.
+        sys.excepthook = self.note_crash
 
     def note(self, text: str) -> None:
         # On a full disk the job says so itself, when its results do not fit.
@@ -26,6 +30,18 @@ class Log:
         self.note(text)
         self.spoke = time.monotonic()
         print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+
+    def note_crash(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """Note an exception that nobody handles, a bug, before Python prints it; its traceback goes beside the log."""
+        if issubclass(kind, KeyboardInterrupt):
+            self.note("interrupted")
+        else:
+            self.note(f"failed: {''.join(traceback.format_exception_only(kind, error)).strip()}")
+            with contextlib.suppress(OSError):
+                path = self.path.with_suffix(".traceback")
+                path.write_text("".join(traceback.format_exception(kind, error, trace)), encoding="utf-8")
+                self.note(f"where in the code: {path}")
+        sys.__excepthook__(kind, error, trace)
 
     def progress(self, done: int, total: int, text: str, every: float = 20.0) -> None:
         """Say how far the work is, at most every so many seconds, with a guess at what is left."""

@@ -1,0 +1,36 @@
+"""The study that a command line means, and the command that goes on with it."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from mute.config import read_files
+from mute.study import Study
+
+BASE = "config/config.yaml"
+
+
+def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Study:
+    """The study of config files over the base, and of `--config` among arguments for Snakemake."""
+    files = read_files(BASE, *(path for path in configfiles if Path(path) != Path(BASE)))
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if not any(a == "-C" or a == "--config" or a.startswith("--config=") for a in own):
+        return Study(files.values, files)
+    # Only then, for it takes a second.
+    from snakemake.cli import parse_args, parse_config
+    from snakemake.utils import update_config
+
+    update_config(files.values, parse_config(parse_args(list(own))[1].config))
+    return Study(files.values, files)
+
+
+def go_on(configfiles: Sequence[str], arguments: Sequence[str] = (), cores: str = "all") -> str:
+    """The command that goes on with a study, as one types it."""
+    given = {
+        "CONFIG": " ".join(configfiles) if list(configfiles) not in ([], [BASE]) else "",
+        "CORES": cores if cores != "all" else "",
+        "ARGS": shlex.join(arguments),
+    }
+    # make reads `$` itself.
+    words = [f"{name}={shlex.quote(value.replace('$', '$$'))}" for name, value in given.items() if value]
+    return " ".join(["make study", *words])
