@@ -96,5 +96,6 @@ def _first_bad(node: yaml.Node, path: Path | str) -> str:
             kind = node.tag.rsplit(":", 1)[-1]
             value = str(node.value)
             value = value if len(value) <= 40 else value[:37] + "..."
-            return f"{path}, line {node.start_mark.line + 1}: {value!r} is no {kind}, which YAML takes it for: quote it"
+            line = f", line {node.start_mark.line + 1}" if node.start_mark else ""
+            return f"{path}{line}: {value!r} is no {kind}, which YAML takes it for: quote it"
     return ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mute.names import KEYS
+from mute.keys import KEYS
 from mute.plan import Plans
 from mute.study import Cell, Study
 
