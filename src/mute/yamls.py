@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+import yaml.constructor
+import yaml.reader
 
 # More than any study has: 500 grids of 500 entries.
 MOST = 250_000
