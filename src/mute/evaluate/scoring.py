@@ -34,6 +34,8 @@ class Queries:
         self.golds = [encoder.answer(prefix, answer) for prefix, answer, _ in asked]
         self.options = [[encoder.answer(prefix, o) for o in options] for prefix, _, options in asked]
         self._build()
+        # Of questions that are asked again and again it is worked out once where each is read.
+        self._planned_for: type | None = None
 
     def _build(self) -> None:
         sequences: dict[tuple[int, ...], int] = {}
@@ -93,13 +95,14 @@ class Queries:
                 self._collect(answers, points, sections.read_out(model, hidden))
         return results
 
-    def _passes(self, model: Any, texts: Texts) -> Iterator[tuple["_Pass", torch.Tensor]]:
+    def _passes(self, model: Any, texts: Texts) -> Iterator[tuple["_Rows", torch.Tensor]]:
         """What runs together, and the indices of the points that are read there."""
-        if not hasattr(self, "_planned"):
+        shares = isinstance(texts, shared.SharedTexts)
+        if self._planned_for is not type(texts):
             self._planned = self._plan_nodes(texts) if isinstance(texts, shared.SharedTexts) else self._plan(texts)
+            self._planned_for = type(texts)
         for number, (rows, read, points) in enumerate(self._planned):
-            kind = _Tree if isinstance(texts, shared.SharedTexts) else _Rows
-            yield kind(model, texts, number, rows, read), points
+            yield (_Tree if shares else _Rows)(model, texts, number, rows, read), points
 
     def _plan(self, texts: sections.Texts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Per batch: rows, the points read as (row in batch, place), and their indices among all points."""

@@ -11,7 +11,7 @@ from mute.artifacts import seed_of
 from mute.models import anatomy
 from mute.models.muon import Muon
 from mute.models.tokenizer import Encoder
-from mute.models.tree import Tree, embed, run
+from mute.models.tree import Tree, embed, run, supports
 
 # A sequence and the number of its tokens that only lead up to the answer.
 Sequence = tuple[list[int], int]
@@ -78,12 +78,20 @@ def backward_shared(model: Any, rows: list[tuple[list[int], list[float]]], parts
     """
     weight = sum(sum(weights[1:]) for _, weights in rows)
     # Neighbours in this order begin alike, and stay together.
-    rows = sorted(rows)
-    total = 0.0
-    for part in range(parts):
-        some = rows[part * len(rows) // parts : (part + 1) * len(rows) // parts]
-        total += _backward_tree(model, some, weight) if some else 0.0
-    return total
+    rows = sorted(row for row in rows if any(row[1][1:]))
+    pieces = [rows[part * len(rows) // parts : (part + 1) * len(rows) // parts] for part in range(parts)]
+    pieces = [piece for piece in pieces if piece]
+    if not supports(model):
+        return backward(model, [padded(piece) for piece in pieces])
+    return sum(_backward_tree(model, piece, weight) for piece in pieces)
+
+
+def padded(rows: list[tuple[list[int], list[float]]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [B, T], padded on the right, and the weight of predicting each (padding: 0)."""
+    width = max(len(ids) for ids, _ in rows)
+    columns = zip(*((ids + [0] * (width - len(ids)), weights + [0.0] * (width - len(ids))) for ids, weights in rows))
+    ids, weights = map(torch.tensor, columns)
+    return ids, weights
 
 
 def _backward_tree(model: Any, rows: list[tuple[list[int], list[float]]], weight: float) -> float:
