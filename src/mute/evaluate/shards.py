@@ -12,6 +12,7 @@ from mute.engine import sections
 from mute.engine.band import Band, TextSet
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
+from mute.evaluate.scoring import Texts
 from mute.logs import Log
 from mute.models import patches, tokenizer
 from mute.names import KEYS
@@ -87,7 +88,7 @@ class _Shard:
         return sorted(self.cells.itertuples(), key=place)
 
 
-def _place(texts: sections.Texts, band: Band) -> None:
+def _place(texts: Texts, band: Band) -> None:
     """Bring cached states to the input of `band`, from below or, where they are past it or embeddings changed, anew."""
     if band.full or texts.block > band.start:
         texts.restart()

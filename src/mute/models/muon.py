@@ -5,7 +5,6 @@ depends on the processor. This one takes matrices of one shape together.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,14 +23,14 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": learning_rate, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # ty: ignore[incompatible-method-override]
         for group in self.param_groups:
             alike: dict[torch.Size, list[Tensor]] = {}
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     alike.setdefault(matrix.shape, []).append(matrix)
             for shape, matrices in alike.items():
-                gradient = torch.stack([matrix.grad for matrix in matrices])
+                gradient = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
                 # One buffer for all that stand together, kept with the first of them.
                 state = self.state[matrices[0]]
                 momentum = state.setdefault("momentum", torch.zeros_like(gradient))

@@ -5,7 +5,8 @@ they begin with. N nodes (a token after its beginning), D hidden, H heads; B row
 sequences as rows, [B, T]; all else runs on the nodes, [N, D].
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -95,14 +96,17 @@ def run(model: Any, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: Ten
     alone.
     """
     layers = anatomy.blocks(model)
-    step = _bloom if model.config.model_type == "bloom" else _llama
-    shared = _alibi(model, tree, hidden) if model.config.model_type == "bloom" else _rotation(model, tree, hidden)
+    step: Callable[..., Tensor]
+    if model.config.model_type == "bloom":
+        step = partial(_bloom, _alibi(model, tree, hidden))
+    else:
+        step = partial(_llama, _rotation(model, tree, hidden))
     for block in blocks:
-        hidden = step(layers[block], hidden, tree, shared, read if block == blocks[-1] else None)
+        hidden = step(layers[block], hidden, tree, read if block == blocks[-1] else None)
     return hidden if blocks or read is None else hidden.index_select(0, read)
 
 
-def _llama(layer: Any, hidden: Tensor, tree: Tree, rotation: tuple[Tensor, Tensor], read: Tensor | None) -> Tensor:
+def _llama(rotation: tuple[Tensor, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
     attention = layer.self_attn
     normed = layer.input_layernorm(hidden)
     heads = (len(hidden), -1, attention.head_dim)
@@ -118,7 +122,7 @@ def _llama(layer: Any, hidden: Tensor, tree: Tree, rotation: tuple[Tensor, Tenso
     return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
 
 
-def _bloom(layer: Any, hidden: Tensor, tree: Tree, bias: dict[int, Tensor], read: Tensor | None) -> Tensor:
+def _bloom(bias: dict[int, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
     attention = layer.self_attention
     normed = layer.input_layernorm(hidden)
     parts = attention.query_key_value(normed).view(len(hidden), attention.num_heads, 3, attention.head_dim)
