@@ -4,14 +4,18 @@ A question is a row of text (prefix, answer, suffix, options, gold). The token s
 built once; a model or a patch then runs each of them once, from the band's input where that is cached.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
-from mute.engine import sections
+from mute.engine import sections, shared
+from mute.models import tree
 from mute.models.tokenizer import Encoder
 
+# What questions are run on.
+Texts = sections.Texts | shared.SharedTexts
 # Most states of questions that are kept, in gigabytes.
 STATES_GB = 16.0
 
@@ -30,6 +34,8 @@ class Queries:
         self.golds = [encoder.answer(prefix, answer) for prefix, answer, _ in asked]
         self.options = [[encoder.answer(prefix, o) for o in options] for prefix, _, options in asked]
         self._build()
+        # Of questions that are asked again and again it is worked out once where each is read.
+        self._planned_for: type | None = None
 
     def _build(self) -> None:
         sequences: dict[tuple[int, ...], int] = {}
@@ -61,57 +67,69 @@ class Queries:
         points, self.read_points = torch.unique(table[:, :2], dim=0, return_inverse=True)
         self.point_rows, self.point_places = points[:, 0], points[:, 1]
 
-    def texts(self, model: Any) -> sections.Texts:
+    def texts(self, model: Any) -> Texts:
         """The sequences with their states at the input of block 0."""
-        return sections.Texts(model, self.sequences, most_gb=STATES_GB)
+        return shared.texts(model, self.sequences, STATES_GB)
 
     @torch.no_grad()
-    def run(self, model: Any, texts: sections.Texts, skip: tuple[int, ...] = (), mix: float = 0.0) -> "Answers":
+    def run(self, model: Any, texts: Texts, skip: tuple[int, ...] = (), mix: float = 0.0) -> "Answers":
         """Answers of the model as it is now, from the block where `texts` stand.
 
         `skip` names blocks to bypass: each is replaced by the identity, or by the mixture
         (1 - mix) * identity + mix * block.
         """
         answers = Answers.empty(self)
-        for rows, local, points in self._plan(texts):
-            hidden = texts.at(texts.positions(rows))
-            hidden = _through(model, hidden, texts.block, skip, mix)
-            self._collect(answers, points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))
+        for passed, points in self._passes(model, texts):
+            self._collect(answers, points, sections.read_out(model, passed.end(skip, mix)))
         return answers
 
     @torch.no_grad()
-    def run_lens(self, model: Any, texts: sections.Texts) -> list["Answers"]:
+    def run_lens(self, model: Any, texts: Texts) -> list["Answers"]:
         """The logit lens: what would be answered if the model ended after each block from `texts.block` on.
 
         The final norm and the head read the block's own output; at the last block this is the model itself.
         """
-        last = sections.depth(model)
-        results = [Answers.empty(self) for _ in range(texts.block, last)]
-        for rows, local, points in self._plan(texts):
-            hidden = texts.at(texts.positions(rows))
-            for i, block in enumerate(range(texts.block, last)):
-                hidden = sections.run(model, hidden, block, block + 1)
-                self._collect(results[i], points, sections.read_out(model, hidden[local[:, 0], local[:, 1]]))
+        results = [Answers.empty(self) for _ in range(texts.block, sections.depth(model))]
+        for passed, points in self._passes(model, texts):
+            for answers, hidden in zip(results, passed.each(), strict=True):
+                self._collect(answers, points, sections.read_out(model, hidden))
         return results
+
+    def _passes(self, model: Any, texts: Texts) -> Iterator[tuple["_Rows", torch.Tensor]]:
+        """What runs together, and the indices of the points that are read there."""
+        shares = isinstance(texts, shared.SharedTexts)
+        if self._planned_for is not type(texts):
+            self._planned = self._plan_nodes(texts) if isinstance(texts, shared.SharedTexts) else self._plan(texts)
+            self._planned_for = type(texts)
+        for number, (rows, read, points) in enumerate(self._planned):
+            yield (_Tree if shares else _Rows)(model, texts, number, rows, read), points
 
     def _plan(self, texts: sections.Texts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Per batch: rows, the points read as (row in batch, place), and their indices among all points."""
-        if not hasattr(self, "_planned"):
-            where = {row: (b, i) for b, rows in enumerate(texts.batches) for i, row in enumerate(rows)}
-            found: list[list[tuple[int, int, int]]] = [[] for _ in texts.batches]
-            for point, (row, place) in enumerate(zip(self.point_rows.tolist(), self.point_places.tolist())):
-                batch, i = where[row]
-                found[batch].append((i, place, point))
-            self._planned = []
-            for rows, points in zip(texts.batches, found):
-                table = torch.tensor(points)
-                self._planned.append((rows, table[:, :2], table[:, 2]))
-            # Reads sorted by point, so that each batch finds its own.
-            self._reads_of = torch.argsort(self.read_points)
-            self._first_read = torch.searchsorted(
-                self.read_points[self._reads_of], torch.arange(len(self.point_rows) + 1)
-            )
-        return self._planned
+        where = {row: (b, i) for b, rows in enumerate(texts.batches) for i, row in enumerate(rows)}
+        found: list[list[tuple[int, int, int]]] = [[] for _ in texts.batches]
+        for point, (row, place) in enumerate(zip(self.point_rows.tolist(), self.point_places.tolist())):
+            batch, i = where[row]
+            found[batch].append((i, place, point))
+        self._sort_reads(self.read_points, len(self.point_rows))
+        tables = map(torch.tensor, found)
+        return [(rows, table[:, :2], table[:, 2]) for rows, table in zip(texts.batches, tables)]
+
+    def _plan_nodes(self, texts: shared.SharedTexts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Per tree: nothing, the nodes that are read, and their indices among all such nodes."""
+        points = zip(self.point_rows.tolist(), self.point_places.tolist())
+        nodes, point_nodes = torch.unique(
+            torch.tensor([texts.places[row][place] for row, place in points]), return_inverse=True
+        )
+        self._sort_reads(point_nodes[self.read_points], len(nodes))
+        bounds = torch.searchsorted(nodes, torch.tensor(texts.starts)).tolist()
+        parts = zip(texts.starts, bounds, bounds[1:])
+        return [([], nodes[first:end] - start, torch.arange(first, end)) for start, first, end in parts]
+
+    def _sort_reads(self, points: torch.Tensor, count: int) -> None:
+        """Reads sorted by their points, so that each batch finds its own."""
+        self._reads_of = torch.argsort(points, stable=True)
+        self._first_read = torch.searchsorted(points[self._reads_of], torch.arange(count + 1))
 
     def _collect(self, answers: "Answers", points: torch.Tensor, logits: torch.Tensor) -> None:
         """Store the reads at `points` from their logits [points, V]."""
@@ -129,14 +147,48 @@ class Queries:
         answers.best[reads[gold]] = chosen.argmax(1).cpu()
 
 
-def _through(model: Any, hidden: torch.Tensor, start: int, skip: tuple[int, ...], mix: float) -> torch.Tensor:
-    last = sections.depth(model)
-    if not mix:
-        return sections.run(model, hidden, start, last, skip)
-    for block in range(start, last):
-        after = sections.run(model, hidden, block, block + 1)
-        hidden = torch.lerp(hidden, after, mix) if block in skip else after
-    return hidden
+class _Rows:
+    """Sequences of one length that run together, and the points (row, place) that are read."""
+
+    def __init__(self, model: Any, texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
+        self.model, self.read = model, (read[:, 0], read[:, 1])
+        self.hidden, self.start = texts.at(texts.positions(rows)), texts.block
+
+    def _run(self, hidden: torch.Tensor, blocks: Sequence[int], last: bool) -> torch.Tensor:
+        for block in blocks:
+            hidden = sections.run(self.model, hidden, block, block + 1)
+        return hidden[self.read] if last else hidden
+
+    def end(self, skip: tuple[int, ...], mix: float) -> torch.Tensor:
+        """What the last block gives at the points [points, D], with the blocks in `skip` bypassed."""
+        blocks, hidden = range(self.start, sections.depth(self.model)), self.hidden
+        if not mix:
+            return self._run(hidden, [block for block in blocks if block not in skip], last=True)
+        kept: list[int] = []
+        for block in blocks:
+            kept.append(block)
+            if block in skip:
+                hidden = self._run(hidden, kept[:-1], last=False)
+                hidden, kept = torch.lerp(hidden, self._run(hidden, [block], last=False), mix), []
+        return self._run(hidden, kept, last=True)
+
+    def each(self) -> Iterator[torch.Tensor]:
+        """What every block gives at the points [points, D]."""
+        hidden = self.hidden
+        for block in range(self.start, sections.depth(self.model)):
+            hidden = self._run(hidden, [block], last=False)
+            yield self._run(hidden, [], last=True)
+
+
+class _Tree(_Rows):
+    """Sequences that share what they begin with, and the nodes that are read."""
+
+    def __init__(self, model: Any, texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
+        self.model, self.nodes, self.tree = model, read, texts.trees[number]
+        self.hidden, self.start = texts.at(number), texts.block
+
+    def _run(self, hidden: torch.Tensor, blocks: Sequence[int], last: bool) -> torch.Tensor:
+        return tree.run(self.model, hidden, self.tree, blocks, self.nodes if last else None)
 
 
 class Answers:

@@ -14,6 +14,7 @@ from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Band
 from mute.engine.opening import Opener
+from mute.evaluate.scoring import Texts
 from mute.logs import Log
 from mute.models import patches, tokenizer
 
@@ -85,7 +86,7 @@ class Shard:
         return sorted(self.cells.itertuples(), key=position)
 
 
-def place(texts: sections.Texts, band: Band) -> None:
+def place(texts: Texts, band: Band) -> None:
     """Bring cached states to the input of `band`, from below or, where they are past it or embeddings changed, anew."""
     if band.full or texts.block > band.start:
         texts.restart()

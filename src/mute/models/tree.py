@@ -1,0 +1,173 @@
+"""Runs blocks on sequences that begin alike, each beginning once: a tree of tokens, without any padding.
+
+What a causal model makes of a token depends on the tokens before it alone, so sequences share the states of all that
+they begin with. N nodes (a token after its beginning), D hidden, H heads; B rows, T places. Only attention sees the
+sequences as rows, [B, T]; all else runs on the nodes, [N, D].
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from mute.models import anatomy
+
+# Attention runs on rows of a multiple of so many places: torch's kernel takes twice as long for one place less.
+WIDTH = 16
+# Rows that attention takes at once: what it gathers stays near the core.
+ROWS = 64
+FAMILIES = ("llama", "qwen2", "bloom")
+
+
+class Tree:
+    """The nodes of some sequences.
+
+    ids, places: token and position of each node [N]. nodes: for each sequence, its nodes. rows: for attention, the
+    nodes of sequences that have every node among them, padded on the right, one after the other [sum of B * T]; shapes:
+    [B, T] of what attention takes at once. own: where each node stands in the rows [N].
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]], device: torch.device | str = "cpu") -> None:
+        known: dict[tuple[int, int], int] = {}
+        ids: list[int] = []
+        places: list[int] = []
+        self.nodes: list[list[int]] = []
+        inner: set[int] = set()
+        for sequence in sequences:
+            node, path = -1, []
+            for place, token in enumerate(sequence):
+                below = known.setdefault((node, token), len(ids))
+                if below == len(ids):
+                    ids.append(token)
+                    places.append(place)
+                inner.add(node)
+                path.append(below)
+                node = below
+            self.nodes.append(path)
+        self.ids, self.places = (torch.tensor(x, device=device) for x in (ids, places))
+        # A sequence that another begins with, and the second of two that are one, needs no row.
+        leaves = {path[-1]: path for path in self.nodes if path[-1] not in inner}
+        rows, own, start = [], [0] * len(ids), 0
+        self.shapes: list[tuple[int, int]] = []
+        for width, paths in sorted(_by_width(leaves.values()).items()):
+            for first in range(0, len(paths), ROWS):
+                some = paths[first : first + ROWS]
+                for row, path in enumerate(some):
+                    for place, node in enumerate(path):
+                        own[node] = start + row * width + place
+                    rows += path + path[-1:] * (width - len(path))
+                self.shapes.append((len(some), width))
+                start += len(some) * width
+        self.rows, self.own = (torch.tensor(x, device=device) for x in (rows, own))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def _by_width(paths: Iterable[list[int]]) -> dict[int, list[list[int]]]:
+    found: dict[int, list[list[int]]] = {}
+    for path in paths:
+        found.setdefault(-(-len(path) // WIDTH) * WIDTH, []).append(path)
+    return found
+
+
+def supports(model: Any) -> bool:
+    """Whether the blocks of this model are known here: those of the embedded families, without sliding windows."""
+    kinds = getattr(model.config, "layer_types", None) or ()
+    return model.config.model_type in FAMILIES and not any(kind != "full_attention" for kind in kinds)
+
+
+def embed(model: Any, tree: Tree) -> Tensor:
+    """The input of block 0 [N, D]. By rows: a filter on embeddings reads what stands before a token."""
+    known, core = anatomy.anatomy(model), anatomy.backbone(model)
+    pieces = tree.ids[tree.rows].split([rows * width for rows, width in tree.shapes])
+    embedded = [getattr(core, known.embeddings)(ids.view(shape)) for ids, shape in zip(pieces, tree.shapes)]
+    hidden = torch.cat([rows.flatten(0, 1) for rows in embedded]).index_select(0, tree.own)
+    return getattr(core, known.embedding_norm)(hidden) if known.embedding_norm else hidden
+
+
+def run(model: Any, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: Tensor | None = None) -> Tensor:
+    """The blocks, one after the other, on their input `hidden` [N, D]; not normalised at the end.
+
+    read: the nodes whose output is asked for, [R]; the result is then [R, D], and the last block's MLP runs on them
+    alone.
+    """
+    layers = anatomy.blocks(model)
+    step: Callable[..., Tensor]
+    if model.config.model_type == "bloom":
+        step = partial(_bloom, _alibi(model, tree, hidden))
+    else:
+        step = partial(_llama, _rotation(model, tree, hidden))
+    for block in blocks:
+        hidden = step(layers[block], hidden, tree, read if block == blocks[-1] else None)
+    return hidden if blocks or read is None else hidden.index_select(0, read)
+
+
+def _llama(rotation: tuple[Tensor, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
+    attention = layer.self_attn
+    normed = layer.input_layernorm(hidden)
+    heads = (len(hidden), -1, attention.head_dim)
+    query, key = (_rotated(part(normed).view(heads), *rotation) for part in (attention.q_proj, attention.k_proj))
+    parts = (query, key, attention.v_proj(normed).view(heads))
+
+    attended = (
+        scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scaling, enable_gqa=True)
+        for q, k, v in zip(*(_in_rows(part, tree) for part in parts))
+    )
+    mixed = attention.o_proj(_picked(attended, tree, read))
+    hidden = (hidden if read is None else hidden.index_select(0, read)) + mixed
+    return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+
+
+def _bloom(bias: dict[int, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
+    attention = layer.self_attention
+    normed = layer.input_layernorm(hidden)
+    parts = attention.query_key_value(normed).view(len(hidden), attention.num_heads, 3, attention.head_dim)
+    attended = (
+        scaled_dot_product_attention(
+            *rows.unbind(3), attn_mask=bias[rows.shape[2]], dropout_p=0.0, scale=attention.inv_norm_factor
+        )
+        for rows in _in_rows(parts, tree)
+    )
+    mixed = attention.dense(_picked(attended, tree, read))
+    kept = normed if layer.apply_residual_connection_post_layernorm else hidden
+    hidden = (kept if read is None else kept.index_select(0, read)) + mixed
+    normed = layer.post_attention_layernorm(hidden)
+    return layer.mlp(normed, normed if layer.apply_residual_connection_post_layernorm else hidden)
+
+
+def _in_rows(parts: Tensor, tree: Tree) -> list[Tensor]:
+    """What each head [N, H, ...] of each node gives, as rows [B, H, T, ...]."""
+    every = parts.index_select(0, tree.rows).split([rows * width for rows, width in tree.shapes])
+    return [each.unflatten(0, shape).transpose(1, 2) for each, shape in zip(every, tree.shapes)]
+
+
+def _picked(attended: Iterable[Tensor], tree: Tree, read: Tensor | None) -> Tensor:
+    """What attention gave each node (each that is read), from rows [B, H, T, d]: [N, H * d]."""
+    flat = [rows.transpose(1, 2).flatten(2).flatten(0, 1) for rows in attended]
+    return torch.cat(flat).index_select(0, tree.own if read is None else tree.own[read])
+
+
+def _rotation(model: Any, tree: Tree, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of each node's place [N, 1, d]; the sine's first half is negated."""
+    cos, sin = anatomy.backbone(model).rotary_emb(hidden, tree.places[None])
+    first, second = sin[0].chunk(2, -1)
+    return cos[0][:, None], torch.cat([-first, second], -1)[:, None]
+
+
+def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
+
+
+def _alibi(model: Any, tree: Tree, hidden: Tensor) -> dict[int, Tensor]:
+    """What is added to the scores of rows of each width: BLOOM's slopes, and the mask of what comes later [H, T, T]."""
+    bias = {}
+    for width in {width for _, width in tree.shapes}:
+        everything = torch.ones(1, width, device=hidden.device)
+        slopes = anatomy.backbone(model).build_alibi_tensor(everything, model.config.n_head, hidden.dtype)
+        later = torch.ones(width, width, dtype=torch.bool, device=hidden.device).triu(1)
+        bias[width] = slopes.expand(-1, width, -1).masked_fill(later, -torch.inf)[None]
+    return bias
