@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-import yaml.constructor
-import yaml.reader
+from yaml.constructor import SafeConstructor
+from yaml.reader import ReaderError
 
 # More than any study has: 500 grids of 500 entries.
 MOST = 250_000
@@ -48,7 +48,7 @@ def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
 
 def _said(path: Path | str, error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    if mark is None and isinstance(error, yaml.reader.ReaderError):
+    if mark is None and isinstance(error, ReaderError):
         return f"{path}: holds the character U+{int(error.character):04X}, which is not allowed in YAML"
     where = f", line {mark.line + 1}" if mark else ""
     return f"{path}{where}: {getattr(error, 'problem', None) or 'not YAML'}"
@@ -93,11 +93,11 @@ def _first_bad(node: yaml.Node, path: Path | str) -> str:
             return said
     if isinstance(node, yaml.ScalarNode):
         try:
-            yaml.constructor.SafeConstructor().construct_object(node)
+            SafeConstructor().construct_object(node)
         except Exception:
             kind = node.tag.rsplit(":", 1)[-1]
             value = str(node.value)
             value = value if len(value) <= 40 else value[:37] + "..."
-            line = f", line {node.start_mark.line + 1}" if node.start_mark else ""
-            return f"{path}{line}: {value!r} is no {kind}, which YAML takes it for: quote it"
+            line = node.start_mark.line + 1 if node.start_mark else 0
+            return f"{path}, line {line}: {value!r} is no {kind}, which YAML takes it for: quote it"
     return ""
