@@ -4,6 +4,7 @@
 # makes:    STUDY, and the helpers that other rule files use
 
 
+import gc
 import os
 import sys
 
@@ -66,6 +67,10 @@ wildcard_constraints:
     forget_set="[a-z_]+",
     name="[a-z_]+",
 
+
+# Planning makes millions of objects that stay. Those made by now, modules above all, Python need not search for garbage
+# each time: a tenth of the time that a large study is planned in.
+gc.freeze()
 
 # To fetch, from frozen results, or from tables that are given nothing is computed that would be worth announcing.
 if workflow.is_main_process and not {"fetch", "frozen", "--allowed-rules"} & {
