@@ -2,9 +2,9 @@
 
     python benchmarks/planning.py --json benchmarks/results/planning.json
 
-The study has 5,760 cells, cut into jobs in two ways: one job a model, as on a laptop, and one job a cell, the worst case
-of a cluster. Each planning (`snakemake -n`) is a process of its own, in a copy of the project, in turn with the trivial
-ones. Seconds are those of the CPU, system and user: planning uses one core, and on a shared machine the wall says less.
+The study has 5,760 cells, cut into jobs in two ways: a job a model, as on a laptop, and a job a cell, the worst case of
+a cluster. Each planning (`snakemake -n`) is a process of its own, in a copy of the project, in turn with the trivial
+ones. Planning uses one core, so the seconds to go by are those of the CPU: on a shared machine the wall says less.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from typing import Any, get_args
 
 import yaml
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from mute import artifacts
 from mute.config import Key
 from mute.study import Study
 
+ROOT = Path(__file__).parents[1]
 CUTS = {"a job a model": ["model"], "a job a cell": list(get_args(Key))}
 # What is beside a study's own Snakefile; the jobs and what waits for what are the same in all.
 TRIVIAL = {

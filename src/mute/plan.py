@@ -282,7 +282,7 @@ class Plans:
         }
 
     def table_inputs(self, wildcards: Any = None) -> dict[str, list[str]]:
-        """A function for the rule to unpack: of lists in its place Snakemake compares every file with all the others."""
+        """For the rule to unpack: given as lists, Snakemake would hold every file against all of its kind."""
         pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
         shards = sorted(self.study.shards)
         tunings = sorted({cell.tuning for cell in self.study.cells if self.study.is_tuned(cell)})
