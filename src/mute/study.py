@@ -209,7 +209,7 @@ class Study:
         }
 
     def settings(self, algorithm: str) -> dict[str, Any]:
-        """All settings of an algorithm, defaults filled in, as builtins. One mapping for all who ask: do not change it."""
+        """All settings of an algorithm, defaults filled in, as builtins. One mapping for all: not to be changed."""
         if algorithm not in self._settings:
             given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}
             settings = unlearn.load(self.method(algorithm)).Settings.model_validate(given)

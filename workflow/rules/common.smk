@@ -68,9 +68,10 @@ wildcard_constraints:
     name="[a-z_]+",
 
 
-# Planning makes millions of objects that stay. Those made by now, modules above all, Python need not search for garbage
-# each time: a tenth of the time that a large study is planned in.
+# Planning makes millions of objects that stay. Python need not search those made by now, modules above all, for garbage
+# each time, nor search so often: a tenth of the time in which a large study is planned.
 gc.freeze()
+gc.set_threshold(50_000)
 
 # To fetch, from frozen results, or from tables that are given nothing is computed that would be worth announcing.
 if workflow.is_main_process and not {"fetch", "frozen", "--allowed-rules"} & {
