@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import psutil
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
@@ -39,12 +40,19 @@ TRIVIAL = {
 # What a study reads and what plans it.
 _PROJECT = ("Snakefile", "config", "data", "envs", "paper", "profiles", "scripts", "src", "workflow", "dvc.yaml")
 _DRY = ("-n", "--quiet", "all")
+# The last line of the table of jobs; without any, it says so.
+_PLANNED = ("total ", "Nothing to be done")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: seconds of the CPU and by the wall, and the most megabytes that it held."""
+    """What one process took: seconds of the CPU and by the wall, and the most megabytes that it held.
 
+    planned: seconds of the CPU until Snakemake says how many jobs there are. A run starts them then; a dry run lists
+    each with all that it would be given, which counts in `cpu` alone.
+    """
+
+    planned: float
     cpu: float
     wall: float
     rss_mb: float
@@ -57,17 +65,22 @@ def timed(command: list[str], folder: Path) -> Run:
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "SNAKEMAKE"))}
     environ |= {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
-    with tempfile.TemporaryFile("w+") as said:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, cwd=folder, env=environ, stdout=said, stderr=subprocess.STDOUT)
+    started, lines, planned = time.perf_counter(), [], None
+    how: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=environ, **how) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.append(line)
+            if planned is None and line.startswith(_PLANNED):
+                spent = psutil.Process(child.pid).cpu_times()
+                planned = spent.user + spent.system
         _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
+    wall, text = time.perf_counter() - started, "".join(lines)
     if child.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{text[-4000:]}")
-    return Run(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024, text)
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{text[-4000:]}")
+    cpu = used.ru_utime + used.ru_stime
+    return Run(cpu if planned is None else planned, cpu, wall, used.ru_maxrss / 1024, text)
 
 
 def overlay(name: str, small: bool) -> dict[str, Any]:
@@ -180,13 +193,19 @@ def measure(folder: Path, cut: str, pairs: int) -> dict[str, Any]:
                 raise SystemExit(f"the trivial Snakefile has {made} jobs, the study {planned}")
             runs.setdefault(kind, []).append(found)
         print(f"{cut}: pair {pair + 1} of {pairs}", file=sys.stderr)
-    beyond = {k: _median(o.cpu - t.cpu for o, t in zip(runs["study"], runs[k])) for k in TRIVIAL}
+    beyond = {
+        kind.replace(" ", "_"): {
+            key: _median(getattr(own, key) - getattr(other, key) for own, other in zip(runs["study"], runs[kind]))
+            for key in ("planned", "cpu", "wall")
+        }
+        for kind in TRIVIAL
+    }
     return {
         "cut": cut,
         "cells": len(study.cells),
         "jobs": planned,
         **{kind.replace(" ", "_"): _summary(found) for kind, found in runs.items()},
-        "beyond": {kind.replace(" ", "_"): value for kind, value in beyond.items()},
+        "beyond": beyond,
         "plan": _summary([timed([sys.executable, "-m", "mute", "plan", _file(cut)], folder)]),
     }
 
@@ -212,7 +231,7 @@ def finished(folder: Path, cut: str, pairs: int) -> dict[str, float]:
 
 
 def _summary(runs: list[Run]) -> dict[str, float]:
-    return {key: round(_median(getattr(run, key) for run in runs), 2) for key in ("cpu", "wall", "rss_mb")}
+    return {key: _median(getattr(run, key) for run in runs) for key in ("planned", "cpu", "wall", "rss_mb")}
 
 
 def _median(values: Any) -> float:
@@ -220,16 +239,18 @@ def _median(values: Any) -> float:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    print(f"{'':34}{'cells':>7}{'jobs':>8}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'beyond it, s':>14}")
+    print(f"{'':50}{'CPU seconds':>15}{'':17}{'study beyond it':>17}")
+    print(f"{'':34}{'cells':>8}{'jobs':>8}{'planned':>9}{'all':>6}{'wall s':>8}{'peak MB':>9}{'planned':>11}{'all':>6}")
     for row in rows:
         for kind in ("study", *(name.replace(" ", "_") for name in TRIVIAL), "finished", "plan"):
             if found := row.get(kind):
                 label = {"study": row["cut"], "finished": "  all finished", "plan": "  mute plan"}.get(kind)
                 label = label or f"  trivial, {kind.replace('_', ' ')}"
-                beyond = f"{row['beyond'][kind]:.1f}" if kind in row["beyond"] else ""
-                cells = f"{row['cells']:7}{row['jobs']:8}" if kind == "study" else " " * 15
-                times = f"{found['cpu']:8.1f}{found['wall']:8.1f}{found['rss_mb']:9.0f}"
-                print(f"{label:34}{cells}{times}{beyond:>14}")
+                beyond = row["beyond"].get(kind)
+                more = f"{beyond['planned']:11.1f}{beyond['cpu']:6.1f}" if beyond else ""
+                cells = f"{row['cells']:8}{row['jobs']:8}" if kind == "study" else " " * 16
+                times = f"{found['planned']:9.1f}{found['cpu']:6.1f}{found['wall']:8.1f}{found['rss_mb']:9.0f}"
+                print(f"{label:34}{cells}{times}{more}")
 
 
 def main() -> None:
