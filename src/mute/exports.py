@@ -70,9 +70,8 @@ class Exports:
 
     def export_inputs(self, wildcards: Any) -> dict[str, str]:
         cell = self.cell(wildcards.cell)
-        shard = next(name for name, cells in self.study.shards.items() if cell in cells)
         base = f"<results>/models/{cell.trained}/record.json"
-        return {"cells": f"<results>/shards/{shard}/cells.csv", "base": base}
+        return {"cells": f"<results>/shards/{self.study.shard_of[cell]}/cells.csv", "base": base}
 
     def export(self, wildcards: Any) -> dict[str, Any]:
         return {"cell": self.cell(wildcards.cell).key()}

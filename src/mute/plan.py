@@ -282,7 +282,8 @@ class Plans:
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }
 
-    def table_inputs(self) -> dict[str, list[str]]:
+    def table_inputs(self, wildcards: Any = None) -> dict[str, list[str]]:
+        """For the rule to unpack: given as lists, Snakemake would hold every file against all of its kind."""
         pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
         shards = sorted(self.study.shards)
         tunings = sorted({cell.tuning for cell in self.study.cells if self.study.is_tuned(cell)})

@@ -190,6 +190,11 @@ class Study:
         """The method behind a name in `algorithms`."""
         return self.config.algorithms.get(algorithm, {}).get("method", algorithm)
 
+    @cached_property
+    def shard_of(self) -> dict[Cell, str]:
+        """The job that computes each cell."""
+        return {cell: name for name, cells in self.shards.items() for cell in cells}
+
     def of_record(self) -> dict[str, Any]:
         """The configuration of what the study is made of, every default filled in."""
         # What it costs, and where results are kept, shown and brought, is no part of what they are.
@@ -206,9 +211,16 @@ class Study:
         return in_order(record)
 
     def settings(self, algorithm: str) -> dict[str, Any]:
-        """All settings of an algorithm, defaults filled in, as builtins."""
-        given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}
-        return unlearn.load(self.method(algorithm)).Settings.model_validate(given).model_dump()
+        """All settings of an algorithm, defaults filled in, as builtins. One mapping for all: not to be changed."""
+        if algorithm not in self._settings:
+            given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}
+            settings = unlearn.load(self.method(algorithm)).Settings.model_validate(given)
+            self._settings[algorithm] = settings.model_dump()
+        return self._settings[algorithm]
+
+    @cached_property
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        return {}
 
     def strengths(self, cell: Cell) -> list[float]:
         """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""

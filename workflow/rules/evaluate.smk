@@ -56,7 +56,7 @@ rule score_shard:
 rule make_tables:
     """Tables of the whole study."""
     input:
-        **PLANS.table_inputs(),
+        unpack(PLANS.table_inputs),
         corpus=rules.make_corpus.output,
     output:
         tables=collect("<results>/tables/{name}.csv", name=TABLES),

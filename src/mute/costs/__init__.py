@@ -103,12 +103,16 @@ class Costs:
 
     def names(self, rule: str) -> list[str]:
         """Names of a rule's jobs: the values of its wildcards, joined by dots."""
+        return list(self._known(rule))
+
+    def _known(self, rule: str) -> dict[str, None]:
+        """The same, to look a name up: there are thousands."""
         if rule not in self._names:
-            self._names[rule] = self._named(rule)
+            self._names[rule] = dict.fromkeys(self._named(rule))
         return self._names[rule]
 
     @cached_property
-    def _names(self) -> dict[str, list[str]]:
+    def _names(self) -> dict[str, dict[str, None]]:
         return {}
 
     def _named(self, rule: str) -> list[str]:
@@ -144,7 +148,7 @@ class Costs:
         """What one job costs. Raises ValueError for one that the study does not have."""
         if (rule, name) not in self._found:
             # Any cell can be exported, by its name.
-            if name not in self.names(rule) and rule != "export_model":
+            if name not in self._known(rule) and rule != "export_model":
                 raise ValueError(unknown_name(f"job of {rule}", name, self.names(rule)))
             self._found[rule, name] = getattr(self, f"_{rule}")(name)
         return self._found[rule, name]
@@ -173,8 +177,10 @@ class Costs:
 
         return minutes
 
-    def gpus(self, rule: str) -> Callable[[Any], int]:
-        """GPUs that a job needs: one or none."""
+    def gpus(self, rule: str) -> Callable[[Any], int] | int:
+        """GPUs that a job needs: one or none. A number where no job does: Snakemake calls a function for every job."""
+        if not any(map(self.needs_gpu, self.study.models)):
+            return 0
 
         def gpu(wildcards: Any) -> int:
             return self._of(rule, wildcards).gpus
@@ -223,7 +229,7 @@ class Costs:
 
     def _score_layers(self, name: str) -> Cost:
         trained, forget_set = name.rsplit(".", 1)
-        model = next(cell.model for cell in self.study.cells if cell.trained == trained)
+        model = self.study.trained[trained][0]
         every = self.config.layers.languages == "all"
         languages = self.work.languages(model) if every else len(self.study.first_sources(model))
         work, at = self.work.layers(model, forget_set, languages), self.footprint
