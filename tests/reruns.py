@@ -81,6 +81,8 @@ class Row:
     quick: bool = False
     # Whether it really runs to the end; other rows run up to the tables, and what shows those is read from a dry run.
     whole: bool = False
+    # Another row that is the same but for what is changed, and really runs; this one is only planned.
+    like: str = ""
 
 
 # Changes
@@ -294,7 +296,7 @@ NOTHING = [
 ]
 
 SETTINGS = [
-    Row("`study.name`", _config(study={"name": "other"}), SHOWN, PARAMETERS),
+    Row("`study.name`", _config(study={"name": "other"}), SHOWN, PARAMETERS, like="the name of a configuration file"),
     Row("the name of a configuration file", _rename_config, SHOWN, PARAMETERS),
     Row("`study.results`, the folder", _elsewhere, ALL, OUTPUT, (5, 5, 5, 5)),
     Row("`study.seed`", _config(study={"seed": 2}), ALL, PARAMETERS, (5, 5, 5, 5)),
@@ -384,13 +386,27 @@ SETTINGS = [
         (5, 5, 5, 5),
         note="By its name: `auto` on another machine reruns nothing.",
     ),
-    Row("`engine.dtype`", _config(engine={"dtype": "bfloat16"}), MODELS - {"pretrain_model"}, PARAMETERS, (5, 5, 5, 5)),
+    Row(
+        "`engine.dtype`",
+        _config(engine={"dtype": "bfloat16"}),
+        MODELS - {"pretrain_model"},
+        PARAMETERS,
+        (5, 5, 5, 5),
+        like="`engine.device`",
+    ),
 ]
 
 FIGURES = {"draw_figures", "summarise", "publish_results", "compile_paper"}
 CODE = [
     Row("the corpus: `corpus/sources/world.py`", _line("corpus/sources/world"), ALL, PARAMETERS, (0, 0, 0, 5)),
-    Row("a language pack: `languages/hi.py`", _line("languages/hi"), ALL, PARAMETERS, (0, 0, 0, 5)),
+    Row(
+        "a language pack: `languages/hi.py`",
+        _line("languages/hi"),
+        ALL,
+        PARAMETERS,
+        (0, 0, 0, 5),
+        like="the corpus: `corpus/sources/world.py`",
+    ),
     Row(
         "the tokenizer: `models/tokenizer.py`",
         _line("models/tokenizer"),
@@ -413,6 +429,7 @@ CODE = [
         MODELS - {"pretrain_model"},
         PARAMETERS,
         (5, 5, 5, 5),
+        like="the engine: `engine/sections.py`",
     ),
     Row("one algorithm: `unlearn/rmu.py`", _line("unlearn/rmu"), {"tune_strength"} | PATCHES, PARAMETERS, (2, 2, 2, 5)),
     Row(
@@ -453,6 +470,7 @@ CODE = [
         SCORES,
         PARAMETERS,
         note="As any other line: what is compared is the text.",
+        like="measures: `evaluate/metrics.py`",
     ),
     Row("files and seals: `artifacts.py`", _line("artifacts"), ALL, PARAMETERS, (5, 5, 5, 5)),
     Row("a script: `scripts/score_shard.py`", _append("\n# A line.\n", "scripts/score_shard.py"), SCORES, PARAMETERS),
@@ -527,7 +545,8 @@ _HEAD = """\
 
 If this changes in a finished study, exactly these rules run again, and exactly so many cells are computed; all others
 stay as they are. Every row below is performed by a test: it makes the change in a copy of a finished study
-({cells} cells), runs the study and its paper again, and holds what ran against the row.
+({cells} cells), runs the study and its paper again, and holds what ran against the row. (Of a few rows that are as
+their neighbours are, and of the figures after a change below the tables, it holds Snakemake's plan against the row.)
 
 * Snakemake plans before it runs: what reads a file that is made again is made again too, though the same bytes may
   come out. Cells are kept by what made them, so a shard that runs again computes only what is new.
