@@ -118,7 +118,8 @@ def test_a_cell_that_diverges_is_told_and_is_no_failure(tmp_path):
     project = copy_project(tmp_path / "project")
     overlay = tmp_path / "wild.yaml"
     overlay.write_text("algorithms: {gradient_ascent: {steps: 8, strengths: [1.0e+30], learning_rate: 1.0e+30}}")
-    done = call(project, *FRONT, str(overlay), "--", "--until", "unlearn_shard")
+    options = ["--cores", "2", "--until", "unlearn_shard"]
+    done = call(project, "snakemake", *options, *MICRO, str(overlay))
     assert done.returncode == 0, done.stderr
     said = call(project, sys.executable, "-m", "mute", "status", *MICRO[1:], str(overlay))
     print(said.stdout)
