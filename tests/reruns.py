@@ -262,6 +262,7 @@ NOTHING = [
         _append("\n# A line.\n", "requirements.lock", "envs/mute.yaml"),
     ),
     Row("`engine.cache_gb`, where prefixes are kept", _config(engine={"cache_gb": 1})),
+    Row("`engine.checksum_gb`, what is compared by its size alone", _config(engine={"checksum_gb": 1})),
     Row("`costs`, what jobs ask of a cluster", _config(costs={"margin": 4, "core_gflops": 3})),
     Row(
         "a message: a line of `config.py`, `problems.py`, `names.py`, `jobs.py`, `logs.py`, `clock.py`, `hub.py`, …",

@@ -51,7 +51,7 @@ def _said(path: Path | str, error: yaml.YAMLError) -> str:
     if mark is None and isinstance(error, ReaderError):
         return f"{path}: holds the character U+{int(error.character):04X}, which is not allowed in YAML"
     where = f", line {mark.line + 1}" if mark else ""
-    return f"{path}{where}: {getattr(error, 'problem', None) or 'not YAML'}"
+    return f"{path}{where}: {_reason(error)}"
 
 
 def _check_size(node: yaml.Node, path: Path | str) -> None:
@@ -84,6 +84,12 @@ def _inside(node: yaml.Node) -> Iterator[yaml.Node]:
             yield from (key, value)
     elif isinstance(node, yaml.SequenceNode):
         yield from node.value
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """What the reader says, in words of people who write such files."""
+    said = getattr(error, "problem", None) or "not YAML"
+    return said.replace("found undefined alias", "an alias (*) of nothing,")
 
 
 def _first_bad(node: yaml.Node, path: Path | str) -> str:

@@ -136,7 +136,7 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
         "aliases make more than 250000 entries",
     ),
     "an alias that contains itself": ("study: &s {name: *s}", "line 1: an alias that contains itself"),
-    "an alias of nothing": ("study: *nothing", "my.yaml, line 1: found undefined alias"),
+    "an alias of nothing": ("study: *nothing", "my.yaml, line 1: an alias (*) of nothing, 'nothing'"),
     "3,000 brackets": ("study: " + "[" * 3000 + "]" * 3000, "my.yaml is nested too deeply: at most 50 levels"),
     "a tag that makes an object of Python": (
         "study: !!python/object/apply:os.system ['exit 1']",
