@@ -178,7 +178,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         record = read_json(path)
         own = record.pop("digest")
         return record if record["schema"] == SCHEMA_VERSION and own == digest(record) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
