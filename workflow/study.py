@@ -127,7 +127,7 @@ def make_report(results: Path, arguments: list[str], lock: IO[str]) -> int:
         report.touch()
     else:
         partial.unlink(missing_ok=True)
-        say(f"The results are complete, but their report could not be made: see {log}")
+        say(f"The run ended well, but the report could not be made; it needs every result of the study: see {log}")
     return status
 
 
