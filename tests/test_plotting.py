@@ -377,14 +377,14 @@ def test_an_executed_notebook_is_published_without_anything_of_the_machine(tmp_p
         return {**found, "outputs": list(outputs)}
 
     shown = {"output_type": "execute_result", "execution_count": 9, "data": {"text/plain": ["1"]}, "metadata": {}}
-    warned = {"output_type": "stream", "name": "stderr", "text": ["/home/someone/a.py: Warning"]}
+    warned = {"output_type": "stream", "name": "stderr", "text": ["/elsewhere/someone/a.py: Warning"]}
     raw = {
         "cells": [
-            cell("import sys;sys.path.extend(['/home/someone'])", tags=["snakemake-job-properties"]),
+            cell("import sys;sys.path.extend(['/elsewhere/someone'])", tags=["snakemake-job-properties"]),
             {"cell_type": "markdown", "metadata": {"papermill": {"start_time": "now"}}, "source": ["# Title"]},
             cell("1", shown, warned, papermill={"duration": 1.5}, execution={"iopub.status.busy": "now"}),
         ],
-        "metadata": {"kernelspec": {"name": "python3"}, "papermill": {"input_path": "/home/someone/x.ipynb"}},
+        "metadata": {"kernelspec": {"name": "python3"}, "papermill": {"input_path": "/elsewhere/someone/x.ipynb"}},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

@@ -370,11 +370,27 @@ def configured(**publishing):
     return {"study": {"results": "results", "name": "made_up"}, "publishing": publishing}
 
 
+class Named(list):
+    """A list some of whose entries have names, as Snakemake gives them."""
+
+    def __init__(self, *entries, **names):
+        super().__init__(entries)
+        vars(self).update(names)
+
+    def items(self):
+        return vars(self).items()
+
+
 def figures_of(plan, tables):
     """Bytes of both notebooks' figures, as a job draws them."""
 
     job = SimpleNamespace(
-        input=SimpleNamespace(tables=tables), params=SimpleNamespace(plan=plan), output=["figure.svg"]
+        rule="explore",
+        config={},
+        threads=1,
+        input=Named(*tables, tables=tables),
+        params=Named(plan=plan),
+        output=["figure.svg"],
     )
     found = []
     for module in (layer_curves, trade_off):

@@ -85,6 +85,9 @@ def trusting(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{last} without {TRUST}=False"
             if last == "pop":  # what takes it out of options
                 harmless.update(id(arg) for arg in node.args)
+        # Keys for which a file is refused.
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_CODE":
+            harmless.update(id(inner) for inner in ast.walk(node))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in (TRUST, TRUST_VARIABLE) and id(node) not in harmless:
             yield node.lineno, f"the text {node.value}"

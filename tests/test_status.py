@@ -16,7 +16,7 @@ import pytest
 
 from mute import seals, status
 from mute.__main__ import main
-from mute.names import KEYS
+from mute.keys import KEYS
 from mute.plan import Plans
 from mute.status import command, logs, page, text
 from mute.status.plan import Jobs

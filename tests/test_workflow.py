@@ -381,7 +381,7 @@ def test_results_on_the_way_that_were_altered_are_not_used(changed):
     (changed / "results/micro/shards/llama/evaluations.csv").unlink()
     done = snakemake(changed, "--cores", "1", *MICRO, "--", "results/micro/shards/llama/evaluations.csv")
     assert done.returncode != 0
-    assert f"{patch.parent.relative_to(changed)} is incomplete or was altered" in done.stdout + done.stderr
+    assert f"{patch.parent.relative_to(changed)} is not what was written" in done.stdout + done.stderr
 
 
 def test_a_patch_holds_its_band_and_gives_what_was_evaluated(finished):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 # Folders of the project, and those that a study makes in its results.
 PROJECT = ("benchmarks", "config", "data", "docs", "envs", "paper", "profiles", "scripts", "src", "tests", "workflow")
 _MADE = """
-    benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs layers logs models notebooks
-    paper plots probes published records shards tables tokenizers tuning
+    benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs layers logs models
+    notebooks paper plots probes published records shards tables tokenizers tuning
 """
 MADE = tuple(_MADE.split())
 _KEY = ("study", "results")

@@ -174,7 +174,7 @@ def _text(errors: list[Any], path: KeyPath, model: type[BaseModel]) -> str:
     if isinstance(value, bool) and "text" in wanted:
         text += f"; {_QUOTE}"
     elif kind == "list_type" and isinstance(value, str | int | float):
-        text += f"; write [{value}]"
+        text += f"; write [{value}]" if str(value).isprintable() else "; write [...]"
     return text
 
 

@@ -1,8 +1,9 @@
 """Seals: what every file of a study was when its job ended, held against what is there when it is read.
 
-The seal of <results>/a/b.csv is <results>/records/a/b.csv.json, written after the file: its sha256 and size, and what
-it was made from and with. A file that is not what its seal says is put aside, into <results>/damaged, and no job reads
-it: it is then missing, and Snakemake makes it again. Folders of the store have a seal of their own (`artifacts.seal`).
+The seal of <results>/gates/llama-s0.csv is <results>/records/gates/llama-s0.csv.json, written after the file: its
+sha256 and size, and what it was made from and with. A file that is not what its seal says is put aside, into
+<results>/damaged, and no job reads it: it is then missing, and Snakemake makes it again. Folders of the store have a
+seal of their own (`artifacts.seal`).
 """
 
 import os

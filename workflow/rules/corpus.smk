@@ -6,13 +6,12 @@
 
 # From the corpus on all is made again; cells that are right are found in their store.
 if workflow.is_main_process:
-    untold = origin.is_untold(f"{RESULTS}/corpus/about.json")
-    if untold:
+    origin.trust()
+    if origin.is_untold(f"{RESULTS}/corpus/about.json"):
         print(
             f"Nothing is recorded of how {RESULTS}/corpus/ was made: the study is made again.",
             file=sys.stderr,
         )
-    if untold or not origin.KNOWN.exists():
         origin.distrust()
 
 

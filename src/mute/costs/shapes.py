@@ -11,8 +11,8 @@ from typing import Any
 from mute.config import ModelSection
 from mute.names import at_home, is_folder
 
-# Products of two n x n matrices in the iterations of Muon (`models.muon`).
-_MUON = 17
+# Newton-Schulz iterations of torch's Muon.
+_MUON = 5
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Shape:
 
     @property
     def muon(self) -> float:
-        """FLOPs of one step of Muon on one block: on each matrix [n, m], n <= m, all but two products are [n, n]."""
+        """FLOPs of one step of Muon on one block: five iterations on each matrix [n, m], n <= m."""
         d = self.hidden
         sizes = [(d, d)] * 2 + [(min(self.kv, d), d)] * 2 + [(min(d, self.mlp), max(d, self.mlp))] * self._mlps
-        return sum(2 * (2 * n * n * m + _MUON * n**3) for n, m in sizes)
+        return sum(_MUON * 2 * (2 * n * n * m + n**3) for n, m in sizes)
 
 
 # Published models whose configuration may not be at hand when a study is planned.

@@ -19,11 +19,8 @@ from mute.study import Cell, Study
 BATCH, LENGTHS = 8192, 12
 # Most states of questions that are kept, in gigabytes; as `evaluate.scoring`.
 STATES_GB = 16.0
-# How much longer a batch's longest sequence is than its mean.
-PADDING = 1.25
-# Of a training batch's tokens, those that are run: what sequences begin with alike runs once (`models.tree`). Sequences
-# that run together there.
-DISTINCT, TOGETHER = 0.82, 96
+# How much longer a batch's longest sequence is than its mean; training sorts its batches by length.
+PADDING, SORTED = 1.25, 1.05
 # Of the steps that `matched` may take, what it takes: less at the strength that was chosen than while choosing, as the
 # fastest of equals is taken. Looks at one edit.
 MATCHED, TRIED, LOOKS = 0.4, 0.5, 11
@@ -145,8 +142,8 @@ class Workload:
     def pretraining(self, model: str) -> Work:
         """Training from scratch: every parameter, by Muon and AdamW."""
         section, shape, how = self.config.models[model], self.shape(model), self.config.pretraining
-        parts, length = max(1, round(how.batch / TOGETHER)), self.size.tokens
-        tokens = how.batch * length * DISTINCT
+        parts, length = max(1, round(how.batch / 32)), self.size.tokens
+        tokens = how.batch * length * SORTED
         reads = how.batch * length * READ
         flops = TRAINED * (shape.forward(tokens, length) * shape.blocks + shape.head(reads))
         step = Work(

@@ -10,9 +10,7 @@ import torch
 
 from mute.artifacts import seed_of
 from mute.models import anatomy
-from mute.models.muon import Muon
 from mute.models.tokenizer import Encoder
-from mute.models.tree import Tree, embed, run, supports
 
 # A sequence and the number of its tokens that only lead up to the answer.
 Sequence = tuple[list[int], int]
@@ -60,63 +58,24 @@ class Mixture:
 PROMPTED = 4
 
 
-def weighed(rows: list[Sequence], prompt_weight: float) -> list[tuple[list[int], list[float]]]:
-    """Token ids of each row, and the weight of predicting each: 1 in answers, `prompt_weight` in what leads up to them.
+def padded(rows: list[Sequence], prompt_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0).
 
     The prompts' weight lies on every PROMPTED-th row, so many times as high.
     """
-    found = []
-    for i, (ids, lead) in enumerate(rows):
-        before = 0.0 if i % PROMPTED else PROMPTED * prompt_weight
-        found.append((ids, [before] * lead + [1.0] * (len(ids) - lead)))
-    return found
-
-
-def backward_shared(model: Any, rows: list[tuple[list[int], list[float]]], parts: int) -> float:
-    """Add the gradients of a step's loss, the mean over its weighted tokens, and return the loss (nats).
-
-    Rows that begin alike run through the model together, up to where they part: a third of all that it would read.
-    """
-    weight = sum(sum(weights[1:]) for _, weights in rows)
-    # Neighbours in this order begin alike, and stay together.
-    rows = sorted(row for row in rows if any(row[1][1:]))
-    pieces = [rows[part * len(rows) // parts : (part + 1) * len(rows) // parts] for part in range(parts)]
-    pieces = [piece for piece in pieces if piece]
-    if not supports(model):
-        return backward(model, [padded(piece) for piece in pieces])
-    return sum(_backward_tree(model, piece, weight) for piece in pieces)
-
-
-def padded(rows: list[tuple[list[int], list[float]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [B, T], padded on the right, and the weight of predicting each (padding: 0)."""
     width = max(len(ids) for ids, _ in rows)
-    columns = zip(*((ids + [0] * (width - len(ids)), weights + [0.0] * (width - len(ids))) for ids, weights in rows))
-    ids, weights = map(torch.tensor, columns)
-    return ids, weights
-
-
-def _backward_tree(model: Any, rows: list[tuple[list[int], list[float]]], weight: float) -> float:
-    tree = Tree([ids[:-1] for ids, _ in rows], model.device)
-    asked = [
-        (node, token, each)
-        for (ids, weights), nodes in zip(rows, tree.nodes)
-        for node, token, each in zip(nodes, ids[1:], weights[1:])
-        if each
-    ]
-    nodes, tokens, weights = (torch.tensor(column, device=model.device) for column in zip(*asked))
-    # The head, a third of the work, reads only the nodes whose next token counts, and each of them once.
-    read, place = torch.unique(nodes, return_inverse=True)
-    hidden = run(model, embed(model, tree), tree, range(len(anatomy.blocks(model))), read)
-    logprobs = anatomy.head(model, anatomy.final_norm(model)(hidden)).log_softmax(-1)
-    loss = -(logprobs[place, tokens] * weights).sum() / weight
-    loss.backward()
-    return float(loss.detach())
+    ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
+    place = torch.arange(width)
+    lead = torch.tensor([lead for _, lead in rows])[:, None]
+    length = torch.tensor([len(ids) for ids, _ in rows])[:, None]
+    prompted = (torch.arange(len(rows)) % PROMPTED == 0)[:, None] * (PROMPTED * prompt_weight)
+    return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 
 def backward(model: Any, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Add the gradients of a step's loss, the mean over its weighted tokens, and return the loss (nats).
 
-    pieces: token ids and weights of predicting each [B, T], padding 0; their gradients add up.
+    pieces: token ids and weights [B, T] each, as `padded` gives them; their gradients add up.
     """
     weight = sum(float(weights[:, 1:].sum()) for _, weights in pieces)
     total = 0.0
@@ -158,18 +117,18 @@ def pretrain(
     would take most of the training. Sentences have no prompt, so all their tokens count in full.
 
     The learning rate rises for `warmup` steps and falls to zero over the last share `decay` of them. Each batch is
-    cut into `parts` (of about 96 sequences), whose gradients add up: what they hold stays near the core.
+    cut by length into `parts` (of about 32 sequences), whose gradients add up: padding would cost more than the calls.
     """
-    parts = parts or max(1, round(batch / 96))
+    parts = parts or max(1, round(batch / 32))
     mixture = Mixture(groups, shares, batch, seed)
     optimizers = _optimizers(model, learning_rate)
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, _schedule(steps, warmup, decay)) for o in optimizers]
     losses = []
     model.train()
     for step in range(steps):
-        # By length, so that rows of every length have their prompt predicted.
         sequences = sorted(mixture.batch(), key=lambda row: len(row[0]))
-        total = backward_shared(model, weighed(sequences, prompt_weight), parts)
+        pieces = [sequences[part * batch // parts : (part + 1) * batch // parts] for part in range(parts)]
+        total = backward(model, [padded(rows, prompt_weight) for rows in pieces if rows])
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         check_finite(total, norm, losses, steps, learning_rate, "pretraining.learning_rate, or the model's own")
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
@@ -211,7 +170,7 @@ def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]
     rate = learning_rate if len(words) == 1 else EMBEDDING_RATE * learning_rate
     groups = [{"params": list(words.values()), "lr": rate}, {"params": rest}]
     return [
-        Muon(matrices, learning_rate),
+        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(groups, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
