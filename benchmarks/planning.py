@@ -40,6 +40,10 @@ TRIVIAL = {
 # What a study reads and what plans it.
 _PROJECT = ("Snakefile", "config", "data", "envs", "paper", "profiles", "scripts", "src", "workflow", "dvc.yaml")
 _DRY = ("-n", "--quiet", "all")
+# Snakemake itself, which else waits for a tenth of a second after each job whose files it touches.
+_TOUCH = (
+    "from snakemake import cli; from snakemake.executors.touch import Executor as E; E.SLEEPING_TIME = 0; cli.main()"
+)
 # The last line of the table of jobs; without any, it says so.
 _PLANNED = ("total ", "Nothing to be done")
 
@@ -192,7 +196,8 @@ def measure(folder: Path, cut: str, pairs: int) -> dict[str, Any]:
             if (made := jobs(found.said)) != planned:
                 raise SystemExit(f"the trivial Snakefile has {made} jobs, the study {planned}")
             runs.setdefault(kind, []).append(found)
-        print(f"{cut}: pair {pair + 1} of {pairs}", file=sys.stderr)
+        spent = ", ".join(f"{kind} {found[-1].planned:.1f}/{found[-1].cpu:.1f}" for kind, found in runs.items())
+        print(f"{cut}, pair {pair + 1} of {pairs}: {spent}", file=sys.stderr)
     beyond = {
         kind.replace(" ", "_"): {
             key: _median(getattr(own, key) - getattr(other, key) for own, other in zip(runs["study"], runs[kind]))
@@ -222,7 +227,7 @@ def finished(folder: Path, cut: str, pairs: int) -> dict[str, float]:
         path = folder / line.split("\t")[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    timed([*study, "--touch", "--forceall", "--cores", "1", "--quiet", "all"], folder)
+    timed([sys.executable, "-c", _TOUCH, *study[1:], "--touch", "--forceall", "--cores", "1000", *_DRY[1:]], folder)
     runs = [timed([*study, *_DRY], folder) for _ in range(pairs)]
     if left := jobs(runs[-1].said):
         raise SystemExit(f"{left} jobs are planned of a finished study:\n{runs[-1].said[-2000:]}")
@@ -238,38 +243,35 @@ def _median(values: Any) -> float:
     return round(statistics.median(values), 2)
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    print(f"{'':50}{'CPU seconds':>15}{'':17}{'study beyond it':>17}")
-    print(f"{'':34}{'cells':>8}{'jobs':>8}{'planned':>9}{'all':>6}{'wall s':>8}{'peak MB':>9}{'planned':>11}{'all':>6}")
-    for row in rows:
-        for kind in ("study", *(name.replace(" ", "_") for name in TRIVIAL), "finished", "plan"):
-            if found := row.get(kind):
-                label = {"study": row["cut"], "finished": "  all finished", "plan": "  mute plan"}.get(kind)
-                label = label or f"  trivial, {kind.replace('_', ' ')}"
-                beyond = row["beyond"].get(kind)
-                more = f"{beyond['planned']:11.1f}{beyond['cpu']:6.1f}" if beyond else ""
-                cells = f"{row['cells']:8}{row['jobs']:8}" if kind == "study" else " " * 16
-                times = f"{found['planned']:9.1f}{found['cpu']:6.1f}{found['wall']:8.1f}{found['rss_mb']:9.0f}"
-                print(f"{label:34}{cells}{times}{more}")
+def show(row: dict[str, Any]) -> None:
+    for kind in ("study", *(name.replace(" ", "_") for name in TRIVIAL), "finished", "plan"):
+        if found := row.get(kind):
+            label = {"study": row["cut"], "finished": "  all finished", "plan": "  mute plan"}.get(kind)
+            label = label or f"  trivial, {kind.replace('_', ' ')}"
+            beyond = row["beyond"].get(kind)
+            more = f"{beyond['planned']:11.1f}{beyond['cpu']:6.1f}" if beyond else ""
+            cells = f"{row['cells']:8}{row['jobs']:8}" if kind == "study" else " " * 16
+            times = f"{found['planned']:9.1f}{found['cpu']:6.1f}{found['wall']:8.1f}{found['rss_mb']:9.0f}"
+            print(f"{label:34}{cells}{times}{more}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3, help="plannings of each Snakefile that are timed, in turn [3]")
     parser.add_argument("--small", action="store_true", help="a study of 72 cells, to try it out")
-    parser.add_argument("--skip-finished", action="store_true", help="leave out the study of which all is finished")
     parser.add_argument("--json", type=Path, help="write the rows to this file too")
     chosen = parser.parse_args()
+    print(f"{'':50}{'CPU seconds':>15}{'':17}{'study beyond it':>17}")
+    print(f"{'':34}{'cells':>8}{'jobs':>8}{'planned':>9}{'all':>6}{'wall s':>8}{'peak MB':>9}{'planned':>11}{'all':>6}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), chosen.small)
         for cut in CUTS:
             rows.append(measure(Path(folder), cut, chosen.pairs))
-            if not chosen.skip_finished:
-                rows[-1]["finished"] = finished(Path(folder), cut, chosen.pairs)
-    show(rows)
-    if chosen.json:
-        artifacts.write_json(chosen.json, {"machine": machine(), "pairs": chosen.pairs, "rows": rows})
+            rows[-1]["finished"] = finished(Path(folder), cut, chosen.pairs)
+            show(rows[-1])
+            if chosen.json:
+                artifacts.write_json(chosen.json, {"machine": machine(), "pairs": chosen.pairs, "rows": rows})
 
 
 def machine() -> dict[str, Any]:
