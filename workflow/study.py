@@ -28,6 +28,7 @@ SUMMARY = "summary.rst"  # the last file that a study makes
 STATUS = "status.html"  # written at the end of each run
 SNAKEMAKE_STATE = Path(".snakemake")
 DOWNLOADED = ("conda", "conda-archive", "singularity")  # environments and images
+MB = 2**20
 RETRIES = 3  # of a run that meets damage
 REFUSED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
@@ -127,7 +128,9 @@ def make_report(results: Path, arguments: list[str], lock: IO[str]) -> int:
         report.touch()
     else:
         partial.unlink(missing_ok=True)
-        say(f"The run ended well, but the report could not be made; it needs every result of the study: see {log}")
+        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        reason = "the disk is full" if shutil.disk_usage(results).free < MB else said[-1] if said else "no reason given"
+        say(f"The run ended well, but its report, which needs every result, could not be made: {reason} (see {log})")
     return status
 
 
