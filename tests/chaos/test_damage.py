@@ -80,7 +80,9 @@ def damaged(project, kinds, damage, fault, expected):
     whole = status == 0 and project.check() == 0
     equal = project.published() == expected
     for kind, path in found.items():
-        told = any(f"damaged: {each.relative_to(project.folder)} " in said for each in (path, path.parent))
+        # Without its record nothing in a folder counts.
+        names = (path, path.parent, path.with_name("record.json"))
+        told = any(f"damaged: {each.relative_to(project.folder)} " in said for each in names)
         if kind == "seal":
             told = "has no seal that can be read" in said
         row(f"{fault}: {kind}").add(detected=told, recovered=whole, equal=equal)
