@@ -81,16 +81,16 @@ def is_at(project: Project, stage: str) -> bool:
     return bool(project.jobs(stage))
 
 
-def disturbed(project: Project, stages: list[str], way: str, rng: random.Random) -> tuple[str, bool] | None:
+def disturbed(project: Project, kills: Counter[str], way: str, rng: random.Random) -> tuple[str, bool] | None:
     """Start the study and kill it in the first of these stages that it comes to: which it was, and whether it noticed.
 
-    None where it ended before.
+    Of several at once it is the one with the fewest kills so far. None where the study ended before.
     """
     run = project.start()
     at: list[str] = []
 
     def arrived() -> bool:
-        at[:] = [stage for stage in stages if is_at(project, stage)][:1]
+        at[:] = sorted((stage for stage in kills if is_at(project, stage)), key=kills.__getitem__)[:1]
         return bool(at)
 
     if not project.wait_for(arrived, run):
@@ -110,16 +110,15 @@ def walk(project: Project, first: int, number: int, expected: dict[str, bytes]) 
     rng, ways = random.Random(f"{SEED} {number}"), list(WAYS)
     stages = list(STAGES) if WHOLE else sorted(rng.sample(STAGES, 3), key=STAGES.index)
     kills, told = Counter[str](), []
-    while stages:
+    while wanted := Counter({stage: kills[stage] for stage in stages if kills[stage] < EACH}):
         way = ways[(first + kills.total()) % len(ways)]
-        found = disturbed(project, stages, way, rng)
+        found = disturbed(project, wanted, way, rng)
         if found is None:
             break  # all of them are over
         stage, noticed = found
         kills[stage] += 1
         told.append((way, noticed))
         print(f"walk {number}, kill {kills.total()}: {stage}, {way}, {'noticed' if noticed else 'it had ended well'}")
-        stages = stages[stages.index(stage) + (kills[stage] >= EACH) :]
     status = project.run()
     equal = project.published() == expected
     whole = project.check() == 0 and not project.leftovers()
