@@ -91,7 +91,7 @@ class Jobs:
         yield self._job("make_tables", "", *tables, origin.table(self.study))
         yield self._job("draw_figures", "", *(f"<results>/figures/{name}.svg" for name in FIGURES))
         for name, rule in _EXPLORE.items():
-            log = f"{self.results}/notebooks/{name}.ipynb"
+            log = f"{self.results}/logs/notebooks/{name}.ipynb"
             yield self._job(rule, "", f"<results>/figures/{name}.svg", log=log)
         yield self._job("write_metrics", "", "<results>/metrics.json", "<results>/plots/blocks.csv")
         yield self._job("summarise", "", "<results>/summary.rst", "<results>/index.html")
