@@ -14,6 +14,7 @@ from mute.engine import cache, sections
 from mute.engine.cache import PrefixCache
 from mute.models import anatomy
 from mute.models.embedded import FAMILIES
+from mute.provenance import closure
 
 SEQUENCES = [[5, 6, 7], [8, 9], [10, 11, 12, 13], [14, 15, 16]]
 
@@ -51,6 +52,14 @@ def test_a_second_job_reads_what_the_first_computed(random_model, tmp_path, fami
         assert torch.equal(states(model, prefixes), plain)
         assert (prefixes.hits, prefixes.misses) == (number, 1 - number)
         assert bool(called) == (number == 0)
+
+
+def test_a_change_of_the_code_that_computes_states_asks_for_another_entry(model, kept, monkeypatch):
+    """Of texts one by one and of texts that share their beginnings."""
+    named: list[str] = []
+    monkeypatch.setattr(cache, "code_digest", lambda *names: named.extend(names) or "")
+    states(model, kept)
+    assert {"mute.engine.sections", "mute.engine.shared", "mute.models.tree"} <= set(closure(*named))
 
 
 def test_everything_that_changes_the_states_asks_for_another_entry(model, kept):

@@ -1,5 +1,6 @@
 """The settings that tables are named after."""
 
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -88,9 +89,30 @@ def test_results_without_a_record_get_an_input_that_is_newer(tmp_path, monkeypat
     record = Path(".snakemake/metadata/cmVzdWx0cy9jb3JwdXMvYWJvdXQuanNvbg==")
     record.parent.mkdir()
     record.touch()
+    assert origin.is_untold(made), "a record that was cut off tells nothing"
+    record.write_text("{}")
     assert not origin.is_untold(made)
     origin.distrust()
     assert origin.KNOWN.read_bytes() == first
+
+
+def test_files_whose_record_was_cut_off_are_named_and_the_record_goes(tmp_path, monkeypatch):
+    """A name that is too long for one file is cut into folders, as Snakemake does it."""
+    monkeypatch.chdir(tmp_path)
+    assert origin.half_told() == []
+    made = [Path("results/whole.csv"), Path("results/cut.csv"), Path("results") / ("long" * 60) / "cut.csv"]
+    for path in (*made, Path("results/gone.csv")):
+        name = urlsafe_b64encode(str(path).encode()).decode()
+        parts = [name[i : i + 254] for i in range(0, len(name), 254)]
+        record = Path(".snakemake/metadata", *(f"@{part}" for part in parts[:-1]), parts[-1])
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text('{"rule": "one"}' if path == made[0] else '{"rule": "o')
+    for path in made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert origin.half_told() == sorted(made[1:])
+    assert origin.half_told() == []
+    assert [path for path in Path(".snakemake").rglob("*") if path.is_file()] != []
 
 
 def test_pulled_tables_are_read_and_a_studys_own_may_differ(tmp_path, monkeypatch):

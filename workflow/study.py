@@ -18,7 +18,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 BIN = Path(sys.executable).parent
 LOCK = Path(".study.lock")
@@ -76,13 +76,17 @@ def run_snakemake(arguments: list[str], lock: IO[str], **options) -> int:
     return child.wait()
 
 
-def find_results(configfiles: list[str]) -> Path:
-    """The folder of the results: `study: results:` of the last config file that has it."""
+def setting(configfiles: list[str], section: str, key: str) -> Any:
+    """What the files say there; None for nothing. What is wrong with it is for the study's own checks to tell."""
     from mute.config import read_files
 
-    study = read_files(*filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)])).values.get("study")
-    # What else may stand there is for the study's own checks to tell.
-    folder = study.get("results") if isinstance(study, dict) else None
+    found = read_files(*filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)])).values.get(section)
+    return found.get(key) if isinstance(found, dict) else None
+
+
+def find_results(configfiles: list[str]) -> Path:
+    """The folder of the results: `study: results:` of the last config file that has it."""
+    folder = setting(configfiles, "study", "results")
     return Path(folder if isinstance(folder, str) else "results")
 
 
@@ -163,18 +167,25 @@ def living_snakemake() -> int | None:
     return None
 
 
-def mend(results: Path, configured: list[str], cores: str, lock: IO[str]) -> None:
+def mend(results: Path, configfiles: list[str], options: list[str], cores: str, lock: IO[str]) -> None:
     """Put aside what is not what was written, and make it again on its own.
 
     On its own: with all else, Snakemake would run whatever comes after it, though it turns out to be the same.
     """
-    from mute import seals
+    from mute import artifacts, origin, seals
 
+    if isinstance(most := setting(configfiles, "engine", "checksum_gb"), int | float):
+        artifacts.checked_in_full = int(most * 10**9)
     faults = seals.sweep(results)
+    for path in origin.half_told():
+        if path.is_relative_to(results):
+            faults.append(seals.Fault(path, "cannot be told how it was made: Snakemake's record of it was cut off"))
+            seals.put_aside(results, faults[-1])
     for fault in faults:
         say(f"damaged: {fault}. It is put aside in {results / seals.DAMAGED} and made again.")
     targets = [str(path) for fault in faults for path in fault.removed]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    configured = ["--configfile", *configfiles, *options]
     # What no rule of this configuration makes stays away.
     if targets and run_snakemake(["--dry-run", *targets, *configured], lock, **quiet) == 0:
         run_snakemake(["--cores", cores, *targets, *configured], lock)
@@ -218,7 +229,7 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
                 run_snakemake(["--unlock", *configured], lock, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             # Without targets: what is damaged is the target.
             options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-            mend(results, ["--configfile", *configfiles, *options], cores, lock)
+            mend(results, configfiles, options, cores, lock)
         status = run_until_whole(results, ["--cores", cores, *configured], lock)
         if status != 0:
             say("The study is not complete. What is done is kept: the same command goes on from there.")

@@ -4,9 +4,10 @@ Snakemake knows how the files came about that it made itself, and takes any othe
 that were pulled would stand for every configuration. Therefore one of the tables is named after the settings.
 """
 
+import contextlib
 import json
 import os
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,31 @@ def table(study: Study) -> str:
 def is_untold(path: str) -> bool:
     """Whether a file is there of which Snakemake's records do not say how it was made."""
     record = SNAKEMAKE / "metadata" / urlsafe_b64encode(path.encode()).decode()
-    return Path(path).exists() and not record.exists()
+    return Path(path).exists() and not _is_record(record)
+
+
+def half_told() -> list[Path]:
+    """Files whose record of Snakemake was cut off, and the record removed.
+
+    Snakemake passes over such a record, and takes the file for what it should be.
+    """
+    folder = SNAKEMAKE / "metadata"
+    broken = [path for path in folder.rglob("*") if path.is_file() and not _is_record(path)]
+    # A long name is cut into folders, each with an @ before it.
+    names = ("".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in broken)
+    found = []
+    for path, name in zip(broken, names):
+        path.unlink()
+        with contextlib.suppress(ValueError):
+            found.append(Path(urlsafe_b64decode(name).decode()))
+    return sorted(path for path in found if path.is_file())
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def trust() -> None:

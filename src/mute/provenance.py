@@ -12,8 +12,8 @@ _ROOT = Path(__file__).parent
 _ASIDE = frozenset(
     f"mute.{name}"
     for name in (
-        *("clock", "config", "devices", "hub", "jobs", "logs"),
-        *("names", "pointers", "problems", "provenance", "refusals", "transfer"),
+        *("clock", "config", "devices", "hub", "job_seals", "jobs", "logs"),
+        *("names", "pointers", "problems", "provenance", "refusals", "seals", "transfer"),
     )
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mute import exports, folders, unlearn
 from mute.checks import Checks
-from mute.config import Config, CorpusSection, Files, read_files
+from mute.config import Config, CorpusSection, EngineSection, Files, read_files
 from mute.corpus import sources
 from mute.models import pretrained
 from mute.problems import ConfigError, Problem, validated
@@ -198,7 +198,7 @@ class Study:
     def of_record(self) -> dict[str, Any]:
         """The configuration of what the study is made of, every default filled in."""
         # What it costs, and where results are kept, shown and brought, is no part of what they are.
-        aside = {"costs": True, "exports": True, "publishing": True, "engine": {"cache_gb"}}
+        aside = {"costs": True, "exports": True, "publishing": True, "engine": EngineSection.without_effect}
         whole, chosen = self.config.model_dump(exclude=aside), self.config.study
         used = sorted({cell.algorithm for cell in self.cells})
         record = {

@@ -69,7 +69,7 @@ class PrefixCache:
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             # What puts rows together, runs the blocks, and lays states out.
-            "code": code_digest("mute.engine.sections"),
+            "code": code_digest("mute.engine.sections", "mute.engine.shared"),
         }
         return artifacts.digest(facts)
 

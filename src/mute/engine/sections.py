@@ -67,46 +67,34 @@ def logits(model: Any, hidden: Tensor, start: int, skip: tuple[int, ...] = ()) -
     return read_out(model, run(model, hidden, start, depth(model), skip))
 
 
-class Texts:
-    """Token sequences with one hidden state per token, kept at the input of one block: the frozen prefix.
+class Prefix:
+    """Token sequences whose states stand at the input of one block: the frozen prefix.
 
-    States are computed once and moved up block by block; batches are gathered from them. `states` is [sum of T, D], on
-    the model's device where it takes no more than DEVICE_SHARE of the free memory there, in the host's memory
-    otherwise. With a cache (see `cache.attach`), states that any job has computed before are read instead.
-
-    States that take more than `most_gb` gigabytes are not kept: each batch then runs the blocks below again.
+    kept: whether `states` holds them; if not, each batch runs the blocks below again.
     """
 
-    def __init__(
-        self, model: Any, sequences: list[list[int]], tokens_per_batch: int = 8192, most_gb: float = math.inf
-    ) -> None:
+    def __init__(self, model: Any, sequences: list[list[int]]) -> None:
         if not sequences:
             raise ValueError("there are no texts to run the model on")
         if empty := sum(not sequence for sequence in sequences):
             # Its last state would be another text's.
             raise ValueError(f"{empty} of {len(sequences)} texts are empty: a model reads at least one token")
-        self.model = model
-        self.sequences = sequences
-        self.lengths = torch.tensor([len(s) for s in sequences])
-        self.offsets = torch.cumsum(self.lengths, 0) - self.lengths
-        self.ids = torch.tensor([token for s in sequences for token in s], device=model.device)
-        self.batches = exact_batches(sequences, tokens_per_batch)
-        self.cache = cache.of(model)
-        self.kept = len(self.ids) * model.config.hidden_size * model.dtype.itemsize <= most_gb * 1e9
+        self.model, self.cache = model, cache.of(model)
+        self.block, self.kept = 0, True
+        self.states: Tensor
+
+    def keep(self, tokens: int, most_gb: float) -> None:
+        """Keep the states of so many tokens if they take no more than `most_gb` gigabytes, and start at block 0."""
+        self.kept = tokens * self.model.config.hidden_size * self.model.dtype.itemsize <= most_gb * 1e9
         self.restart()
 
-    @torch.no_grad()
     def restart(self) -> None:
         """Put the states at the input of block 0 again, from the embeddings as they are now."""
-        self.block = 0
-        if not self.kept:
-            return
-        device, tokens = _home(self.model, len(self.ids)), len(self.ids)
-        self.states = torch.empty(tokens, self.model.config.hidden_size, dtype=self.model.dtype, device=device)
-        # Each sequence in a row of its own: a filter on embeddings reads what stands before a token.
-        for rows in self.batches:
-            index = self.positions(in_fours(rows))
-            self.states[index] = embed(self.model, self.ids[index]).to(device)
+        raise NotImplementedError
+
+    def through(self, start: int, stop: int) -> Tensor:
+        """States after blocks start..stop-1 as the model is now; `start` is where the states stand."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def advance(self, block: int) -> None:
@@ -118,9 +106,43 @@ class Texts:
                 self.states = self.through(self.block, block)
             self.block = block
 
+
+class Texts(Prefix):
+    """Token sequences with one hidden state per token, kept at the input of one block.
+
+    States are computed once and moved up block by block; batches are gathered from them. `states` is [sum of T, D], on
+    the model's device where it takes no more than DEVICE_SHARE of the free memory there, in the host's memory
+    otherwise. With a cache (see `cache.attach`), states that any job has computed before are read instead.
+
+    States that take more than `most_gb` gigabytes are not kept: each batch then runs the blocks below again.
+    """
+
+    def __init__(
+        self, model: Any, sequences: list[list[int]], tokens_per_batch: int = 8192, most_gb: float = math.inf
+    ) -> None:
+        super().__init__(model, sequences)
+        self.sequences = sequences
+        self.lengths = torch.tensor([len(s) for s in sequences])
+        self.offsets = torch.cumsum(self.lengths, 0) - self.lengths
+        self.ids = torch.tensor([token for s in sequences for token in s], device=model.device)
+        self.batches = exact_batches(sequences, tokens_per_batch)
+        self.keep(len(self.ids), most_gb)
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        self.block = 0
+        if not self.kept:
+            return
+        device, tokens = _home(self.model, len(self.ids)), len(self.ids)
+        self.states = torch.empty(tokens, self.model.config.hidden_size, dtype=self.model.dtype, device=device)
+        # Each sequence in a row of its own: a filter on embeddings reads what stands before a token.
+        for rows in self.batches:
+            index = self.positions(in_fours(rows))
+            self.states[index] = embed(self.model, self.ids[index]).to(device)
+
     @torch.no_grad()
     def through(self, start: int, stop: int) -> Tensor:
-        """States [sum of T, D] after blocks start..stop-1 as the model is now; `start` is where the states stand."""
+        """[sum of T, D]."""
         assert start == self.block
         if self.cache is None:
             return self._through(start, stop)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mute.engine import cache, sections
+from mute.engine import sections
 from mute.models import tree
 from mute.models.tree import Tree
 
@@ -17,16 +17,14 @@ from mute.models.tree import Tree
 NODES = 1024
 
 
-class SharedTexts:
+class SharedTexts(sections.Prefix):
     """States of all nodes [N, D], at the input of one block; `most_gb` as in `sections.Texts`.
 
     places: for each sequence, its nodes.
     """
 
     def __init__(self, model: Any, sequences: list[list[int]], most_gb: float = math.inf) -> None:
-        if not sequences:
-            raise ValueError("there are no texts to run the model on")
-        self.model = model
+        super().__init__(model, sequences)
         self.trees: list[Tree] = []
         self.places: list[list[int]] = [[] for _ in sequences]
         self.starts = [0]
@@ -36,26 +34,13 @@ class SharedTexts:
                 self.places[row] = [self.starts[-1] + node for node in nodes]
             self.trees.append(grown)
             self.starts.append(self.starts[-1] + len(grown))
-        self.cache = cache.of(model)
-        self.kept = self.starts[-1] * model.config.hidden_size * model.dtype.itemsize <= most_gb * 1e9
-        self.restart()
+        self.keep(self.starts[-1], most_gb)
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Put the states at the input of block 0 again, from the embeddings as they are now."""
         self.block = 0
         if self.kept:
             self.states = torch.cat([tree.embed(self.model, grown) for grown in self.trees])
-
-    @torch.no_grad()
-    def advance(self, block: int) -> None:
-        """Move the states to the input of `block`, upwards only."""
-        if block < self.block:
-            raise ValueError(f"states stand at block {self.block}, they cannot go back to {block}")
-        if block > self.block:
-            if self.kept:
-                self.states = self._through(block)
-            self.block = block
 
     def at(self, number: int) -> Tensor:
         """States of the nodes of tree `number` [its nodes, D]."""
@@ -64,9 +49,11 @@ class SharedTexts:
         grown = self.trees[number]
         return tree.run(self.model, tree.embed(self.model, grown), grown, range(self.block))
 
-    def _through(self, stop: int) -> Tensor:
+    def through(self, start: int, stop: int) -> Tensor:
+        """[N, D]."""
+
         def compute() -> Tensor:
-            blocks = range(self.block, stop)
+            blocks = range(start, stop)
             return torch.cat([tree.run(self.model, self.at(i), each, blocks) for i, each in enumerate(self.trees)])
 
         if self.cache is None:
