@@ -40,8 +40,10 @@ grids:
 publishing: {{to: [wandb, tensorboard], with_study: true}}
 exports: {{cells: [{{algorithm: hot, band: 0}}, {{algorithm: rmu, band: 1}}]}}
 """
-# Different from run to run, each for a reason: how long jobs took, W&B's own clock, the cache of a machine.
-APART = ("logs", "benchmarks", "cache", "published", "records", "report.html", "report.log", "published.csv")
+# Different from run to run, each for a reason: how long jobs took, W&B's own clock, the cache of a machine,
+# and the pages that `make study` adds, which name times.
+APART = ("logs", "benchmarks", "cache", "published", "records", "published.csv")
+APART += ("report.html", "report.log", "status.html")
 # Of a record, what tells of the run and not of the result; its own digest covers that, too.
 OF_THE_RUN = {"seconds", "threads", "digest"}
 SECRET = "CANARY7q3Zx0Vw"
