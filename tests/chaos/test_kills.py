@@ -84,7 +84,8 @@ def is_at(project: Project, stage: str) -> bool:
 def disturbed(project: Project, kills: Counter[str], way: str, rng: random.Random) -> tuple[str, bool] | None:
     """Start the study and kill it in the first of these stages that it comes to: which it was, and whether it noticed.
 
-    Of several at once it is the one with the fewest kills so far. None where the study ended before.
+    Of several at once it is the one with the fewest kills so far. None where the study ended before. A run that makes
+    damaged files again before all else may lose a job to a kill there, say so, and still end well.
     """
     run = project.start()
     at: list[str] = []
@@ -99,16 +100,16 @@ def disturbed(project: Project, kills: Counter[str], way: str, rng: random.Rando
     if run.poll() is not None:
         return None
     WAYS[way](project, run)
-    return at[0], run.wait(PATIENCE) != 0
+    return at[0], run.wait(PATIENCE) != 0 or "Error in rule" in project.said
 
 
-def walk(project: Project, first: int, number: int, expected: dict[str, bytes]) -> Counter[str]:
-    """A study from nothing to its end, killed in one stage after the other; returns how often in which.
+def walk(project: Project, first: int, number: int, aims: list[str], expected: dict[str, bytes]) -> Counter[str]:
+    """A study from nothing to its end, killed in these stages, one after the other; returns how often in which.
 
     first: where among the ways to begin. Raises AssertionError if it does not end as one that nobody disturbed.
     """
     rng, ways = random.Random(f"{SEED} {number}"), list(WAYS)
-    stages = list(STAGES) if WHOLE else sorted(rng.sample(STAGES, 3), key=STAGES.index)
+    stages = aims if WHOLE else sorted(rng.sample(aims, min(3, len(aims))), key=STAGES.index)
     kills, told = Counter[str](), []
     while wanted := Counter({stage: kills[stage] for stage in stages if kills[stage] < EACH}):
         way = ways[(first + kills.total()) % len(ways)]
@@ -133,13 +134,14 @@ def walk(project: Project, first: int, number: int, expected: dict[str, bytes]) 
 
 
 def test_killed_at_random_moments_of_every_stage(expected, tmp_path):
-    """In two projects at once; once more where too many stages were over before their turn."""
+    """In two projects at once; once more for the stages that were over before their turn."""
     kills, number = Counter[str](), 0
     projects = [Project.fresh(tmp_path / name / "mute") for name in ("one", "other")]
     while kills.total() < KILLS or (WHOLE and not set(kills) >= set(STAGES)):
         assert number < 8, f"{kills.total()} kills, none in {sorted(set(STAGES) - set(kills))}"
+        aims = [stage for stage in STAGES if not kills[stage]] or STAGES
         with ThreadPoolExecutor(2) as pool:
-            walks = [pool.submit(walk, p, 2 * i + number, number + i, expected) for i, p in enumerate(projects)]
+            walks = [pool.submit(walk, p, 2 * i + number, number + i, aims, expected) for i, p in enumerate(projects)]
             for each in walks:
                 kills += each.result()
         number += 2
