@@ -18,6 +18,10 @@ DRAWING := figures paper write_metrics draw_figures explore_layers explore_trade
 # Python then keeps the bytecode it compiles. Without it every job compiles torch anew: the largest cost of a small one.
 export PYTHONDONTWRITEBYTECODE :=
 
+# What a call was given is for that call, not for another make that it may run, as tests and DVC do.
+MAKEOVERRIDES :=
+unexport ARGS CELL CONFIG CORES TARGETS
+
 .DEFAULT_GOAL := help
 .PHONY: help study smoke reproduction fetch plan status figures publish paper frozen export verify test integration \
 	chaos lint lock clean

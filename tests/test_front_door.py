@@ -3,6 +3,7 @@
 import fcntl
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,11 +116,29 @@ def test_the_last_config_that_names_a_results_folder_wins(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "dry"),
-    [(["-n"], True), (["-np"], True), (["--dry-run"], True), (["--nolock"], False), (["-p", "all"], False)],
+    ("arguments", "none"),
+    [
+        *((["-n"], True), (["-np"], True), (["--dry-run"], True), (["-p", "--dag=mermaid-js"], True), (["-v"], True)),
+        *((["--nolock"], False), (["-p", "all"], False), (["-p", "--", "--dag"], False), ([], False)),
+    ],
 )
-def test_a_dry_run_is_known_by_its_arguments(arguments, dry):
-    assert study.is_dry_run(arguments) is dry
+def test_a_call_that_runs_no_job_is_known_by_its_arguments(arguments, none):
+    assert study.runs_no_job(arguments) is none
+
+
+def test_options_with_which_snakemake_runs_no_job_are_options_of_snakemake():
+    said = subprocess.run([study.BIN / "snakemake", "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"(?<![\w-])--?[a-z]+[\w-]*", said, re.IGNORECASE)) | {"--dryrun"} >= study.TELLING
+
+
+def test_what_a_call_of_make_was_given_is_for_that_call(tmp_path):
+    """Tests that call make must not get the arguments of pytest."""
+    (tmp_path / "show.mk").write_text("show: ; @env\n")
+    words = ["make", "-f", "Makefile", "-f", tmp_path / "show.mk", "show", "ARGS=-v", "CONFIG=other.yaml", "CHAOS=part"]
+    said = subprocess.run(words, cwd=WORKFLOW.parent, capture_output=True, text=True, check=True).stdout
+    assert "CHAOS=part" in said.splitlines()
+    assert not [line for line in said.splitlines() if line.startswith(("ARGS=", "CONFIG=", "CORES="))]
+    assert "ARGS=-v" not in said
 
 
 def test_the_environment_of_jobs_finds_the_tools_and_keeps_bytecode(monkeypatch):

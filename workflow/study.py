@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import itertools
 import os
 import shutil
 import signal
@@ -25,6 +26,17 @@ LOCK = Path(".study.lock")
 BASE_CONFIG = Path("config/config.yaml")
 REPORT_SOURCES = Path("workflow/report")
 SUMMARY = "summary.rst"  # the last file that a study makes
+# Options of Snakemake with which it runs no job.
+TELLING = frozenset(
+    (
+        *("--version", "-v", "--help", "-h", "--lint", "--dry-run", "--dryrun", "--print-compilation", "--report"),
+        *("--list", "-l", "--list-rules", "--list-target-rules", "--lt", "--list-changes", "--lc", "--list-untracked"),
+        *("--lu", "--list-input-changes", "--li", "--list-params-changes", "--lp", "--summary", "-S", "-D"),
+        *("--detailed-summary", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--archive", "--containerize"),
+        *("--generate-unit-tests", "--unlock", "--cleanup-metadata", "--cm", "--cleanup-shadow"),
+        *("--delete-all-output", "--delete-temp-output"),
+    )
+)
 STATUS = "status.html"  # written at the end of each run
 SNAKEMAKE_STATE = Path(".snakemake")
 DOWNLOADED = ("conda", "conda-archive", "singularity")  # environments and images
@@ -162,7 +174,9 @@ def living_snakemake() -> int | None:
     for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
         words = process.info["cmdline"] or []
         runs = any(Path(word).name == "snakemake" for word in words[:3]) and "--mode" not in words
-        if runs and process.info["cwd"] == str(Path.cwd()) and not is_dry_run(words):
+        # One that makes the report is the end of a run.
+        told = runs_no_job([word for word in words if word != "--report"])
+        if runs and not told and process.info["cwd"] == str(Path.cwd()):
             return process.info["pid"]
     return None
 
@@ -206,9 +220,10 @@ def run_until_whole(results: Path, command: list[str], lock: IO[str]) -> int:
     return status
 
 
-def is_dry_run(arguments: list[str]) -> bool:
-    """Whether Snakemake is asked only to say what it would do."""
-    return any(a in ("--dry-run", "--dryrun") or (a.startswith("-n") and a[1:].isalpha()) for a in arguments)
+def runs_no_job(arguments: list[str]) -> bool:
+    """Whether Snakemake is asked only to tell something or to tidy up: by a dry run, a drawing of its plan, ..."""
+    options = {word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", arguments)}
+    return not options.isdisjoint(TELLING) or any(o.startswith("-n") and o[1:].isalpha() for o in options)
 
 
 def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
@@ -218,7 +233,7 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
     configured = ["--configfile", *configfiles, *arguments]
     results = find_results(configfiles)
     with only_run() as lock:
-        if not is_dry_run(arguments):
+        if not runs_no_job(arguments):
             if not is_writable(results):
                 return 1
             if any((SNAKEMAKE_STATE / "locks").glob("*")):
@@ -233,7 +248,7 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
         status = run_until_whole(results, ["--cores", cores, *configured], lock)
         if status != 0:
             say("The study is not complete. What is done is kept: the same command goes on from there.")
-        if is_dry_run(arguments):
+        if runs_no_job(arguments):
             return status
         told = write_status(cores, configfiles, arguments)
         if status != 0:
