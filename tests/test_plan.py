@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from mute.announcement import announce, minutes
 from mute.config import overlay, read_files
 from mute.costs import Costs
-from mute.plan import Plans, share_code
+from mute.plan import Plans, keep_memory, share_code
 from mute.study import Study
 from reruns import backwards
 
@@ -222,6 +223,27 @@ def test_jobs_get_the_code_that_was_planned(monkeypatch):
     share_code()
     share_code()
     assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(ROOT / "src"), "elsewhere"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_jobs_keep_the_memory_that_they_free(monkeypatch):
+    """A job's step touches the same pages again and again, instead of asking the system for new ones."""
+    code = (
+        "import resource\nfor _ in range(20): held = [bytearray(1 << 20) for _ in range(24)]; del held\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
+    )
+    faults = []
+    for _ in range(2):
+        monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+        if faults:
+            keep_memory()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        faults.append(int(done.stdout))
+    assert faults[1] < faults[0] / 2
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    keep_memory()
+    assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.check=0"
 
 
 def test_planning_imports_no_torch_and_no_transformers():

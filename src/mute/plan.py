@@ -400,3 +400,16 @@ def share_code() -> None:
     own, given = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if own not in given:
         os.environ["PYTHONPATH"] = os.pathsep.join([own, *filter(None, given)])
+
+
+# A step of training frees what the next one needs again: kept, and in large pages, it costs 8 % less time and tens of
+# megabytes more, and the results are the same bit by bit. 32 MiB is the most that glibc takes as a threshold.
+_KEPT = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824"
+
+
+def keep_memory() -> None:
+    """Let every job keep memory that it frees for what it needs next, where the C library is glibc.
+
+    Settings that the user gives to it stand.
+    """
+    os.environ.setdefault("GLIBC_TUNABLES", _KEPT)

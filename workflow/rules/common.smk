@@ -24,6 +24,7 @@ from mute.plan import (
     PUBLISHED,
     TABLES,
     Plans,
+    keep_memory,
     share_code,
 )
 from mute.pointers import content
@@ -44,6 +45,7 @@ except ConfigError as error:
     sys.exit(1)
 
 share_code()
+keep_memory()
 PLANS = Plans(STUDY)
 INPUTS = Inputs(STUDY)
 ADAPTATIONS = Adaptations(STUDY)
