@@ -31,12 +31,13 @@ _SKEW = 60  # seconds that clocks of machines sharing a disk may differ
 class Fault:
     """A file or folder that is not what was written, and why.
 
-    removed: the files that were put aside for it, with their seals and when these were written.
+    removed: the files that were put aside for it, with their seals (None: it could not be read) and when these were
+    written.
     """
 
     path: Path
     text: str
-    removed: dict[Path, tuple[dict[str, Any], float]] = field(default_factory=dict)
+    removed: dict[Path, tuple[dict[str, Any] | None, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.path} {self.text}"
@@ -104,10 +105,9 @@ def put_aside(results: Path, fault: Fault) -> None:
     else:
         sealed = [fault.path]
     for path in sealed:
-        seal = record(results, path)
-        if known := read(results, path):
-            fault.removed[path] = (known, seal.stat().st_mtime)
-        seal.unlink(missing_ok=True)
+        if (seal := record(results, path)).exists():
+            fault.removed[path] = (read(results, path), seal.stat().st_mtime)
+            seal.unlink()
     for path in {fault.path, *sealed}:
         if path.exists():
             _replace(path, results / DAMAGED / path.relative_to(results))
@@ -131,7 +131,7 @@ def restore_times(faults: Iterable[Fault]) -> None:
     """Give files that were made again, and are the same again, their old times: nothing after them has to run."""
     for fault in faults:
         for path, (seal, then) in fault.removed.items():
-            if path.is_file() and artifacts.agrees(path, seal):
+            if seal is not None and path.is_file() and artifacts.agrees(path, seal):
                 os.utime(path, (then, then))
 
 
