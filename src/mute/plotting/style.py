@@ -15,9 +15,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
+from matplotlib.transforms import Bbox
 
 from mute import artifacts
 
@@ -112,10 +114,31 @@ def _number(name: str) -> int:
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
 
 
+class SteadyLayout(ConstrainedLayoutEngine):
+    """Constrained layout whose places are the same in every process.
+
+    Its solver adds in the order of addresses in memory, which gives places other last bits from one process to the
+    next; and SVG names clip paths by a hash of their places.
+    """
+
+    DECIMALS = 6
+    """Of the figure's width and height: less than a thousandth of a point."""
+
+    def execute(self, fig: Figure) -> None:
+        super().execute(fig)
+        for part in fig.subfigs:
+            part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), self.DECIMALS))
+        for axes in fig.get_axes():
+            place = Bbox(np.round(axes.get_position(original=True).get_points(), self.DECIMALS))
+            axes.set_position(place)
+            # A place that was set by hand would be left alone by the next layout.
+            axes.set_in_layout(True)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the project's style, of this size in inches; it belongs to no window."""
     matplotlib.rcParams.update(SETTINGS)
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=SteadyLayout())
 
 
 def save(figure: Figure, path: Path | str) -> None:
