@@ -1,6 +1,7 @@
 """The configuration: its errors, and the cells, shards and names that follow from it."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -416,6 +417,15 @@ def test_a_study_names_the_files_that_it_was_read_from():
     paths = [str(ROOT / "config" / name) for name in ("config.yaml", "smoke.yaml")]
     assert Study.read(*paths).files == Plans(Study.read(*paths)).figures()["files"] == paths
     assert Study(config()).files == []
+
+
+def test_a_file_that_is_named_twice_counts_where_it_is_named_last(tmp_path):
+    (mine := tmp_path / "mine.yaml").write_text("study: {seed: 7}")
+    base = str(ROOT / "config" / "config.yaml")
+    assert Study.read(base, os.path.relpath(base)).files == [base]
+    again = Study.read(base, mine, base)
+    assert (again.files, again.config.study.seed) == ([str(mine), base], Study.read(base).config.study.seed)
+    assert Study.read(mine, base, mine).config.study.seed == 7
 
 
 def test_claims_are_tested_in_the_setting_of_the_first_grid():

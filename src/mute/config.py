@@ -3,6 +3,7 @@
 `mute.schema` writes config/README.md and the JSON schema from these classes, so every field has a description.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,7 +223,7 @@ class EngineSection(Section):
 class CostsSection(Section):
     """What a plan reckons with, and what jobs ask of a cluster. Changes no result, and nothing runs again for it."""
 
-    core_gflops: float = Field(75.0, gt=0, description="What one core does, in billions of operations a second.")
+    core_gflops: float = Field(95.0, gt=0, description="What one core does, in billions of operations a second.")
     gpu: str = Field("H100 80GB", description="Name of the GPU that the plan is for; only shown.")
     gpu_tflops: float = Field(989.0, gt=0, description="Its peak in bfloat16, dense, in trillions a second.")
     gpu_utilisation: float = Field(0.4, gt=0, le=1, description="Share of that peak that is reached; assumed.")
@@ -320,9 +321,13 @@ class Files:
 
 
 def read_files(*paths: Path | str) -> Files:
-    """YAML files, later ones over earlier ones, read strictly: the ordinary reader drops a key that stands twice."""
+    """YAML files, later ones over earlier ones, read strictly: the ordinary reader drops a key that stands twice.
+
+    A file that is named twice counts where it is named last.
+    """
     found = Files()
-    for path in paths:
+    once = {os.path.abspath(path): path for path in reversed(paths)}
+    for path in reversed(once.values()):
         try:
             node, values = yamls.read(path)
         except yamls.UnreadableError as error:

@@ -35,7 +35,7 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
     options = sorted(allowed)
     near = nearest(name, options)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(options) if options else "none"
+    listed = ", ".join(map(on_one_line, options)) if options else "none"
     return f"unknown {what} {shown(name)}; allowed: {listed}.{hint}{foreign(name)}"
 
 
@@ -45,6 +45,11 @@ def nearest(name: object, options: Iterable[str]) -> list[str]:
     # Longer texts are no slip of the finger, and to compare them takes long.
     near = difflib.get_close_matches(str(name)[:SHOWN].casefold(), by_case, n=1, cutoff=0.4)
     return [by_case[each] for each in near]
+
+
+def on_one_line(text: str) -> str:
+    """Text in which what would break the line, or cannot be seen, stands by its number."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def shown(value: object) -> str:

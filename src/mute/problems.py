@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mute.names import nearest, shown, unknown_name
+from mute.names import nearest, on_one_line, shown, unknown_name
 
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -55,15 +55,14 @@ class ConfigError(ValueError):
     """Everything that is wrong with a configuration, one line each."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(dict.fromkeys(problems))
+        # A problem names what stands in the configuration, whatever that is.
+        self.problems = list(dict.fromkeys(map(on_one_line, problems)))
         super().__init__("the configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in self.problems))
 
 
 def dotted(path: KeyPath) -> str:
     """`models.llama.languages[1]`."""
-    # What would break the line, or cannot be seen, is shown by its number.
-    shows = (part if type(part) is int or str(part).isprintable() else repr(part)[1:-1] for part in path)
-    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in shows)
+    text = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in path)
     return text.removeprefix(".")
 
 

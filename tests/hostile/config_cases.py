@@ -77,6 +77,10 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
     "a slash in the name of an algorithm": ("algorithms: {a/b: {method: rmu}}", "name 'a/b' is not allowed"),
     "a dot in the name of a model": ("models: {llama-3.2: {}}", "name 'llama-3.2' is not allowed", "use '_' or '-'"),
     "a line break and colours in a name": ('study: {name: "a\\n\\e[31mb"}', r"name 'a\n\x1b[31mb' is not allowed"),
+    "a line break in the name of a grid, listed beside a misspelt one": (
+        '{study: {grids: [wole]}, grids: {"a\\nb": {}}}',
+        r"study.grids[0]: unknown grid 'wole'; allowed: a\nb, ascent, blocks, whole. Did you mean 'whole'?",
+    ),
     "a name of 300 letters": ("study: {name: " + "a" * 300 + "}", "study.name", "use 1 to 64 letters"),
     "names too long together for a file": (
         "{study: {models: [llama], grids: [whole], shard_by: [model, band]}, models: {llama: {blocks: 80}}, "

@@ -57,7 +57,9 @@ _row("an answer of zero-width spaces alone", changed(answer="\u200b\u200b"), "es
 _row(
     "a control character in an answer", changed(answer="a\0b", candidates=["a\0b", "x"]), "answer with characters that"
 )
-_row("half of a character in a candidate", changed(candidates=[ORO, "\ud800"]), "candidates with characters that", "f3")
+_row("half of a character in a candidate", changed(candidates=["\ud800"]), "line 4: '\\ud800' is half of a character")
+_row("half of a character in an id", changed(id="\ud83d"), "line 4: '\\ud83d' is half of a character")
+_row("half of a character in a prompt", changed(prompt="\udc00 <mask>"), "line 4: '\\udc00' is half of a character")
 _row("a prompt with nothing to fill in", changed(prompt="nothing."), "prompt without exactly one <mask>: f3")
 _row("a prompt with two places to fill in", changed(prompt="<mask> <mask>"), "without exactly one <mask>: f3")
 _row("an answer that is none of its candidates", changed(answer="plomo"), "answer not among its candidates: f3")

@@ -36,8 +36,12 @@ publishing: {to: [], notebooks: tables}
 BASES = (SMALL, overlay(SMALL, OWN), {})
 
 
+# Milliseconds after which an example counts as one that hangs, on a machine that does other things too.
+HANGS = 30_000
+
+
 def often(count: int) -> Callable:
-    return settings(max_examples=count, derandomize=True, database=None)
+    return settings(max_examples=count, deadline=HANGS, derandomize=True, database=None)
 
 
 _ODD = ["", " ", ".", "..", "../x", "a/b", "~", "~x/y", "no", "NaN", "1e-5", "-0", "auto", "each", "0-1-0", "a\nb"]
@@ -117,7 +121,7 @@ def test_a_changed_configuration_is_a_study_or_told(config):
 
 
 @pytest.mark.slow
-@settings(max_examples=6000, database=None)
+@often(6000)
 @given(mutated())
 def test_many_changed_configurations_are_studies_or_told(config):
     told(config)
@@ -147,7 +151,7 @@ def test_any_text_as_a_file_is_read_or_told(text):
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, database=None)
+@often(10_000)
 @given(yaml_text.map("".join))
 def test_much_text_as_files_is_read_or_told(text):
     read(text)
@@ -202,7 +206,7 @@ def test_any_renderings_are_a_corpus_or_told(made):
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, database=None)
+@often(2000)
 @given(renderings())
 def test_many_renderings_are_corpora_or_told(made):
     rendered(made)

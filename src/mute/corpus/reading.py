@@ -46,7 +46,7 @@ def _load(path: Path) -> pd.DataFrame:
         text = path.read_text(encoding="utf-8-sig")
         whole = path.suffix == ".json" and text.lstrip().startswith("[")
         # As objects: one missing number in a column would make 3 into 3.0.
-        objects = _objects(json.loads(text, object_pairs_hook=_once)) if whole else _lines(text)
+        objects = _objects(_parsed(text)) if whole else _lines(text)
         return pd.DataFrame(objects, dtype=object)
     separator = "\t" if path.suffix == ".tsv" else ","
     with path.open(encoding="utf-8-sig", newline="") as handle:
@@ -76,13 +76,24 @@ def _lines(text: str) -> list[dict]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                row = json.loads(line, object_pairs_hook=_once)
+                row = _parsed(line)
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from None
             if not isinstance(row, dict):
                 raise ValueError(f"line {number}: not an object")
             rows.append(row)
     return rows
+
+
+def _parsed(text: str) -> Any:
+    value = json.loads(text, object_pairs_hook=_once)
+    # Only an escape can stand for half of a character, which no table can hold.
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{error.object[error.start]!r} is half of a character") from None
+    return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

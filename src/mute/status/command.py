@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from mute.config import read_files
 from mute.study import Study
@@ -12,7 +11,7 @@ BASE = "config/config.yaml"
 
 def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Study:
     """The study of config files over the base, and of `--config` among arguments for Snakemake."""
-    files = read_files(BASE, *(path for path in configfiles if Path(path) != Path(BASE)))
+    files = read_files(BASE, *configfiles)
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if not any(a == "-C" or a == "--config" or a.startswith("--config=") for a in own):
         return Study(files.values, files)
