@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 from mute.config import ModelSection, overlay, read_files
 from mute.costs import GROWTH, RULES, Costs, machine, shapes, sizes, table
-from mute.costs.work import PASSED, TRAINED, Work
+from mute.costs.work import PASSED, TRAINED, Work, Workload
 from mute.study import Study
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +156,27 @@ def test_the_size_of_the_world_is_that_which_is_built():
     assert planned.forgotten("conjunctive") == corpus.in_forget_set("conjunctive").sum()
 
 
+def test_the_worlds_questions_begin_alike_as_much_as_is_planned():
+    from families import create
+    from mute.corpus.sources import world
+    from mute.engine.shared import SharedTexts
+    from mute.evaluate.run import questions
+    from mute.evaluate.scoring import Queries
+    from mute.models import tokenizer
+    from mute.models.texts import training_texts
+
+    size = sizes.of(costs("config.yaml").study)
+    languages = ["en", "es", "pt", "hi"]
+    corpus = world.build(world.Settings(), languages, 1)
+    groups = training_texts(corpus, languages).values()
+    rows = [row for group in groups for row in zip(group["prefix"], group["answer"], group["suffix"])]
+    trained = tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), 6144)
+    asked = questions(corpus, languages, forms=[corpus.about["forms"] - 1])
+    texts = Queries(asked, tokenizer.Encoder(trained)).sequences
+    nodes = SharedTexts(create("llama", 0, **{**TINY, "vocabulary": len(trained)}), texts).starts[-1]
+    assert 1 - nodes / sum(map(len, texts)) == pytest.approx(size.shared, abs=0.08)
+
+
 # What grows
 
 
@@ -186,6 +208,18 @@ def test_the_engine_pays_for_less_the_deeper_the_band():
     assert asked == sorted(asked, reverse=True)
     states = [cell for cell in work.study.grid("blocks") if cell.algorithm == "rmu" and cell.model == "llama"]
     assert len({work.unlearning(cell).gradients for cell in states}) == 1, "no block above a loss on states is run"
+
+
+def test_what_questions_begin_with_alike_runs_once_on_a_core():
+    def forwards(shared: float, device: str) -> float:
+        study = costs(engine={"device": device}).study
+        size = replace(sizes.of(study), shared=shared)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sizes, "of", lambda _: size)
+            return Workload(study).questions("llama").flops
+
+    assert forwards(0.5, "cpu") == pytest.approx(forwards(0, "cpu") / 2)
+    assert forwards(0.5, "cuda") == forwards(0, "cuda")
 
 
 def test_cutting_into_more_jobs_costs_their_starts_and_no_other_work():
@@ -242,7 +276,7 @@ def test_a_faster_machine_takes_less_time():
 
 
 def test_only_the_speed_that_was_measured_is_said_to_be():
-    assert "75 GFLOP/s, measured on" in table.terminal(costs().study)
+    assert "95 GFLOP/s, measured on" in table.terminal(costs().study)
     assert "120 GFLOP/s, as configured" in table.terminal(costs(costs={"core_gflops": 120}).study)
 
 

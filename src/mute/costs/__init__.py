@@ -139,11 +139,6 @@ class Costs:
     def opened(self, model: str) -> bool:
         return is_pretrained(self.config.models[model])
 
-    def needs_gpu(self, model: str) -> bool:
-        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained."""
-        device = self.config.engine.device
-        return device == "cuda" or (device == "auto" and self.opened(model))
-
     def cost(self, rule: str, name: str) -> Cost:
         """What one job costs. Raises ValueError for one that the study does not have."""
         if (rule, name) not in self._found:
@@ -179,7 +174,7 @@ class Costs:
 
     def gpus(self, rule: str) -> Callable[[Any], int] | int:
         """GPUs that a job needs: one or none. A number where no job does: Snakemake calls a function for every job."""
-        if not any(map(self.needs_gpu, self.study.models)):
+        if not any(map(self.work.needs_gpu, self.study.models)):
             return 0
 
         def gpu(wildcards: Any) -> int:
@@ -194,7 +189,7 @@ class Costs:
 
     def _job(self, models: list[str], work: Work, most: Work, memory: tuple[float, float], disk: float) -> Cost:
         """A job that runs models, by its usual and its most work. memory: of the host, and where models run."""
-        gpu = any(self.needs_gpu(model) for model in models)
+        gpu = any(self.work.needs_gpu(model) for model in models)
         on = machine.gpu(self.config.costs) if gpu else machine.core(self.config.costs)
         loaded = sum(self.footprint.weights(model) for model in models)
         host, device = memory

@@ -20,7 +20,8 @@ class Size:
     that tuning reads. forms: renderings of a fact, `read` of which unlearning reads. lines: probes of abilities.
     sequences: runs of the model that one question takes (one, where answers are single tokens); reads: positions whose
     logits it reads; tokens, line_tokens: of a sequence; answer: tokens of an answer; written: tokens that are written
-    beyond an answer's first, each by a run of the whole model. asked: forms in which a patch is asked.
+    beyond an answer's first, each by a run of the whole model. asked: forms in which a patch is asked. shared: of the
+    tokens of questions, the share that others begin with too; a CPU runs them once.
     """
 
     forget: int = 160
@@ -39,6 +40,7 @@ class Size:
     answer: float = 1
     written: float = 0
     asked: int = 1
+    shared: float = 0
     said: str = "its settings"
 
     def forgotten(self, forget_set: str) -> float:
@@ -78,7 +80,7 @@ def _world(study: Study, settings: dict[str, Any]) -> Size:
     # Half of what is not forgotten is seen, a third of the rest validates; every fact is asked in its third form.
     # Four abilities have probes of their own, and two directions of translation.
     lines = 6 * settings["probe_lines"]
-    return Size(forget=forget, retain=others // 2, facts=facts, validation=others // 6, lines=lines)
+    return Size(forget=forget, retain=others // 2, facts=facts, validation=others // 6, lines=lines, shared=0.47)
 
 
 def _files(study: Study, settings: dict[str, Any]) -> Size:
@@ -113,6 +115,7 @@ def _files(study: Study, settings: dict[str, Any]) -> Size:
         line_tokens=10,
         answer=1.4,
         written=0.12,
+        shared=0.67,
         said=said,
     )
 

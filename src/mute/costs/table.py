@@ -95,7 +95,7 @@ def _assumed(costs: Costs) -> str:
         "Assumed (change the section `costs` of the configuration):",
         f"  a core does {speed:g} GFLOP/s, {said}",
     ]
-    if any(costs.needs_gpu(model) for model in costs.study.models):
+    if any(costs.work.needs_gpu(model) for model in costs.study.models):
         lines.append(
             f"  {section.gpu}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which {section.gpu_utilisation:.0%} "
             "are reached; that was not measured here"

@@ -99,6 +99,11 @@ class Workload:
     def shape(self, model: str) -> Shape:
         return self.known[model][0]
 
+    def needs_gpu(self, model: str) -> bool:
+        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained."""
+        device = self.config.engine.device
+        return device == "cuda" or (device == "auto" and shapes.is_pretrained(self.config.models[model]))
+
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
@@ -119,14 +124,21 @@ class Workload:
         batches = max(tokens / BATCH, min(LENGTHS, sequences / 2))
         return Work(shape.forward(tokens, length) * blocks, passes=batches * blocks)
 
-    def ask(self, shape: Shape, facts: float, lines: float, blocks: float) -> Work:
+    def ask(self, model: str, facts: float, lines: float, blocks: float) -> Work:
         """Questions about facts, and probes of abilities, from the input of the last `blocks` blocks on."""
-        s = self.size
+        shape, s = self.shape(model), self.size
         reads = facts * s.reads + lines * s.line_reads
-        work = self.run(shape, facts * s.sequences, s.tokens, blocks)
-        if lines:
-            work += self.run(shape, lines * s.line_sequences, s.line_tokens, blocks)
+        work = self.read(model, facts, lines, blocks)
         return work + Work(shape.head(reads), logits=reads * shape.vocabulary, questions=facts + lines)
+
+    def read(self, model: str, facts: float, lines: float, blocks: float) -> Work:
+        """The sequences of questions through some blocks: what they begin with alike once, on a core."""
+        shape, s = self.shape(model), self.size
+        new = 1 if self.needs_gpu(model) else 1 - s.shared
+        work = self.run(shape, facts * s.sequences * new, s.tokens, blocks)
+        if lines:
+            work += self.run(shape, lines * s.line_sequences * new, s.line_tokens, blocks)
+        return work
 
     def step(self, shape: Shape, sequences: float, *, band: float, above: float, head: bool) -> Work:
         """One step of gradients: the band's blocks train, those above it are passed through."""
@@ -171,15 +183,14 @@ class Workload:
 
     def model_evaluation(self, model: str, forget_sets: list[str], retrained: int) -> Work:
         """Every form of every fact, every ability; lens, and the bypass of each block in turn."""
-        shape, k, s = self.shape(model), self.languages(model), self.size
-        depth = shape.blocks
-        work = self._answers(shape, k * s.facts * s.forms, k * s.lines, depth)
+        k, s, depth = self.languages(model), self.size, self.shape(model).blocks
+        work = self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
         for name in forget_sets:
             facts = k * s.forgotten(name)
-            work += self._lens(shape, facts, depth)
-            work += self.ask(shape, facts, 0, (depth + 1) / 2) * depth
-            work += self.run(shape, facts * s.sequences, s.tokens, depth)
-        return work + self._retraining(shape, k * s.forget) * retrained
+            work += self._lens(model, facts, depth)
+            work += self.ask(model, facts, 0, (depth + 1) / 2) * depth
+            work += self.read(model, facts, 0, depth)
+        return work + self._retraining(model, k * s.forget) * retrained
 
     def layers(self, model: str, forget_set: str, languages: int) -> Work:
         """States of the forget prompts, and of all prompts for the probe, through every block."""
@@ -193,7 +204,7 @@ class Workload:
         shape, s = self.shape(cell.model), self.size
         probe = self._probe(cell)
         texts = self._texts(cell)
-        return self.ask(shape, probe + self._check(cell), 0, shape.blocks) + self.run(
+        return self.ask(cell.model, probe + self._check(cell), 0, shape.blocks) + self.run(
             shape, sum(texts) + probe, s.tokens, shape.blocks
         )
 
@@ -204,8 +215,8 @@ class Workload:
         kind = self.kinds[cell.algorithm]
         settings = self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
-        look = self.ask(shape, self._probe(cell), 0, above)
-        ends = look + self.ask(shape, self._check(cell), 0, above)
+        look = self.ask(cell.model, self._probe(cell), 0, above)
+        ends = look + self.ask(cell.model, self._check(cell), 0, above)
         if kind == "filter":
             return ends
         if kind == "edit":
@@ -248,42 +259,41 @@ class Workload:
         """All questions of one patch, from its band's input on."""
         shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
         above = span(cell, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
-        return self._answers(shape, k * s.facts * s.asked, k * s.lines, above)
+        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
 
     def questions(self, model: str) -> Work:
         """The prefixes of all questions of a shard, once: each block for the cells that start above it."""
-        shape, k, s = self.shape(model), self.languages(model), self.size
-        sequences = k * (s.facts * s.asked * s.sequences + s.lines * s.line_sequences)
+        k, s = self.languages(model), self.size
         if not self.question_states(model)[1]:
             return Work()
-        return self.run(shape, sequences, s.tokens, shape.blocks)
+        return self.read(model, k * s.facts * s.asked, k * s.lines, self.shape(model).blocks)
 
     def probes(self, cell: Cell) -> Work:
         """Lens; for a single block also its bypass, skipped and mixed, and retraining where it is asked for."""
         shape = self.shape(cell.model)
         _, band, above = span(cell, shape.blocks)
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        work = self._lens(shape, facts, above)
+        work = self._lens(cell.model, facts, above)
         if band == 1 and cell.band not in ("all", "full"):
-            work += self.ask(shape, facts, 0, above) * 2
+            work += self.ask(cell.model, facts, 0, above) * 2
             if cell in self.study.retrained:
-                work += self._retraining(shape, facts)
+                work += self._retraining(cell.model, facts)
         return work
 
-    def _answers(self, shape: Shape, facts: float, lines: float, blocks: float) -> Work:
+    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> Work:
         """Questions, and answers that are written out: each further token runs the whole model again."""
-        more = facts * self.size.written
+        shape, more = self.shape(model), facts * self.size.written
         written = self.run(shape, more, self.size.tokens, shape.blocks) + Work(shape.head(more), questions=more)
-        return self.ask(shape, facts, lines, blocks) + written
+        return self.ask(model, facts, lines, blocks) + written
 
-    def _lens(self, shape: Shape, facts: float, blocks: float) -> Work:
+    def _lens(self, model: str, facts: float, blocks: float) -> Work:
         """Forwards once, and the head after every block; only means go into a table."""
-        return replace(self.ask(shape, facts, 0, 1) * blocks, questions=facts)
+        return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
 
-    def _retraining(self, shape: Shape, facts: float) -> Work:
-        how = self.config.evaluation.retraining
+    def _retraining(self, model: str, facts: float) -> Work:
+        shape, how = self.shape(model), self.config.evaluation.retraining
         step = self.step(shape, how.batch_size, band=shape.blocks, above=0, head=True)
-        return step * how.steps + self.ask(shape, facts, 0, shape.blocks)
+        return step * how.steps + self.ask(model, facts, 0, shape.blocks)
 
     def _direction(self, cell: Cell) -> Work:
         """Gradients of the attention weights over both text sets."""
