@@ -163,6 +163,17 @@ def test_the_least_recently_used_goes_when_there_is_no_room(model, tmp_path):
     assert sum(p.stat().st_size for p in entries(prefixes)) <= prefixes.limit
 
 
+def test_what_a_killed_job_left_half_written_counts_and_goes_first(model, tmp_path):
+    prefixes = PrefixCache(tmp_path, 2 * (12 * 32 * 4 + 300))
+    (left := tmp_path / ".1234.safetensors.abcd.part").write_bytes(bytes(1500))
+    os.utime(left, (1000, 1000))
+    states(model, prefixes, 1)
+    assert left.exists()
+    states(model, prefixes, 2)
+    assert not left.exists()
+    assert len(entries(prefixes)) == 2
+
+
 def test_what_is_larger_than_the_cache_is_not_kept(model, tmp_path):
     prefixes = PrefixCache(tmp_path, 100)
     assert torch.equal(states(model, prefixes), states(model, None))

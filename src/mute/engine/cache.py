@@ -133,7 +133,8 @@ class PrefixCache:
     def _make_room(self, size: int) -> None:
         """Remove the least recently used entries until `size` bytes more are within the limit."""
         entries = []
-        for path in self.folder.glob("*.safetensors"):
+        # Temporary files count too: those of jobs that were killed stay, and of those that are written none is old.
+        for path in (*self.folder.glob("*.safetensors"), *self.folder.glob(".*.part")):
             with contextlib.suppress(OSError):  # another job may have removed it
                 entries.append((path.stat().st_mtime, path.stat().st_size, path))
         total = sum(bytes_ for _, bytes_, _ in entries)
