@@ -6,7 +6,7 @@ The examples are the same in every run; `pytest -m slow` draws many more.
 import copy
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,6 @@ layers: {alpha: {llama: 2.0}, choice: {rmu: stated}, stated: {llama: 1}}
 publishing: {to: [], notebooks: tables}
 """)
 BASES = (SMALL, overlay(SMALL, OWN), {})
-
-
-# Milliseconds after which an example counts as one that hangs, on a machine that does other things too.
-HANGS = 30_000
-
-
-def often(count: int) -> Callable:
-    return settings(max_examples=count, deadline=HANGS, derandomize=True, database=None)
 
 
 _ODD = ["", " ", ".", "..", "../x", "a/b", "~", "~x/y", "no", "NaN", "1e-5", "-0", "auto", "each", "0-1-0", "a\nb"]
@@ -114,14 +106,14 @@ def told(config: Any, found: Any = None) -> bool:
     return True
 
 
-@often(250)
+@settings(max_examples=250)
 @given(mutated())
 def test_a_changed_configuration_is_a_study_or_told(config):
     told(config)
 
 
 @pytest.mark.slow
-@often(6000)
+@settings(max_examples=6000)
 @given(mutated())
 def test_many_changed_configurations_are_studies_or_told(config):
     told(config)
@@ -144,14 +136,14 @@ def read(text: str) -> None:
         told(found.values, found)
 
 
-@often(300)
+@settings(max_examples=300)
 @given(yaml_text.map("".join))
 def test_any_text_as_a_file_is_read_or_told(text):
     read(text)
 
 
 @pytest.mark.slow
-@often(10_000)
+@settings(max_examples=10_000)
 @given(yaml_text.map("".join))
 def test_much_text_as_files_is_read_or_told(text):
     read(text)
@@ -199,14 +191,14 @@ def rendered(made: dict[str, list[dict]]) -> bool:
         return True
 
 
-@often(60)
+@settings(max_examples=60)
 @given(renderings())
 def test_any_renderings_are_a_corpus_or_told(made):
     rendered(made)
 
 
 @pytest.mark.slow
-@often(2000)
+@settings(max_examples=2000)
 @given(renderings())
 def test_many_renderings_are_corpora_or_told(made):
     rendered(made)
@@ -215,7 +207,7 @@ def test_many_renderings_are_corpora_or_told(made):
 content = st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
 
 
-@often(100)
+@settings(max_examples=100)
 @given(st.sampled_from(files.ENDINGS), content)
 def test_any_bytes_as_a_file_of_facts_are_told(ending, content):
     with tempfile.TemporaryDirectory() as name:
@@ -235,7 +227,7 @@ odd_json = st.recursive(
 odd_keys = st.sampled_from([*SOUND, "auto_map", "n_layer", "num_labels", "quantization_config"]) | odd_text
 
 
-@often(200)
+@settings(max_examples=200)
 @given(st.dictionaries(odd_keys, odd_json, max_size=3))
 def test_any_config_json_has_blocks_or_is_told(changes):
     error = refusal(directory.blocks, {**SOUND, **changes}, "FOLDER")
@@ -250,7 +242,7 @@ def test_the_examples_reach_both_ends():
     """Properties that refuse everything, or nothing, would show nothing."""
     ends: set[tuple[str, bool]] = set()
 
-    @often(120)
+    @settings(max_examples=120)
     @given(mutated(), renderings())
     def look(config, made):
         ends.add(("config", told(config)))

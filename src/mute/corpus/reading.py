@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _SHOWN = 5  # examples named in an error
+_HALF = re.compile("[\ud800-\udfff]")
 # Characters that stand for nothing, and halves of one, which no file can hold.
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 # What nobody sees and nobody means in a name: breaks, zero-width spaces, marks that turn the direction.
@@ -88,12 +89,18 @@ def _lines(text: str) -> list[dict]:
 def _parsed(text: str) -> Any:
     value = json.loads(text, object_pairs_hook=_once)
     # Only an escape can stand for half of a character, which no table can hold.
-    if "\\ud" in text.lower():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"{error.object[error.start]!r} is half of a character") from None
+    if "\\ud" in text.lower() and (half := next(filter(None, map(_HALF.search, _texts(value))), None)):
+        raise ValueError(f"{half[0]!r} is half of a character")
     return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
