@@ -99,7 +99,7 @@ def test_parameters_are_those_of_the_study(project, index):
     assert (project / config).is_file()
     own = yaml.safe_load((project / config).read_text())["study"]
     assert own["results"] == results, "params.yaml names the folder that the config file names"
-    assert front_door.find_results([str(project / config)]) == Path(results)
+    assert front_door.find_results([str(project / config)], []) == Path(results)
     for stage in index.stages:
         for parameters in stage.params:
             # The whole file, so that a new key is no unseen change; or keys that it has.

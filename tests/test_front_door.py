@@ -107,12 +107,12 @@ def test_clean_keeps_what_is_not_a_result(tmp_path):
 
 def test_the_last_config_that_names_a_results_folder_wins(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert study.find_results(["config/config.yaml"]) == Path("results")
+    assert study.find_results(["config/config.yaml"], []) == Path("results")
     for name, text in {"config": "study: {results: one}", "a": "study: {results: two}", "b": "study: {}"}.items():
         Path("config").mkdir(exist_ok=True)
         Path(f"config/{name}.yaml").write_text(text)
-    assert study.find_results(["config/b.yaml"]) == Path("one")
-    assert study.find_results(["config/a.yaml", "config/b.yaml"]) == Path("two")
+    assert study.find_results(["config/b.yaml"], []) == Path("one")
+    assert study.find_results(["config/a.yaml", "config/b.yaml"], []) == Path("two")
 
 
 @pytest.mark.parametrize(

@@ -88,18 +88,27 @@ def run_snakemake(arguments: list[str], lock: IO[str], **options) -> int:
     return child.wait()
 
 
-def setting(configfiles: list[str], section: str, key: str) -> Any:
-    """What the files say there; None for nothing. What is wrong with it is for the study's own checks to tell."""
-    from mute.config import read_files
+def setting(configfiles: list[str], arguments: list[str], section: str, key: str) -> Any:
+    """What the configuration says there; None for nothing. What is wrong with it is for the study's checks to tell."""
+    from mute.status.command import read_values
 
-    found = read_files(*filter(Path.is_file, [BASE_CONFIG, *map(Path, configfiles)])).values.get(section)
+    found = read_values(configfiles, arguments).values.get(section)
     return found.get(key) if isinstance(found, dict) else None
 
 
-def find_results(configfiles: list[str]) -> Path:
-    """The folder of the results: `study: results:` of the last config file that has it."""
-    folder = setting(configfiles, "study", "results")
+def find_results(configfiles: list[str], arguments: list[str]) -> Path:
+    """The folder of the results: `study: results:` of `--config`, or of the last config file that has it."""
+    folder = setting(configfiles, arguments, "study", "results")
     return Path(folder if isinstance(folder, str) else "results")
+
+
+def names_no_other_study(arguments: list[str]) -> bool:
+    """Whether arguments for Snakemake leave config files and folder to us; says which do not."""
+    own = itertools.takewhile(lambda word: word != "--", arguments)
+    wrong = [w for w in own if w.partition("=")[0] in ("--configfile", "--configfiles", "--directory", "-d")]
+    if wrong:
+        say(f"{wrong[0]} cannot stand in ARGS: name config files by CONFIG='a.yaml b.yaml', in the project's folder.")
+    return not wrong
 
 
 def are_readable(configfiles: list[str]) -> bool:
@@ -188,7 +197,7 @@ def mend(results: Path, configfiles: list[str], options: list[str], cores: str, 
     """
     from mute import artifacts, origin, seals
 
-    if isinstance(most := setting(configfiles, "engine", "checksum_gb"), int | float):
+    if isinstance(most := setting(configfiles, options, "engine", "checksum_gb"), int | float):
         artifacts.checked_in_full = int(most * 10**9)
     faults = seals.sweep(results)
     for path in origin.half_told():
@@ -228,10 +237,10 @@ def runs_no_job(arguments: list[str]) -> bool:
 
 def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
     """Run the workflow, then make the report and print the summary; returns the exit status."""
-    if not are_readable(configfiles):
+    if not are_readable(configfiles) or not names_no_other_study(arguments):
         return 1
     configured = ["--configfile", *configfiles, *arguments]
-    results = find_results(configfiles)
+    results = find_results(configfiles, arguments)
     with only_run() as lock:
         if not runs_no_job(arguments):
             if not is_writable(results):

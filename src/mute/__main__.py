@@ -17,7 +17,15 @@ def summary(chosen: argparse.Namespace) -> int:
     if not tables:
         print(f"no tables in {chosen.results / 'tables'}: run the study first (make study)", file=sys.stderr)
         return 1
-    print(terminal(Results.read(tables), chosen.results), end="")
+    try:
+        results = Results.read(tables)
+    except (ValueError, OSError) as error:
+        print(
+            f"the tables in {chosen.results / 'tables'} cannot be read: {error}. See python -m mute check",
+            file=sys.stderr,
+        )
+        return 1
+    print(terminal(results, chosen.results), end="")
     if spent := times_table(chosen.results):
         print(f"\n{spent}", end="")
     return 0
@@ -135,16 +143,25 @@ def check(chosen: argparse.Namespace) -> int:
     """Hold every file of a study against its seal. Changes nothing, unless --mend puts aside what is damaged."""
     from mute import seals
 
+    sealed = list(seals.sealed_files(chosen.results))
+    if not sealed:
+        studies = sorted(str(path.parent) for path in chosen.results.glob(f"*/{seals.FOLDER}"))
+        there = f"; there are some in {', '.join(studies)}" if studies else ""
+        print(f"no sealed files in {chosen.results}, which is no study's folder of results{there}", file=sys.stderr)
+        return 1
+    missing = [path for path in sealed if not path.exists()]
     faults = seals.sweep(chosen.results, mend=chosen.mend)
+    for path in missing:
+        print(f"{path} is missing", file=sys.stderr)
     for fault in faults:
         print(f"{fault}{' (put aside)' if chosen.mend else ''}", file=sys.stderr)
-    count = sum(1 for _ in seals.sealed_files(chosen.results))
-    if faults:
+    wrong = len(missing) + len(faults)
+    if wrong:
         done = "the next run makes them" if chosen.mend else "make study, or --mend and the next run, makes them"
-        print(f"{len(faults)} of {count} sealed files and folders are not what was written: {done} again")
+        print(f"{wrong} of {len(sealed)} sealed files and folders are not what was written: {done} again")
     else:
-        print(f"{count} sealed files in {chosen.results}, each what was written")
-    return 1 if faults else 0
+        print(f"{len(sealed)} sealed files in {chosen.results}, each what was written")
+    return 1 if wrong else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

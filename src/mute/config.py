@@ -72,7 +72,7 @@ class AdaptationSection(Section):
     dropout: float = Field(0.0, ge=0, lt=1, description="Of the update's input; ours.")
     learning_rate: float = Field(5e-5, gt=0, description="AdamW step size, falling to zero along a cosine.")
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises.")
-    batch_size: int = Field(16, ge=1, description="Sequences in a step.")
+    batch_size: int = Field(16, ge=1, le=100_000, description="Sequences in a step.")
     epochs: float = Field(2.0, gt=0, description="Times that every text is read.")
     prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of tokens that lead up to an answer; ours.")
 
@@ -95,9 +95,9 @@ class ModelSection(Section):
         ["en", "es", "pt", "de", "fr", "it", "hi"], min_length=2, description="Languages that it learns."
     )
     blocks: int = Field(8, ge=1, le=512, description="Decoder blocks, L; a pretrained model says its own.")
-    hidden: int = Field(128, ge=8, description="Hidden size, D, of an embedded model.")
-    heads: int = Field(4, ge=1, description="Attention heads of an embedded model.")
-    vocabulary: int = Field(4096, ge=300, description="Entries of an embedded model's tokenizer.")
+    hidden: int = Field(128, ge=8, le=65_536, description="Hidden size, D, of an embedded model.")
+    heads: int = Field(4, ge=1, le=1024, description="Attention heads of an embedded model.")
+    vocabulary: int = Field(4096, ge=300, le=1_000_000, description="Entries of an embedded model's tokenizer.")
     steps: int = Field(600, ge=1, description="Training steps of an embedded model.")
     learning_rate: float | None = Field(
         None, gt=0, description="Of an embedded model, instead of `pretraining.learning_rate`."
@@ -120,16 +120,16 @@ OF_EMBEDDED = ("family", "hidden", "heads", "vocabulary", "steps", "learning_rat
 class PretrainingSection(Section):
     """How embedded models are trained."""
 
-    batch: int = Field(192, ge=2, description="Sequences a step.")
+    batch: int = Field(192, ge=2, le=100_000, description="Sequences a step.")
     learning_rate: float = Field(6e-3, gt=0, description="Of Muon and of AdamW; untied embeddings learn faster.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
     decay: float = Field(0.6, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")
     prompt_weight: float = Field(0.05, ge=0, le=1, description="Weight of tokens that lead up to an answer.")
-    shares: dict[Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0)]] = (
-        Field(
-            {"facts": 0.54, "glossary": 0.33, "reading": 0.06, "sentences": 0.04, "unknown": 0.03},
-            description="Share of each batch: facts, and the abilities that the corpus has.",
-        )
+    shares: dict[
+        Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0, le=1000)]
+    ] = Field(
+        {"facts": 0.54, "glossary": 0.33, "reading": 0.06, "sentences": 0.04, "unknown": 0.03},
+        description="Share of each batch: facts, and the abilities that the corpus has.",
     )
 
 
@@ -158,7 +158,7 @@ class LayersSection(Section):
         description="Layer rule by algorithm; others take the first local peak.",
     )
     stated: dict[str, Annotated[int, Field(ge=0)]] = Field({}, description="Block by model, for the rule `stated`.")
-    null_draws: int = Field(20, ge=1, description="Row permutations of the CKA null.")
+    null_draws: int = Field(20, ge=1, le=10_000, description="Row permutations of the CKA null.")
 
 
 class GridSection(Section):
@@ -236,13 +236,13 @@ class RetrainingSection(Section):
 
     steps: int = Field(20, ge=1, description="Steps.")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
-    batch_size: int = Field(24, ge=2, description="Sequences in a step.")
+    batch_size: int = Field(24, ge=2, le=100_000, description="Sequences in a step.")
 
 
 class EvaluationSection(Section):
     """Evaluation and inference."""
 
-    draws: int = Field(400, ge=20, description="Replicates of the cluster bootstrap over facts.")
+    draws: int = Field(400, ge=20, le=100_000, description="Replicates of the cluster bootstrap over facts.")
     retraining: RetrainingSection = Field(default_factory=RetrainingSection, description="Of grids that ask for it.")
     mix: float = Field(0.5, gt=0, lt=1, description="Scalar of the second bypass: (1 - mix) identity + mix block.")
 
@@ -262,7 +262,7 @@ class ExportsSection(Section):
     )
     shots: int | None = Field(None, ge=0, description="Examples before each question; default: as each task says.")
     limit: int | None = Field(None, ge=1, description="Questions of each task, for a trial; default: all.")
-    batch_size: int = Field(8, ge=1, description="Sequences in a batch.")
+    batch_size: int = Field(8, ge=1, le=100_000, description="Sequences in a batch.")
 
 
 class PublishingSection(Section):
@@ -370,7 +370,7 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 # `3` and `2-3`, as blocks are counted: without signs, spaces or leading zeros.
-_BLOCKS = re.compile(r"(0|[1-9][0-9]*)(-(0|[1-9][0-9]*))*")
+_BLOCKS = re.compile(r"(0|[1-9][0-9]{0,5})(-(0|[1-9][0-9]{0,5}))*")
 
 
 def band_blocks(band: str) -> list[int] | None:

@@ -148,6 +148,8 @@ def matching(study: Study, chosen: dict[Any, Any]) -> list[Cell]:
 
 def problems(study: Study) -> Iterator[Problem]:
     """What is wrong with the section `exports` that only the study's cells can tell."""
+    from mute.repos import Repo
+
     section = study.config.exports
     for index, chosen in enumerate(section.cells):
         path = ("exports", "cells", index)
@@ -159,6 +161,11 @@ def problems(study: Study) -> Iterator[Problem]:
         elif found and not any(exportable(study, cell) for cell in found):
             names = ", ".join(sorted({cell.algorithm for cell in found}))
             yield Problem(path, f"{names} changes no weight: there is no model to export")
+    for id, revision in section.data.items():
+        try:
+            Repo("dataset", id, revision)
+        except ValueError as error:
+            yield Problem(("exports", "data", id), str(error))
     if section.tasks and not section.cells:
         yield Problem(("exports", "tasks"), "tasks are asked of exported cells and their base: select some in `cells`")
     if section.task_folder and not is_folder(at_home(section.task_folder)):

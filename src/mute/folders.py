@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mute.config import Config
-from mute.names import is_folder
+from mute.names import is_folder, unusable
 from mute.problems import Problem
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ MOST_CELLS = 1_000_000
 def problems(results: str) -> Iterator[Problem]:
     """What is wrong with the place: a study must not lie among what the project, or another study, has made."""
     first, *below = Path(results).parts or ("",)
-    if first in PROJECT:
+    if wrong := unusable(results):
+        yield Problem(_KEY, wrong)
+    elif first in PROJECT:
         yield Problem(_KEY, f"{results!r} is in {first}/, which is the project's own; use results/NAME")
     elif taken := [part for part in below if part in MADE]:
         text = f"{results!r} is in a folder {taken[0]}/ such as every study makes in its own; use another name"

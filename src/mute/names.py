@@ -10,6 +10,7 @@ from typing import Any
 # A name becomes part of a path: letters, digits, dot, dash and underscore, and no leading dot.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
+_LONGEST_PATH = 1000  # characters
 SHOWN = 80  # characters of a value that an error shows
 
 
@@ -72,6 +73,15 @@ def is_folder(path: Path | str) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def unusable(path: str) -> str:
+    """Why a path that stands in a configuration can be no input of the workflow; empty where it can."""
+    if "{" in path or "}" in path:
+        return f"{shown(path)} holds braces, which Snakemake reads as wildcards"
+    if len(path) > _LONGEST_PATH or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in path):
+        return f"{shown(path)} is no path that a file system takes"
+    return ""
 
 
 def placeless(value: Any) -> Any:

@@ -78,6 +78,8 @@ def fault(results: Path, path: Path) -> Fault | None:
         return Fault(path, "has no seal that can be read")
     if seal is None:
         return None if published else Fault(path, "has no seal: the job that wrote it did not end, or was none of ours")
+    if not path.is_file():
+        return Fault(path, "is no file")
     try:
         if artifacts.agrees(path, seal):
             return None
@@ -99,7 +101,7 @@ def put_aside(results: Path, fault: Fault) -> None:
     With a folder of the store go the tables of shards that name it: their jobs then make it again.
     """
     if fault.path.is_dir():
-        sealed = [path for path in fault.path.rglob("*") if record(results, path).is_file()]
+        sealed = [path for path in (fault.path, *fault.path.rglob("*")) if record(results, path).is_file()]
         tables = results.glob(NAMED_IN) if fault.path.parent.relative_to(results).as_posix() in STORES else ()
         sealed += [path for path in tables if fault.path.name in path.read_text(encoding="utf-8", errors="replace")]
     else:

@@ -12,11 +12,16 @@ def by_rule(results: Path | str) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     logs = Path(results) / "logs"
     for path in sorted(logs.rglob(f"*{SECONDS}")):
+        try:
+            spent = json.loads(path.read_text(encoding="utf-8"))
+            seconds = {phase: float(spent[phase]) for phase in PHASES}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # nothing but times is lost with it
         rule = path.relative_to(logs).parts[0].removesuffix(SECONDS)
         total = found.setdefault(rule, dict.fromkeys(("jobs", *PHASES), 0.0))
         total["jobs"] += 1
-        for name, value in json.loads(path.read_text(encoding="utf-8")).items():
-            total[name] += value
+        for phase, value in seconds.items():
+            total[phase] += value
     return dict(sorted(found.items(), key=lambda rule: -sum(rule[1][name] for name in PHASES)))
 
 

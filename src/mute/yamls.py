@@ -24,8 +24,11 @@ class UnreadableError(ValueError):
 
 def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
     """The nodes of a file, which know their lines, and its value. Raises UnreadableError."""
+    node = None
+    if (given := Path(path)).exists() and not (given.is_file() or given.is_dir()):
+        raise UnreadableError(f"{path} cannot be read: it is no file")  # a pipe may never end
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = given.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             _check_size(node, path)
@@ -40,9 +43,10 @@ def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
         raise UnreadableError(_said(path, error)) from None
     except UnreadableError:
         raise
-    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
+        if node is None:
+            raise UnreadableError(f"{path} is not YAML: {error}") from None  # an escape that is no character
         # What the tags and forms of YAML's own numbers and dates promise and do not hold.
-        assert node is not None
         raise UnreadableError(_first_bad(node, path)) from None
 
 

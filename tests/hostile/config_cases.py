@@ -1,5 +1,7 @@
 """Hostile configurations."""
 
+import os
+
 from cases import BASE, Place, mute, python, refused, taken
 
 from mute.config import read_files
@@ -39,10 +41,42 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
     ),
     "not-a-number as a gate": ("gates: {recall: .nan}", "gates.recall", "not nan"),
     "a number that no machine counts to": (
-        "models: {llama: {hidden: 100000000000000000000}}",
-        "models.llama.hidden: must be at most 1e+15, not 100000000000000000000",
+        "models: {llama: {steps: 100000000000000000000}}",
+        "models.llama.steps: must be at most 1e+15, not 100000000000000000000",
     ),
     "a number of 5,000 digits": (b"study: {seed: " + b"9" * 5000 + b"}", "my.yaml, line 1", "'99999", "is no int"),
+    "a hidden size that no machine holds": (
+        "models: {llama: {hidden: 1000000000}}",
+        "models.llama.hidden: must be at most 65536, not 1000000000",
+    ),
+    "a trillion replicates": ("evaluation: {draws: 1000000000000}", "evaluation.draws: must be at most 100000, not"),
+    "shares whose sum is infinite": (
+        "pretraining: {shares: {facts: 1.0e+308, glossary: 1.0e+308}}",
+        "pretraining.shares.facts: must be at most 1000",
+    ),
+    "a strength below zero": (
+        "algorithms: {rmu: {strengths: [0.1, -3.0]}}",
+        "algorithms.rmu.strengths[1]: must be above 0.0, not -3.0",
+    ),
+    "a strength of zero": (
+        "algorithms: {gradient_ascent: {strengths: [0.0]}}",
+        "algorithms.gradient_ascent.strengths[0]: must be above 0.0, not 0.0",
+    ),
+    "a block of 5,000 digits": ("grids: {blocks: {bands: ['" + "9" * 5000 + "']}}", "grids.blocks.bands[0]", "'9999"),
+    "an escape that stands for no character": ('study: {name: "\\UFFFFFFFF"}', "my.yaml is not YAML"),
+    "a folder with braces, which Snakemake reads as wildcards": (
+        "corpora: {world: {source: files, settings: {path: 'a{b}', forget_domain: a}}}",
+        "corpora.world.settings.path: 'a{b}' holds braces, which Snakemake reads as wildcards",
+    ),
+    "folders in folders, longer than any path": (
+        "study: {results: results/" + "/".join(["a" * 60] * 30) + "}",
+        "study.results: 'results/aaaa",
+        "is no path that a file system takes",
+    ),
+    "a revision that leads out of a data set": (
+        "exports: {data: {owner/name: ../../x}}",
+        "exports.data.owner/name: '../../x' is no revision of owner/name",
+    ),
     "a section with nothing in it": ("gates:", "gates: must be a mapping, but nothing stands there"),
     "one name where a list belongs": ("grids: {blocks: {algorithms: rmu}}", "must be a list", "write [rmu]"),
     "an empty list of models": ("study: {models: []}", "study.models: must not be empty"),
@@ -209,6 +243,12 @@ def _(place: Place) -> str:
     code, said = python("workflow/study.py", "run", "--cores", "1", "--configfile", str(path), "--", "-n")
     assert code != 0
     return said[said.index("the configuration cannot be used:") :]
+
+
+@refused("config", "a pipe as a config file, which may never end", "is no file")
+def _(place: Place) -> str:
+    os.mkfifo(place.folder / "my.yaml")
+    return mute("plan", str(place.folder / "my.yaml"))
 
 
 @taken("config", "`1e-5`, which YAML reads as text", "as the number it is")

@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 from cases import Place, refused, taken
+from pyarrow import parquet
 
 import test_files_source as source
 from mute.corpus import sound
@@ -60,12 +63,15 @@ _row(
 _row("half of a character in a candidate", changed(candidates=["\ud800"]), "line 4: '\\ud800' is half of a character")
 _row("half of a character in an id", changed(id="\ud83d"), "line 4: '\\ud83d' is half of a character")
 _row("half of a character in a prompt", changed(prompt="\udc00 <mask>"), "line 4: '\\udc00' is half of a character")
+_row("a list for the answer", changed(answer=["oro"]), "es.jsonl: answer is no text in rows 4: list")
+_row("a mapping for the answer", changed(answer={"text": "oro"}), "es.jsonl: answer is no text in rows 4: dict")
+_row("a truth value for the answer", changed(answer=True), "es.jsonl: answer is no text in rows 4: bool")
 _row("a prompt with nothing to fill in", changed(prompt="nothing."), "prompt without exactly one <mask>: f3")
 _row("a prompt with two places to fill in", changed(prompt="<mask> <mask>"), "without exactly one <mask>: f3")
 _row("an answer that is none of its candidates", changed(answer="plomo"), "answer not among its candidates: f3")
 _row("one candidate, twice", changed(candidates=[ORO, f" {ORO}"]), "fewer than two different candidates: f3")
 _row("a number for the candidates", changed(candidates=3), "answer not among its candidates: f3")
-_row("a mapping for the candidates", changed(candidates={"a": 1}), "answer not among its candidates: f3")
+_row("a mapping for the candidates", changed(candidates={"a": 1}), "candidates is no list of texts in rows 4")
 _row(
     "a Cyrillic letter in a domain",
     source.edit("hi", domain="mеtals"),
@@ -92,6 +98,18 @@ def _file(given: str, name: str, content: bytes | Callable[[Path], object], *wor
         source.build(place.folder / "data")
 
 
+def _parquet(**columns) -> Callable[[Path], None]:
+    """The table in English, other columns laid over it."""
+    table = pd.DataFrame(source.rows("en")).assign(**columns)
+    return lambda path: table.to_parquet(path)
+
+
+def _broken_letters(path: Path) -> None:
+    letters = pa.array([b"\xff\xfe"] * 12).view(pa.string())
+    table = pa.Table.from_pandas(pd.DataFrame(source.rows("en")))
+    parquet.write_table(table.set_column(table.column_names.index("answer"), "answer", letters), path)
+
+
 HEADER = b"id,prompt,answer,candidates,domain,subject\n"
 LINES = "\n".join(json.dumps(row) for row in source.rows("en")).encode()
 _file("a folder where a file belongs", "en.jsonl", Path.mkdir, "en.jsonl is no file", "files for es, hi")
@@ -107,6 +125,12 @@ _file("a quote that never ends", "en.csv", HEADER + b'1,"a,b\n', "en.csv: cannot
 _file("a file in UTF-16", "en.csv", "id,prompt\n1,é\n".encode("utf-16"), "en.csv: cannot be read: it is not UTF-8 text")
 _file("a CSV file of zero bytes", "en.csv", b"\0" * 99, "en.csv: cannot be read: it is no text")
 _file("any bytes as Parquet", "en.parquet", b"\x89" * 99, "en.parquet: cannot be read", until="cannot be read:")
+MISSING = pd.Series([pd.NA, *["iron"] * 11], dtype="string")
+_file("a missing text of Parquet", "en.parquet", _parquet(answer=MISSING), "en.parquet: empty answer: f0")
+_file("bytes in a column of Parquet", "en.parquet", _parquet(answer=[b"oro"] * 12), "answer is no text in rows 1, 2")
+_file("letters of Parquet that are not UTF-8", "en.parquet", _broken_letters, "en.parquet: cannot be", until="be read:")
+LONG = HEADER.strip() + b"," + b"x" * 200_000 + b"\n1\n"
+_file("a field of 200,000 letters in a header", "en.csv", LONG, "en.csv: cannot be read:", until="be read:")
 _file("half a line of JSON", "en.jsonl", LINES[:-9], "en.jsonl: cannot be read: line 12:", until="line 12:")
 _file("a list where an object belongs", "en.jsonl", b"[1]\n", "en.jsonl: cannot be read: line 1: not an object")
 _file(

@@ -157,6 +157,23 @@ _plan("a billion labels, each of which would get a name", configured(num_labels=
 _plan("NaN in config.json", configured(rms_norm_eps=float("nan")), "rms_norm_eps: nan; it must be finite")
 _plan("quantized weights", configured(quantization_config={"quant_method": "gptq"}), "(quantization_config)")
 
+
+def _tokenizer(change: Callable[[dict], object], name: str = "tokenizer.json") -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        value = json.loads((folder / name).read_text())
+        change(value)
+        (folder / name).write_text(json.dumps(value))
+
+    return write
+
+
+_open("a tokenizer that cuts words at random", _tokenizer(lambda t: t["model"].update(dropout=0.5)), "(dropout 0.5)")
+_open(
+    "text as the longest text of a tokenizer",
+    _tokenizer(lambda t: t.update(model_max_length="x"), "tokenizer_config.json"),
+    "cannot be opened",
+)
+
 _DOWN = "model.layers.1.mlp.down_proj.weight"
 _open("a missing tensor", tensors(lambda t: {k: v for k, v in t.items() if k != _DOWN}), f"1 are missing ({_DOWN})")
 _open(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -33,7 +34,7 @@ def load(path: Path) -> pd.DataFrame:
         raise ValueError("it is not UTF-8 text") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except (pyarrow.ArrowException, OverflowError, KeyError, TypeError) as error:
+    except (pyarrow.ArrowException, csv.Error, OverflowError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from None
     if table.empty:
         raise ValueError("it has no rows")
@@ -42,7 +43,8 @@ def load(path: Path) -> pd.DataFrame:
 
 def _load(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        # As objects: read now, not when a column is first looked at, and no whole number made into another.
+        return pd.read_parquet(path).astype(object)
     if path.suffix in (".jsonl", ".json"):
         text = path.read_text(encoding="utf-8-sig")
         whole = path.suffix == ".json" and text.lstrip().startswith("[")
@@ -119,13 +121,22 @@ def some(values: Iterable[Any]) -> str:
     return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
+def is_missing(value: Any) -> bool:
+    # An array is compared entry by entry, and is nothing that is missing.
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a field is a text, or a number or date that stands for one: no list, mapping, bytes or truth value."""
+    return not isinstance(value, bool | np.bool_ | bytes | bytearray | dict | list | tuple | set | np.ndarray)
+
+
 def word(value: Any) -> str:
     """A field as text without spaces around it, seen or not; what is missing is empty.
 
     Letters and their marks are composed (NFC): keyboards and systems differ in it, and nobody can see that.
     """
-    # An array is compared entry by entry, and is nothing that is missing.
-    if value is None or (isinstance(value, float) and value != value):
+    if is_missing(value):
         return ""
     text = str(value)
     while text != (bare := text.strip().strip(_EDGES)):
@@ -144,7 +155,7 @@ def several(value: Any) -> list[str]:
                 value = text.split("|")
         else:
             value = text.split("|")
-    elif value is None or isinstance(value, float):
+    elif is_missing(value) or isinstance(value, float):
         value = []
     elif not isinstance(value, list | tuple) and not hasattr(value, "tolist"):
         # One number or truth value is one text; the keys of a mapping are no list.

@@ -26,7 +26,7 @@ def check(model: Any, blocks: int) -> None:
     entries = model.get_input_embeddings().num_embeddings
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(3, entries, (ROWS, TOKENS), generator=generator).to(model.device)
-    whole = model(input_ids=ids, use_cache=False).logits.float()
+    whole = model(input_ids=ids, use_cache=False, return_dict=True).logits.float()
     hidden = sections.embed(model, ids)
     for start, stop in ((0, depth // 2), (depth // 2, depth)):
         apart = float((sections.logits(model, hidden, start) - whole).abs().max())

@@ -56,12 +56,22 @@ def load(folder: Path | str) -> Any:
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    kind = PreTrainedTokenizerFast if directory.tokenizer_class(Path(folder)) in _PLAIN else AutoTokenizer
+    kind: Any = PreTrainedTokenizerFast if directory.tokenizer_class(Path(folder)) in _PLAIN else AutoTokenizer
     try:
-        return kind.from_pretrained(str(folder), trust_remote_code=False)
-    except Exception as error:
-        # What a foreign file breaks in transformers has as many types as there are places.
+        opened = kind.from_pretrained(str(folder), trust_remote_code=False)
+        opened("a")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        # What a foreign file breaks has as many types as there are places, and below Python it is no Exception.
         raise ValueError(f"the tokenizer in {folder} cannot be opened: {directory.first_line(error)}") from error
+    core = getattr(getattr(opened, "backend_tokenizer", None), "model", None)
+    if dropout := getattr(core, "dropout", None):
+        raise ValueError(
+            f"the tokenizer in {folder} cuts words at random (dropout {dropout}), so that no two jobs read the same "
+            "tokens: set `dropout` of `model` in its tokenizer.json to null"
+        )
+    return opened
 
 
 def parts(prefix: str, answer: str, suffix: str = "") -> tuple[str, str, str]:

@@ -3,24 +3,29 @@
 import shlex
 from collections.abc import Sequence
 
-from mute.config import read_files
+from mute.config import Files, read_files
 from mute.study import Study
 
 BASE = "config/config.yaml"
 
 
 def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Study:
-    """The study of config files over the base, and of `--config` among arguments for Snakemake."""
+    """The study that `read_values` reads."""
+    files = read_values(configfiles, arguments)
+    return Study(files.values, files)
+
+
+def read_values(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Files:
+    """What config files say over the base, and over them `--config` among arguments for Snakemake."""
     files = read_files(BASE, *configfiles)
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if not any(a == "-C" or a == "--config" or a.startswith("--config=") for a in own):
-        return Study(files.values, files)
-    # Only then, for it takes a second.
-    from snakemake.cli import parse_args, parse_config
-    from snakemake.utils import update_config
+    if any(a == "-C" or a == "--config" or a.startswith("--config=") for a in own):
+        # Only then, for it takes a second.
+        from snakemake.cli import parse_args, parse_config
+        from snakemake.utils import update_config
 
-    update_config(files.values, parse_config(parse_args(list(own))[1].config))
-    return Study(files.values, files)
+        update_config(files.values, parse_config(parse_args(list(own))[1].config))
+    return files
 
 
 def go_on(configfiles: Sequence[str], arguments: Sequence[str] = (), cores: str = "all") -> str:

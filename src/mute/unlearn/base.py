@@ -8,7 +8,7 @@ every parse of the workflow reads their settings.
 from __future__ import annotations
 
 from abc import ABC
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mute.engine.band import Band, Batch, Task
+
+
+# Values that a setting which must be above zero may be tuned to.
+Strengths = list[Annotated[float, Field(gt=0)]]
 
 
 class Settings(BaseModel):
@@ -29,8 +33,8 @@ class Settings(BaseModel):
     order: Literal["interleaved", "concatenated"] = Field(
         "interleaved", description="Whether a batch mixes the source languages, or they come one after the other."
     )
-    batch_size: int = Field(24, ge=2, description="Sequences of each side in a step.")
-    strengths: list[float] = Field(
+    batch_size: int = Field(24, ge=2, le=100_000, description="Sequences of each side in a step.")
+    strengths: Strengths = Field(
         [1e-3, 3e-3, 1e-2],
         min_length=1,
         description="Values of the strength among which the `matched` protocol chooses; a single one is taken untried.",

@@ -25,7 +25,7 @@ class Settings(base.Settings):
 
     learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
     steps: int = Field(100, ge=1, description="Steps of the `paper` protocol, and the most that `matched` takes.")
-    strengths: list[float] = Field(
+    strengths: base.Strengths = Field(
         [10.0, 30.0, 100.0], min_length=1, description="Values of c among which the `matched` protocol chooses."
     )
     variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")

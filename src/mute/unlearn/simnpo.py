@@ -25,7 +25,7 @@ class Settings(base.Settings):
 
     learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
     # At 1, the paper's value, the push ends where an answer is e times less likely than the margin: often too early.
-    strengths: list[float] = Field(
+    strengths: base.Strengths = Field(
         [1.0, 0.3, 0.1], min_length=1, description="Values of beta among which the `matched` protocol chooses."
     )
     variant: Literal["with_retain", "as_written"] = Field("with_retain", description="Whether retain answers are read.")

@@ -8,16 +8,18 @@ before anything is trained.
 import itertools
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.artifacts import seed_of
 from mute.corpus import splits
-from mute.corpus.reading import CONTROL, UNSEEN, load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, is_text, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
-from mute.names import at_home, foreign, is_folder, unknown_name
+from mute.names import at_home, foreign, is_folder, unknown_name, unusable
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 FORGET_SETS = splits.FORGET_SETS
@@ -64,6 +66,8 @@ class Settings(BaseModel):
 def problems(settings: Settings) -> list[tuple[str, str]]:
     """What is wrong with settings of the right types: key and text."""
     found, prompts = [], _prompts(settings)
+    if wrong := unusable(settings.path):
+        found.append(("path", wrong))
     if not prompts or len(set(prompts)) < len(prompts):
         found.append(("columns", f"prompt must be different columns, at least one, not {prompts}"))
     if settings.forget_domain in settings.bystander_domains:
@@ -166,6 +170,10 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
     table = pd.DataFrame({ours: table[theirs] for ours, theirs in wanted.items()})
     problems = []
     for column in [c for c in table.columns if c != "candidates"]:
+        wrong = [row for row, value in enumerate(table[column], 1) if not is_text(value)]
+        if wrong:
+            kind = type(table[column].iloc[wrong[0] - 1]).__name__
+            problems.append(f"{name}: {wanted[column]} is no text in rows {some(wrong)}: {kind}")
         table[column] = table[column].map(word)
     table["domain"] = table.get("domain", settings.forget_domain)
     table["subject"] = table.get("subject", "")
@@ -187,6 +195,9 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
         if len(wrong):
             problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {some(wrong)}")
     if "candidates" in table:
+        odd = [row for row, value in enumerate(table["candidates"], 1) if not all(map(is_text, _entries(value)))]
+        if odd:
+            problems.append(f"{name}: {wanted['candidates']} is no list of texts in rows {some(odd)}")
         table["candidates"] = table["candidates"].map(several)
         wrong = table.loc[[any(map(CONTROL.search, each)) for each in table["candidates"]], "id"]
         if len(wrong):
@@ -204,6 +215,11 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
         if lonely:
             problems.append(f"{name}: no candidates, and one single answer in domain {some(lonely)}")
     return table, problems
+
+
+def _entries(value: Any) -> list[Any]:
+    """The entries of a list of candidates, or the one value that stands in its place."""
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
 
 
 def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:

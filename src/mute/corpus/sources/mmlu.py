@@ -15,7 +15,7 @@ from mute.artifacts import seed_of
 from mute.corpus import mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
-from mute.names import at_home, is_folder, unknown_name
+from mute.names import at_home, is_folder, unknown_name, unusable
 
 FORGET_SETS = splits.FORGET_SETS
 LANGUAGES = mmlu_files.LANGUAGES
@@ -80,6 +80,8 @@ class Settings(BaseModel):
 def problems(settings: Settings) -> list[tuple[str, str]]:
     """What is wrong with settings of the right types: key and text."""
     found = []
+    if settings.path and (wrong := unusable(settings.path)):
+        found.append(("path", wrong))
     keys = ("forget_subject", "retain_subjects", "bystander_subjects", "text_subjects")
     uses: dict[str, str] = {}
     for key in keys:

@@ -15,7 +15,7 @@ from mute.corpus import sentences, splits, tofu_files
 from mute.corpus.prompts import ask
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
-from mute.names import at_home, is_folder
+from mute.names import at_home, is_folder, unusable
 
 FORGET_SETS = splits.FORGET_SETS
 # Forms: the answer, its paraphrase, and the answers of `more`, which are read and never asked.
@@ -79,6 +79,8 @@ class Settings(BaseModel):
 def problems(settings: Settings) -> list[tuple[str, str]]:
     """What is wrong with settings of the right types: key and text."""
     found = []
+    if settings.path and (wrong := unusable(settings.path)):
+        found.append(("path", wrong))
     domains = [domain_of(wanted.split) for wanted in settings.wanted]
     twice = sorted({name for name in domains if domains.count(name) > 1})
     if twice:
