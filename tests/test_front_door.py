@@ -115,6 +115,25 @@ def test_the_last_config_that_names_a_results_folder_wins(tmp_path, monkeypatch)
     assert study.find_results(["config/a.yaml", "config/b.yaml"], []) == Path("two")
 
 
+def test_a_results_folder_among_the_arguments_is_the_studys(tmp_path, monkeypatch):
+    """Else damage would be sought, and the page of what was found be shown, in another study's folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("study: {results: results/mine}")
+    for words in (["--config", "study={results: results/other}"], ["-C", "study={results: results/other}", "-n"]):
+        assert study.find_results(["mine.yaml"], words) == Path("results/other")
+    assert study.find_results(["mine.yaml"], ["--config", "study={seed: 7}"]) == Path("results/mine")
+    assert study.find_results(["mine.yaml"], ["--", "--config", "study={results: x}"]) == Path("results/mine")
+
+
+@pytest.mark.parametrize("word", ["--configfile", "--configfile=b.yaml", "--directory", "-d"])
+def test_config_files_and_folder_are_no_arguments_for_snakemake(tmp_path, monkeypatch, capsys, word):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("study: {results: results/mine}")
+    assert study.run("1", ["mine.yaml"], [word, "b.yaml"]) == 1
+    assert f"{word} cannot stand in ARGS: name config files by CONFIG=" in capsys.readouterr().err
+    assert os.listdir() == ["mine.yaml"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "none"),
     [

@@ -399,6 +399,15 @@ def test_the_terminal_summary_only_prints(tables, tmp_path, capsys):
     assert "report.html" not in printed
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n1,2,3\n"])
+def test_a_table_that_cannot_be_read_is_told(tables, tmp_path, capsys, content):
+    for name, table in tables.items():
+        artifacts.write_table(tmp_path / "tables" / f"{name}.csv", table)
+    (tmp_path / "tables/cells.csv").write_bytes(content)
+    assert command.main(["summary", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'tables'} cannot be read" in capsys.readouterr().err
+
+
 def test_a_study_without_tables_says_so(tmp_path, capsys):
     assert command.main(["summary", str(tmp_path)]) == 1
     assert "run the study first" in capsys.readouterr().err

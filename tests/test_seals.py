@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mute import artifacts, job_seals, jobs, seals
+from mute.__main__ import main
 from mute.logs import Log
 
 ABOUT = {"producer": "some_rule", "settings": "abc"}
@@ -63,6 +64,32 @@ def test_a_damaged_file_is_put_aside_and_kept(results, name, damage):
     assert not (results / name).exists()
     assert (results / "damaged" / name).read_bytes() == altered
     assert seals.sweep(results) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_damage(results):
+    (results / "tables/cells.csv").unlink()
+    (results / "tables/cells.csv").mkdir()
+    (fault,) = seals.sweep(results)
+    assert str(fault) == f"{results}/tables/cells.csv is no file"
+    assert list(fault.removed) == [results / "tables/cells.csv"]
+    assert (results / "damaged/tables/cells.csv").is_dir()
+    assert seals.sweep(results) == []
+
+
+def test_the_command_tells_what_is_missing_and_where_there_is_nothing_to_hold(results, capsys):
+    assert main(["check", str(results)]) == 0
+    assert capsys.readouterr().out == f"4 sealed files in {results}, each what was written\n"
+    (results / "tables/cells.csv").unlink()
+    flip(results / "layers/llama.csv")
+    assert main(["check", str(results)]) == 1
+    said = capsys.readouterr()
+    assert f"{results}/tables/cells.csv is missing" in said.err
+    assert f"{results}/layers/llama.csv was altered" in said.err
+    assert said.out.startswith("2 of 4 sealed files and folders are not what was written: make study")
+    for folder in (results / "tables", results.parent, results.parent / "nowhere"):
+        assert main(["check", str(folder)]) == 1
+        assert f"no sealed files in {folder}" in (told := capsys.readouterr().err)
+        assert (f"there are some in {results}" in told) == (folder == results.parent)
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, Path.unlink])

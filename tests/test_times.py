@@ -3,7 +3,10 @@
 import json
 import time
 
+import pytest
+
 from mute import clock, times
+from mute.logs import SECONDS
 
 
 def test_phases_add_up_to_the_job():
@@ -41,3 +44,12 @@ def test_a_study_says_where_its_time_went(tmp_path):
     lines = times.terminal(tmp_path).splitlines()
     assert lines[-1].split() == ["all", "4", "4", "2", "15", "1", "22"]
     assert lines[2].split()[:2] == ["layers", "1"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", '{"import": "x"}', "{}", "\xff"])
+def test_times_that_cannot_be_read_are_left_out(tmp_path, content):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / f"logs/make_corpus{SECONDS}").write_bytes(content.encode("latin-1"))
+    (tmp_path / f"logs/train_tokenizer{SECONDS}").mkdir()
+    assert times.by_rule(tmp_path) == {}
+    assert times.terminal(tmp_path) == ""
