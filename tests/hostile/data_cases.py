@@ -121,6 +121,7 @@ _file("a header without rows", "en.csv", HEADER, "en.csv: cannot be read: it has
 _file("a CSV file without a column", "en.csv", HEADER.replace(b"answer,", b"") + b"1,a,b,c,d\n", "no column 'answer'")
 _file("a column twice in a header", "en.csv", b"id,answer,answer\n1,a,b\n", "the column 'answer' stands twice")
 _file("more fields than columns", "en.csv", b"id,answer\n1,2,3,4\n", "en.csv: cannot be read", until="cannot be read:")
+_file("fewer fields than columns", "en.csv", HEADER + b"1,a,b,c,d\n", "line 2: 5 fields, and the header has 6")
 _file("a quote that never ends", "en.csv", HEADER + b'1,"a,b\n', "en.csv: cannot be read", until="cannot be read:")
 _file("a file in UTF-16", "en.csv", "id,prompt\n1,é\n".encode("utf-16"), "en.csv: cannot be read: it is not UTF-8 text")
 _file("a CSV file of zero bytes", "en.csv", b"\0" * 99, "en.csv: cannot be read: it is no text")

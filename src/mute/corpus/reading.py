@@ -63,6 +63,11 @@ def _load(path: Path) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):
         # Pandas takes the first fields for an index, and every column for its neighbour.
         raise ValueError("rows have more fields than the header: quote what holds the separator")
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        # Pandas fills what is missing with nothing, and the last columns would be lost without a word.
+        for row in (reader := csv.reader(handle, delimiter=separator)):
+            if any(map(str.strip, row)) and len(row) < len(header):
+                raise ValueError(f"line {reader.line_num}: {len(row)} fields, and the header has {len(header)}")
     return table
 
 
