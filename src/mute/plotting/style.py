@@ -122,7 +122,7 @@ class SteadyLayout(ConstrainedLayoutEngine):
     """
 
     DECIMALS = 6
-    """Of the figure's width and height: less than a thousandth of a point."""
+    """Of the figure's width and height: thousandths of a point."""
 
     def execute(self, fig: Figure) -> None:
         super().execute(fig)
