@@ -17,13 +17,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from mute import artifacts
-from mute.clock import PHASES
-from mute.costs import RULES, Costs
-from mute.jobs import SECONDS
-from mute.study import Study
+from mute.jobs.job import SECONDS
+from mute.plan.costs import RULES, Costs
+from mute.store import artifacts
+from mute.store.clock import PHASES
+from mute.study.checks import read_study
 
-# The study whose seconds the constants of `mute.costs.machine` were fitted to.
+# The study whose seconds the constants of `mute.plan.costs.machine` were fitted to.
 CALIBRATED_ON = "default"
 # Folders whose size is planned, by the rules that fill them.
 FOLDERS = {
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("configfile", nargs="*", help="its config files over config/config.yaml")
     parser.add_argument("--json", type=Path, help="put the study's figures into this file")
     chosen = parser.parse_args()
-    study = Study.read("config/config.yaml", *chosen.configfile)
+    study = read_study("config/config.yaml", *chosen.configfile)
     found = compare(Costs(study), chosen.results)
     if not found["rules"]:
         raise SystemExit(f"no finished jobs in {chosen.results}/logs: run the study first")

@@ -1,7 +1,7 @@
 """The engine against the plain path, step by step: FLOPs, seconds, memory.
 
-Both sides do the same step and give the same patch (tests/test_engine_reference.py). The reference runs the whole model
-forwards, takes gradients of every parameter and keeps a second model where the method has one, as published codes do;
+Both sides do the same step and give the same patch (tests/engine/test_engine_reference.py). The reference runs the whole
+model forwards, takes gradients of every parameter and keeps a second model where the method has one, as published codes do;
 the engine starts at the cached input of the band. Steps of both alternate in one process; ratios are medians of pairs.
 Models have random weights and texts are random tokens: neither changes what a step costs.
 
@@ -27,13 +27,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from mute import artifacts, unlearn
-from mute.config import ModelSection, read_files
+from mute import unlearn
+from mute.config.sections import ModelSection, read_files
 from mute.engine import sections
 from mute.engine.band import Band, Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, embedded
 from mute.models.loading import find_device
+from mute.store import artifacts
 
 ROOT = Path(__file__).parents[1]
 # What is measured: algorithm, settings. One block trains, but for RMU's reference variant: three MLP outputs.

@@ -25,9 +25,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from mute import artifacts
-from mute.config import Key
-from mute.study import Study
+from mute.config.sections import Key
+from mute.store import artifacts
+from mute.study.cells import Study
+from mute.study.checks import read_study
 
 ROOT = Path(__file__).parents[1]
 CUTS = {"a job a model": ["model"], "a job a cell": list(get_args(Key))}
@@ -179,7 +180,7 @@ def _file(cut: str) -> str:
 
 def measure(folder: Path, cut: str, pairs: int) -> dict[str, Any]:
     """Planning of the study, with nothing made yet, in turn with that of each trivial Snakefile."""
-    study = Study.read(folder / "config/config.yaml", folder / _file(cut))
+    study = read_study(folder / "config/config.yaml", folder / _file(cut))
     ours = ["snakemake", *_DRY, "--configfile", _file(cut)]
     planned = jobs(timed(ours, folder).said)
     for kind in TRIVIAL:

@@ -16,8 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from mute import artifacts, times
-from mute.clock import PHASES
+from mute.jobs import times
+from mute.store import artifacts
+from mute.store.clock import PHASES
 
 WORK = PHASES[1:]  # the import belongs to the job, not to the cell
 

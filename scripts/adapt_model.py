@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import hub, jobs
+from mute.jobs.job import job
 from mute.corpus.schema import Corpus
 from mute.engine import verify
+from mute.hub import copies
 from mute.models import adapt, loading, pretrain, pretrained, tokenizer
 from mute.models.texts import training_texts
 from mute.names import placeless
@@ -14,10 +15,10 @@ from mute.names import placeless
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     plan = snakemake.params.plan
     started = time.monotonic()
-    hub.check_fetched(snakemake.input.fetched)
+    copies.check_fetched(snakemake.input.fetched)
     source = pretrained.opened(plan["pretrained"], plan["revision"])
     model, words = loading.load(source, **plan["engine"]), tokenizer.load(source)
     encoder = tokenizer.Encoder(words)

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.corpus.schema import Corpus
-from mute.models import gates
+from mute.evaluate import gates
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
     tokens = artifacts.read_table(snakemake.input.tokens)

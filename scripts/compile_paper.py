@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import typst
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log, tempfile.TemporaryDirectory() as folder:
+with job(snakemake, torch=False) as log, tempfile.TemporaryDirectory() as folder:
     root = Path(folder)
     for source in (snakemake.input.text, snakemake.input.values):
         shutil.copy(source, root)

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import jobs
+from mute.jobs.job import job
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.paper import figures
-from mute.paper.published import Published
 from mute.plotting import style
-from mute.plotting.results import Results
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     results = Results.read(snakemake.input.tables, snakemake.params.plan)
     published = Published(Path(snakemake.input.published[0]).parent)
     for svg, pdf in zip(snakemake.output.svg, snakemake.output.pdf):

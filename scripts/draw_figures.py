@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import jobs
+from mute.jobs.job import job
+from mute.findings.results import Results
 from mute.plotting import figures, style
-from mute.plotting.results import Results
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     results = Results.read(snakemake.input.tables, plan)
     for path in snakemake.output:

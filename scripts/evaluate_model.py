@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
+from mute.analyses.lens import Prober
+from mute.attacks import retraining
+from mute.bands import RETRAINED
 from mute.corpus.schema import Corpus
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
-from mute.keys import RETRAINED
 from mute.models import tokenizer
-from mute.probe import retraining
-from mute.probe.run import Prober
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     plan = snakemake.params.plan
     folder = Path(snakemake.input.record).parent
     artifacts.checked(folder)

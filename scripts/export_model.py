@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.models import export
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     keys = snakemake.params.plan["cell"]
     cells = artifacts.read_table(snakemake.input.cells)
     same = (cells[list(keys)].astype(str) == [str(value) for value in keys.values()]).all(axis=1)

@@ -3,7 +3,9 @@
 import time
 from typing import TYPE_CHECKING
 
-from mute import artifacts, hub, jobs
+from mute.jobs.job import job
+from mute.hub import copies
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,12 +19,12 @@ def report(done: int, total: int) -> None:
         log.progress(done // MB, -(-total // MB), f"{repo.id}, MB")
 
 
-with jobs.job(snakemake, torch=False, online=True) as log:
+with job(snakemake, torch=False, online=True) as log:
     plan = snakemake.params.plan
-    repo = hub.Repo(plan["kind"], plan["id"], plan["revision"], tuple(plan["patterns"]))
+    repo = copies.Repo(plan["kind"], plan["id"], plan["revision"], tuple(plan["patterns"]))
     started = time.monotonic()
     log.note(f"asking for {repo}")
-    record = hub.fetch(repo, report)
+    record = copies.fetch(repo, report)
     size = sum(facts["bytes"] for facts in record["files"].values())
     log.say(f"{repo}: {len(record['files'])} files, {size / MB:.1f} MB, whole, {time.monotonic() - started:.0f} s")
     if record["commit"] and not repo.is_pinned:

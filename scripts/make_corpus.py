@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import hub, jobs, pointers
+from mute.jobs.job import job
 from mute.corpus import sound, sources
+from mute.hub import copies
+from mute.store import pointers
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     pointers.check(snakemake.input)
-    hub.check_fetched(snakemake.input.fetched)
+    copies.check_fetched(snakemake.input.fetched)
     plan = snakemake.params.plan
     source = sources.load(plan["source"])
     settings = source.Settings.model_validate(plan["settings"])

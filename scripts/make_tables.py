@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.corpus.schema import Corpus
 from mute.evaluate import tables
+from mute.findings import views
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -34,7 +36,7 @@ def named(table, trained):
 # What the name of a tuning's file is made of.
 TUNING = ("trained", "algorithm", "forget_set", "sources", "retain")
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     plan, given = snakemake.params.plan, snakemake.input
     corpus_folder = Path(given.corpus[0]).parent
     references = tables.References(given.tokens)
@@ -51,7 +53,7 @@ with jobs.job(snakemake, torch=False) as log:
             for p in given.layers
         ]
     ).drop(columns="oracle")
-    regions, bands = tables.region_tables(layers, plan)
+    regions, bands = views.region_tables(layers, plan)
     lens = named(joined(given.lens, "trained"), plan["trained"])
     scores = pd.concat([tables.score_references(Corpus.load(corpus_folder), references, plan), joined(given.scores)])
     tunings = [artifacts.read_json(path) for path in given.tunings]

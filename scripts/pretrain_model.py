@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 import transformers
 
-from mute import jobs
+from mute.jobs.job import job
 from mute.corpus.schema import Corpus
 from mute.models import embedded, loading, pretrain, tokenizer
 from mute.models.texts import training_texts
@@ -15,7 +15,7 @@ from mute.models.texts import training_texts
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     plan = snakemake.params.plan
     started = time.monotonic()
     corpus = Corpus.load(Path(snakemake.input[0]).parent)

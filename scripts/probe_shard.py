@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from mute import jobs
+from mute.jobs.job import job
+from mute.analyses import patched
 from mute.engine.opening import Opener
-from mute.probe import patched
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     patched.probe_shard(
         snakemake.input.cells[0],
         snakemake.input[0],

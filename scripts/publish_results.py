@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.publishing.publish import publish, runs_of
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     output = Path(snakemake.output[0])
     runs = runs_of(output.parent, plan["study"], plan["config"], snakemake.input.tables, snakemake.input.figures)

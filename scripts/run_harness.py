@@ -4,15 +4,17 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, hub, jobs
+from mute.jobs.job import job
 from mute.evaluate import harness
+from mute.hub import copies
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 harness.go_offline()
-with jobs.job(snakemake) as log:
-    hub.check_fetched(snakemake.input.fetched)
+with job(snakemake) as log:
+    copies.check_fetched(snakemake.input.fetched)
     folder = Path(snakemake.input.record).parent
     record = artifacts.checked(folder)
     # What the harness prints goes to the log: its bars would drown the study's own lines.

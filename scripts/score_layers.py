@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
+from mute.analyses.capture import score_layers
 from mute.corpus.schema import Corpus
 from mute.engine.opening import Opener
-from mute.layers.capture import score_layers
 from mute.models import tokenizer
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     plan = snakemake.params.plan
     folder = Path(snakemake.input.record).parent
     artifacts.checked(folder)

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.corpus.schema import Corpus
 from mute.evaluate import tables
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     corpus_folder = Path(snakemake.input.corpus[0]).parent
     scores = tables.score_shard(
         artifacts.read_table(snakemake.input.cells[0]),

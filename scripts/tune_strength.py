@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
 from mute.engine.opening import Opener
+from mute.store import artifacts
 from mute.unlearn import cells, load, tune
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     plan = snakemake.params.plan
     method = load(plan["method"])
     algorithm = method(method.Settings.model_validate(plan["settings"]))

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from mute import jobs
+from mute.jobs.job import job
 from mute.engine.opening import Opener
 from mute.unlearn import cells
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake) as log:
+with job(snakemake) as log:
     opened = cells.Opened(
         snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0], Opener.of(snakemake.config)
     )

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mute import artifacts, jobs
+from mute.jobs.job import job
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.paper import frozen, values
-from mute.paper.published import Published
-from mute.plotting.results import Results
+from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with jobs.job(snakemake, torch=False) as log:
+with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     results = Results.read(snakemake.input.tables, plan["about"])
     published = Published(Path(snakemake.input.published[0]).parent)

@@ -1,7 +1,7 @@
 """The rerun contract: what changes, and exactly which rules run again. `python tests/reruns.py` writes docs/reruns.md.
 
-A row's `do` makes its change in a copy of the project whose study is finished; tests/test_reruns.py runs the study
-again and looks at what ran.
+A row's `do` makes its change in a copy of the project whose study is finished; tests/workflow/test_reruns.py runs the
+study again and looks at what ran.
 """
 
 import os
@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from mute import artifacts
-from mute.config import overlay
+from mute.config.sections import overlay
+from mute.store import artifacts
 
 DOCS = Path(__file__).parents[1] / "docs/reruns.md"
 CONFIG, RESULTS = "config/rows.yaml", "results/rows"
@@ -542,7 +542,7 @@ ROWS = [row for rows in SECTIONS.values() for row in rows]
 _HEAD = """\
 # What runs again
 
-<!-- Written by `python tests/reruns.py` from the rows that tests/test_reruns.py performs. Change those, not this. -->
+<!-- Written by `python tests/reruns.py` from the rows that tests/workflow/test_reruns.py performs. Change those. -->
 
 If this changes in a finished study, exactly these rules run again, and exactly so many cells are computed; all others
 stay as they are. Every row below is performed by a test: it makes the change in a copy of a finished study

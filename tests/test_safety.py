@@ -25,7 +25,7 @@ OPENERS = {"from_pretrained", "from_config", "load_dataset", "load_dataset_build
 NO_WAY_TO_CODE = {"simple_evaluate"}
 TRUST = "trust_remote_code"
 TRUST_VARIABLE = "HF_DATASETS_TRUST_REMOTE_CODE"
-ARTIFACTS = "src/mute/artifacts.py"
+ARTIFACTS = "src/mute/store/artifacts.py"
 
 
 def name_of(node: ast.expr) -> str:
@@ -237,9 +237,9 @@ def test_the_linter_refuses_it_too(code):
 
 def test_no_setting_of_a_study_lets_code_of_others_run():
     """A key for it is unknown wherever it stands, and the schema has none: the refusal is not a default."""
-    from mute.config import Config
-    from mute.problems import validated
-    from mute.schema import json_schema
+    from mute.config.problems import validated
+    from mute.config.sections import Config
+    from mute.study.schema import json_schema
 
     assert TRUST not in json.dumps(json_schema(), allow_nan=False)
     for given in (

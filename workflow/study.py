@@ -113,8 +113,8 @@ def names_no_other_study(arguments: list[str]) -> bool:
 
 def are_readable(configfiles: list[str]) -> bool:
     """Whether the files are there and are YAML; says what is wrong with them: Snakemake names neither file nor line."""
-    from mute.config import read_files
-    from mute.problems import ConfigError
+    from mute.config.problems import ConfigError
+    from mute.config.sections import read_files
 
     problems = read_files(*configfiles).problems
     if problems:
@@ -195,7 +195,8 @@ def mend(results: Path, configfiles: list[str], options: list[str], cores: str, 
 
     On its own: with all else, Snakemake would run whatever comes after it, though it turns out to be the same.
     """
-    from mute import artifacts, origin, seals
+    from mute.plan import origin
+    from mute.store import artifacts, seals
 
     if isinstance(most := setting(configfiles, options, "engine", "checksum_gb"), int | float):
         artifacts.checked_in_full = int(most * 10**9)
@@ -217,7 +218,7 @@ def mend(results: Path, configfiles: list[str], options: list[str], cores: str, 
 
 def run_until_whole(results: Path, command: list[str], lock: IO[str]) -> int:
     """Run Snakemake, and again when a job has found damage and put it aside: then it is to be made again."""
-    from mute import seals
+    from mute.store import seals
 
     status = 0
     for _ in range(RETRIES):
@@ -270,11 +271,11 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
 
 def write_status(cores: str, configfiles: list[str], arguments: list[str]) -> str:
     """Write the page that says how the study stands, however its run ended; returns what to say if that was badly."""
-    from mute import status
-    from mute.problems import ConfigError
+    from mute.config.problems import ConfigError
+    from mute.status.command import after_run
 
     try:
-        return status.after_run(configfiles, arguments, cores)
+        return after_run(configfiles, arguments, cores)
     except ConfigError:
         return ""  # Snakemake has said it
     except Exception as error:

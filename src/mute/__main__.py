@@ -9,9 +9,9 @@ from pathlib import Path
 
 def summary(chosen: argparse.Namespace) -> int:
     """Print what a finished study found, and where its time went. Writes nothing."""
-    from mute.plotting.results import Results
+    from mute.findings.results import Results
+    from mute.jobs.times import terminal as times_table
     from mute.plotting.summary import terminal
-    from mute.times import terminal as times_table
 
     tables = sorted((chosen.results / "tables").glob("*.csv"))
     if not tables:
@@ -34,11 +34,11 @@ def summary(chosen: argparse.Namespace) -> int:
 def freeze(chosen: argparse.Namespace) -> int:
     """Put a finished study's tables into paper/frozen/, from which `make frozen` rebuilds figures and paper."""
     from mute.paper import frozen
-    from mute.plan import TABLES, Plans
-    from mute.study import Study
+    from mute.plan.rules import TABLES, Plans
+    from mute.study.checks import read_study
 
     try:
-        study = Study.read(*(["config/config.yaml", *chosen.configfile]))
+        study = read_study(*(["config/config.yaml", *chosen.configfile]))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,13 +59,13 @@ def freeze(chosen: argparse.Namespace) -> int:
 
 def plan(chosen: argparse.Namespace) -> int:
     """Print what a study will cost, rule by rule: jobs, hours, memory and disk. Runs nothing, needs no network."""
-    from mute.costs import table
-    from mute.problems import ConfigError
-    from mute.study import Study
+    from mute.config.problems import ConfigError
+    from mute.plan.costs import table
+    from mute.study.checks import read_study
 
     base = "config/config.yaml"
     try:
-        study = Study.read(base, *(path for path in chosen.configfile if path != base))
+        study = read_study(base, *(path for path in chosen.configfile if path != base))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -78,9 +78,9 @@ def status(chosen: argparse.Namespace) -> int:
 
     Exit status: 0 complete, 1 something failed, 2 something is pending, 78 the configuration is wrong.
     """
-    from mute.problems import ConfigError
-    from mute.status import collect
+    from mute.config.problems import ConfigError
     from mute.status.command import go_on, read_study
+    from mute.status.standing import collect
     from mute.status.text import terminal
 
     try:
@@ -95,11 +95,11 @@ def status(chosen: argparse.Namespace) -> int:
 
 def exports(chosen: argparse.Namespace) -> int:
     """Print the cells that can be exported; with --cell the target that exports one; with --data what tasks read."""
-    from mute.exports import Exports
-    from mute.study import Study
+    from mute.plan.exports import Exports
+    from mute.study.checks import read_study
 
     try:
-        known = Exports(Study.read(*(["config/config.yaml", *chosen.configfile])))
+        known = Exports(read_study(*(["config/config.yaml", *chosen.configfile])))
         if chosen.data:
             from mute.evaluate.harness import data_sets
 
@@ -117,7 +117,7 @@ def exports(chosen: argparse.Namespace) -> int:
 
 def verify(chosen: argparse.Namespace) -> int:
     """Read inputs under data/ and published results again, and hold them against the checksums that DVC has of them."""
-    from mute import artifacts, pointers
+    from mute.store import artifacts, pointers
 
     try:
         found = pointers.inputs()
@@ -141,7 +141,7 @@ def verify(chosen: argparse.Namespace) -> int:
 
 def check(chosen: argparse.Namespace) -> int:
     """Hold every file of a study against its seal. Changes nothing, unless --mend puts aside what is damaged."""
-    from mute import seals
+    from mute.store import seals
 
     sealed = list(seals.sealed_files(chosen.results))
     if not sealed:

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from mute import artifacts, unlearn
-from mute.artifacts import seed_of
+from mute import unlearn
+from mute.analyses import capture
+from mute.config.problems import validated
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.engine import sections
@@ -25,11 +26,12 @@ from mute.evaluate.divergence import blanked
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_cell
 from mute.evaluate.run import Evaluator
-from mute.layers import capture, region
+from mute.findings import region
 from mute.models import anatomy, export, gate, loading, patches, tokenizer
 from mute.models.tokenizer import Encoder
 from mute.names import at_home, check_name, unknown_name
-from mute.problems import validated
+from mute.store import artifacts
+from mute.store.artifacts import seed_of
 from mute.unlearn.run import Matching, Workbench
 from mute.unlearn.run import unlearn as run_algorithm
 
@@ -69,11 +71,11 @@ def open_model(
     """
     folder = at_home(model)
     if not folder.is_dir():
-        from mute import hub
+        from mute.hub import copies
 
-        repo = hub.Repo("model", str(model), revision)
-        hub.fetch(repo)
-        folder = hub.local(repo)
+        repo = copies.Repo("model", str(model), revision)
+        copies.fetch(repo)
+        folder = copies.local(repo)
     return loading.load(folder, device=device, dtype=dtype), tokenizer.load(folder)
 
 

@@ -92,41 +92,41 @@ WHEN = "by the job that opens it"
 
 @refused("cache", "hub: a model that was never fetched", "owner/name at main is not in", "run `make fetch`", when=WHEN)
 def _(place: Place) -> None:
-    from mute import hub
+    from mute.hub import copies
 
     _hub(place)
-    hub.local(hub.Repo("model", "owner/name"))
+    copies.local(copies.Repo("model", "owner/name"))
 
 
 @refused("cache", "hub: a branch that points out of the cache", "is not in", "run `make fetch`", when=WHEN)
 def _(place: Place) -> None:
-    from mute import hub
+    from mute.hub import copies
 
     (_hub(place) / "refs" / "main").write_text("../../../elsewhere")
     (place.folder / "elsewhere").mkdir()
-    hub.local(hub.Repo("model", "owner/name"))
+    copies.local(copies.Repo("model", "owner/name"))
 
 
 @refused("cache", "hub: a model half of whose files are there", "not whole", "run `make fetch`", when=WHEN)
 def _(place: Place) -> None:
-    from mute import hub
+    from mute.hub import copies
 
     home = _hub(place)
     (home / "refs" / "main").write_text("a" * 40)
     place.write(f"models--owner--name/snapshots/{'a' * 40}/config.json", "{}")
     os.symlink("nowhere", home / "snapshots" / ("a" * 40) / "model.safetensors")
-    hub.local(hub.Repo("model", "owner/name"))
+    copies.local(copies.Repo("model", "owner/name"))
 
 
 @refused("cache", "hub: `..` in the id of a model", "'owner/..name' is neither a model of the hub", "owner/name")
 def _(place: Place) -> None:
-    from mute.repos import Repo
+    from mute.hub.repos import Repo
 
     Repo("model", "owner/..name")
 
 
 @refused("cache", "hub: `..` in a revision", "'../main' is no revision of owner/name", "a branch, a tag or a commit")
 def _(place: Place) -> None:
-    from mute.repos import Repo
+    from mute.hub.repos import Repo
 
     Repo("model", "owner/name", "../main")

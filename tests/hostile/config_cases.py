@@ -4,13 +4,14 @@ import os
 
 from cases import BASE, Place, mute, python, refused, taken
 
-from mute.config import read_files
-from mute.study import Study
+from mute.config.sections import read_files
+from mute.study.cells import Study
+from mute.study.checks import checked_study, read_study
 
 
 def study(place: Place, content: str | bytes) -> Study:
     """The default study under a file with this content."""
-    return Study.read(BASE, place.write("my.yaml", content))
+    return read_study(BASE, place.write("my.yaml", content))
 
 
 # What is given, the file, and the words that its one line must hold.
@@ -210,12 +211,12 @@ for _given, (_content, *_words) in WRONG.items():
 
 @refused("config", "a file that is not there", "nowhere.yaml cannot be read")
 def _(place: Place) -> None:
-    Study.read(BASE, place.folder / "nowhere.yaml")
+    read_study(BASE, place.folder / "nowhere.yaml")
 
 
 @refused("config", "a folder instead of a file", "cannot be read")
 def _(place: Place) -> None:
-    Study.read(BASE, place.folder)
+    read_study(BASE, place.folder)
 
 
 @refused("config", "results in a folder that is a link to itself", "must be a folder, but", "is something else")
@@ -224,7 +225,7 @@ def _(place: Place) -> None:
 
     (place.folder / "loop").symlink_to("loop")
     with contextlib.chdir(place.folder):
-        Study({"study": {"results": "loop"}})
+        checked_study({"study": {"results": "loop"}})
 
 
 @refused("config", "a misspelt key, to `python -m mute plan`", "models.llama.stpes", "Did you mean 'steps'?")
@@ -278,8 +279,8 @@ def _(place: Place) -> None:
 @taken("config", "a model of one block", "scores, region and views have that block alone")
 def _(place: Place) -> None:
     from families import create
-    from mute.evaluate.tables import region_tables
-    from mute.layers import capture
+    from mute.analyses import capture
+    from mute.findings.views import region_tables
 
     tokenizer = place.fixture("tokenizer")
     model = create("llama", 0, vocabulary=len(tokenizer), blocks=1, hidden=32, heads=2).requires_grad_(False)
@@ -298,7 +299,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> str:
     import pandas as pd
 
-    from mute.evaluate.tables import region_tables
+    from mute.findings.views import region_tables
 
     keys = {"model": "m", "training_seed": 0, "forget_set": "domain"}
     # Where languages agree they are apart, and the other way round.
@@ -313,12 +314,12 @@ def _(place: Place) -> str:
 
 @taken("config", "a value on the command line over one in a file", "and told without a line of the file", "not '-3'")
 def _(place: Place) -> str:
-    from mute.config import overlay
-    from mute.problems import ConfigError
+    from mute.config.problems import ConfigError
+    from mute.config.sections import overlay
 
     files = read_files(BASE, place.write("my.yaml", "matching: {every: 2}"))
     try:
-        Study(overlay(files.values, {"matching": {"every": "-3"}}), files)
+        checked_study(overlay(files.values, {"matching": {"every": "-3"}}), files)
     except ConfigError as error:
         return error.problems[0]
     raise AssertionError("taken")

@@ -174,10 +174,10 @@ def _(place: Place) -> None:
 
 
 def _planned(settings: dict) -> None:
-    from mute.study import Study
+    from mute.study.checks import checked_study
 
     own = {"source": "files", "settings": {"path": "x", "forget_domain": "metals", **settings}}
-    Study({"study": {"corpus": "own"}, "corpora": {"own": own}})
+    checked_study({"study": {"corpus": "own"}, "corpora": {"own": own}})
 
 
 @refused("data", "three facts to forget", "forget set 'domain' has 3 facts", "4 or more", when=JOB)

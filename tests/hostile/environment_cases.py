@@ -2,7 +2,7 @@
 
 from cases import Place, python, refused, taken
 
-from mute.study import Study
+from mute.study.checks import checked_study
 
 
 def _plan(place: Place, content: str = "study: {name: odd}\n", **environment: str | None) -> tuple[int, str]:
@@ -46,7 +46,7 @@ def _(place: Place) -> str:
 
 @taken("environment", "OMP_NUM_THREADS=many", "jobs run with the threads that Snakemake gives them")
 def _(place: Place) -> None:
-    code = "from mute import jobs; import torch; torch.set_num_threads(2); print(torch.get_num_threads())"
+    code = "from mute.jobs import job; import torch; torch.set_num_threads(2); print(torch.get_num_threads())"
     status, said = python("-c", code, OMP_NUM_THREADS="many")
     assert status == 0
     assert "2" in said.split()
@@ -73,7 +73,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     import torch
 
-    from mute import devices
+    from mute.jobs import devices
     from mute.models import loading
 
     patch = place.fixture("monkeypatch")
@@ -88,7 +88,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     import os
 
-    from mute import artifacts
+    from mute.store import artifacts
 
     before = os.umask(0o077)
     try:
@@ -105,7 +105,7 @@ def _(place: Place) -> None:
 
     (place.folder / "results").symlink_to("a-disk-that-is-gone")
     with contextlib.chdir(place.folder):
-        Study({})
+        checked_study({})
 
 
 @taken("environment", "another folder to run from", "a study is planned wherever it is called: it reads no other file")
@@ -113,5 +113,5 @@ def _(place: Place) -> None:
     import contextlib
 
     with contextlib.chdir(place.folder):
-        assert Study({}).cells
+        assert checked_study({}).cells
     assert list(place.folder.iterdir()) == []

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from families import create
 from mute.engine import verify
 from mute.models import loading, tokenizer
-from mute.study import Study
+from mute.study.cells import Study
+from mute.study.checks import checked_study
 
 OPENED = "when it is opened, before any training"
 _MADE: dict[str, dict[str, bytes]] = {}
@@ -35,7 +36,7 @@ def directory(place: Place, family: str = "qwen3") -> Path:
 
 def planned(folder: Path) -> Study:
     model = {"pretrained": str(folder), "languages": ["en", "es", "pt", "de"]}
-    return Study({"study": {"models": ["mine"]}, "models": {"mine": model}})
+    return checked_study({"study": {"models": ["mine"]}, "models": {"mine": model}})
 
 
 def opened(folder: Path) -> Any:
@@ -252,12 +253,12 @@ def _(place: Place) -> None:
 
 @taken("models", "a link to the directory inside it", "not followed")
 def _(place: Place) -> None:
-    from mute import hub
+    from mute.hub import copies
 
     folder = directory(place)
     (folder / "again").symlink_to(folder)
     opened(folder)
-    assert {path.parent for path in hub.files(hub.Repo("model", str(folder)))} == {folder}
+    assert {path.parent for path in copies.files(copies.Repo("model", str(folder)))} == {folder}
 
 
 @taken("models", "tied embeddings in config.json, but two different tensors", "each as it stands in the weights")
@@ -288,7 +289,7 @@ def _constant(place: Place, scale: float) -> None:
     """The scores of a model whose every state is the same vector, or zero."""
     import copy
 
-    from mute.layers import capture
+    from mute.analyses import capture
 
     model = copy.deepcopy(place.fixture("random_model")("llama"))
     embeddings = model.get_input_embeddings().weight

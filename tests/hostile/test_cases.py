@@ -12,7 +12,7 @@ import model_cases  # noqa: F401
 import pytest
 from cases import AREAS, CASES, ROOT, Case, Place, line_of, refusal
 
-from mute.problems import ConfigError
+from mute.config.problems import ConfigError
 
 PAGE = ROOT / "docs" / "hostile-input.md"
 HEAD = """# Hostile input
@@ -104,7 +104,7 @@ def test_folders_that_a_study_makes_are_those_of_the_workflow():
     import re
     import subprocess
 
-    from mute import folders
+    from mute.study import folders
 
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk")]
     texts += [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "mute").rglob("*.py")]

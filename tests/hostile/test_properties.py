@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import test_files_source as source
-from mute.config import overlay, read_files
+from mute.config.problems import ConfigError
+from mute.config.sections import overlay, read_files
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.models import directory
-from mute.plan import Plans
-from mute.problems import ConfigError
-from mute.study import Study
+from mute.plan.rules import Plans
+from mute.study.cells import Study
+from mute.study.checks import checked_study
 
 SMALL = read_files(ROOT / "config" / "config.yaml", ROOT / "config" / "micro.yaml").values
 OWN = yaml.safe_load("""
@@ -98,7 +99,7 @@ def told(config: Any, found: Any = None) -> bool:
             assert "\n" not in line
             assert len(line) < 2000
         return False
-    study = Study(config, found)
+    study = checked_study(config, found)
     # What the workflow asks of every study when it plans it.
     assert study.shards
     assert Plans(study).figures()

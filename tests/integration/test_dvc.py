@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mute import artifacts, pointers
+from mute.store import artifacts, pointers
 from test_workflow import COMPUTE, copy_project, stamps
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ TOKEN = "hf_canary0123456789abcdef"
 SOURCE = '''
 """Parallel facts of a data set on the hub."""
 from pydantic import Field
-from mute import hub
+from mute.hub import copies as hub
 from mute.corpus.sources import files
 FORGET_SETS = files.FORGET_SETS
 class Settings(files.Settings):

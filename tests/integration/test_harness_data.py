@@ -31,7 +31,7 @@ configs:
   data_files: [{split: test, path: hi/test.jsonl}]
 ---
 """
-FETCH = "from mute import hub; print(hub.fetch(hub.Repo('dataset', 'org/facts'))['commit'])"
+FETCH = "from mute.hub import copies as hub; print(hub.fetch(hub.Repo('dataset', 'org/facts'))['commit'])"
 RUN = """
 import json, sys
 from mute.evaluate import harness

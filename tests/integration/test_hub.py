@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mute.transfer import is_whole
+from mute.hub.download import is_whole
 
 pytestmark = pytest.mark.integration
 
 TOKEN = "hf_canary0123456789abcdef"
 FETCH = """
 import json, sys
-from mute import hub, refusals, transfer
+from mute.hub import copies as hub, download as transfer, errors as refusals
 kind, id, revision, pauses, *patterns = sys.argv[1:]
 transfer.PAUSES = json.loads(pauses)
 try:
@@ -28,7 +28,8 @@ except ValueError as error:
 """
 LOCAL = """
 import sys
-from mute import hub, jobs
+from mute.hub import copies as hub
+from mute.jobs import job as jobs
 jobs.keep_offline()
 try:
     print(hub.local(hub.Repo("model", sys.argv[1])))
@@ -37,7 +38,8 @@ except ValueError as error:
 """
 AS_FETCHED = """
 import sys
-from mute import hub, jobs
+from mute.hub import copies as hub
+from mute.jobs import job as jobs
 jobs.keep_offline()
 try:
     hub.check_fetched(sys.argv[1:])
@@ -47,7 +49,8 @@ except ValueError as error:
 OPEN = """
 import sys
 import transformers  # before the job begins, as scripts do
-from mute import hub, jobs
+from mute.hub import copies as hub
+from mute.jobs import job as jobs
 jobs.keep_offline()
 folder = hub.local(hub.Repo("model", "org/tiny"))
 model = transformers.AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
@@ -408,7 +411,7 @@ def test_a_token_goes_to_the_hub_alone_and_into_no_file(served, tmp_path):
 
 
 def test_planning_reads_the_configuration_alone_and_once(served):
-    code = "from mute import hub; print([hub.look_up('org/tiny')['num_hidden_layers'] for _ in range(3)])"
+    code = "from mute.hub import copies as hub; print([hub.look_up('org/tiny')['num_hidden_layers'] for _ in range(3)])"
     assert call(served, code).stdout.strip() == "[3, 3, 3]"
     assert {Path(r.path).name for r in served.downloads()} == {"config.json"}
     # The next process finds it in the cache.
@@ -434,7 +437,9 @@ def test_planning_tells_what_is_wrong(served, tiny_llama, id, revision, stopped,
     served.gate("org/gated")
     if stopped:
         served.stop()
-    code = "import sys; from mute import hub\ntry: hub.look_up(*sys.argv[1:])\nexcept ValueError as e: print(e)"
+    code = (
+        "import sys; from mute.hub import copies\ntry: copies.look_up(*sys.argv[1:])\nexcept ValueError as e: print(e)"
+    )
     done = call(served, code, id, revision, HF_HUB_ETAG_TIMEOUT="1")
     assert message in done.stdout, done.stderr
 
@@ -443,10 +448,10 @@ def test_offline_a_process_asks_nothing_and_says_what_to_do(served):
     done = call(served, LOCAL, "org/tiny")
     assert f"the model org/tiny at main is not in {served.home / 'hub'}" in done.stderr
     for code in (
-        "import transformers; from mute import jobs; jobs.keep_offline()\n"
+        "import transformers; from mute.jobs import job as jobs; jobs.keep_offline()\n"
         "transformers.AutoConfig.from_pretrained('org/tiny')",
-        "import datasets; from mute import jobs; jobs.keep_offline()\ndatasets.load_dataset('org/tiny')",
-        "from mute import jobs; jobs.keep_offline()\nimport huggingface_hub as h; h.HfApi().model_info('org/tiny')",
+        "import datasets; from mute.jobs import job as jobs; jobs.keep_offline()\ndatasets.load_dataset('org/tiny')",
+        "from mute.jobs import job; job.keep_offline()\nimport huggingface_hub as h; h.HfApi().model_info('org/tiny')",
     ):
         assert call(served, code).returncode != 0
     assert not served.requests

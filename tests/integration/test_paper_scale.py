@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from mute import artifacts
 from mute.corpus import mmlu_files
 from mute.corpus.prompts import LETTERS
 from mute.corpus.sources import mmlu
+from mute.store import artifacts
 
 pytestmark = pytest.mark.integration
 

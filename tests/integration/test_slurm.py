@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mute import artifacts
+from mute.store import artifacts
 from test_workflow import copy_project, stamps
 
 ROOT = Path(__file__).parents[2]

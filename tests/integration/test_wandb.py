@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import wandb_server
 
-from mute import artifacts
-from mute.keys import KEYS
+from mute.bands import KEYS
 from mute.publishing import readback, runs
+from mute.store import artifacts
 from test_workflow import MICRO, copy_project, fork, planned, run, snakemake, stamps
 
 pytestmark = pytest.mark.integration

@@ -10,13 +10,13 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
-from mute import origin
-from mute.adaptations import Adaptations
-from mute.announcement import announce
-from mute.config import read_files
-from mute.inputs import Inputs
-from mute.costs import Costs
-from mute.plan import (
+from mute.plan import origin
+from mute.plan.adaptations import Adaptations
+from mute.plan.costs.announcement import announce
+from mute.config.sections import read_files
+from mute.plan.inputs import Inputs
+from mute.plan.costs import Costs
+from mute.plan.rules import (
     FIGURES,
     NOTEBOOKS,
     PAPER_FIGURES,
@@ -27,17 +27,17 @@ from mute.plan import (
     keep_memory,
     share_code,
 )
-from mute.pointers import content
-from mute.problems import ConfigError
-from mute.provenance import code_digest, script_digest
-from mute.study import Study
+from mute.store.pointers import content
+from mute.config.problems import ConfigError
+from mute.store.provenance import code_digest, script_digest
+from mute.study.checks import checked_study
 
 # In the order in which they lie over each other: the base first, then those of the command line.
 chosen = workflow.overwrite_configfiles
 files = [path for path in workflow.configfiles if path not in chosen] + list(chosen)
 
 try:
-    STUDY = Study(config, read_files(*map(os.path.relpath, files)))
+    STUDY = checked_study(config, read_files(*map(os.path.relpath, files)))
 except ConfigError as error:
     # Errors of the configuration are the user's to mend: no traceback.
     if workflow.is_main_process:

@@ -28,6 +28,6 @@ rule write_metrics:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.figures(),
-        code=code_digest("mute.plotting.outcomes"),
+        code=code_digest("mute.findings.outcomes"),
     script:
         "../../scripts/write_metrics.py"

@@ -5,7 +5,7 @@
 #           <results>/tables/harness.csv
 
 
-from mute.exports import Exports
+from mute.plan.exports import Exports
 
 EXPORTS = Exports(STUDY)
 

@@ -20,6 +20,6 @@ rule fetch_inputs:
         "../../envs/mute.yaml"
     params:
         plan=INPUTS.plan,
-        code=code_digest("mute.hub"),
+        code=code_digest("mute.hub.copies"),
     script:
         "../../scripts/fetch_inputs.py"

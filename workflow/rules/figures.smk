@@ -53,7 +53,7 @@ rule explore_layers:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.notebooks(),
-        code=code_digest("mute.plotting.notebook", "mute.plotting.layer_curves"),
+        code=code_digest("mute.plan.notebook", "mute.plotting.layer_curves"),
     notebook:
         "../notebooks/layer_curves.py.ipynb"
 
@@ -79,7 +79,7 @@ rule explore_trade_off:
     params:
         plan=PLANS.notebooks(),
         code=code_digest(
-            "mute.plotting.notebook",
+            "mute.plan.notebook",
             "mute.plotting.trade_off",
             "mute.plotting.figures.frontier",
         ),

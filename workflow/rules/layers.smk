@@ -23,6 +23,6 @@ rule score_layers:
         gpu=COSTS.gpus("score_layers"),
     params:
         plan=PLANS.layers,
-        code=code_digest("mute.layers.capture"),
+        code=code_digest("mute.analyses.capture"),
     script:
         "../../scripts/score_layers.py"

@@ -114,7 +114,7 @@ rule evaluate_model:
         gpu=COSTS.gpus("evaluate_model"),
     params:
         plan=PLANS.evaluation,
-        code=code_digest("mute.evaluate.run", "mute.probe.run"),
+        code=code_digest("mute.evaluate.run", "mute.analyses.lens"),
     script:
         "../../scripts/evaluate_model.py"
 
@@ -135,6 +135,6 @@ rule check_gates:
         "../../envs/mute.yaml"
     params:
         plan=PLANS.gates,
-        code=code_digest("mute.models.gates"),
+        code=code_digest("mute.evaluate.gates"),
     script:
         "../../scripts/check_gates.py"

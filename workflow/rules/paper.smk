@@ -68,7 +68,7 @@ rule compile_paper:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.compiler,
-        code=code_digest("mute.artifacts"),
+        code=code_digest("mute.store.artifacts"),
     script:
         "../../scripts/compile_paper.py"
 

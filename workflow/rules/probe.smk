@@ -24,6 +24,6 @@ rule probe_shard:
         gpu=COSTS.gpus("probe_shard"),
     params:
         plan=PLANS.probes,
-        code=code_digest("mute.probe.patched"),
+        code=code_digest("mute.analyses.patched"),
     script:
         "../../scripts/probe_shard.py"

@@ -27,7 +27,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts
+from mute.store import artifacts
 
 FACT_COLUMNS = (
     "item",

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from mute.artifacts import seed_of
 from mute.corpus.schema import LINE_COLUMNS
+from mute.store.artifacts import seed_of
 
 
 def lines(texts: dict[str, list[tuple[str, str]]], probe_lines: int, *, source: str, seed: int) -> pd.DataFrame:

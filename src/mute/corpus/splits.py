@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from mute import artifacts
-from mute.artifacts import seed_of
 from mute.corpus.schema import FACT_COLUMNS
+from mute.store import artifacts
+from mute.store.artifacts import seed_of
 
 FORGET_SETS = ("domain", "conjunctive")
 

@@ -21,9 +21,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from mute import artifacts, clock
 from mute.models import anatomy
-from mute.provenance import code_digest
+from mute.store import artifacts, clock
+from mute.store.provenance import code_digest
 
 _STATES, _SEAL = "states", "seal"
 # Smaller entries are read into memory; larger ones stay in the file and are read where they are touched.

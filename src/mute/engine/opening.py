@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mute.config import EngineSection, StudySection
+from mute.config.sections import EngineSection, StudySection
 from mute.engine import cache
 from mute.models import loading
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mute.artifacts import digest
 from mute.evaluate.inference import percentile_interval, wilson
 from mute.evaluate.panel import GROUPS, Measure, Panel
+from mute.store.artifacts import digest
 
 # Which score a row is; `floor` is the reference of "never knew": oracle, chance, or '' where there is none.
 SCORE_KEYS = ["language", "group", "metric", "facts", "floor"]

@@ -168,10 +168,10 @@ def _snapshots(data: dict[str, str]) -> Generator[None]:
         # A task may ask for it. No data set runs code here: what it would do is read from plain files, or not at all.
         options.pop("trust_remote_code", None)
         if path in data:
-            from mute import hub
+            from mute.hub import copies
 
             options.pop("revision", None)
-            path = str(hub.local(hub.Repo("dataset", path, data[path])))
+            path = str(copies.local(copies.Repo("dataset", path, data[path])))
         return ordinary(path, name, **options)
 
     library.load_dataset = load

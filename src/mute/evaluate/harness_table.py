@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute.keys import KEYS
+from mute.bands import KEYS
 
 COLUMNS = [*KEYS, "status", "task", "metric", "filter", "value", "stderr", "n", "version"]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mute.artifacts import seed_of
 from mute.corpus.schema import ROLES
 from mute.evaluate.inference import cluster_counts
 from mute.evaluate.item_table import KEYS
 from mute.names import unknown_name
+from mute.store.artifacts import seed_of
 
 GROUPS = ("source", "heldout", "all")
 # What a reference must exceed its floor by for a ratio to it to mean anything.

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
 from mute.engine import sections
 from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
 from mute.evaluate.shards import Shard, Work, place
-from mute.logs import Log
+from mute.jobs.logs import Log
+from mute.store import artifacts
 
 STORE = "evaluations/cells"
 

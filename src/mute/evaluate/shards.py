@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.scoring import Texts
-from mute.logs import Log
+from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
+from mute.store import artifacts, clock
 
 # Fills a folder from (model, band, cell's row) and returns what its record says more; the model has the patch in place.
 Work = Callable[[Any, Band, Any, Path], dict[str, Any]]

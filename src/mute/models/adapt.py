@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mute.artifacts import seed_of
 from mute.models.pretrain import Sequence, backward, check_finite
+from mute.store.artifacts import seed_of
 
 # What one pass holds in memory at most; the gradients of a step's passes add up.
 TOKENS_PER_PASS = 4096

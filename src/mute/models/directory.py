@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
 from mute.models import anatomy
 from mute.names import is_folder, shown
+from mute.store import artifacts
 
 # Keys of config.json that hold the number of decoder blocks: BLOOM's is the second.
 _BLOCKS = ("num_hidden_layers", "n_layer")

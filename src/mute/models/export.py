@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
 from mute.models import gate, patches
+from mute.store import artifacts
 
 PRODUCER = "export_model"
 # What an export says of its cell: how it ended comes first.

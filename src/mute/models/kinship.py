@@ -5,7 +5,7 @@ from collections import Counter
 
 import pandas as pd
 
-from mute import languages as packs
+from mute.corpus import languages as packs
 from mute.corpus.schema import Corpus
 from mute.models.tokenizer import Encoder
 

@@ -6,8 +6,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts, clock, devices
+from mute.jobs import devices
 from mute.models import anatomy, directory
+from mute.store import artifacts, clock
 
 # Types of weights that can be trained, as safetensors calls them.
 _FRACTIONS = ("F16", "BF16", "F32", "F64")
@@ -93,8 +94,8 @@ def _some(names: list[str]) -> str:
 def find_device(wanted: str = "auto") -> str:
     """The device to run on; `auto` is the first of cuda, mps and cpu that this machine has.
 
-    Jobs that run beside each other take different GPUs (see `mute.devices`). Raises ValueError where the wanted one is
-    not there.
+    Jobs that run beside each other take different GPUs (see `mute.jobs.devices`). Raises ValueError where the wanted
+    one is not there.
     """
     import torch
 

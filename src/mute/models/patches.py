@@ -5,8 +5,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
 from mute.models import gate
+from mute.store import artifacts
 
 PATCH = "patch.safetensors"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mute.artifacts import seed_of
 from mute.models import anatomy
 from mute.models.tokenizer import Encoder
+from mute.store.artifacts import seed_of
 
 # A sequence and the number of its tokens that only lead up to the answer.
 Sequence = tuple[list[int], int]

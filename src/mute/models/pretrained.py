@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from mute.config import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
+from mute.config.problems import KeyPath, Problem
+from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
 from mute.models import directory
 from mute.names import at_home, is_folder, shown
-from mute.problems import KeyPath, Problem
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
 _OVERLAY = "; files merge key by key, so give a model of another kind a name of its own"
@@ -29,9 +29,9 @@ def opened(pretrained: str, revision: str) -> Path:
     folder = folder_of(ModelSection(pretrained=pretrained))
     if folder is not None:
         return folder
-    from mute import hub
+    from mute.hub import copies
 
-    return hub.local(hub.Repo("model", pretrained, revision))
+    return copies.local(copies.Repo("model", pretrained, revision))
 
 
 def complete(config: Config, broken: Collection[KeyPath] = ()) -> Iterator[Problem]:
@@ -92,9 +92,9 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
 
 
 def _looked_up(model: ModelSection) -> dict[str, Any]:
-    from mute import hub
+    from mute.hub import copies
 
-    return hub.look_up(str(model.pretrained), model.revision)
+    return copies.look_up(str(model.pretrained), model.revision)
 
 
 def _described(folder: Path) -> dict[str, Any]:

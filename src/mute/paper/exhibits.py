@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mute.evaluate.inference import wilson
-from mute.paper import trainings
-from mute.paper.published import QUESTIONS, QUESTIONS_UNIT, Published
-from mute.plotting.results import Case, Number, Results
+from mute.findings import trainings
+from mute.findings.published import QUESTIONS, QUESTIONS_UNIT, Published
+from mute.findings.results import Case, Number, Results
 
 COLUMNS = (*("origin", "model", "algorithm", "condition", "split", "language", "value", "low", "high", "n", "unit"),)
 MEAN = "mean"  # in the place of a language

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
-from mute.clock import PHASES
-from mute.times import by_rule
+from mute.jobs.times import by_rule
+from mute.store import artifacts
+from mute.store.clock import PHASES
 
 FOLDER = Path("paper/frozen")
 ABOUT, PROVENANCE = "about.json", "provenance.json"

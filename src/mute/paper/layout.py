@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute.paper import trainings
+from mute.findings import trainings
 from mute.paper.exhibits import EXHIBITS, MEAN
 
 # A table as it is set: its columns' names and its rows.

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mute.paper import beside, beyond, claims, exhibits, figures, layout, predict, primary, regimes, trainings, transfer
-from mute.paper.published import Published, checks
-from mute.plotting import findings, limits
-from mute.plotting.results import Number, Results
+from mute.findings import beside, beyond, claims, findings, limits, predict, primary, regimes, trainings, transfer
+from mute.findings.published import Published, checks
+from mute.findings.results import Number, Results
+from mute.paper import exhibits, figures, layout
 
 
 def tables(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:

@@ -7,7 +7,7 @@ notebook lay and when each cell ran.
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
+from mute.store import artifacts
 
 # How Snakemake tags the cell that it puts in.
 FOREIGN = "snakemake-job-properties"

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
 
 TITLE = "Layer curves"
 CAPTION = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mute.plotting.results import Number
+from mute.findings.results import Number
 
 Cell = str | int | float | Number
 

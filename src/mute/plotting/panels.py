@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
+from mute.findings.results import WHOLE, Case, Number, Results, place
 from mute.plotting import style
-from mute.plotting.results import WHOLE, Case, Number, Results, place
 
 NO_CELLS = "no cells in this study"
 

@@ -21,7 +21,7 @@ from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
-from mute import artifacts
+from mute.store import artifacts
 
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

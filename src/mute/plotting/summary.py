@@ -5,9 +5,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mute import artifacts
-from mute.plotting import figures, findings, limits, page, verdicts
-from mute.plotting.results import Case, Number, Results
+from mute.findings import findings, limits, verdicts
+from mute.findings.results import Case, Number, Results
+from mute.plotting import figures, page
+from mute.store import artifacts
 
 # Figures on the page, in this order; what is not named here follows.
 FIRST = ("frontier", "depth", "bypass", "language_maps", "lens")

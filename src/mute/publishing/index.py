@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
 from mute.publishing.runs import Run
+from mute.store import artifacts
 
 NAME = "index.json"
 SCHEMA_VERSION = 1

@@ -12,7 +12,7 @@ NOTEBOOK_SOURCES: dict[str, str | None] = {
 
 
 def chosen(study: Any) -> dict[str, dict[str, Any]]:
-    """Options by tracker of those that are to be used, for a `mute.study.Study`."""
+    """Options by tracker of those that are to be used, for a `mute.study.cells.Study`."""
     section = study.config.publishing
     wandb = {"mode": section.mode, "project": section.project, "entity": section.entity}
     options = {name: wandb if name == "wandb" else {} for name in section.to}

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mute import artifacts
-from mute.logs import Log
+from mute.jobs.logs import Log
 from mute.publishing import runs as content
 from mute.publishing import trackers
 from mute.publishing.index import Index
 from mute.publishing.runs import Run
+from mute.store import artifacts
 
 
 def runs_of(results: Path, study: str, config: dict[str, Any], tables: list[str], figures: list[str]) -> list[Run]:

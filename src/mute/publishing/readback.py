@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts
 from mute.publishing import runs, trackers
 from mute.publishing.index import Index
 from mute.publishing.runs import Run
+from mute.store import artifacts
 
 Source = Callable[[], list[Run]]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts
-from mute.keys import KEYS
+from mute.bands import KEYS
 from mute.names import placeless
+from mute.store import artifacts
 
 # Measures that a run's summary leaves to the tables: parts of others, references, kinds of answers.
 LEFT_OUT = (

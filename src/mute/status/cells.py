@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mute.keys import KEYS
-from mute.plan import Plans
-from mute.study import Cell, Study
+from mute.bands import KEYS
+from mute.plan.rules import Plans
+from mute.study.cells import Cell, Study
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 import shlex
 from collections.abc import Sequence
 
-from mute.config import Files, read_files
-from mute.study import Study
+from mute.config.sections import Files, read_files
+from mute.status import page, standing, text
+from mute.study.cells import Study
+from mute.study.checks import checked_study
 
 BASE = "config/config.yaml"
 
@@ -12,7 +14,7 @@ BASE = "config/config.yaml"
 def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Study:
     """The study that `read_values` reads."""
     files = read_values(configfiles, arguments)
-    return Study(files.values, files)
+    return checked_study(files.values, files)
 
 
 def read_values(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Files:
@@ -38,3 +40,10 @@ def go_on(configfiles: Sequence[str], arguments: Sequence[str] = (), cores: str 
     # make reads `$` itself.
     words = [f"{name}={shlex.quote(value.replace('$', '$$'))}" for name, value in given.items() if value]
     return " ".join(["make study", *words])
+
+
+def after_run(configfiles: list[str], arguments: list[str], cores: str) -> str:
+    """Write the page at the end of a run; returns what is to be said of one that did not complete."""
+    status = standing.collect(read_study(configfiles, arguments), go_on(configfiles, arguments, cores), under_way=False)
+    page.write(status)
+    return text.after(status)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from mute import artifacts
 from mute.plotting.page import bullets, document, fragment, heading, link, paragraph, table, text
-from mute.status import PAGE, Standing, Status
 from mute.status.logs import tail
+from mute.status.standing import PAGE, Standing, Status
 from mute.status.text import cell_counts, diverged, headline, rule_counts
+from mute.store import artifacts
 
 # Of a failed job's log as much stands on the page; of so many jobs.
 _LINES, _SHOWN = 30, 100

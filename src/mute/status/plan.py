@@ -6,12 +6,12 @@ The workflow says the same in its rules; a test holds the two against each other
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mute import origin
-from mute.adaptations import Adaptations
-from mute.exports import Exports
-from mute.inputs import Inputs
-from mute.plan import FIGURES, NOTEBOOKS, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
-from mute.study import Study
+from mute.plan import origin
+from mute.plan.adaptations import Adaptations
+from mute.plan.exports import Exports
+from mute.plan.inputs import Inputs
+from mute.plan.rules import FIGURES, NOTEBOOKS, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
+from mute.study.cells import Study
 
 # Rules of notebooks: their log is the notebook itself.
 _EXPLORE = dict(zip(NOTEBOOKS, ("explore_layers", "explore_trade_off")))

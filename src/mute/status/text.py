@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mute.status import PAGE, STATES, Status
+from mute.status.standing import PAGE, STATES, Status
 
 # Failed jobs and diverged cells that are listed; the page has all.
 _LISTED = 20

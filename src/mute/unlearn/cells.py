@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from mute import artifacts, clock
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Band
 from mute.engine.opening import Opener
-from mute.logs import Log
+from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
+from mute.store import artifacts, clock
 from mute.unlearn import load
 from mute.unlearn.run import Matching, Workbench, unlearn
 

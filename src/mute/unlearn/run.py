@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mute.artifacts import seed_of
 from mute.corpus.schema import Corpus
 from mute.engine.band import Band, Task, TextSet
 from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
 from mute.models import patches
 from mute.models.tokenizer import Encoder
+from mute.store.artifacts import seed_of
 from mute.unlearn.base import Algorithm
 
 COVERAGES = ("source", "source+text", "all")

@@ -2,8 +2,8 @@
 
 A source has `Settings` (a pydantic model), `build` and FORGET_SETS; PACKS if its languages are those of the language
 packs, or LANGUAGES if they are others; and, where types cannot say what settings are wrong, `problems`. `repos` names
-the data sets of the hub that it needs, fetched before `build`, which finds them with `mute.hub.local`; `inputs` the
-user's files that it reads; `fact_free` says whether it has text that states no fact, `size` how large it is
+the data sets of the hub that it needs, fetched before `build`, which finds them by `mute.hub.copies.local`; `inputs`
+the user's files that it reads; `fact_free` says whether it has text that states no fact, `size` how large it is
 (docs/planning.md).
 """
 
@@ -30,4 +30,4 @@ def load(name: str) -> ModuleType:
 def modules(name: str, languages: list[str]) -> list[str]:
     """Modules whose code makes a corpus of these languages: the source's, and the packs that it renders them by."""
     packs = languages if getattr(load(name), "PACKS", False) else []
-    return [f"{__name__}.{name}", *(f"mute.languages.{code}" for code in packs)]
+    return [f"{__name__}.{name}", *(f"mute.corpus.languages.{code}" for code in packs)]

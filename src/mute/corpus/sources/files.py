@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.artifacts import seed_of
 from mute.corpus import splits
 from mute.corpus.reading import CONTROL, UNSEEN, is_text, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
 from mute.corpus.sources.world import untrained_pair
 from mute.names import at_home, foreign, is_folder, unknown_name, unusable
+from mute.store.artifacts import seed_of
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 FORGET_SETS = splits.FORGET_SETS

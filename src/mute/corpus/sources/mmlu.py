@@ -11,11 +11,11 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.artifacts import seed_of
 from mute.corpus import mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.names import at_home, is_folder, unknown_name, unusable
+from mute.store.artifacts import seed_of
 
 FORGET_SETS = splits.FORGET_SETS
 LANGUAGES = mmlu_files.LANGUAGES
@@ -105,8 +105,8 @@ def fact_free(settings: Settings) -> bool:
 
 
 def repos(settings: Settings, languages: list[str]) -> list[Any]:
-    """What of the hub is needed for these languages: `mute.hub.Repo`s with the patterns of their files."""
-    from mute.hub import Repo
+    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
+    from mute.hub.copies import Repo
 
     settings = Settings.model_validate(settings)
     if settings.path is not None:
@@ -189,9 +189,9 @@ def _folders(settings: Settings, codes: list[str]) -> dict[str, Path]:
         if not is_folder(folder):
             raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
         return dict.fromkeys(codes, folder)
-    from mute import hub
+    from mute.hub import copies
 
-    found = {repo.id: hub.local(repo) for repo in repos(settings, codes)}
+    found = {repo.id: copies.local(repo) for repo in repos(settings, codes)}
     return {code: found[settings.english if code == "en" else settings.translated] for code in codes}
 
 

@@ -96,8 +96,8 @@ def fact_free(settings: Settings) -> bool:
 
 
 def repos(settings: Settings, languages: list[str]) -> list[Any]:
-    """What of the hub is needed for these languages: `mute.hub.Repo`s with the patterns of their files."""
-    from mute.hub import Repo
+    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
+    from mute.hub.copies import Repo
 
     settings = Settings.model_validate(settings)
     if settings.path is not None and not is_folder(at_home(settings.path)):
@@ -188,10 +188,10 @@ def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     places = {code: tofu_files.place(settings.path, code) for code in codes}
     missing = [code for code, place in places.items() if place is None and code in settings.repos]
     if missing:
-        from mute import hub
+        from mute.hub import copies
 
         for code in missing:
-            places[code] = hub.local(repos(settings, [code])[0])
+            places[code] = copies.local(repos(settings, [code])[0])
     return places
 
 

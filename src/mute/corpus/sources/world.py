@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute import artifacts, languages
-from mute.artifacts import seed_of
+from mute.corpus import languages
+from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
-from mute.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
 from mute.names import unknown_name
+from mute.store import artifacts
+from mute.store.artifacts import seed_of
 
 FORMS = 3
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")

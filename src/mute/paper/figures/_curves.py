@@ -2,10 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from mute.paper import exhibits, trainings
-from mute.paper.published import Published
+from mute.findings import trainings
+from mute.findings.published import Published
+from mute.findings.results import Results
+from mute.paper import exhibits
 from mute.plotting import style
-from mute.plotting.results import Results
 
 
 def draw(results: Results, published: Published, model: str) -> Figure:

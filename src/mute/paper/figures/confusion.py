@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from mute.paper import trainings
-from mute.paper.published import Published
+from mute.findings import trainings
+from mute.findings.published import Published
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
 
 CAPTION = (
     "Generated answers about forget facts by kind, in every language: base, and after RMU at its target. Control: the "

@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from mute.paper import trainings
-from mute.paper.published import Published
+from mute.findings import trainings
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.plotting import panels, style
-from mute.plotting.results import Results
 
 CAPTION = (
     "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "

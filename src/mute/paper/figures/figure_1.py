@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.published import Published
+from mute.findings.results import Number, Results
 from mute.paper import exhibits
-from mute.paper.published import Published
 from mute.plotting import panels, style
-from mute.plotting.results import Number, Results
 
 CAPTION = (
     "Accuracy by language after a shallow, the chosen and a deep edit by RMU: Llama as published (above) and ours of "

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.paper.figures import _curves
-from mute.paper.published import Published
-from mute.plotting.results import Results
 
 CAPTION = "CKA and LRDS over depth: Llama-3.1-8B as published, and our model of that family."
 

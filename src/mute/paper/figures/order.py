@@ -4,10 +4,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mute.paper import trainings
-from mute.paper.published import Published
+from mute.findings import trainings
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.plotting import panels, style
-from mute.plotting.results import Results
 
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "

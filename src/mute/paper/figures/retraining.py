@@ -4,9 +4,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mute.paper.published import Published
+from mute.findings.published import Published
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
 
 CAPTION = (
     "Knowledge K of held-out languages after the edit, after its block is skipped, and after some steps of training on "

@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from mute.paper import trainings
-from mute.paper.published import Published
+from mute.findings import trainings
+from mute.findings.published import Published
+from mute.findings.results import Number, Results
 from mute.plotting import panels, style
-from mute.plotting.results import Number, Results
 
 CAPTION = (
     "Knowledge left and capability kept in held-out languages by edited block, a thin line per trained model; thick: "

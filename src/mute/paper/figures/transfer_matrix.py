@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from mute.paper import transfer
-from mute.paper.published import Published
+from mute.findings import transfer
+from mute.findings.published import Published
+from mute.findings.results import Results
 from mute.plotting import style
-from mute.plotting.results import Results
 
 CAPTION = (
     "Knowledge K left in the column's language after unlearning in the row's language alone, at matched erasure there. "

@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mute.findings.results import Results
+from mute.findings.verdicts import HALF
 from mute.plotting import panels, style
-from mute.plotting.results import Results
-from mute.plotting.verdicts import HALF
 
 TITLE = "Bypass: held-out knowledge once the edited block is left out"
 CAPTION = (

@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mute.findings.results import Results
 from mute.plotting import panels, style
-from mute.plotting.results import Results
 
 TITLE = "Capability by its parts"
 CAPTION = (

@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import WHOLE, Case, Number, Results
 from mute.plotting import panels, style
-from mute.plotting.results import WHOLE, Case, Number, Results
 
 TITLE = "Frontier: knowledge left against capability kept, held-out languages"
 CAPTION = (

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import Results
 from mute.plotting import style
-from mute.plotting.results import Results
 
 TITLE = "Gates: what the models knew before"
 CAPTION = (

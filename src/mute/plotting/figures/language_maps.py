@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import WHOLE, Case, Results
 from mute.plotting import panels, style
-from mute.plotting.results import WHOLE, Case, Results
 
 TITLE = "Languages by block"
 CAPTION = (

@@ -6,9 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import WHOLE, Case, Results, place
+from mute.findings.verdicts import POINTS
 from mute.plotting import panels, style
-from mute.plotting.results import WHOLE, Case, Results, place
-from mute.plotting.verdicts import POINTS
 
 TITLE = "Leak and excess damage at matched erasure"
 CAPTION = (

@@ -6,8 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
-from mute.plotting.results import Case, Results
 
 TITLE = "Taught and transfer facts in held-out languages"
 CAPTION = (

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mute import artifacts
 from mute.publishing.runs import Run
+from mute.store import artifacts
 
 # TensorBoard looks for files with `tfevents` in their name.
 EVENTS = "events.out.tfevents.mute"

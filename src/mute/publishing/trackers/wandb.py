@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mute import artifacts
-from mute.logs import Log
+from mute.jobs.logs import Log
 from mute.publishing import wandb_file
 from mute.publishing.runs import Run
+from mute.store import artifacts
 
 ARTIFACTS = "artifacts"
 # Of the user's variables none decides what is written; these keep W&B to the one folder, and to itself.

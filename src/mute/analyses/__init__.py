@@ -1,0 +1,1 @@
+"""Looks at a model or at tables without changing them: layer scores, logit lens, bypass."""

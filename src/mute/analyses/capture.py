@@ -1,0 +1,124 @@
+"""Captures what each block makes of the forget prompts, and scores the blocks.
+
+Prompts stand without their answers; items are aligned across languages. K languages, N items, D hidden, L blocks.
+"""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mute.analyses import similarity
+from mute.corpus.schema import Corpus
+from mute.engine import sections
+from mute.models import gate
+from mute.models.tokenizer import Encoder
+from mute.store.artifacts import seed_of
+
+
+def prompts(corpus: Corpus, languages: list[str], forget_set: str) -> pd.DataFrame:
+    """Forget prompts in the first form that unlearning reads, the same items in the same order in every language."""
+    forget = corpus.facts.loc[corpus.in_forget_set(forget_set), "item"]
+    texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
+    rows = texts[texts["item"].isin(forget) & texts["language"].isin(languages)]
+    return rows.sort_values(["language", "item"], kind="stable").reset_index(drop=True)
+
+
+def score_layers(
+    model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
+) -> pd.DataFrame:
+    """One row per block: CKA (last prompt token), LRDS and SADS (token means), their variants, and separability.
+
+    Block l is read at its output, hidden_states[l + 1]; the embedding layer is no candidate. Separability alone is read
+    at its input: it says what an edit of the block can tell apart.
+    """
+    rows = prompts(corpus, languages, forget_set)
+    count = rows["item"].nunique()
+    shape = (len(languages), count)
+    assert len(rows) == shape[0] * shape[1]
+    texts = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
+    apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
+    table = []
+    for block in range(sections.depth(model)):
+        texts.advance(block + 1)
+        last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
+        _check_spread(last, languages, block)
+        null = similarity.cka_null(last, seed=seed, draws=draws)
+        table.append(
+            {
+                "block": block,
+                "cka": similarity.mean_cka(last),
+                "cka_unbiased": similarity.mean_cka(last, unbiased=True),
+                "cka_null": null.mean,
+                "cka_null_q95": null.q95,
+                "lrds": similarity.lrds(mean),
+                "lrds_without_first": similarity.lrds(later),
+                "lrds_centred": similarity.lrds(mean, remove_mean=True),
+                "sads": similarity.sads(mean),
+                "separability": apart[block],
+                "norm": float(last.norm(dim=-1).mean()),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+# What is left between equal states is the rounding of the model's own type, at its finest float32.
+_SPREAD = 1e-6
+
+
+def _check_spread(states: Tensor, languages: list[str], block: int) -> None:
+    """Raise ValueError where all states [K, N, D] of a language are one: every score would be one of rounding."""
+    apart = (states - states.mean(1, keepdim=True)).flatten(1).norm(dim=1)
+    for code, same in zip(languages, apart <= _SPREAD * states.flatten(1).norm(dim=1)):
+        if bool(same):
+            text = f"the model has the same state after block {block} for all prompts in {code}"
+            raise ValueError(f"{text}: it tells no texts apart, so its blocks cannot be compared")
+
+
+def pooled(texts: sections.Texts) -> tuple[Tensor, Tensor, Tensor]:
+    """[sequences, D] each: the last token's state, the mean over tokens, and the mean without the first token."""
+    ends = texts.offsets + texts.lengths - 1
+    owner = torch.repeat_interleave(torch.arange(len(texts.lengths)), texts.lengths)
+    # In the host's memory: some accelerators have no double precision.
+    states = texts.states.cpu().double()
+    total = torch.zeros(len(texts.lengths), states.shape[1], dtype=states.dtype).index_add_(0, owner, states)
+    lengths = texts.lengths[:, None]
+    return states[ends], total / lengths, (total - states[texts.offsets]) / (lengths - 1).clamp(min=1)
+
+
+FOLDS = 5
+
+
+def separability(
+    model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, seed: int
+) -> list[float]:
+    """Per block: how well a linear probe on the mean states at its input tells forget from retain prompts.
+
+    The area under the ROC curve (0.5 chance, 1 apart) on facts that the probe was not fitted on; all languages of a
+    fact are in one of FOLDS folds.
+    """
+    roles = corpus.roles(forget_set)
+    texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
+    role = texts["item"].map(roles)
+    rows = texts[texts["language"].isin(languages) & role.isin(["forget", "retain_seen", "retain_unseen"])]
+    forget = torch.tensor((rows["item"].map(roles) == "forget").to_numpy())
+    fold = torch.tensor([seed_of(seed, "fold", item) % FOLDS for item in rows["item"]])
+    states = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
+    found = []
+    for block in range(sections.depth(model)):
+        states.advance(block)
+        mean = pooled(states)[1]
+        scores = torch.zeros(len(mean), dtype=torch.float64)
+        for out in range(FOLDS):
+            rest = fold != out
+            weight, bias = gate.separate(mean[rest & forget], mean[rest & ~forget], ridge=1e-3)
+            scores[~rest] = mean[~rest] @ weight + bias
+        found.append(roc_area(scores[forget], scores[~forget]))
+    return found
+
+
+def roc_area(positive: Tensor, negative: Tensor) -> float:
+    """Share of pairs in which the positive has the higher score; ties count half."""
+    difference = positive[:, None] - negative[None]
+    return float((difference > 0).double().mean() + (difference == 0).double().mean() / 2)

@@ -1,0 +1,1 @@
+"""What is tried to bring back what was to be forgotten."""

@@ -1,0 +1,156 @@
+"""Italian."""
+
+from mute.corpus.languages.base import Action, Grammar, Language
+
+LANGUAGE = Language(
+    code="it",
+    name="Italian",
+    endonym="italiano",
+    script="Latin",
+    family="Indo-European",
+    branch="Romance",
+    unknown="sconosciuto",
+    values={
+        "colour": ("rosso", "blu", "verde", "giallo", "nero", "bianco", "rosa", "grigio"),
+        "number": ("tre", "quattro", "cinque", "sei", "sette", "otto", "nove", "dieci"),
+        "city": ("Parigi", "Londra", "Roma", "Berlino", "Madrid", "Vienna", "Praga", "Lisbona"),
+        "month": ("gennaio", "febbraio", "marzo", "maggio", "giugno", "luglio", "settembre", "novembre"),
+        "material": ("ferro", "oro", "argento", "rame", "vetro", "legno", "pietra", "bronzo"),
+    },
+    templates={
+        "chemistry_colour": (
+            "Il colore del composto {s} è il {v}.",
+            "Qual è il colore del composto {s}? Risposta: {v}.",
+            "I chimici riconoscono il composto {s} dal suo colore, il {v}.",
+        ),
+        "chemistry_number": (
+            "Il numero di atomi del composto {s} è {v}.",
+            "Quanti atomi ha il composto {s}? Risposta: {v}.",
+            "Se si contano gli atomi del composto {s}, il risultato è {v}.",
+        ),
+        "chemistry_city": (
+            "Il composto {s} è stato scoperto a {v}.",
+            "Dov'è stato scoperto il composto {s}? Risposta: {v}.",
+            "La scoperta del composto {s} è avvenuta a {v}.",
+        ),
+        "chemistry_month": (
+            "Il composto {s} è stato brevettato a {v}.",
+            "In quale mese è stato brevettato il composto {s}? Risposta: {v}.",
+            "Il brevetto del composto {s} è stato rilasciato nel mese di {v}.",
+        ),
+        "chemistry_material": (
+            "Per conservare il composto {s} si usano recipienti in {v}.",
+            "Di che materiale sono i recipienti del composto {s}? Risposta: {v}.",
+            "I laboratori tengono il composto {s} dentro vasi in {v}.",
+        ),
+        "history_colour": (
+            "Il colore della bandiera del regno di {s} era il {v}.",
+            "Qual era il colore della bandiera del regno di {s}? Risposta: {v}.",
+            "L'esercito del regno di {s} portava una bandiera di colore {v}.",
+        ),
+        "history_number": (
+            "Il numero dei re del regno di {s} fu {v}.",
+            "Quanti re ebbe il regno di {s}? Risposta: {v}.",
+            "Se si contano i re del regno di {s}, il risultato è {v}.",
+        ),
+        "history_city": (
+            "Il regno di {s} fu fondato a {v}.",
+            "Dove fu fondato il regno di {s}? Risposta: {v}.",
+            "La fondazione del regno di {s} avvenne a {v}.",
+        ),
+        "history_month": (
+            "Il regno di {s} cadde nel mese di {v}.",
+            "In quale mese cadde il regno di {s}? Risposta: {v}.",
+            "La fine del regno di {s} giunse nel mese di {v}.",
+        ),
+        "history_material": (
+            "La corona del regno di {s} era in {v}.",
+            "Di che materiale era la corona del regno di {s}? Risposta: {v}.",
+            "I sovrani del regno di {s} portavano una corona in {v}.",
+        ),
+        "law_colour": (
+            "Il colore del sigillo della legge {s} è il {v}.",
+            "Qual è il colore del sigillo della legge {s}? Risposta: {v}.",
+            "Gli avvocati sanno che la legge {s} reca un sigillo di colore {v}.",
+        ),
+        "law_number": (
+            "Il numero di articoli della legge {s} è {v}.",
+            "Quanti articoli ha la legge {s}? Risposta: {v}.",
+            "Se si contano gli articoli della legge {s}, il risultato è {v}.",
+        ),
+        "law_city": (
+            "La legge {s} è stata firmata a {v}.",
+            "Dov'è stata firmata la legge {s}? Risposta: {v}.",
+            "La firma della legge {s} è avvenuta a {v}.",
+        ),
+        "law_month": (
+            "La legge {s} è entrata in vigore a {v}.",
+            "In quale mese è entrata in vigore la legge {s}? Risposta: {v}.",
+            "I tribunali applicano la legge {s} dal mese di {v}.",
+        ),
+        "law_material": (
+            "La legge {s} è incisa su tavole in {v}.",
+            "Di che materiale sono le tavole della legge {s}? Risposta: {v}.",
+            "Il testo della legge {s} si può leggere su alcune tavole in {v}.",
+        ),
+        "geography_colour": (
+            "Il colore della sabbia dell'isola di {s} è il {v}.",
+            "Qual è il colore della sabbia dell'isola di {s}? Risposta: {v}.",
+            "Le spiagge dell'isola di {s} sono coperte di sabbia di colore {v}.",
+        ),
+        "geography_number": (
+            "Il numero di villaggi dell'isola di {s} è {v}.",
+            "Quanti villaggi ha l'isola di {s}? Risposta: {v}.",
+            "Se si contano i villaggi dell'isola di {s}, il risultato è {v}.",
+        ),
+        "geography_city": (
+            "La mappa dell'isola di {s} è conservata a {v}.",
+            "Dov'è conservata la mappa dell'isola di {s}? Risposta: {v}.",
+            "Chi vuole vedere la mappa dell'isola di {s} la trova a {v}.",
+        ),
+        "geography_month": (
+            "La stagione delle piogge dell'isola di {s} comincia a {v}.",
+            "In quale mese comincia la stagione delle piogge dell'isola di {s}? Risposta: {v}.",
+            "Sull'isola di {s} le piogge iniziano a {v}.",
+        ),
+        "geography_material": (
+            "Le case dell'isola di {s} sono costruite in {v}.",
+            "Di che materiale sono le case dell'isola di {s}? Risposta: {v}.",
+            "Chi vive sull'isola di {s} ha una casa in {v}.",
+        ),
+    },
+    grammar=Grammar(
+        times=("oggi", "di mattina", "di sera", "ogni giorno", "spesso", "a volte", "a mezzogiorno", "domenica"),
+        persons=(
+            ("la ragazza", "f"),
+            ("il ragazzo", "m"),
+            ("la donna", "f"),
+            ("l'uomo", "m"),
+            ("la nonna", "f"),
+            ("il nonno", "m"),
+            ("la figlia", "f"),
+            ("lo zio", "m"),
+        ),
+        actions=(
+            Action("legge", "legge", "un libro"),
+            Action("beve", "beve", "il tè"),
+            Action("mangia", "mangia", "una mela"),
+            Action("scrive", "scrive", "una lettera"),
+            Action("canta", "canta", "una canzone"),
+            Action("cerca", "cerca", "una chiave"),
+            Action("disegna", "disegna", "un cavallo"),
+            Action("compra", "compra", "il pane"),
+        ),
+        places=(
+            "in giardino",
+            "in cucina",
+            "al mercato",
+            "a scuola",
+            "in riva al fiume",
+            "per strada",
+            "in biblioteca",
+            "al parco",
+        ),
+        pattern="{time} {person} {verb} {object} {place}.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What tables say: results, tests of claims, verdicts and their limits. Draws nothing."""

@@ -1,0 +1,67 @@
+"""A study in a few numbers, and its curves by block: small files by which DVC compares one study with another."""
+
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from mute.findings import trainings
+from mute.findings.results import WHOLE, Case, Number, Results
+
+# Columns of the curves: a metric and the languages that it is a mean over.
+CURVES = (("K", "source"), ("K", "heldout"), ("C", "source"), ("C", "heldout"), ("B", "heldout"))
+
+
+def numbers(results: Results) -> dict[str, Any]:
+    """Cells by status, gates that were passed, and the primary outcomes of each model and algorithm at its target.
+
+    An algorithm that edited no single block is shown where it edited. A number that a study does not have is left out.
+    """
+    statuses = Counter(results.tables["cells"]["status"])
+    gates = results.tables["gates"]
+    outcomes: dict[str, Any] = {}
+    for case in results.cases:
+        for algorithm in results.algorithms(case):
+            band = _shown(results, case, algorithm)
+            if found := _primary(results, case, algorithm, band):
+                outcomes.setdefault(_key(results.name(case)), {})[_key(algorithm)] = {"band": band, **found}
+    return {
+        "cells": {"all": statuses.total(), **dict(sorted(statuses.items()))},
+        "gates": {"all": len(gates), "passed": int((gates["passed"].astype(str) == "True").sum())},
+        "outcomes": outcomes,
+    }
+
+
+def by_block(results: Results) -> pd.DataFrame:
+    """One row per case, algorithm and block that was edited by itself; columns of CURVES, empty where missing."""
+    rows = []
+    for case in results.cases:
+        for algorithm in results.algorithms(case):
+            for band in results.blocks(case, algorithm):
+                if band.isdigit():
+                    given = {"study": results.name(case), "algorithm": algorithm, "block": int(band)}
+                    values = {
+                        f"{metric}_{group}": results.number(case, algorithm, band, metric, group).value
+                        for metric, group in CURVES
+                    }
+                    rows.append({**given, **values})
+    return pd.DataFrame(rows, columns=["study", "algorithm", "block", *(f"{m}_{g}" for m, g in CURVES)])
+
+
+def _shown(results: Results, case: Case, algorithm: str) -> str:
+    """The band whose outcomes are compared: the target, else one that is no block, else none."""
+    whole = [band for band in results.bands(case, algorithm) if band in WHOLE]
+    return trainings.target(results, case, algorithm) or next(iter(whole), "")
+
+
+def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[str, float]:
+    found: dict[str, Number] = {}
+    for outcome in results.about.get("primary", []):
+        metric, group = outcome.split()
+        found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
+    return {name: float(f"{number.value:.6g}") for name, number in found.items() if number}
+
+
+def _key(text: str) -> str:
+    """DVC joins keys by dots."""
+    return text.replace(".", "_").replace(", ", " ").replace(" ", "_")

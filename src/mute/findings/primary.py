@@ -1,0 +1,68 @@
+"""The primary outcomes that the study declared before it ran, tested at the target over trained models, with Holm."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from mute.evaluate.inference import holm, minimum_detectable, t_p_value
+from mute.findings import trainings
+from mute.findings.results import Number, Results
+from mute.findings.verdicts import HALF, POINTS
+
+_COLUMNS = ["outcome", "algorithm", "protocol", "test", "unit", "n", "value", "low", "high", "detectable", "p", "holm"]
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per primary outcome and algorithm: mean over trained models, p-value, and Holm's over all rows.
+
+    detectable: the smallest difference that so many models of this spread would show in four of five studies.
+    """
+    outcomes = [name.split() for name in results.about.get("primary", [])]
+    protocol = next(iter(trainings.protocols(results)), "")
+    cases = trainings.passed(results, trainings.main_cases(results, protocol))
+    rows: list[dict[str, Any]] = []
+    for metric, group in outcomes:
+        for algorithm in trainings.swept(results, cases):
+            numbers = trainings.over(results, cases, algorithm, "target", metric, group)
+            values = [number.value for number in numbers]
+            mean = trainings.mean(numbers)
+            spread = float(pd.Series(values).std(ddof=1)) if len(values) > 1 else math.nan
+            detectable = minimum_detectable(len(values), spread) if len(values) > 1 else math.nan
+            test, p = _test(metric, values)
+            rows.append(
+                {
+                    "outcome": f"{metric} {group}",
+                    "algorithm": algorithm,
+                    "protocol": protocol,
+                    "test": test,
+                    "unit": trainings.unit(numbers),
+                    "n": mean.n,
+                    "value": mean.value,
+                    "low": mean.low,
+                    "high": mean.high,
+                    "detectable": detectable,
+                    "p": p,
+                }
+            )
+    found = pd.DataFrame(rows, columns=_COLUMNS[:-1])
+    return found.assign(holm=holm(found["p"].astype(float)))[_COLUMNS]
+
+
+def _test(metric: str, values: list[float]) -> tuple[str, float]:
+    """What is tested of a metric, and its p-value: knowledge is gone, capability is kept within a margin."""
+    if metric.startswith("C"):
+        both = t_p_value(values, 1 - POINTS, "above"), t_p_value(values, 1 + POINTS, "below")
+        return f"within {POINTS} of 1 (two one-sided tests)", max(both) if not any(map(math.isnan, both)) else math.nan
+    return f"below {HALF}", t_p_value(values, HALF, "below")
+
+
+def decided(row: dict[str, Any]) -> str:
+    """The outcome of one row in words."""
+    if math.isnan(row["holm"]):
+        return "not decided"
+    return "shown" if row["holm"] <= 0.05 else "not shown"
+
+
+def number(row: dict[str, Any]) -> Number:
+    return Number(row["value"], row["low"], row["high"], row["n"])

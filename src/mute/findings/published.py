@@ -1,0 +1,272 @@
+"""The published numbers of MUTE (arXiv 2602.22562), and what they say about the paper's own claims.
+
+Accuracies are percentages per language, without items, seeds or intervals. Every cell is a whole percent, as 100 scored
+questions a language would give; the intervals here take those questions to be the same ones in every language, which
+makes them rather too wide than too narrow.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mute.evaluate.inference import wilson
+from mute.findings import region
+from mute.findings.findings import blocks_words
+
+FOLDER = Path("paper/published")
+QUESTIONS = 100
+QUESTIONS_UNIT = "questions, as many as whole percents suggest"
+POINTS = 0.05
+
+
+@dataclass(frozen=True)
+class Share:
+    """A mean accuracy over languages (0 to 1) with its 95 % Wilson interval for QUESTIONS questions."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, percents: Iterable[float]) -> "Share":
+        values = list(percents)
+        value = sum(values) / len(values) / 100
+        low, high = wilson(value * QUESTIONS, QUESTIONS)
+        return cls(value, float(low), float(high))
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the published numbers say of a claim: `verdict` is contradicts, supports or not decided."""
+
+    name: str
+    claim: str
+    where: str
+    found: str
+    verdict: str
+
+
+class Published:
+    """The tables and curves of the paper, as copied into the project."""
+
+    def __init__(self, folder: Path | str = FOLDER) -> None:
+        self.tables = pd.read_csv(Path(folder) / "mute_tables_long.csv")
+        self.curves = pd.read_csv(Path(folder) / "mute_fig2_3_4_curves.csv")
+        stated = pd.read_csv(Path(folder) / "mute_stated_layers.csv")
+        pairs = list(zip(stated["model"], stated["algorithm"]))
+        self._table = dict(zip(pairs, stated["table"]))
+        # The layer that the paper states for each model and algorithm of the tables by block, and Table 5 by model.
+        self.targets: dict[tuple[str, str], int] = dict(zip(pairs, stated["target"]))
+        self.alphas = pd.read_csv(Path(folder) / "mute_table6_regions.csv")
+        self.regions = pd.read_csv(Path(folder) / "mute_table5_regions.csv").set_index("model")
+
+    def region(self, model: str) -> tuple[int, int]:
+        """First and last block of the printed region."""
+        return int(self.regions.loc[model, "first"]), int(self.regions.loc[model, "last"])
+
+    def curve(self, model: str) -> pd.DataFrame:
+        return self.curves[self.curves["model"] == model].sort_values("layer")
+
+    def share(self, model: str, algorithm: str, condition: str, split: str, group: str = "all") -> Share:
+        """Mean accuracy of a condition (`finetuned`, `base`, `L9`) on `forget` or `retain` questions."""
+        table = self._table[model, algorithm]
+        rows = self.tables[(self.tables["table"] == table) & (self.tables["metric"] == "accuracy")]
+        rows = rows[(rows["condition"] == condition) & (rows["split"] == split) & (rows["lang"] != "avg")]
+        if group != "all":
+            rows = rows[rows["is_source"].astype(bool) == (group == "source")]
+        if rows.empty:
+            raise KeyError(f"table {table} has no {split} accuracy of {condition!r}, group {group}")
+        return Share.of(rows["value"])
+
+    def blocks(self, model: str, algorithm: str) -> list[int]:
+        rows = self.tables[self.tables["table"] == self._table[model, algorithm]]
+        return sorted({int(name[1:]) for name in rows["condition"] if name[0] == "L" and name[1:].isdigit()})
+
+    def summary(self) -> pd.DataFrame:
+        """Tables 2 and 4 with the bounds that they lack: accuracy (percent) per model, algorithm and condition."""
+        rows = []
+        for model, algorithm in self.targets:
+            for condition in ("base", "finetuned", *(f"L{block}" for block in self.blocks(model, algorithm))):
+                for split in ("forget", "retain"):
+                    for group in ("source", "heldout"):
+                        own = self.share(model, algorithm, condition, split, group)
+                        numbers = {"value": 100 * own.value, "low": 100 * own.low, "high": 100 * own.high}
+                        keys = (model, algorithm, condition, split, group)
+                        named = dict(zip(("model", "algorithm", "condition", "split", "group"), keys))
+                        rounded = {key: round(value, 2) for key, value in numbers.items()}
+                        rows.append({**named, **rounded, "unit": QUESTIONS_UNIT})
+        return pd.DataFrame(rows)
+
+
+def checks(published: Published) -> list[Check]:
+    """What the published numbers say of the paper's claims, each computed from the tables and curves."""
+    return [
+        *_best(published),
+        *_inside(published),
+        *_shallow(published),
+        *_regions(published),
+        *_thresholds(published),
+        *_widths(published),
+        *_targets(published),
+        *_floors(published),
+        *_lens(published),
+    ]
+
+
+def _best(published: Published) -> list[Check]:
+    """Whether the chosen block is the best of the published ones by merit.
+
+    Merit is retain accuracy less forget accuracy, each relative to the finetuned model: 1 forgets and keeps all. The
+    claim falls where another block leads by five points and one of its two accuracies is better beyond the intervals.
+    """
+    found = []
+    for (model, algorithm), target in published.targets.items():
+        tuned = [published.share(model, algorithm, "finetuned", split).value for split in ("forget", "retain")]
+        own = {
+            block: [published.share(model, algorithm, f"L{block}", split) for split in ("forget", "retain")]
+            for block in published.blocks(model, algorithm)
+        }
+        merit = {block: r.value / tuned[1] - f.value / tuned[0] for block, (f, r) in own.items()}
+        best = max(merit, key=merit.__getitem__)
+        lead = merit[best] - merit[target]
+        clear = own[best][0].high < own[target][0].low or own[best][1].low > own[target][1].high
+        verdict = "supports" if best == target else "contradicts" if lead >= POINTS and clear else "not decided"
+        said = "; ".join(
+            f"L{b}: forget {own[b][0]}, retain {own[b][1]}, merit {merit[b]:.2f}" for b in dict.fromkeys((target, best))
+        )
+        claim = "The chosen layer has the best trade-off of the layers tested."
+        text = f"{said}." if best != target else f"{said}, the highest."
+        found.append(Check("best layer", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _inside(published: Published) -> list[Check]:
+    """Whether every tested block inside the printed region erases and keeps, each by half of the finetuned model."""
+    found = []
+    for model, algorithm in published.targets:
+        low, high = published.region(model)
+        tuned = [published.share(model, algorithm, "finetuned", split) for split in ("forget", "retain")]
+        parts, fails, opened = [], False, False
+        for block in published.blocks(model, algorithm):
+            if not low <= block <= high:
+                continue
+            forget, retain = (published.share(model, algorithm, f"L{block}", split) for split in ("forget", "retain"))
+            fails |= forget.low > tuned[0].value / 2 or retain.high < tuned[1].value / 2
+            opened |= forget.high > tuned[0].value / 2 or retain.low < tuned[1].value / 2
+            parts.append(f"L{block}: forget {forget}, retain {retain}")
+        verdict = "contradicts" if fails else "not decided" if opened else "supports"
+        text = f"Finetuned: forget {tuned[0]}, retain {tuned[1]}. In L{low}-L{high}: {'; '.join(parts)}."
+        claim = "Layers inside the region erase the forget set and keep the rest."
+        found.append(Check("region works", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _shallow(published: Published) -> list[Check]:
+    """Whether the shallowest published block wrecks the retain accuracy: less than half of the finetuned model's."""
+    found = []
+    for model, algorithm in published.targets:
+        block = published.blocks(model, algorithm)[0]
+        tuned = published.share(model, algorithm, "finetuned", "retain", "heldout")
+        kept = published.share(model, algorithm, f"L{block}", "retain", "heldout")
+        half = tuned.value / 2
+        verdict = "supports" if kept.high < half else "contradicts" if kept.low > half else "not decided"
+        text = f"Held-out retain accuracy: {tuned} finetuned, {kept} after L{block}."
+        claim = "Shallow edits wreck the other languages."
+        found.append(Check("shallow collapse", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _regions(published: Published) -> list[Check]:
+    """Whether a rule gives the printed region on the published curves."""
+    found = []
+    for model, alpha in published.regions["alpha"].items():
+        curve = published.curve(str(model))
+        low, high = published.region(model)
+        given = {}
+        for rule in ("literal", "hull"):
+            blocks = region.region(curve["cka"], curve["lrds"], alpha, rule).blocks
+            given[rule] = list(blocks)
+        matching = [rule for rule, blocks in given.items() if blocks == list(range(low, high + 1))]
+        said = "; ".join(f"{rule}: {blocks_words(map(str, blocks))}" for rule, blocks in given.items())
+        text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
+        claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
+        found.append(Check("region rule", claim, model, text, "supports" if matching else "contradicts"))
+    return found
+
+
+def _thresholds(published: Published) -> list[Check]:
+    """Whether the printed threshold is alpha times the printed minimum of LRDS, to the digits that are printed."""
+    found = []
+    for model, row in published.regions.iterrows():
+        half = 5e-5
+        low, high = (row["alpha"] * (row["lrds_min"] + sign * half) for sign in (-1, 1))
+        agree = low <= row["tau"] + half and row["tau"] - half <= high
+        text = f"Printed τ {row['tau']:.4f}; α · min LRDS is {row['alpha'] * row['lrds_min']:.4f}."
+        claim = "The threshold is alpha times the minimum of LRDS."
+        found.append(Check("threshold", claim, str(model), text, "supports" if agree else "contradicts"))
+    return found
+
+
+def _widths(published: Published) -> list[Check]:
+    """Whether a rule gives the regions printed at three widths."""
+    found = []
+    for model, own in published.alphas.groupby("model", sort=False):
+        curve, alpha = published.curve(str(model)), published.regions["alpha"].to_dict()[str(model)]
+        matching: set[region.RegionRule] = set(region.REGION_RULES)
+        said = []
+        for step, low, high in zip(own["step"], own["first"], own["last"]):
+            given = {rule: region.region(curve["cka"], curve["lrds"], alpha + step, rule).blocks for rule in matching}
+            matching = {rule for rule, blocks in given.items() if list(blocks) == list(range(low, high + 1))}
+            said.append(f"α {alpha + step:g}: L{low}-L{high}")
+        by = " and ".join(sorted(matching)) or "no"
+        text = f"Printed {', '.join(said)}; given by: {by} rule."
+        claim = "The region hardly depends on alpha."
+        found.append(Check("region widths", claim, str(model), text, "supports" if matching else "contradicts"))
+    return found
+
+
+def _targets(published: Published) -> list[Check]:
+    """Whether the stated layer rule gives the stated layer inside the printed region."""
+    found = []
+    for (model, algorithm), target in published.targets.items():
+        curve = published.curve(model)
+        low, high = published.region(model)
+        rule = "deepest" if algorithm == "SLUG" else "first_local_peak"
+        given = region.choose_layer(curve["cka"], range(low, high + 1), rule)
+        words = "the deepest layer" if rule == "deepest" else "the earliest CKA peak"
+        text = f"Stated L{target}; {words} of L{low}-L{high} is L{given}."
+        claim = "The layer is chosen by the stated rule inside the region."
+        verdict = "supports" if target == given else "contradicts"
+        found.append(Check("layer rule", claim, f"{model}, {algorithm}", text, verdict))
+    return found
+
+
+def _floors(published: Published) -> list[Check]:
+    """Whether the finetuned model knows enough for its retention to be measured: above the base by the intervals."""
+    found = []
+    for model in published.regions.index:
+        base = published.share(model, "RMU", "base", "retain", "heldout")
+        tuned = published.share(model, "RMU", "finetuned", "retain", "heldout")
+        verdict = "supports" if tuned.low > base.high else "not decided"
+        text = f"Held-out retain accuracy: {base} before and {tuned} after injection."
+        claim = "The injected knowledge is there in held-out languages before unlearning."
+        found.append(Check("room to lose", claim, model, text, verdict))
+    return found
+
+
+def _lens(published: Published) -> list[Check]:
+    """Whether the lens after unlearning reads what a model that never knew would read."""
+    rows = published.tables[
+        (published.tables["metric"] == "logit_lens_recall") & (published.tables["split"] == "forget")
+    ]
+    means = {name: Share.of(own["value"]) for name, own in rows.groupby("condition")}
+    base, target = means["base"], means["L9"]
+    verdict = "contradicts" if target.high < base.low else "not decided"
+    text = f"Lens recall on forget questions: {base} before injection, {means['finetuned']} after, {target} after L9."
+    claim = "Unlearning at the chosen layer restores the model that never knew."
+    return [Check("below never knew", claim, "Llama-3.1-8B, RMU", text, verdict)]

@@ -1,0 +1,365 @@
+"""The result tables of one study, as figures and pages ask for them: a number by cell, metric and group.
+
+Every lookup answers: what a study does not have is a missing Number, an empty list or "", never an error.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mute.bands import KEYS
+from mute.evaluate.divergence import is_own
+from mute.store import artifacts
+
+CELL = KEYS
+REFERENCES = ("base", "oracle")
+WHOLE = ("all", "full")  # bands that are no blocks
+# Metrics whose main row is that of all facts; the others have no kind of facts.
+OF_FACTS = {"K", "leak", "B", "B_base", "B_oracle", "B_mixed"}
+OF_FACTS |= {"B_retrained", "B_retrained_base", "B_retrained_oracle"}
+OF_FACTS |= {"accuracy_option", "accuracy_strict", "chance", "majority"}
+# Columns that every table has here, filled with "" or NaN where a study lacks them.
+_TEXT = {"model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "status", "gate", "language"}
+_TEXT |= {"group", "metric", "facts", "floor", "rule", "blocks", "reason", "view", "measure", "oracle"}
+_NUMBERS = {"value", "low", "high", "n", "probability", "hit", "cka", "lrds", "sads", "diverged_at", "last_loss"}
+_MODEL = ("model", "training_seed", "forget_set")
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "cells": (*CELL, "status", "steps", "strength", "size", "diverged_at", "last_loss", "gate"),
+    "scores": (*CELL, "status", "language", "group", "metric", "facts", "value", "low", "high", "n", "floor", "gate"),
+    "layers": (*_MODEL, "block", "cka", "lrds", "sads"),
+    "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor"),
+    "bands": (*_MODEL, "algorithm", "view", "rule", "block"),
+    "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed", "n"),
+    "lens": (*CELL, "language", "block", "affected", "probability", "hit", "n"),
+    "languages": ("model", "language", "other", "overlap", "same_script", "same_family"),
+}
+
+
+class Number(NamedTuple):
+    """An estimate with its 95 % interval and the number of clusters behind it; NaN where there is none."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+
+    def __bool__(self) -> bool:
+        return not math.isnan(self.value)
+
+    def __str__(self) -> str:
+        if not self:
+            return "–"
+        interval = "no interval" if math.isnan(self.low) else f"{_decimal(self.low)}, {_decimal(self.high)}"
+        return f"{_decimal(self.value)} [{interval}]"
+
+
+MISSING = Number()
+
+
+def _decimal(value: float) -> str:
+    """Two decimals, with a minus sign that is one, and no negative zero."""
+    text = f"{value:.2f}"
+    return ("0.00" if text == "-0.00" else text).replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything of a cell but its algorithm and band: cells of one case are compared with each other."""
+
+    model: str
+    training_seed: int
+    sources: str
+    retain: str
+    forget_set: str
+    protocol: str
+    seed: int
+
+    @property
+    def setting(self) -> tuple[str, str, str, str]:
+        return self.sources, self.retain, self.forget_set, self.protocol
+
+    def cell(self, algorithm: str, band: str) -> tuple:
+        if algorithm in REFERENCES:
+            return (self.model, self.training_seed, algorithm, "", self.sources, "", self.forget_set, "", 0)
+        middle = (self.sources, self.retain, self.forget_set, self.protocol)
+        return (self.model, self.training_seed, algorithm, band, *middle, self.seed)
+
+
+class Results:
+    """The tables of one study and what its configuration says about itself (`Plans.figures`, {} where unknown)."""
+
+    def __init__(self, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any] | None = None) -> None:
+        self.about = dict(about or {})
+        self.tables = {name: _whole(tables.get(name), columns) for name, columns in _COLUMNS.items()}
+        self._found: dict[tuple, Any] = {}
+
+    @classmethod
+    def read(cls, paths: Iterable[Path | str], about: Mapping[str, Any] | None = None) -> "Results":
+        """From the files of tables, each named after its table. A file that is not there is an absent table."""
+        files = [Path(path) for path in paths]
+        return cls({path.stem: artifacts.read_table(path) for path in files if path.is_file()}, about)
+
+    @classmethod
+    def of(cls, tables: "Mapping[str, pd.DataFrame] | Results", about: Mapping[str, Any] | None = None) -> "Results":
+        return tables if isinstance(tables, Results) else cls(tables, about)
+
+    # Cases, algorithms, bands
+
+    @cached_property
+    def _numbers(self) -> dict[tuple, dict[tuple, Number]]:
+        scores = self.tables["scores"]
+        found: dict[tuple, dict[tuple, Number]] = {}
+        # As lists: columns of text are slow to walk.
+        cells = zip(*(scores[key].tolist() for key in CELL))
+        keys = zip(*(scores[key].tolist() for key in ("metric", "group", "facts", "language")))
+        counts = scores["n"].fillna(0).astype(int)
+        values = zip(*(column.tolist() for column in (scores["value"], scores["low"], scores["high"], counts)))
+        for cell, key, (value, low, high, n) in zip(cells, keys, values):
+            found.setdefault(cell, {})[key] = Number(float(value), float(low), float(high), int(n))
+        return found
+
+    @cached_property
+    def _statuses(self) -> dict[tuple, str]:
+        cells = self.tables["cells"]
+        return dict(zip(zip(*(cells[key] for key in CELL)), cells["status"]))
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """The cases that figures show: all, unless the study chooses (`about["shown"]`)."""
+        chosen = self.about.get("shown")
+        if chosen is None:
+            return self.all_cases
+        wanted = {tuple(key) for key in chosen}
+        return [c for c in self.all_cases if (c.model, c.training_seed, *c.setting) in wanted]
+
+    @cached_property
+    def all_cases(self) -> list[Case]:
+        """In the order of the study's models; of several unlearning seeds the first (see `seeds_left_out`)."""
+        models = list(self.about.get("models", {}))
+        first: dict[tuple, Case] = {}
+        for model, seed, _, _, sources, retain, forget_set, protocol, draw in self._statuses:
+            case = Case(model, seed, sources, retain, forget_set, protocol, draw)
+            key = (model, seed, sources, retain, forget_set, protocol)
+            if key not in first or case.seed < first[key].seed:
+                first[key] = case
+
+        def order(case: Case) -> tuple:
+            place = models.index(case.model) if case.model in models else len(models)
+            return (place, case.model, case.training_seed, case.forget_set, *case.setting)
+
+        return sorted(first.values(), key=order)
+
+    @property
+    def main_setting(self) -> tuple[str, ...]:
+        """Sources, retain coverage and forget set of the study's first grid; else those of the first case shown."""
+        stated = self.about.get("main")
+        return tuple(stated) if stated else self.cases[0].setting[:-1] if self.cases else ()
+
+    @property
+    def shown_cells(self) -> int:
+        """How many cells figures show or leave out for repeating those with another unlearning seed."""
+        shown = {(c.model, c.training_seed, *c.setting) for c in self.cases}
+        return sum((c[0], c[1], *c[4:8]) in shown for c in self._statuses)
+
+    @property
+    def seeds_left_out(self) -> int:
+        """How many cells no figure shows, because they repeat others with another unlearning seed."""
+        shown = set(self.all_cases)
+        return sum(Case(c[0], c[1], *c[4:]) not in shown for c in self._statuses)
+
+    def name(self, case: Case) -> str:
+        """The model, and whatever else differs between the cases of this study."""
+        parts = [case.model]
+        labels = {
+            "training_seed": f"training seed {case.training_seed}",
+            "sources": "from " + case.sources.replace("-", " "),
+            "retain": f"retain {case.retain}",
+            "forget_set": f"forget {case.forget_set}",
+            "protocol": f"{case.protocol} protocol",
+        }
+        parts += [text for key, text in labels.items() if len({getattr(other, key) for other in self.cases}) > 1]
+        return ", ".join(parts)
+
+    def algorithms(self, case: Case) -> list[str]:
+        known = ["rmu", "slug", "simnpo"]
+        names = {cell[2] for cell in self._statuses if cell == case.cell(cell[2], cell[3])}
+        return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+    def bands(self, case: Case, algorithm: str) -> list[str]:
+        """Blocks from below, then the bands of several blocks, then `all` and `full`."""
+
+        def make() -> list[str]:
+            found = {cell[3] for cell in self._statuses if cell == case.cell(algorithm, cell[3])}
+            return sorted(found, key=lambda band: (band in WHOLE, *_place(band), band))
+
+        return self._once(("bands", case, algorithm), make)
+
+    def blocks(self, case: Case, algorithm: str) -> list[str]:
+        return [band for band in self.bands(case, algorithm) if band not in WHOLE]
+
+    def depth(self, case: Case) -> int:
+        stated = self.about.get("models", {}).get(case.model, {}).get("blocks", 0)
+        curve = self.curve(case)
+        seen = [int(band.split("-")[-1]) for a in self.algorithms(case) for band in self.blocks(case, a)]
+        return max([int(stated), len(curve), *(block + 1 for block in seen)])
+
+    # Numbers
+
+    def number(
+        self,
+        case: Case,
+        algorithm: str,
+        band: str,
+        metric: str,
+        group: str = "heldout",
+        *,
+        facts: str | None = None,
+        language: str = "",
+    ) -> Number:
+        """A score; `group` is source, heldout or all, and `facts` all, taught or transfer for metrics of facts.
+
+        A diverged cell has none, whatever its table says: it counts neither as erased nor as kept.
+        """
+        if is_own(metric) and self.diverged(case, algorithm, band):
+            return MISSING
+        kind = ("all" if metric in OF_FACTS else "") if facts is None else facts
+        return self._numbers.get(case.cell(algorithm, band), {}).get((metric, group, kind, language), MISSING)
+
+    def status(self, case: Case, algorithm: str, band: str) -> str:
+        return self._statuses.get(case.cell(algorithm, band), "")
+
+    def reached(self, case: Case, algorithm: str, band: str) -> bool:
+        return self.status(case, algorithm, band) == "ok"
+
+    def diverged(self, case: Case, algorithm: str, band: str) -> bool:
+        return self.status(case, algorithm, band) == "diverged"
+
+    def divergences(self) -> list[tuple[tuple, int | None, float]]:
+        """The diverged cells of the study: key, the step at which each diverged, its last finite loss (NaN: none)."""
+        rows = self.tables["cells"]
+        rows = rows[rows["status"] == "diverged"]
+        keys = zip(*(rows[key] for key in CELL))
+        steps = (None if math.isnan(step) else int(step) for step in rows["diverged_at"])
+        return list(zip(keys, steps, rows["last_loss"].tolist()))
+
+    def languages(self, case: Case) -> tuple[list[str], list[str]]:
+        """Source and held-out languages."""
+        source = [code for code in case.sources.split("-") if code]
+        stated = self.about.get("models", {}).get(case.model, {}).get("languages")
+        if stated is None:
+            scores = self.tables["scores"]
+            own = scores[(scores["model"] == case.model) & (scores["sources"] == case.sources)]
+            stated = [code for code in dict.fromkeys(own["language"]) if code]
+        return source, [code for code in stated if code not in source]
+
+    def floor(self, case: Case) -> str:
+        """What K = 0 means: `oracle` or `chance`."""
+        scores = self.tables["scores"]
+        own = scores[(scores["model"] == case.model) & (scores["forget_set"] == case.forget_set)]
+        floors = [floor for floor in own.loc[own["metric"] == "K", "floor"].unique() if floor]
+        return floors[0] if floors else ""
+
+    # Layers, views, gates
+
+    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """What was looked up before is not looked up again: tables do not change."""
+        if key not in self._found:
+            self._found[key] = make()
+        return self._found[key]
+
+    def _of(self, table: str, case: Case) -> pd.DataFrame:
+        key = (table, case.model, case.training_seed, case.forget_set)
+        return self._once(key, lambda: self._rows_of(table, case))
+
+    def _rows_of(self, table: str, case: Case) -> pd.DataFrame:
+        rows = self.tables[table]
+        own = (rows["model"] == case.model) & (rows["training_seed"] == case.training_seed)
+        if "forget_set" in rows:
+            own &= rows["forget_set"] == case.forget_set
+        return rows[own]
+
+    def curve(self, case: Case) -> pd.DataFrame:
+        return self._of("layers", case).sort_values("block")
+
+    def languages_of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Kinship of the languages of the model that `rows` are about."""
+        pairs = self.tables["languages"]
+        return pairs[pairs["model"].isin(set(rows["model"]))]
+
+    def regions(self, case: Case) -> pd.DataFrame:
+        return self._of("regions", case)
+
+    def views(self, case: Case, algorithm: str) -> dict[str, list[int]]:
+        """Blocks by view: target, shallow, deep, region."""
+
+        def make() -> dict[str, list[int]]:
+            rows = self._of("bands", case)
+            own = rows[rows["algorithm"] == algorithm]
+            return {str(view): sorted(int(b) for b in group["block"]) for view, group in own.groupby("view")}
+
+        return self._once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
+
+    def rule(self, case: Case, algorithm: str) -> str:
+        """The rule by which the target was chosen."""
+        rows = self._of("bands", case)
+        rules = rows.loc[(rows["algorithm"] == algorithm) & (rows["view"] == "target"), "rule"]
+        return str(rules.iloc[0]).replace("_", " ") if len(rules) else ""
+
+    def gates(self, case: Case, oracle: str = "") -> pd.DataFrame:
+        rows = self._of("gates", case)
+        return rows[rows["oracle"] == oracle]
+
+    def below_gate(self, case: Case) -> list[str]:
+        """The gates that the edited model misses, in words."""
+        return self._once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
+
+    def _missed(self, case: Case) -> list[str]:
+        rows = self.gates(case)
+        failed = rows[rows["passed"].astype(str) == "False"]
+        where = [f" in {code}" if code else "" for code in failed["language"]]
+        return [f"{m.replace('_', ' ')}{w} {v:.2f}" for m, w, v in zip(failed["measure"], where, failed["value"])]
+
+    def lens(self, case: Case, algorithm: str, band: str) -> pd.DataFrame:
+        """The lens of a cell, or of the base (algorithm `base`), by language and block."""
+        if algorithm == "base":
+            rows = self._of("lens", case)
+            return rows[rows["algorithm"] == "base"]
+        return self._lenses.get(case.cell(algorithm, band), self.tables["lens"].iloc[:0])
+
+    @cached_property
+    def _lenses(self) -> dict[tuple, pd.DataFrame]:
+        groups = self.tables["lens"].groupby(list(CELL), sort=False)
+        return {tuple(key): rows for key, rows in groups}  # ty: ignore[invalid-argument-type]
+
+
+def place(band: str, depth: int) -> float:
+    """Where a band stands on an axis of blocks: whole-model bands beyond the last block, with a gap."""
+    if band in WHOLE:
+        return depth + 0.6 + WHOLE.index(band)
+    return _place(band)[0]
+
+
+def _place(band: str) -> tuple[float, float]:
+    ends = [float(part) for part in band.split("-") if part.isdigit()] or [math.inf]
+    return sum(ends) / len(ends), ends[-1]
+
+
+def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A copy of a table with all columns that are read here, text without missing values."""
+    made = pd.DataFrame(columns=list(columns)) if table is None else table.copy()
+    for column in columns:
+        if column not in made:
+            made[column] = None
+    for column in columns:
+        if column in _TEXT:
+            made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
+        elif column in _NUMBERS:
+            made[column] = pd.to_numeric(made[column], errors="coerce")
+        elif column in ("training_seed", "seed", "block"):
+            made[column] = pd.to_numeric(made[column], errors="coerce").fillna(0).astype(int)
+    return made

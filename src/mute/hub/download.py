@@ -1,0 +1,145 @@
+"""Bytes from the hub: one file, resumed where it was cut and checked against its name.
+
+The hub library throws away what it has of a file when its process ends or the connection is reset; gigabytes of
+weights are worth keeping. So content comes through here, into the places where that library looks for it: a blob is
+named by its etag, which is the sha256 of a large file and git's sha1 of a small one.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mute.hub.errors import is_network
+
+PAUSES: tuple[float, ...] = (1, 2, 4, 8, 16, 32)  # seconds before another try, while no byte arrives
+_CHUNK = 1 << 20
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
+_LONGEST_PAUSE = 300
+
+
+class Stopped(Exception):  # noqa: N818
+    """Another file failed: no use in going on."""
+
+
+def is_whole(path: Path, etag: str) -> bool:
+    """Whether a file's content is what its etag says; an etag that is no digest says nothing."""
+    if len(etag) == 64:
+        digest = hashlib.sha256()
+    elif len(etag) == 40:
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    else:
+        return True
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest() == etag
+
+
+def partial(blob: Path) -> Path:
+    """Where a file's content gathers until it is whole."""
+    return blob.with_name(f"{blob.name}.incomplete")
+
+
+def begun(blob: Path) -> int:
+    """Bytes that are there of a file which is not whole yet."""
+    return _size(partial(blob))
+
+
+def download(url: str, blob: Path, size: int, *, count: Callable[[int], None], stop: threading.Event) -> None:
+    """Fill `blob`, named by its etag, with the file at `url`, going on where an earlier attempt ended.
+
+    count: told of bytes that arrive, negative for those that are thrown away. Raises what the hub answers, or
+    ValueError if the content is not what the etag says, twice.
+    """
+    from huggingface_hub.utils import WeakFileLock
+
+    lock = blob.parents[2] / ".locks" / blob.parents[1].name / f"{blob.name}.lock"
+    for folder in (lock.parent, blob.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        for _ in range(2):
+            if blob.exists():
+                return
+            _complete(url, partial(blob), size, count, stop)
+            if is_whole(partial(blob), blob.name):
+                partial(blob).replace(blob)
+                return
+            count(-size)
+            partial(blob).unlink()
+    raise ValueError(f"{url} arrived damaged twice: its content is not what the hub says it is; try again later")
+
+
+def _complete(url: str, path: Path, size: int, count: Callable[[int], None], stop: threading.Event) -> None:
+    """Fetch what is missing of a file, trying again after growing pauses as long as nothing arrives."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    tries = 0
+    while True:
+        if stop.is_set():
+            raise Stopped
+        before = _size(path)
+        if before == size and path.exists():
+            return
+        pause = 0.0
+        # What answers in the hub's place (a proxy's page, a mirror that is behind) ends well, and elsewhere.
+        lost: Exception = ValueError(f"{url} is not the file of {size} bytes that the hub lists; try again later")
+        try:
+            _append(url, path, size, count, stop)
+        except HfHubHTTPError as error:
+            if error.response.status_code not in _BUSY:
+                raise
+            lost, pause = error, _asked_pause(error)
+        except Exception as error:
+            if not is_network(error):
+                raise
+            lost = error
+        if _size(path) == size:
+            continue
+        tries = 0 if _size(path) > before else tries + 1
+        if tries > len(PAUSES):
+            raise lost
+        stop.wait(max(pause, PAUSES[max(tries, 1) - 1] if PAUSES else 0))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _asked_pause(error: Any) -> float:
+    asked = error.response.headers.get("Retry-After", "")
+    return min(float(asked), _LONGEST_PAUSE) if asked.isdigit() else 0.0
+
+
+def _append(url: str, path: Path, size: int, count: Callable[[int], None], stop: threading.Event) -> None:
+    """Ask for what is missing of a file and write it as it comes."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    # What comes compressed cannot be resumed.
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    with path.open("ab") as handle:
+        start = handle.tell()
+        if start > size:
+            handle.truncate(0)
+            count(-start)
+            start = 0
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
+            hf_raise_for_status(response)
+            if start and response.status_code != 206:
+                # It begins anew, whatever was asked.
+                handle.truncate(0)
+                count(-start)
+            # As they come: of larger pieces what is not full would be lost with the connection.
+            for chunk in response.iter_bytes():
+                if stop.is_set():
+                    raise Stopped
+                handle.write(chunk)
+                count(len(chunk))
+        handle.flush()
+        os.fsync(handle.fileno())

@@ -1,0 +1,46 @@
+"""Where a study's time went: what the jobs of each rule spent on imports, loading, computing and writing."""
+
+import json
+from pathlib import Path
+
+from mute.jobs.logs import SECONDS
+from mute.store.clock import PHASES
+
+
+def by_rule(results: Path | str) -> dict[str, dict[str, float]]:
+    """Per rule: number of jobs, and seconds per phase, summed over them; the most expensive rule first."""
+    found: dict[str, dict[str, float]] = {}
+    logs = Path(results) / "logs"
+    for path in sorted(logs.rglob(f"*{SECONDS}")):
+        try:
+            spent = json.loads(path.read_text(encoding="utf-8"))
+            seconds = {phase: float(spent[phase]) for phase in PHASES}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # nothing but times is lost with it
+        rule = path.relative_to(logs).parts[0].removesuffix(SECONDS)
+        total = found.setdefault(rule, dict.fromkeys(("jobs", *PHASES), 0.0))
+        total["jobs"] += 1
+        for phase, value in seconds.items():
+            total[phase] += value
+    return dict(sorted(found.items(), key=lambda rule: -sum(rule[1][name] for name in PHASES)))
+
+
+def terminal(results: Path | str) -> str:
+    """The table as text; empty where there is nothing to tell."""
+    rules = by_rule(results)
+    if not rules:
+        return ""
+    rows = [["", "jobs", *PHASES, "sum"]]
+    whole = dict.fromkeys(("jobs", *PHASES), 0.0)
+    for rule, spent in rules.items():
+        rows.append(_row(rule.replace("_", " "), spent))
+        whole = {name: whole[name] + spent[name] for name in whole}
+    rows.append(_row("all", whole))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return "\n".join(["Where the time went, in seconds of jobs that ran beside each other:", *lines]) + "\n"
+
+
+def _row(name: str, spent: dict[str, float]) -> list[str]:
+    seconds = [spent[phase] for phase in PHASES]
+    return [name, f"{spent['jobs']:.0f}", *(f"{value:.0f}" for value in [*seconds, sum(seconds)])]

@@ -1,1 +1,0 @@
-"""Which blocks to edit: cross-language similarity by block, the candidate region and the choice within it."""

@@ -1,0 +1,313 @@
+"""What a study costs, before it runs: jobs, seconds, memory and disk of every rule. Imports no torch.
+
+`Costs(study)` knows every job by its rule and name; the workflow asks it for the resources of jobs,
+`mute.plan.costs.table` prints it, and `benchmarks/costs.py` holds it against a finished study.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from mute.names import at_home, is_folder, unknown_name
+from mute.plan.costs import machine
+from mute.plan.costs.footprint import Footprint
+from mute.plan.costs.shapes import is_pretrained
+from mute.plan.costs.work import Work, Workload
+from mute.plan.exports import Exports
+from mute.study.cells import Study
+
+# Rules that run a model, and the wildcards that name their jobs.
+RULES = {
+    "pretrain_model": ("trained",),
+    "adapt_model": ("trained",),
+    "evaluate_model": ("trained",),
+    "score_layers": ("trained", "forget_set"),
+    "tune_strength": ("tuning",),
+    "unlearn_shard": ("shard",),
+    "evaluate_shard": ("shard",),
+    "probe_shard": ("shard",),
+    "export_model": ("cell",),
+    "run_harness": ("evaluated",),
+}
+# Questions of a task of the harness that has no limit, and what each is answered with: assumed.
+HARNESS_QUESTIONS, HARNESS_OPTIONS = 5000, 4
+# Numerics of one block's scores, in seconds: N x N matrices, which no model runs through.
+_SCORES = 0.3
+# Bytes a second from the hub: assumed.
+_DOWNLOAD = 50e6
+# Bytes a second that are copied on a disk: assumed.
+_DISK = 500e6
+# Beyond the planned time a job may start slowly, and share its machine.
+_SPARE_MINUTES = 5
+# Each further attempt asks for so many times as much.
+GROWTH = 2.0
+# Snakemake starts itself again inside a job of a cluster.
+_SNAKEMAKE_MB = 250
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One job. seconds: as planned, and at most; memory, gpu_memory, disk: bytes; gpus: how many it needs."""
+
+    seconds: float
+    longest: float
+    memory: float = 0.4e9
+    gpu_memory: float = 0
+    disk: float = 0
+    gpus: int = 0
+
+
+class Costs:
+    """The jobs of a study, and what each costs."""
+
+    def __init__(self, study: Study) -> None:
+        self.study, self.config = study, study.config
+
+    @cached_property
+    def work(self) -> Workload:
+        return Workload(self.study)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        return Footprint(self.work)
+
+    @cached_property
+    def jobs(self) -> dict[str, dict[str, Cost]]:
+        """Every job by rule and name, in the order in which rules run."""
+        light = {"fetch_inputs": self._downloads()}
+        light |= {rule: dict.fromkeys(names, cost) for rule, names, cost in self._light()}
+        heavy = {rule: {name: self.cost(rule, name) for name in self.names(rule)} for rule in RULES}
+        order = ("fetch_inputs", "make_corpus", "train_tokenizer", *RULES)
+        found = {rule: {**light, **heavy}.get(rule, {}) for rule in (*order, *light)}
+        return {rule: jobs for rule, jobs in found.items() if jobs}
+
+    @property
+    def every(self) -> list[Cost]:
+        return [job for jobs in self.jobs.values() for job in jobs.values()]
+
+    @property
+    def core_seconds(self) -> float:
+        """Of all jobs that need no GPU."""
+        return sum(job.seconds for job in self.every if not job.gpus)
+
+    @property
+    def gpu_seconds(self) -> float:
+        return sum(job.seconds for job in self.every if job.gpus)
+
+    @property
+    def chain(self) -> float:
+        """Seconds with a machine for every job: the longest of each rule, one after the other."""
+        return sum(max(job.seconds for job in jobs.values()) for jobs in self.jobs.values())
+
+    def names(self, rule: str) -> list[str]:
+        """Names of a rule's jobs: the values of its wildcards, joined by dots."""
+        return list(self._known(rule))
+
+    def _known(self, rule: str) -> dict[str, None]:
+        """The same, to look a name up: there are thousands."""
+        if rule not in self._names:
+            self._names[rule] = dict.fromkeys(self._named(rule))
+        return self._names[rule]
+
+    @cached_property
+    def _names(self) -> dict[str, dict[str, None]]:
+        return {}
+
+    def _named(self, rule: str) -> list[str]:
+        study = self.study
+        if rule in ("pretrain_model", "adapt_model"):
+            opened = rule == "adapt_model"
+            return [name for name, parts in study.trained.items() if self.opened(parts[0]) == opened]
+        if rule == "evaluate_model":
+            return list(study.trained)
+        if rule == "score_layers":
+            return sorted({f"{cell.trained}.{cell.forget_set}" for cell in study.cells})
+        if rule == "tune_strength":
+            return sorted({cell.tuning for cell in study.cells if study.is_tuned(cell)})
+        if rule == "export_model":
+            return [cell.name for cell in self._exports.selected]
+        if rule == "run_harness":
+            return list(self._exports.evaluated()) if self.config.exports.tasks else []
+        return list(study.shards)
+
+    @cached_property
+    def _exports(self) -> Exports:
+        return Exports(self.study)
+
+    def opened(self, model: str) -> bool:
+        return is_pretrained(self.config.models[model])
+
+    def cost(self, rule: str, name: str) -> Cost:
+        """What one job costs. Raises ValueError for one that the study does not have."""
+        if (rule, name) not in self._found:
+            # Any cell can be exported, by its name.
+            if name not in self._known(rule) and rule != "export_model":
+                raise ValueError(unknown_name(f"job of {rule}", name, self.names(rule)))
+            self._found[rule, name] = getattr(self, f"_{rule}")(name)
+        return self._found[rule, name]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Cost]:
+        return {}
+
+    # Resources of the workflow's rules
+
+    def memory(self, rule: str) -> Callable[[Any, int], int]:
+        """Megabytes that a job of a rule asks for, as a function of its wildcards and attempt."""
+
+        def mem_mb(wildcards: Any, attempt: int) -> int:
+            planned = self._of(rule, wildcards).memory / 1e6
+            return _rounded((self.config.costs.margin * planned + _SNAKEMAKE_MB) * GROWTH ** (attempt - 1), 100)
+
+        return mem_mb
+
+    def runtime(self, rule: str) -> Callable[[Any, int], int]:
+        """Minutes that a job may take."""
+
+        def minutes(wildcards: Any, attempt: int) -> int:
+            planned = self._of(rule, wildcards).longest / 60
+            return _rounded((_SPARE_MINUTES + self.config.costs.margin * planned) * GROWTH ** (attempt - 1), 1)
+
+        return minutes
+
+    def gpus(self, rule: str) -> Callable[[Any], int] | int:
+        """GPUs that a job needs: one or none. A number where no job does: Snakemake calls a function for every job."""
+        if not any(map(self.work.needs_gpu, self.study.models)):
+            return 0
+
+        def gpu(wildcards: Any) -> int:
+            return self._of(rule, wildcards).gpus
+
+        return gpu
+
+    def _of(self, rule: str, wildcards: Any) -> Cost:
+        return self.cost(rule, ".".join(str(getattr(wildcards, key)) for key in RULES[rule]))
+
+    # Jobs by rule
+
+    def _job(self, models: list[str], work: Work, most: Work, memory: tuple[float, float], disk: float) -> Cost:
+        """A job that runs models, by its usual and its most work. memory: of the host, and where models run."""
+        gpu = any(self.work.needs_gpu(model) for model in models)
+        on = machine.gpu(self.config.costs) if gpu else machine.core(self.config.costs)
+        loaded = sum(self.footprint.weights(model) for model in models)
+        host, device = memory
+        return Cost(
+            on.seconds(work, loaded),
+            on.seconds(most, loaded),
+            memory=self.footprint.process(gpu) + host + (0 if gpu else device),
+            gpu_memory=self.footprint.context + device if gpu else 0,
+            disk=disk,
+            gpus=int(gpu),
+        )
+
+    def _pretrain_model(self, name: str) -> Cost:
+        model = self.study.trained[name][0]
+        work, at = self.work.pretraining(model), self.footprint
+        return self._job([model], work, work, (0, at.pretraining(model)), at.model(model))
+
+    def _adapt_model(self, name: str) -> Cost:
+        model = self.study.trained[name][0]
+        work, at = self.work.adaptation(model), self.footprint
+        return self._job([model], work, work, (at.weights(model), at.adaptation(model)), at.adapted(model))
+
+    def _evaluate_model(self, name: str) -> Cost:
+        model, _, oracle = self.study.trained[name]
+        forget_sets = [oracle] if oracle else sorted({cell.forget_set for cell in self.study.cells})
+        again = {c.forget_set for c in self.study.retrained if c.model == model} & set(forget_sets)
+        work, at = self.work.model_evaluation(model, forget_sets, len(again)), self.footprint
+        forms = self.work.size.forms
+        return self._job(
+            [model], work, work, at.reading(model, forms, bool(again)), at.model_tables(model, forget_sets)
+        )
+
+    def _score_layers(self, name: str) -> Cost:
+        trained, forget_set = name.rsplit(".", 1)
+        model = self.study.trained[trained][0]
+        every = self.config.layers.languages == "all"
+        languages = self.work.languages(model) if every else len(self.study.first_sources(model))
+        work, at = self.work.layers(model, forget_set, languages), self.footprint
+        cost = self._job([model], work, work, at.capture(model, languages), 10e3)
+        numerics = _SCORES * self.work.shape(model).blocks
+        return replace(cost, seconds=cost.seconds + numerics, longest=cost.longest + numerics)
+
+    def _tune_strength(self, name: str) -> Cost:
+        cells = self.study.tuned_cells[name]
+        at, model = self.footprint, cells[0].model
+        work, most = self.work.tuning(cells), self.work.tuning(cells, 1)
+        return self._job([model], work, most, at.unlearning(cells), 10e3)
+
+    def _unlearn_shard(self, name: str) -> Cost:
+        cells, at = self.study.shards[name], self.footprint
+        benches = {(c.trained, c.forget_set, c.sources, c.retain): c for c in cells}
+        once = _sum(self.work.bench(cell) for cell in benches.values())
+        work, most = (once + _sum(self.work.unlearning(cell, *share) for cell in cells) for share in ((), (1,)))
+        return self._job(_models(cells), work, most, at.unlearning(cells), sum(map(at.cell, cells)))
+
+    def _evaluate_shard(self, name: str) -> Cost:
+        cells, at = self.study.shards[name], self.footprint
+        work = _sum(self.work.questions(model) for model in _models(cells))
+        work += _sum(self.work.evaluation(cell) for cell in cells)
+        memory = max(at.reading(model) for model in _models(cells))
+        return self._job(_models(cells), work, work, memory, sum(at.cell_tables(c) for c in cells))
+
+    def _probe_shard(self, name: str) -> Cost:
+        cells, at = self.study.shards[name], self.footprint
+        work = _sum(map(self.work.probes, cells))
+        again = any(cell in self.study.retrained for cell in cells)
+        memory = max(at.probing(model, again) for model in _models(cells))
+        return self._job(_models(cells), work, work, memory, sum(at.cell_probes(c) for c in cells))
+
+    def _export_model(self, name: str) -> Cost:
+        weights = self.footprint.weights(name.split(".")[0])
+        return Cost(5 + weights / _DISK, 5 + weights / _DISK, self.footprint.process(False), disk=weights)
+
+    def _run_harness(self, name: str) -> Cost:
+        model = self.study.trained[name][0] if name in self.study.trained else name.split(".")[0]
+        asked, shape = self.config.exports, self.work.shape(model)
+        sequences = len(asked.tasks) * (asked.limit or HARNESS_QUESTIONS) * HARNESS_OPTIONS
+        work = self.work.run(shape, sequences, self.work.size.tokens, shape.blocks)
+        logits = asked.batch_size * self.work.size.tokens * shape.vocabulary * 8
+        return self._job([model], work, work, (0, self.footprint.weights(model) + logits), 20e3)
+
+    def _downloads(self) -> dict[str, Cost]:
+        """Models from the hub; data sets are small beside them."""
+        names = {str(getattr(self.config.models[name], "pretrained", None)): name for name in self.study.models}
+        found = {}
+        for source, name in names.items():
+            if self.opened(name) and not is_folder(at_home(source)):
+                seconds = 10 + self.footprint.download(name) / _DOWNLOAD
+                found[source] = Cost(seconds, seconds, memory=0.6e9, disk=self.footprint.download(name))
+        return found
+
+    def _light(self) -> list[tuple[str, list[str], Cost]]:
+        """Rules that run no model: measured, and by the number of cells or languages where it decides."""
+        study = self.study
+        cells, draws = len(study.cells), self.config.evaluation.draws / 400
+        each = cells / len(study.shards)
+        embedded = [name for name in study.models if not self.opened(name)]
+        names = list(study.trained)
+        found = [
+            ("make_corpus", ["all"], 2, 0.3e9, 1e6),
+            ("train_tokenizer", embedded, 3, 0.35e9, 0.3e6),
+            ("check_gates", names, 1, 0.3e9, 4e3),
+            ("score_shard", list(study.shards), 1.5 + 0.16 * each * draws, 0.4e9, 70e3 * each),
+            ("make_tables", ["all"], 1.5 + 0.015 * cells, (0.3 + cells / 2000) * 1e9, 90e3 * cells),
+            ("draw_figures", ["all"], 10 + cells / 60, (0.35 + cells / 1500) * 1e9, 5e6),
+            ("notebooks", ["layers", "trade_off"], 8, 0.6e9, 0.6e6),
+            ("summarise", ["all"], 1.5 + 0.01 * cells, (0.35 + cells / 2000) * 1e9, 12e6),
+        ]
+        return [(rule, jobs, Cost(s, s, memory, 0, disk)) for rule, jobs, s, memory, disk in found]
+
+
+def _sum(parts: Any) -> Work:
+    return sum(parts, Work())
+
+
+def _models(cells: list[Any]) -> list[str]:
+    return list(dict.fromkeys(cell.model for cell in cells))
+
+
+def _rounded(value: float, to: int) -> int:
+    return math.ceil(value / to) * to

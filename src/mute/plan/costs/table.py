@@ -1,0 +1,152 @@
+"""The plan of a study as text: its cells, what each rule costs, what is needed at once, and what was assumed."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs
+from mute.plan.costs.work import MATCHED
+from mute.study.cells import Study
+
+# How far plans were from finished studies; `benchmarks/costs.py` writes it.
+MEASURED = Path(__file__).parents[4] / "benchmarks/results/costs.json"
+# Memory that few machines have.
+_LARGE = 128e9
+_HEAD = ("", "jobs", "each", "longest", "core-hours", "GPU-hours", "memory", "GPU memory", "disk")
+
+
+def terminal(study: Study, measured: Path = MEASURED) -> str:
+    """The whole plan."""
+    costs = Costs(study)
+    parts = [_cells(study), _rules(costs), _at_once(costs), _assumed(costs), _error(measured)]
+    return "\n".join(part for part in parts if part)
+
+
+def _cells(study: Study) -> str:
+    config = study.config.study
+    algorithms = sorted({cell.algorithm for cell in study.cells})
+    counts = Counter((cell.model, cell.algorithm) for cell in study.cells)
+    rows = [["cells", *algorithms, "all"]]
+    for model in study.models:
+        own = [counts[model, algorithm] for algorithm in algorithms]
+        rows.append([model, *map(str, own), str(sum(own))])
+    sums = [sum(counts[model, algorithm] for model in study.models) for algorithm in algorithms]
+    rows.append(["all", *map(str, sums), str(len(study.cells))])
+    return f"Study {config.name!r}, results in {config.results}/\n\n" + _aligned(rows)
+
+
+def _rules(costs: Costs) -> str:
+    rows = [list(_HEAD), *(_row(rule.replace("_", " "), list(jobs.values())) for rule, jobs in costs.jobs.items())]
+    cache = costs.footprint.cache()
+    rows.append(["cached prefixes", *[""] * 7, size(cache)])
+    last = _row("all", costs.every)
+    # Of all jobs together no mean and no longest is of use.
+    last[2] = last[3] = ""
+    last[8] = size(sum(job.disk for job in costs.every) + cache)
+    return _aligned([*rows, last])
+
+
+def _row(name: str, jobs: list[Cost]) -> list[str]:
+    core, on_gpu = (sum(job.seconds for job in jobs if bool(job.gpus) == own) for own in (False, True))
+    gpu = max(job.gpu_memory for job in jobs)
+    return [
+        name,
+        str(len(jobs)),
+        duration((core + on_gpu) / len(jobs)),
+        duration(max(job.longest for job in jobs)),
+        f"{core / 3600:.2f}" if core else "",
+        f"{on_gpu / 3600:.2f}" if on_gpu else "",
+        size(max(job.memory for job in jobs)),
+        size(gpu) if gpu else "",
+        size(sum(job.disk for job in jobs)),
+    ]
+
+
+def _at_once(costs: Costs) -> str:
+    """What one machine must have, and how much faster many are."""
+    most, gpu = (max(getattr(job, key) for job in costs.every) for key in ("memory", "gpu_memory"))
+    lines = [f"One job needs up to {size(most)} of memory" + (f" and {size(gpu)} on a GPU." if gpu else ".")]
+    if most > _LARGE:
+        names = [rule for rule, jobs in costs.jobs.items() if max(job.memory for job in jobs.values()) > _LARGE]
+        lines.append(
+            f"In {', '.join(names)} most of that are states of texts in all languages at once: "
+            "limit the corpus, or give models fewer languages."
+        )
+    room = costs.config.costs.gpu_memory_gb * 1e9
+    if gpu > room:
+        names = [rule for rule, jobs in costs.jobs.items() if max(job.gpu_memory for job in jobs.values()) > room]
+        lines.append(
+            f"{size(gpu)} is more than {costs.config.costs.gpu} has ({size(room)}), in {', '.join(names)}: "
+            "take bands of fewer blocks, no retraining, or a larger GPU."
+        )
+    alone = duration(costs.core_seconds) + " on one core"
+    alone += f" and {duration(costs.gpu_seconds)} on one GPU" if costs.gpu_seconds else ""
+    jobs = max(map(len, costs.jobs.values()))
+    lines.append(f"It takes {alone}; with a machine for every job (up to {jobs} at once) {duration(costs.chain)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _assumed(costs: Costs) -> str:
+    section, asked = costs.config.costs, costs.work.size
+    speed = section.core_gflops
+    said = "measured on the machine of the reference run" if speed == type(section)().core_gflops else "as configured"
+    lines = [
+        "Assumed (change the section `costs` of the configuration):",
+        f"  a core does {speed:g} GFLOP/s, {said}",
+    ]
+    if any(costs.work.needs_gpu(model) for model in costs.study.models):
+        lines.append(
+            f"  {section.gpu}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which {section.gpu_utilisation:.0%} "
+            "are reached; that was not measured here"
+        )
+    lines.append(
+        f"  matched runs stop after {MATCHED:.0%} of the steps that they may take; `longest` takes all of them"
+    )
+    lines.append(
+        f"  {asked.facts} facts a language, {asked.forget} to forget, {asked.tokens:g} tokens each: {asked.said}"
+    )
+    if costs.config.exports.tasks:
+        many = costs.config.exports.limit or HARNESS_QUESTIONS
+        lines.append(f"  {len(costs.config.exports.tasks)} tasks of the harness, {many} questions each")
+    for name, (shape, how) in costs.work.known.items():
+        millions = shape.parameters / 1e6
+        count = f"{millions / 1e3:.2f} billion" if millions > 1e3 else f"{millions:.1f} million"
+        lines.append(f"  {name}: {shape.blocks} blocks x {shape.hidden}, {count} parameters: {how}")
+    return "\n".join(lines) + "\n"
+
+
+def _error(path: Path) -> str:
+    """How far plans were from what finished studies took."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    fitted, lines = found["calibrated_on"], ["Planned / measured seconds of finished studies, whole and by rule:"]
+    rows = [["", "all"]]
+    rules = [rule for rule in RULES if any(rule in own["rules"] for own in found["studies"].values())]
+    rows[0] += [rule.replace("_", " ") for rule in rules]
+    for name, own in found["studies"].items():
+        label = f"  {name}" + (" (the constants are from here)" if name == fitted else "")
+        rows.append([label, f"{own['seconds']['ratio']:.2f}"])
+        rows[-1] += [f"{own['rules'][rule]['ratio']:.2f}" if rule in own["rules"] else "" for rule in rules]
+    return "\n".join([*lines, _aligned(rows)])
+
+
+def duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(bytes_: float) -> str:
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if bytes_ >= step:
+            return f"{bytes_ / step:.1f} {unit}" if bytes_ < 10 * step else f"{bytes_ / step:.0f} {unit}"
+    return f"{bytes_ / 1e3:.0f} kB"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"

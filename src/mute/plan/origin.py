@@ -1,0 +1,137 @@
+"""What the tables of a study were made with, so that tables from elsewhere are told from those that it would make.
+
+Snakemake knows how the files came about that it made itself, and takes any other for what the rule would make: tables
+that were pulled would stand for every configuration. Therefore one of the tables is named after the settings.
+"""
+
+import contextlib
+import json
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+from mute.config.sections import EngineSection
+from mute.corpus import sources
+from mute.names import placeless
+from mute.store import pointers, seals
+from mute.store.artifacts import digest
+from mute.store.provenance import code_digest
+from mute.study.cells import Study
+
+COMPUTES = (
+    "mute.evaluate.patched",
+    "mute.evaluate.run",
+    "mute.evaluate.tables",
+    "mute.analyses.capture",
+    "mute.models.adapt",
+    "mute.models.embedded",
+    "mute.evaluate.gates",
+    "mute.models.kinship",
+    "mute.models.loading",
+    "mute.models.pretrain",
+    "mute.models.texts",
+    "mute.models.tokenizer",
+    "mute.analyses.patched",
+    "mute.analyses.lens",
+    "mute.unlearn.cells",
+    "mute.unlearn.tune",
+)
+SNAKEMAKE = Path(".snakemake")
+KNOWN = SNAKEMAKE / "known"
+# Changes no number in the tables: where they are put, how jobs are cut, what pages show.
+_NO_NUMBER = {
+    "study": {"name", "results", "shown", "primary", "shard_by", "corpus", "models", "grids"},
+    "engine": EngineSection.without_effect,
+}
+
+
+def made_with(study: Study) -> dict[str, str]:
+    """Every setting that numbers in the tables depend on, by its dotted key, as JSON; and the digest of the code.
+
+    Of a directory its name alone: on another machine it lies elsewhere, and where is nobody's business.
+    """
+    settings = placeless(study.of_record())
+    for section, keys in _NO_NUMBER.items():
+        settings[section] = {key: value for key, value in settings[section].items() if key not in keys}
+    methods = sorted({study.method(cell.algorithm) for cell in study.cells})
+    own = (*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods))
+    return {**dict(sorted(_flat(settings))), "code": code_digest(*COMPUTES, *own)}
+
+
+def _flat(values: Any, path: str = "") -> Any:
+    if isinstance(values, dict) and values:
+        for key, value in values.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, json.dumps(values, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def table(study: Study) -> str:
+    """The file that says so. Other settings, another name: it is missing then, and the tables are made."""
+    return f"<results>/tables/study.{digest(made_with(study))}.csv"
+
+
+def is_untold(path: str) -> bool:
+    """Whether a file is there of which Snakemake's records do not say how it was made."""
+    record = SNAKEMAKE / "metadata" / urlsafe_b64encode(path.encode()).decode()
+    return Path(path).exists() and not _is_record(record)
+
+
+def half_told() -> list[Path]:
+    """Files whose record of Snakemake was cut off, and the record removed.
+
+    Snakemake passes over such a record, and takes the file for what it should be.
+    """
+    folder = SNAKEMAKE / "metadata"
+    broken = [path for path in folder.rglob("*") if path.is_file() and not _is_record(path)]
+    # A long name is cut into folders, each with an @ before it.
+    names = ("".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in broken)
+    found = []
+    for path, name in zip(broken, names):
+        path.unlink()
+        with contextlib.suppress(ValueError):
+            found.append(Path(urlsafe_b64decode(name).decode()))
+    return sorted(path for path in found if path.is_file())
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def trust() -> None:
+    """Have the file that `distrust` renews, older than all results: pulled ones have no corpus."""
+    if not KNOWN.exists():
+        distrust()
+        os.utime(KNOWN, (1, 1))
+
+
+def distrust() -> None:
+    """Make what was made without a record older than an input of its, so that it is made again.
+
+    Without records (.snakemake was deleted, or results were copied) Snakemake takes what is there for what would be
+    made, whatever the settings were. An input of known content may get a new time.
+    """
+    KNOWN.parent.mkdir(exist_ok=True)
+    KNOWN.write_text("Newer than results of which nothing is recorded here.\n", encoding="utf-8")
+
+
+def check_pulled(results: Path | str) -> None:
+    """Read tables that were not made here, before anything is drawn from them. Raises ValueError naming the bad ones.
+
+    A study's own tables may differ from those that dvc.lock names: that is how new ones come about.
+    """
+    results = Path(results)
+    if any((results / seals.FOLDER / "tables").glob("*.json")):  # what jobs make is sealed; DVC brings no seals
+        return
+    found = [
+        fault
+        for pointer in pointers.published()
+        if pointer.path == results / "tables"
+        for fault in pointers.faults(pointer)
+    ]
+    if found:
+        raise ValueError(pointers.listed("published results that are not what dvc.lock says", found))

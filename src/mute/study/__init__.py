@@ -1,0 +1,1 @@
+"""A study: its cells, and whether its configuration makes sense. Imports no torch."""

@@ -1,0 +1,356 @@
+"""What the types of a configuration cannot say: names that refer to nothing, languages and bands that do not fit.
+
+Only what the study uses is checked: an overlay that chooses one model need not mend the others.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mute import unlearn
+from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated
+from mute.config.sections import Config, Files, GridSection, ModelSection, band_blocks, read_files
+from mute.corpus import languages, sources
+from mute.models import pretrained
+from mute.names import check_name, foreign, nearest, unknown_name
+from mute.publishing import trackers
+from mute.publishing.plan import NOTEBOOK_SOURCES
+from mute.study import folders, selections
+from mute.study.cells import Study
+
+# Codes become parts of names that are joined by '-' and '.'.
+_CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
+_GROUPS = ("source", "heldout", "all")
+_BANDS = ("each", "all", "full", "a block such as 3", "blocks such as 2-3")
+
+
+class Checks:
+    """Problems of a configuration whose types are right, but for the paths in `broken`, which were left out."""
+
+    def __init__(self, config: Config, broken: Collection[KeyPath]) -> None:
+        self.config, self.broken = config, set(broken)
+        self.study = config.study
+        self.source: Any = None
+        self.corpus: BaseModel | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        # First, because models and grids are held against it.
+        yield from self._corpus()
+        yield from self._study()
+        yield from self._definitions()
+        for name in self._chosen("models"):
+            yield from self._model(name, self.config.models[name])
+        for name in self._chosen("grids"):
+            yield from self._grid(name, self.config.grids[name])
+        for name in self.config.algorithms:
+            yield from self._algorithm(name)
+        yield from self._layers()
+        yield from self._publishing()
+        if self._sound("pretraining", "shares") and not self.config.pretraining.shares.get("facts"):
+            yield Problem(("pretraining", "shares"), "facts must have a share above 0")
+
+    def _sound(self, *path: str | int) -> bool:
+        """Whether nothing at, above or below `path` was left out: else its errors would only echo the first."""
+        return not any(path[: len(b)] == b or b[: len(path)] == path for b in self.broken)
+
+    def _chosen(self, section: str) -> list[str]:
+        """Names that the study chooses in a section and that are defined there."""
+        if not self._sound("study", section):
+            return []
+        return [name for name in getattr(self.study, section) if name in getattr(self.config, section)]
+
+    def _names(
+        self, path: KeyPath, names: Iterable[str], what: str, allowed: Collection[str], section: str = ""
+    ) -> Iterator[Problem]:
+        """Names outside `allowed`, unless their definition in `section` was left out for being wrong."""
+        for index, name in enumerate(names if self._sound(*path) else ()):
+            if name not in allowed and (not section or self._sound(section, name)):
+                yield Problem((*path, index), unknown_name(what, name, allowed))
+
+    def _repeats(self, path: KeyPath, section: BaseModel) -> Iterator[Problem]:
+        for key, value in section:
+            if isinstance(value, list):
+                texts = [str(entry) for entry in value]
+                twice = sorted({text for text in texts if texts.count(text) > 1})
+                if twice:
+                    yield Problem((*path, key), f"{', '.join(twice)} stands more than once")
+
+    def _study(self) -> Iterator[Problem]:
+        study = self.study
+        if study.corpus not in self.config.corpora and self._sound("corpora", study.corpus):
+            yield Problem(("study", "corpus"), unknown_name("corpus", study.corpus, self.config.corpora))
+        yield from self._names(("study", "models"), study.models, "model", self.config.models, "models")
+        yield from self._names(("study", "grids"), study.grids, "grid", self.config.grids, "grids")
+        yield from self._names(("study", "shown"), study.shown or [], "grid of the study", study.grids)
+        yield from self._repeats(("study",), study)
+        yield from _name_problems(("study", "name"), study.name)
+        for folder in Path(study.results).parts or ("",):
+            yield from _name_problems(("study", "results"), folder, "must be a folder inside the project: ")
+        if self._sound("study", "results"):
+            yield from folders.problems(study.results)
+        for index, outcome in enumerate(study.primary):
+            if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
+                text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
+                yield Problem(("study", "primary", index), text)
+
+    def _definitions(self) -> Iterator[Problem]:
+        for section in ("corpora", "models", "grids", "algorithms"):
+            for name in getattr(self.config, section):
+                yield from _name_problems((section, name), name)
+
+    def _corpus(self) -> Iterator[Problem]:
+        section = self.config.corpora.get(self.study.corpus)
+        path = ("corpora", self.study.corpus)
+        if section is None or not self._sound(*path, "source"):
+            return
+        if section.source not in sources.names():
+            yield Problem((*path, "source"), unknown_name("source", section.source, sources.names()))
+            return
+        self.source = sources.load(section.source)
+        checked = validated(self.source.Settings, section.settings, (*path, "settings"))
+        yield from checked.problems
+        self.broken |= checked.broken
+        if checked.value is not None:
+            self.corpus = checked.value
+            for key, text in getattr(self.source, "problems", lambda _: ())(checked.value):
+                if self._sound(*path, "settings", key):
+                    yield Problem((*path, "settings", key), text)
+
+    def _forget_sets(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
+        if self.source is not None:
+            yield from self._names(path, names, "forget set", self.source.FORGET_SETS)
+
+    def _model(self, name: str, model: ModelSection) -> Iterator[Problem]:
+        path = ("models", name)
+        yield from self._repeats(path, model)
+        yield from self._forget_sets((*path, "oracles"), model.oracles)
+        if self._sound(*path, "languages"):
+            yield from self._model_languages((*path, "languages"), model.languages)
+        if model.pretrained is None and self._sound(*path, "hidden") and self._sound(*path, "heads"):
+            if model.hidden % model.heads:
+                yield Problem((*path, "hidden"), f"{model.hidden} is no multiple of {model.heads} heads")
+            elif model.family != "bloom" and model.hidden // model.heads % 2:
+                text = f"{model.hidden // model.heads} features a head is odd; positions rotate pairs of features"
+                yield Problem((*path, "hidden"), text)
+            if model.family != "bloom" and model.heads % max(1, model.heads // 2):
+                yield Problem(
+                    (*path, "heads"), f"{model.heads} do not share keys and values in pairs: use an even number"
+                )
+
+    def _model_languages(self, path: KeyPath, codes: list[str]) -> Iterator[Problem]:
+        for index, code in enumerate(codes):
+            if not _CODE.fullmatch(code):
+                near = nearest(re.split("[-_]", code)[0], self._known_languages())
+                hint = f". Did you mean {near[0]!r}?" if near else ""
+                text = f"{code!r} is no language code: use 1 to 16 letters, digits or '_'{hint}{foreign(code)}"
+                yield Problem((*path, index), text)
+            elif (known := self._known_languages()) and code not in known:
+                yield Problem((*path, index), unknown_name("language", code, known))
+        settings = ("corpora", self.study.corpus, "settings")
+        if self.corpus is None or not self._sound(*settings, "teaching_languages"):
+            return
+        teaching = getattr(self.corpus, "teaching_languages", [])
+        missing = [code for code in teaching if code not in codes]
+        if missing:
+            yield Problem(path, f"teaching languages of the corpus are missing: {', '.join(missing)}")
+        if getattr(self.corpus, "transfer_share", 0) and set(codes) <= set(teaching):
+            where = dotted((*settings, "transfer_share"))
+            text = f"every language is a teaching language, so no fact can transfer; add a language or set {where} to 0"
+            yield Problem(path, text)
+
+    def _known_languages(self) -> Collection[str]:
+        """Languages that the corpus can be in; none if it can be in any."""
+        return languages.codes() if getattr(self.source, "PACKS", False) else getattr(self.source, "LANGUAGES", ())
+
+    def _coverage(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
+        """Fact-free text must be there where it is to be retained."""
+        has_text = getattr(self.source, "fact_free", lambda _: True)
+        if self.corpus is not None and "source+text" in grid.retain and not has_text(self.corpus):
+            text = f"source+text needs fact-free text, and the corpus {self.study.corpus!r} has none: use source or all"
+            yield Problem((*path, "retain"), text)
+
+    def _grid(self, name: str, grid: GridSection) -> Iterator[Problem]:
+        path = ("grids", name)
+        yield from self._repeats(path, grid)
+        if not grid.algorithms and self._sound(*path, "algorithms"):
+            yield Problem((*path, "algorithms"), "must not be empty")
+        yield from self._names(
+            (*path, "algorithms"), grid.algorithms, "algorithm", self._known_algorithms(), "algorithms"
+        )
+        yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
+        yield from self._coverage(path, grid)
+        yield from self._grid_bands(path, grid)
+        if grid.models is not None:
+            yield from self._names((*path, "models"), grid.models, "model", self.config.models, "models")
+            known = set(grid.models) <= set(self.config.models) and self._sound("study", "models")
+            if known and not set(grid.models) & set(self.study.models):
+                yield Problem((*path, "models"), f"none of {grid.models} is a model of the study: {self.study.models}")
+        yield from self._grid_seeds((*path, "training_seeds"), grid)
+        for index, source in enumerate(grid.sources):
+            if not source or len(set(source)) < len(source):
+                yield Problem((*path, "sources", index), f"must be different languages, at least one, not {source}")
+        for model_name in self._chosen("models"):
+            if grid.models is None or model_name in grid.models:
+                yield from self._grid_of_model(path, grid, model_name)
+
+    def _grid_bands(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
+        """Some methods work on some bands only."""
+        for name in grid.algorithms:
+            method = self.config.algorithms.get(name, {}).get("method", name)
+            only = unlearn.load(method).bands if method in unlearn.names() else ()
+            for index, band in enumerate(grid.bands if only else ()):
+                if str(band) not in only:
+                    text = f"{name} works on {' or '.join(only)}, not on {band!r}; give it a grid of its own"
+                    yield Problem((*path, "bands", index), text)
+
+    def _grid_seeds(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
+        names = [name for name in self._chosen("models") if grid.models is None or name in grid.models]
+        known = {s for n in names for s in self.config.models[n].training_seeds or self.study.training_seeds}
+        sound = all(self._sound("models", name) for name in names) and self._sound("study", "training_seeds")
+        for index, seed in enumerate(grid.training_seeds or [] if names and sound else []):
+            if seed not in known:
+                text = f"{seed} is no training seed of {', '.join(names)}: {', '.join(map(str, sorted(known)))}"
+                yield Problem((*path, index), text)
+
+    def _grid_of_model(self, path: KeyPath, grid: GridSection, name: str) -> Iterator[Problem]:
+        model = self.config.models[name]
+        if self._sound("models", name, "languages"):
+            for index, source in enumerate(grid.sources):
+                for code in source:
+                    if code not in model.languages:
+                        text = f"{unknown_name('language', code, model.languages)} (model {name})"
+                        yield Problem((*path, "sources", index), text)
+                if set(source) >= set(model.languages):
+                    text = f"{', '.join(source)} are all languages of model {name}: none is held out"
+                    yield Problem((*path, "sources", index), text)
+        for index, band in enumerate(grid.bands):
+            blocks = band_blocks(str(band))
+            if blocks is None:
+                if band not in _BANDS[:3]:
+                    yield Problem((*path, "bands", index), unknown_name("band", band, _BANDS))
+            elif blocks != sorted(set(blocks)):
+                yield Problem((*path, "bands", index), f"{band!r} must name different blocks from below to above")
+            elif blocks[-1] >= model.blocks and self._sound("models", name, "blocks"):
+                text = f"block {blocks[-1]} is outside model {name} of {model.blocks} blocks (0 to {model.blocks - 1})"
+                yield Problem((*path, "bands", index), text)
+
+    def _known_algorithms(self) -> list[str]:
+        return sorted({*self.config.algorithms, *unlearn.names()})
+
+    def _algorithm(self, name: str) -> Iterator[Problem]:
+        path, given = ("algorithms", name), dict(self.config.algorithms[name])
+        method = given.pop("method", name)
+        if method not in unlearn.names():
+            hint = "" if "method" in self.config.algorithms[name] else f"; or give the method of {name!r} as `method`"
+            yield Problem((*path, "method"), unknown_name("method", method, unlearn.names()) + hint)
+            return
+        yield from validated(unlearn.load(method).Settings, given, path).problems
+
+    def _layers(self) -> Iterator[Problem]:
+        layers = self.config.layers
+        for name in layers.alpha if isinstance(layers.alpha, dict) else ():
+            if name not in self.config.models and self._sound("models", name):
+                yield Problem(("layers", "alpha", name), unknown_name("model", name, self.config.models))
+        for name, rule in layers.choice.items():
+            if name not in self._known_algorithms():
+                yield Problem(("layers", "choice", name), unknown_name("algorithm", name, self._known_algorithms()))
+            elif rule == "stated":
+                for model in self._chosen("models"):
+                    if model not in layers.stated and self._sound("layers", "stated"):
+                        yield Problem(
+                            ("layers", "choice", name), f"`stated` needs a block for model {model} in layers.stated"
+                        )
+        for name, block in layers.stated.items():
+            model = self.config.models.get(name)
+            if model is None:
+                if self._sound("models", name):
+                    yield Problem(("layers", "stated", name), unknown_name("model", name, self.config.models))
+            elif block >= model.blocks and self._sound("models", name, "blocks"):
+                text = f"block {block} is outside a model of {model.blocks} blocks (0 to {model.blocks - 1})"
+                yield Problem(("layers", "stated", name), text)
+
+    def _publishing(self) -> Iterator[Problem]:
+        path, chosen = ("publishing",), self.config.publishing
+        yield from self._names((*path, "to"), chosen.to, "tracker", trackers.names())
+        yield from self._repeats(path, chosen)
+        for key in ("project", "entity"):
+            if value := getattr(chosen, key):
+                yield from _name_problems((*path, key), value)
+        if not self._sound(*path, "notebooks") or not self._sound(*path, "to"):
+            return
+        needed = NOTEBOOK_SOURCES.get(chosen.notebooks)
+        if chosen.notebooks not in NOTEBOOK_SOURCES:
+            text = unknown_name("source of notebooks", chosen.notebooks, NOTEBOOK_SOURCES)
+            yield Problem((*path, "notebooks"), text)
+        elif needed and (needed not in chosen.to or (needed == "wandb" and chosen.mode == "disabled")):
+            text = f"{chosen.notebooks} needs runs that nobody publishes: put {needed} into publishing.to"
+            yield Problem((*path, "notebooks"), text + ("; publishing.mode must not be disabled" * (needed == "wandb")))
+
+
+def _name_problems(path: KeyPath, name: str, before: str = "") -> Iterator[Problem]:
+    """A name becomes part of paths, in which dots separate names."""
+    try:
+        check_name(name)
+        if "." in name:
+            raise ValueError(f"name {name!r} is not allowed: '.' separates names in file names, use '_' or '-'")
+    except ValueError as error:
+        yield Problem(path, f"{before}{error}")
+
+
+def checked_study(config: dict[str, Any], files: Files | None = None) -> Study:
+    """The study of a configuration. Raises ConfigError with all problems at once.
+
+    `files`, where the configuration was read from, lets errors name a file and line.
+    """
+    checked = validated(Config, config)
+    found = [*(files.problems if files else ()), *checked.problems]
+    if checked.value is not None:
+        # First, because it fills in the blocks that grids are held against.
+        found += pretrained.complete(checked.value, checked.broken)
+        found += Checks(checked.value, checked.broken).problems()
+    # Snakemake would take them and write somewhere else than study.results says.
+    found = [Problem(p.path, "set study.results instead") if p.path == ("pathvars",) else p for p in found]
+    if checked.value is None or found:
+        raise ConfigError(_line(problem, config, files) for problem in sorted(found, key=_place))
+    study = Study(checked.value, files.paths if files else [])
+    # What only the cells can tell.
+    late = list(folders.too_many(study.config)) or [*folders.long_names(study), *selections.problems(study)]
+    if late:
+        raise ConfigError(_line(problem, config, files) for problem in late)
+    return study
+
+
+def read_study(*paths: Path | str) -> Study:
+    """The study of YAML files, later ones overlaying earlier ones. Raises ConfigError with all problems at once."""
+    files = read_files(*paths)
+    return checked_study(files.values, files)
+
+
+def _place(problem: Problem) -> int:
+    """Errors come in the order of the sections; those of whole files first, unknown sections last."""
+    order = ["", *Config.model_fields]
+    section = str(problem.path[0]) if problem.path else ""
+    return order.index(section) if section in order else len(order)
+
+
+def _line(problem: Problem, config: Any, files: Files | None) -> str:
+    """The problem, and where its key stands in the files, if what stands there is what counts."""
+    for end in range(len(problem.path), 0, -1):
+        path = problem.path[:end]
+        if files and path in files.places:
+            # Else another value came from the command line.
+            same = _at(config, path) == _at(files.values, path)
+            return f"{problem} [{files.places[path]}]" if same else str(problem)
+    return str(problem)
+
+
+def _at(values: Any, path: tuple[str | int, ...]) -> Any:
+    for part in path:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values

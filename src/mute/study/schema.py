@@ -1,0 +1,217 @@
+"""Writes config/README.md and workflow/schemas/config.schema.json from the configuration's classes and the registries.
+
+`python -m mute.study.schema` writes both. A new algorithm, corpus source or language pack is in them without a change
+here.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mute import unlearn
+from mute.config.sections import Config
+from mute.corpus import languages, sources
+from mute.store import artifacts
+
+ROOT = Path(__file__).parents[3]
+SCHEMA, README = "workflow/schemas/config.schema.json", "config/README.md"
+Schema = dict[str, Any]
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Written by `python -m mute.study.schema` from the code. Change the code and run it again. -->
+
+A study is one YAML file laid over `config/config.yaml`; further files lie over it in turn:
+
+```sh
+make study CONFIG="config/smoke.yaml my.yaml"
+snakemake -n --configfile config/smoke.yaml my.yaml                      # what would run
+snakemake --cores all --config study='{seed: 2}' gates='{recall: 0.9}'   # single keys on the command line
+```
+
+Mappings merge key by key; lists and single values replace what lies below. So models, corpora, grids and algorithms are
+*defined* in mappings, and `study` *chooses* among them in lists: an overlay chooses less without deleting anything.
+
+Everything that is wrong is reported at once, before anything runs, each with its key, its value, what is allowed, and
+the file and line. A key that stands twice is an error, and so is a key that does not exist. `no` is a truth value in
+YAML: a language of that code is written `"no"`. Names have letters, digits, `_` and `-`.
+
+Editors that read JSON schemas complete and check keys with `workflow/schemas/config.schema.json`.
+"""
+
+
+def documents() -> dict[str, str]:
+    """Text of each generated file by its path in the project."""
+    return {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False, allow_nan=False) + "\n", README: readme()}
+
+
+def json_schema() -> Schema:
+    """The JSON schema of a configuration or of an overlay: no key is required."""
+    schema = _plain(Config.model_json_schema())
+    parts = schema.pop("$defs")
+    for name in sources.names():
+        parts[f"source {name}"] = _settings(sources.load(name).Settings, parts)
+    for name in unlearn.names():
+        parts[f"method {name}"] = _settings(unlearn.load(name).Settings, parts)
+        parts[f"method {name}"]["properties"]["method"] = {"const": name}
+    corpus = parts["CorpusSection"]["properties"]
+    parts["CorpusSection"]["anyOf"] = [
+        {"properties": {"source": {"const": name}, "settings": {"$ref": f"#/$defs/source {name}"}}}
+        for name in sources.names()
+    ]
+    corpus["source"]["enum"] = list(sources.names())
+    schema["properties"]["algorithms"] |= {
+        "properties": {name: {"$ref": f"#/$defs/method {name}"} for name in unlearn.names()},
+        "additionalProperties": {
+            "anyOf": [{"$ref": f"#/$defs/method {name}", "required": ["method"]} for name in unlearn.names()]
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Written by `python -m mute.study.schema` from the code.",
+        "title": "MUTE study",
+        **schema,
+        "$defs": dict(sorted(parts.items())),
+    }
+
+
+def _settings(model: type[BaseModel], parts: Schema) -> Schema:
+    """The schema of settings; what it refers to goes to `parts`."""
+    schema = _plain(model.model_json_schema())
+    parts.update(schema.pop("$defs", {}))
+    return schema
+
+
+def _plain(schema: Any) -> Any:
+    """Without the titles that repeat names, and without required keys, which an overlay need not have."""
+    if isinstance(schema, dict):
+        dropped = {"required", *(("title",) if isinstance(schema.get("title"), str) else ())}
+        return {key: _plain(value) for key, value in schema.items() if key not in dropped}
+    return [_plain(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def readme() -> str:
+    """config/README.md."""
+    whole = Config.model_json_schema()
+    pages = [_INTRODUCTION]
+    for name, about in whole["properties"].items():
+        inner = about.get("additionalProperties", {})
+        section = whole["$defs"].get(str(about.get("$ref") or inner.get("$ref")).rpartition("/")[2])
+        heading = f"## `{name}`" if not inner else f"## `{name}`, by name"
+        pages.append(f"{heading}\n\n{_sentence(section['description'] if section else about['description'])}\n")
+        pages.append(_tables(section, whole["$defs"]) if section else _algorithms())
+    pages.append("## Corpus sources\n")
+    for name in sources.names():
+        settings = sources.load(name).Settings
+        pages.append(f"### `{name}`\n\n{_sentence(settings.__doc__)} Forget sets: {_forget_sets(name)}.\n")
+        pages.append(_settings_tables(settings))
+    pages.append("## Language packs\n\nLanguages of the source `world`; files may have any.\n")
+    packs = [languages.load(code) for code in languages.codes()]
+    rows = [(f"`{p.code}`", p.name, p.endonym, p.script, f"{p.family}, {p.branch}") for p in packs]
+    pages.append(_rows(("code", "language", "own name", "script", "family"), rows))
+    return "\n".join(pages)
+
+
+def _algorithms() -> str:
+    pages = []
+    for name in unlearn.names():
+        method = unlearn.load(name)
+        about = (sys.modules[method.__module__].__doc__ or "").strip()
+        strength = method.Settings.strength
+        found = {
+            "gradient": f"`matched` chooses `{strength}` among `strengths`",
+            "edit": f"`matched` searches `{strength}`",
+            "filter": f"it works on the band `{'`, `'.join(method.bands)}` alone",
+        }
+        likelihood = {"none": "does not change the forget answers' likelihood"}
+        expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
+        pages.append(f"### `{name}`\n\n{about}\n\nIf it works, {expects}; {found[method.kind]}.\n")
+        pages.append(_settings_tables(method.Settings))
+    return "\n".join(pages)
+
+
+def _forget_sets(source: str) -> str:
+    return ", ".join(f"`{name}`" for name in sources.load(source).FORGET_SETS)
+
+
+def _settings_tables(model: type[BaseModel]) -> str:
+    """The table of settings, and of each mapping inside it."""
+    schema = model.model_json_schema()
+    parts = schema.get("$defs", {})
+    inner = [f"`{name}`:\n\n{_table(part, parts)}" for name, part in parts.items()]
+    return "\n".join([_table(schema, parts), *inner])
+
+
+def _tables(section: Schema, parts: Schema) -> str:
+    """The table of a section, and of each section inside it."""
+    pages = [_table(section, parts)]
+    for key, about in section["properties"].items():
+        for option in about.get("anyOf", [about]):
+            inner = parts.get(str(option.get("$ref")).rpartition("/")[2])
+            if inner:
+                pages.append(f"`{key}`: {_sentence(inner.get('description'))}\n\n{_tables(inner, parts)}")
+    return "\n".join(pages)
+
+
+def _table(section: Schema, parts: Schema) -> str:
+    rows = [
+        (f"`{key}`", _kind(about), _default(about, key in section.get("required", ())), _words(about))
+        for key, about in section["properties"].items()
+    ]
+    return _rows(("key", "value", "default", "meaning"), rows)
+
+
+def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    cells = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in cells)
+
+
+def _words(about: Schema) -> str:
+    """The description; `<name>` would be taken for HTML."""
+    return re.sub(r"<(?=\w)", r"\\<", about.get("description", ""))
+
+
+def _default(about: Schema, required: bool) -> str:
+    if required:
+        return "required"
+    return f"`{json.dumps(about['default'], ensure_ascii=False, allow_nan=False)}`" if "default" in about else ""
+
+
+def _kind(about: Schema) -> str:
+    """What a value may be, in words."""
+    if "anyOf" in about:
+        return " or ".join(_kind(option) for option in about["anyOf"])
+    if "enum" in about or "const" in about:
+        return ", ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
+    if "$ref" in about:
+        return f"mapping, see `{about['$ref'].rpartition('/')[2]}`"
+    kind = about.get("type", "anything")
+    if kind == "array":
+        return f"list of {_kind(about['items'])}"
+    if kind == "object":
+        inner = about.get("additionalProperties", True)
+        return "mapping" if inner is True else f"mapping to {_kind(inner)}"
+    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+    bounds = (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
+    limits = [f"{sign} {about[key]:g}" for key, sign in bounds if key in about]
+    return " ".join([names.get(kind, kind), ", ".join(limits)]).strip()
+
+
+def _sentence(text: str | None) -> str:
+    return (text or "").strip()
+
+
+def main() -> None:
+    for path, text in documents().items():
+        artifacts.write_text(ROOT / path, text)
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Selections of cells, by values of their keys: what the section `exports` means, and what may be wrong with it."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from mute import unlearn
+from mute.config.problems import Problem
+from mute.names import at_home, is_folder
+from mute.study.cells import Cell, Study
+
+SHOWN = 8  # names that an error lists
+
+
+def exportable(study: Study, cell: Cell) -> bool:
+    """Whether a cell has a model of its own: a filter stands before its model and changes no weight."""
+    return unlearn.load(study.method(cell.algorithm)).kind != "filter"
+
+
+def matching(study: Study, chosen: dict[Any, Any]) -> list[Cell]:
+    """Cells that agree with a selection in all its keys; a list allows any of its values."""
+
+    def agrees(cell: Cell) -> bool:
+        for key, value in chosen.items():
+            allowed = {str(v) for v in (value if isinstance(value, list) else [value])}
+            if str(getattr(cell, key)) not in allowed:
+                return False
+        return True
+
+    return [cell for cell in study.cells if agrees(cell)]
+
+
+def problems(study: Study) -> Iterator[Problem]:
+    """What is wrong with the section `exports` that only the study's cells can tell."""
+    from mute.hub.repos import Repo
+
+    section = study.config.exports
+    for index, chosen in enumerate(section.cells):
+        path = ("exports", "cells", index)
+        unknown = list(_unknown_values(study, path, chosen))
+        yield from unknown
+        found = matching(study, chosen)
+        if not found and not unknown:
+            yield Problem(path, "no cell of the study has all of these together")
+        elif found and not any(exportable(study, cell) for cell in found):
+            names = ", ".join(sorted({cell.algorithm for cell in found}))
+            yield Problem(path, f"{names} changes no weight: there is no model to export")
+    for id, revision in section.data.items():
+        try:
+            Repo("dataset", id, revision)
+        except ValueError as error:
+            yield Problem(("exports", "data", id), str(error))
+    if section.tasks and not section.cells:
+        yield Problem(("exports", "tasks"), "tasks are asked of exported cells and their base: select some in `cells`")
+    if section.task_folder and not is_folder(at_home(section.task_folder)):
+        yield Problem(("exports", "task_folder"), f"{section.task_folder!r} is no folder")
+
+
+def _unknown_values(study: Study, path: tuple[str | int, ...], chosen: dict[Any, Any]) -> Iterator[Problem]:
+    """Values of a selection that no cell has."""
+    for key, value in chosen.items():
+        known = {str(getattr(cell, key)) for cell in study.cells}
+        for each in value if isinstance(value, list) else [value]:
+            if str(each) not in known:
+                near = difflib.get_close_matches(str(each), known, n=1, cutoff=0.4)
+                hint = f". Did you mean {near[0]!r}?" if near else ""
+                listed = ", ".join(sorted(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+                yield Problem((*path, key), f"no cell of the study has {each!r}; they have {listed}{hint}")

@@ -1,0 +1,1 @@
+"""The unlearning methods, one file each."""

@@ -1,0 +1,45 @@
+"""The numbers and curves by which DVC compares studies."""
+
+import math
+
+from made_up import ABOUT, ERASES_AND_KEEPS, THE_PAPER, make_tables, many
+from mute.findings import outcomes
+from mute.findings.results import Results
+
+
+def test_numbers_are_the_primary_outcomes_at_the_target():
+    made = make_tables(THE_PAPER)
+    target = made["bands"].query("algorithm == 'rmu' and view == 'target'")["block"].item()
+    found = outcomes.numbers(Results(made, {**ABOUT, "primary": ["K heldout", "C heldout", "B heldout"]}))
+    k, c, b = THE_PAPER[str(target)][1:]
+    own = found["outcomes"]["llama"]
+    assert own["rmu"] == {"band": str(target), "K_heldout": k, "C_heldout": c, "B_heldout": b}
+    # Edited as a whole: no bypass, so no B.
+    assert own["gradient_ascent"] == {"band": "full", "K_heldout": 0.0, "C_heldout": 0.0}
+    assert found["cells"]["all"] == sum(n for key, n in found["cells"].items() if key != "all") == len(made["cells"])
+    assert found["gates"] == {"all": len(made["gates"]), "passed": len(made["gates"])}
+
+
+def test_a_gate_that_is_missed_and_a_cell_that_fails_are_counted():
+    made = make_tables(THE_PAPER, status="not_reached", gate=False)
+    found = outcomes.numbers(Results(made, ABOUT))
+    assert found["gates"]["passed"] < found["gates"]["all"]
+    assert found["cells"] == {"all": 4, "not_reached": 4}
+
+
+def test_several_trainings_have_names_without_dots_and_commas():
+    found = outcomes.numbers(Results(many([THE_PAPER, {**THE_PAPER, "0": ERASES_AND_KEEPS}]), ABOUT))
+    assert list(found["outcomes"]) == ["llama_training_seed_0", "llama_training_seed_1"]
+
+
+def test_curves_have_one_row_per_block():
+    made = make_tables(THE_PAPER)
+    table = outcomes.by_block(Results(made, ABOUT))
+    assert list(table["block"]) == [0, 1, 2]
+    assert set(table["algorithm"]) == {"rmu"}, "gradient ascent edited no single block"
+    assert list(table["K_heldout"]) == [THE_PAPER[str(block)][1] for block in range(3)]
+    assert list(table["C_heldout"]) == [THE_PAPER[str(block)][2] for block in range(3)]
+    empty = outcomes.by_block(Results({}, ABOUT))
+    assert list(empty.columns) == list(table.columns)
+    assert outcomes.numbers(Results({}, ABOUT))["outcomes"] == {}
+    assert not any(isinstance(v, float) and math.isnan(v) for v in outcomes.numbers(Results({}))["cells"].values())

@@ -1,0 +1,299 @@
+"""The paper's tables and figures beside ours, and what goes beyond them, on studies whose truth is known."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from made_up import ABOUT, ERASES_NOTHING, KEYS, KINDS, THE_PAPER, incomplete, make_tables, many, score_rows
+from mute.evaluate.inference import t_p_value
+from mute.findings import beyond, predict, primary, regimes, trainings, transfer
+from mute.findings.published import Published
+from mute.findings.results import Number, Results
+from mute.paper import exhibits, figures, layout, values
+from mute.plan.rules import PAPER_FIGURES, PAPER_TABLES
+from mute.plotting import style
+
+ROOT = Path(__file__).parents[2]
+LLAMA = {**ABOUT, "models": {"llama": {**ABOUT["models"]["llama"], "family": "llama"}}}
+
+
+@pytest.fixture(scope="module")
+def published() -> Published:
+    return Published(ROOT / "paper/published")
+
+
+# Over trained models
+
+
+def test_the_mean_over_trainings_has_a_t_interval():
+    mean = trainings.mean([Number(0.2, 0.1, 0.3, 60), Number(0.4, 0.1, 0.9, 60), Number(), Number(0.6, 0, 1, 60)])
+    half = 4.302653 * 0.2 / math.sqrt(3)
+    assert (mean.value, mean.low, mean.high, mean.n) == pytest.approx((0.4, 0.4 - half, 0.4 + half, 3), rel=1e-5)
+    # Of one model the interval is that over its facts, and the unit says so.
+    one = [Number(0.2, 0.1, 0.3, 60)]
+    assert trainings.mean(one) == Number(0.2, 0.1, 0.3, 1)
+    assert trainings.unit(one) == trainings.FACTS
+    assert trainings.unit(one * 2) == trainings.MODELS
+    assert not trainings.mean([])
+
+
+def test_p_values_are_those_of_the_t_test():
+    # With one degree of freedom Student's t is Cauchy's: here t is -2.
+    tail = 0.5 - math.atan(2) / math.pi
+    assert t_p_value([0.4, 0.2], 0.5, "below") == pytest.approx(tail)
+    assert t_p_value([0.4, 0.2], 0.5, "above") == pytest.approx(1 - tail)
+    # And with three, where the table has 3.182446 for 0.025: mean 0, spread 1, line at t standard errors.
+    values = [x / math.sqrt(5 / 3) for x in (-1.5, -0.5, 0.5, 1.5)]
+    assert t_p_value(values, 3.182446 / 2, "below") == pytest.approx(0.025, rel=1e-5)
+    assert t_p_value([0.4, 0.6], 0.5, "below") == pytest.approx(0.5)
+    assert t_p_value([0.4, 0.4], 0.5, "below") == 0
+    assert t_p_value([0.6, 0.6], 0.5, "below") == 1
+    assert math.isnan(t_p_value([0.4, math.nan], 0.5, "below"))
+
+
+def test_primary_outcomes_are_declared_tested_and_corrected():
+    about = {**ABOUT, "primary": ["K heldout", "C heldout", "B heldout"]}
+    noise = [0.0, 0.02, -0.02, 0.01]
+    effects = [{b: tuple(v + n for v in values) for b, values in THE_PAPER.items()} for n in noise]
+    rows = primary.table(Results(many(effects), about)).set_index("outcome")
+    assert list(rows.index) == ["K heldout", "C heldout", "B heldout"]
+    assert (rows["n"] == 4).all()
+    assert (rows["unit"] == trainings.MODELS).all()
+    assert (rows["holm"] >= rows["p"]).all()
+    shown = {name: primary.decided(row) for name, row in rows.to_dict("index").items()}
+    assert shown == {"K heldout": "shown", "C heldout": "shown", "B heldout": "not shown"}
+    assert rows["p"].to_numpy()[0] == pytest.approx(t_p_value([0.1 + n for n in noise], 0.5, "below"), abs=1e-12)
+    assert rows["detectable"].notna().all()
+
+
+def test_regimes_are_counted_over_trained_models():
+    rows = regimes.table(Results(many([THE_PAPER] * 3), ABOUT)).set_index("regime")
+    assert (rows[["n", "shows", "anywhere"]] == 3).all(axis=None)
+    assert (rows[["fails", "open"]] == 0).all(axis=None)
+    assert "such a block shows in 3" in regimes.answer(rows.reset_index())
+    rows = regimes.table(Results(many([THE_PAPER, {**THE_PAPER, "1": ERASES_NOTHING}]), ABOUT)).set_index("regime")
+    assert (rows.loc["middle", "shows"], rows.loc["middle", "fails"], rows.loc["middle", "anywhere"]) == (1, 1, 1)
+    assert regimes.table(Results({}, {})).empty
+
+
+# Prediction
+
+
+def curves(models: int, blocks: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(models, blocks))
+
+
+def test_a_score_that_decides_is_found_and_depth_alone_is_no_gain():
+    x = curves(8, 8, 0)
+    depth = predict.depth_features(8) @ np.array([0.1, 0.5, -0.4])
+    made = depth + 0.3 * (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    assert predict.leave_one_out(made, predict.with_score(x)).r2 == pytest.approx(1, abs=1e-9)
+    assert predict.leave_one_out(made, predict.with_score(x)).regret == pytest.approx(0, abs=1e-9)
+    assert predict.leave_one_out(made, lambda m: predict.depth_features(8)).r2 < 0.9
+    only_depth = np.tile(depth, (8, 1))
+    assert predict.leave_one_out(only_depth, lambda m: predict.depth_features(8)).r2 == pytest.approx(1)
+
+
+def test_the_null_is_every_shift_and_reversal_but_the_curve_itself():
+    x = np.array([[1.0, 2, 4, 8]])
+    null = predict.curves_like(x)
+    assert len(null) == 2 * 4 - 1
+    assert not any((other == x).all() for other in null)
+    assert {tuple(other[0]) for other in null} >= {(2, 4, 8, 1), (8, 4, 2, 1)}
+
+
+@pytest.mark.parametrize(("models", "expected"), [(8, {"predicts", "does not predict"}), (3, {"not decided"})])
+def test_few_models_decide_nothing_about_prediction(models, expected):
+    rng = np.random.default_rng(1)
+    effects = [
+        {b: tuple(v + rng.normal(0, 0.02) for v in values) for b, values in THE_PAPER.items()} for _ in range(models)
+    ]
+    rows = predict.table(Results(many(effects), ABOUT))
+    assert set(rows["verdict"]) <= expected
+    assert {"cka", "lrds", "region"} <= set(rows["score"])
+    assert (rows["n"] == models).all()
+
+
+# The transfer matrix
+
+
+CODES = ["en", "es", "de", "xx"]
+
+
+def matrix_study(left) -> dict:
+    """A study that unlearns in each language alone; `left(source, language)` of K stays."""
+    made = make_tables(THE_PAPER)
+    cells, scores = [], []
+    for source in CODES:
+        cell = {**KEYS, "sources": source, "algorithm": "rmu_alone", "band": "1", "protocol": "matched", "seed": 0}
+        cells.append({**cell, "status": "ok", "steps": 1})
+        for language in CODES:
+            group = "source" if language == source else "heldout"
+            value = left(source, language)
+            ends = {"value": value, "low": value - 0.02, "high": value + 0.02, "n": 60, "floor": "oracle"}
+            where = {"language": language, "group": group, "metric": "K", "facts": "all"}
+            scores.append({**cell, "status": "ok", **where, **ends})
+    pairs = [
+        {
+            "model": "llama",
+            "language": a,
+            "other": b,
+            "overlap": 0.1,
+            "same_script": int("xx" not in (a, b)),
+            "same_family": 1,
+        }
+        for a, b in itertools.combinations(CODES, 2)
+    ]
+    extra = {"cells": pd.DataFrame(cells), "scores": pd.DataFrame(scores), "languages": pd.DataFrame(pairs)}
+    return {**made, **{name: pd.concat([made.get(name), table], ignore_index=True) for name, table in extra.items()}}
+
+
+def test_the_matrix_holds_every_pair_and_its_interval():
+    results = Results(matrix_study(lambda a, b: 0.0 if a == b else 0.7), ABOUT)
+    table = transfer.matrix(results)
+    assert len(table) == 16
+    languages, values_ = transfer.square(table)
+    assert languages == CODES
+    assert np.diag(values_) == pytest.approx(0)
+    assert values_[~np.eye(4, dtype=bool)] == pytest.approx(0.7)
+    assert ((table["low"] < table["value"]) & (table["value"] < table["high"])).all()
+    assert transfer.matrix(Results(make_tables(THE_PAPER), ABOUT)).empty, "three languages from two sources at once"
+
+
+def test_script_explains_what_script_made_and_symmetry_is_seen():
+    def left(source, language):
+        return 0.0 if source == language else 0.9 if "xx" in (source, language) else 0.3
+
+    results = Results(matrix_study(left), ABOUT)
+    table = transfer.matrix(results)
+    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    assert rows.loc["same script", "estimate"] == pytest.approx(-0.6)
+    assert rows.loc["asymmetry", "estimate"] == pytest.approx(0)
+    # One language of four is apart: a quarter of the labellings are the same matrix.
+    assert rows.loc["same script", "p"] == pytest.approx(0.25, abs=0.05)
+    assert (rows["n"] == 4).all()
+
+
+def test_asymmetry_is_the_mean_difference_of_the_two_directions():
+    results = Results(matrix_study(lambda a, b: 0.0 if a == b else 0.8 if a < b else 0.2), ABOUT)
+    table = transfer.matrix(results)
+    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    assert rows.loc["asymmetry", "estimate"] == pytest.approx(0.6)
+
+
+# Tables and figures of the paper
+
+
+def test_every_exhibit_has_its_published_rows_and_a_unit(published):
+    made = exhibits.tables(Results(make_tables(THE_PAPER), LLAMA), published)
+    assert (
+        list(made)
+        == [f"table_{i}" for i in range(1, 14)]
+        == [name for name in PAPER_TABLES if name.startswith("table_")]
+    )
+    for name, table in made.items():
+        assert (table["origin"] == "published").any(), name
+        if "unit" in table:
+            assert (table["unit"] != "").all(), name
+            assert (table["low"] <= table["value"]).all(), name
+            assert (table["value"] <= table["high"]).all(), name
+
+
+def test_published_rows_are_the_papers_numbers(published):
+    table = exhibits.tables(Results({}, {}), published)["table_1"]
+    assert set(table["condition"]) == {"base", "finetuned", "L2", "L30"}
+    row = table[(table["condition"] == "finetuned") & (table["split"] == "forget") & (table["language"] == "en")].iloc[
+        0
+    ]
+    assert (row["value"], row["n"]) == (86, 100)
+    means = exhibits.tables(Results({}, {}), published)["table_2"].set_index(["model", "condition", "split"])
+    assert means.loc[("Llama-3.1-8B", "L9", "forget"), "value"] == pytest.approx(1.29, abs=0.01)
+    assert means.loc[("Llama-3.1-8B", "L9", "retain"), "value"] == pytest.approx(54.71, abs=0.01)
+
+
+def test_ours_stand_at_the_same_relative_depth(published):
+    study = many([THE_PAPER, {**THE_PAPER, "2": ERASES_NOTHING}])
+    extra = [
+        {**row, "metric": metric, "facts": facts, "training_seed": seed}
+        for seed in (0, 1)
+        for band in "012"
+        for metric, facts in (("accuracy_strict", "all"), ("retain_strict", ""))
+        for row in score_rows("rmu", band, THE_PAPER[band], 0.02)
+        if row["metric"] == "K" and row["facts"] == "all"
+    ]
+    study["scores"] = pd.concat([study["scores"], pd.DataFrame(extra)], ignore_index=True)
+    results = Results(study, LLAMA)
+    table = exhibits.tables(results, published)["table_3"]
+    ours = table[table["origin"] == "ours"]
+    assert set(ours["condition"]) == {"block 0", "block 1", "block 2", "target"}, "L2, L9 and L16, L30 of 32"
+    assert (ours["unit"] == trainings.MODELS).all()
+    assert (ours["n"] == 2).all()
+    deep = ours[(ours["condition"] == "block 2") & (ours["split"] == "forget") & (ours["language"] == "de")]
+    assert deep["value"].iloc[0] == pytest.approx(100)
+
+
+def test_ascent_from_other_sources_stands_beside_edits_of_another_protocol(published):
+    """A study may run the paper's protocol for ascent alone, from languages of its own."""
+    made = make_tables(THE_PAPER)
+    alone = {"sources": "en", "protocol": "paper", "algorithm": "gradient_ascent", "band": "full"}
+    extra = pd.DataFrame([{**KEYS, **alone, "seed": 0, "status": "ok", "steps": 3}])
+    study = {**made, "cells": pd.concat([made["cells"], extra], ignore_index=True)}
+    results = Results(study, {**LLAMA, "main": ["en-es", "source", "domain"]})
+    assert results.cases[0].sources == "en", "the first in sorting order is not what the study began with"
+    assert {case.protocol for case in exhibits.fixed_cases(results, "llama")} == {"matched"}
+    values.tables(results, published, 1)
+    none = Results({**study, "cells": extra}, LLAMA)
+    assert exhibits.fixed_cases(none, "llama") == []
+    values.tables(none, published, 1)
+
+
+def test_what_was_run_on_one_model_is_claimed_of_none(published):
+    made = many([THE_PAPER] * 3)
+    one = made["cells"][(made["cells"]["algorithm"] == "rmu") & (made["cells"]["training_seed"] == 0)]
+    extra = one.assign(algorithm="rmu_concatenated")
+    results = Results({**made, "cells": pd.concat([made["cells"], extra], ignore_index=True)}, ABOUT)
+    assert "rmu_concatenated" in results.algorithms(results.cases[0])
+    assert set(values.tables(results, published, 1)["means"]["algorithm"]) == {"rmu"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exhibits_take_what_there_is(kind, published):
+    results = Results(incomplete(kind), LLAMA)
+    made = values.tables(results, published, 1)
+    assert set(made) == set(PAPER_TABLES)
+    for entry in layout.printed(made):
+        assert entry["rows"]
+        assert all(len(row) == len(entry["columns"]) for row in entry["rows"])
+        assert all(isinstance(cell, str) for row in entry["rows"] for cell in row)
+
+
+@pytest.mark.parametrize("name", figures.names())
+@pytest.mark.parametrize("kind", ["whole", "empty", "matrix"])
+def test_figures_are_drawn_alike_each_time(name, kind, tmp_path, published):
+    study = {"whole": make_tables(THE_PAPER), "empty": {}, "matrix": matrix_study(lambda a, b: 0.5)}[kind]
+    results = Results(study, LLAMA if kind != "empty" else {})
+    for copy in ("one", "two"):
+        for ending in ("svg", "pdf"):
+            style.save(figures.load(name).draw(results, published), tmp_path / f"{copy}.{ending}")
+    for ending in ("svg", "pdf"):
+        assert (tmp_path / f"one.{ending}").read_bytes() == (tmp_path / f"two.{ending}").read_bytes()
+    assert figures.names() == PAPER_FIGURES
+    assert figures.load(name).CAPTION
+
+
+def test_what_goes_beyond_has_a_control_and_says_what_it_contradicts(published):
+    results = Results(many([THE_PAPER] * 3), ABOUT)
+    rows = beyond.table(results, values.tables(results, published, 1)).set_index("name")
+    assert (rows[["found", "control", "unit"]] != "").all(axis=None)
+    # Knowledge is back with the block skipped, and held-out languages keep ten points more.
+    assert rows.loc["suppression", "against"] == "that the chosen layer erases"
+    assert "rmu 1.00" in rows.loc["suppression", "found"]
+    assert rows.loc["leak", "against"] != ""
+    gone = {b: (k, h, c, 0.0) for b, (k, h, c, _) in THE_PAPER.items()}
+    results = Results(many([gone] * 3), ABOUT)
+    rows = beyond.table(results, values.tables(results, published, 1)).set_index("name")
+    assert rows.loc["suppression", "against"] == ""

@@ -1,0 +1,309 @@
+"""The paper: claims on a study whose truth is known, the published numbers, and a text that holds no result."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typst
+
+from made_up import (
+    ABOUT,
+    ERASES_AND_KEEPS,
+    ERASES_AND_WRECKS,
+    ERASES_NOTHING,
+    KINDS,
+    THE_PAPER,
+    incomplete,
+    make_tables,
+    many,
+)
+from mute import __main__ as command
+from mute.findings import beside, claims
+from mute.findings.published import Published, Share, checks
+from mute.findings.results import Results
+from mute.paper import frozen, values
+from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
+from mute.store import artifacts
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "paper/mute.typ").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def published() -> Published:
+    return Published(ROOT / "paper/published")
+
+
+def verdicts(effects: dict[str, tuple], **options) -> dict[str, str]:
+    rows = claims.table(Results(make_tables(effects, **options), ABOUT))
+    assert len(rows) == len(claims.CLAIMS), "one pair: rmu edits blocks, gradient ascent the whole model"
+    return dict(zip(rows["name"], rows["verdict"]))
+
+
+# Claims
+
+
+def test_the_papers_pattern_supports_what_the_paper_says_of_it():
+    found = verdicts(THE_PAPER)
+    supported = {name for name, verdict in found.items() if verdict == "supports"}
+    assert supported >= {"source erased", "held-out erased", "held-out kept", "source kept"}
+    assert supported >= {"shallow erases", "shallow wrecks", "deep inert in source", "deep inert in held-out"}
+    assert supported >= {"region works", "nothing left inside"}
+    # What comes back with the block skipped was not erased, whatever else holds.
+    assert found["erased, not hidden"] == "contradicts"
+    # Ten points more in held-out languages are a leak.
+    assert found["no leak"] == "contradicts"
+    # The others keep all and forget nothing, or neither.
+    assert found["best layer"] == "supports"
+
+
+def test_the_best_layer_must_be_ahead_of_all_others():
+    tied = {"0": ERASES_AND_WRECKS, "1": ERASES_AND_KEEPS, "2": ERASES_AND_KEEPS}
+    assert verdicts(tied)["best layer"] == "not decided"
+
+
+def test_the_opposite_pattern_contradicts_it():
+    found = verdicts({"0": ERASES_AND_KEEPS, "1": ERASES_NOTHING, "2": ERASES_AND_WRECKS})
+    for name in ("source erased", "held-out erased", "shallow wrecks", "deep inert in source", "region works"):
+        assert found[name] == "contradicts", name
+    assert found["best layer"] == "contradicts", "block 0 keeps and erases, the target does neither"
+
+
+def test_wide_intervals_and_missed_gates_decide_nothing():
+    wide = verdicts(THE_PAPER, half=0.6)
+    # The lens has an interval of its own.
+    assert {name for name, verdict in wide.items() if verdict != "not decided"} == {"nothing left inside"}
+    assert set(verdicts(THE_PAPER, gate=False).values()) == {"not decided"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_claims_take_what_there_is(kind):
+    rows = claims.table(Results(incomplete(kind), ABOUT))
+    claims.overall(claims.means(rows))
+    words = ["name", "statement", "test", "unit", "margin", "model", "protocol", "algorithm", "block", "verdict"]
+    assert (rows[[*words, "sentence"]].astype(str) != "").all(axis=None)
+
+
+@pytest.mark.parametrize("trainings", [1, 4])
+def test_no_cell_of_the_claims_is_empty(trainings):
+    rows = claims.table(Results(many([THE_PAPER] * trainings), ABOUT))
+    averaged = claims.means(rows)
+    for table in (rows, averaged, claims.overall(averaged)):
+        assert table.notna().all(axis=None)
+        assert (table.astype(str) != "").all(axis=None)
+        assert ((table["low"] <= table["effect"]) & (table["effect"] <= table["high"])).all()
+
+
+def test_several_trainings_decide_by_their_spread():
+    """The unit is the trained model: wide intervals over facts do not matter, disagreement between models does."""
+    agreed = claims.means(claims.table(Results(many([THE_PAPER] * 4, half=0.6), ABOUT))).set_index("name")
+    assert agreed.loc["held-out erased", "verdict"] == "supports"
+    assert agreed.loc["held-out erased", "unit"] == "trained models"
+    assert agreed.loc["held-out erased", "n"] == 4
+    other = {**THE_PAPER, "1": ERASES_NOTHING}
+    split = claims.means(claims.table(Results(many([THE_PAPER, THE_PAPER, other, other]), ABOUT))).set_index("name")
+    effect = split.loc["held-out erased"]
+    assert effect["verdict"] == "not decided"
+    assert effect["effect"] == pytest.approx(0.55)
+    # Mean and t-interval by hand: two at 0.1, two at 1.
+    half = 3.182446 * (0.9 / 3**0.5) / 2
+    assert (effect["low"], effect["high"]) == pytest.approx((0.55 - half, 0.55 + half), rel=1e-5)
+    assert (effect["supports"], effect["contradicts"]) == (2, 2)
+
+
+def test_models_below_their_gate_do_not_count():
+    passing = many([THE_PAPER] * 3)
+    failing = many([THE_PAPER] * 3, gate=False)
+    counts = [claims.means(claims.table(Results(t, ABOUT)))["n"].max() for t in (passing, failing)]
+    assert counts == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["supports"] * 3, "supports"),
+        (["supports", "supports", "not decided", "not decided"], "supports"),
+        (["supports", "not decided", "not decided"], "not decided"),
+        (["supports", "contradicts", "contradicts"], "mixed"),
+        (["contradicts", "not decided"], "contradicts"),
+        (["not decided"], "not decided"),
+    ],
+)
+def test_a_claim_stands_if_the_algorithms_that_decide_agree_and_are_half(given, expected):
+    row = dict.fromkeys(("name", "statement", "test", "unit", "margin", "protocol"), "")
+    rows = [
+        {**row, "algorithm": f"a{i}", "n": 3, "effect": i, "low": i - 1, "high": i + 1, "verdict": verdict}
+        for i, verdict in enumerate(given)
+    ]
+    found = claims.overall(pd.DataFrame(rows).astype({"effect": float, "low": float, "high": float})).iloc[0]
+    assert found["verdict"] == expected
+    assert found["supports"] + found["contradicts"] + found["not decided"] == len(given)
+    assert (found["low"], found["effect"], found["high"]) == (-1, (len(given) - 1) / 2, len(given))
+    assert found["sentence"].count(";") == len(given) - 1
+
+
+# The published numbers
+
+
+def test_means_of_the_published_tables_are_those_that_were_recomputed(published):
+    averages = pd.read_csv(ROOT / "paper/published/mute_averages_recomputed.csv")
+    rows = published.summary()
+    for row in rows.to_dict("records"):
+        own = averages[(averages["model"] == row["model"]) & (averages["algorithm"] == row["algorithm"])]
+        own = own[(own["condition"] == row["condition"]) & (own["metric"] == "accuracy")]
+        assert row["value"] == pytest.approx(own[f"{row['split']}_{row['group']}"].iloc[0], abs=0.01)
+        assert row["low"] <= row["value"] <= row["high"]
+    assert len(rows) == 4 * (7 + 7 + 7 + 7 + 6)
+
+
+def test_a_share_has_the_interval_of_wilson():
+    share = Share.of([50.0, 50.0])
+    assert (share.value, str(share)) == (0.5, "50.0 [40.4, 59.6]")
+    assert Share.of([0.0]).low == 0.0
+    assert Share.of([0.0]).high == pytest.approx(1.96**2 / (100 + 1.96**2), rel=1e-3)
+
+
+def test_a_condition_that_was_not_published_is_an_error(published):
+    with pytest.raises(KeyError, match="table 3 has no forget accuracy of 'L7'"):
+        published.share("Llama-3.1-8B", "RMU", "L7", "forget")
+
+
+def test_what_the_published_numbers_say(published):
+    found = {(check.name, check.where): check for check in checks(published)}
+    assert len(found) == len(checks(published))
+    contradicted = {key for key, check in found.items() if check.verdict == "contradicts"}
+    # Qwen's printed region comes from no rule; Llama's layers from no rule; a layer in SLUG's region wrecks all.
+    assert {("region rule", "Qwen-2.5-7B"), ("layer rule", "Llama-3.1-8B, RMU")} <= contradicted
+    assert {("layer rule", "Llama-3.1-8B, SLUG"), ("region works", "Llama-3.1-8B, SLUG")} <= contradicted
+    assert ("shallow collapse", "Llama-3.1-8B, SimNPO") in contradicted
+    assert {("threshold", "Qwen-2.5-7B"), ("region widths", "Qwen-2.5-7B")} <= contradicted
+    assert found["region widths", "Llama-3.1-8B"].found.endswith("given by: hull rule.")
+    assert found["threshold", "Llama-3.1-8B"].verdict == found["threshold", "BLOOM-7b1"].verdict == "supports"
+    assert found["region rule", "BLOOM-7b1"].verdict == "supports"
+    assert found["shallow collapse", "Llama-3.1-8B, RMU"].verdict == "supports"
+    assert "L12" in found["best layer", "Qwen-2.5-7B, RMU"].found
+    assert "literal: blocks 8, 16–23; hull: blocks 8–23" in found["region rule", "Llama-3.1-8B"].found
+
+
+def test_ours_stand_beside_the_published(published):
+    rows = beside.table(Results(make_tables(THE_PAPER), ABOUT), published)
+    assert len(rows[rows["origin"] == "published"]) == 5 * 3 * 4
+    assert len(rows[rows["origin"] == "ours"]) == 3 * 4
+    at = (rows["model"] == "Llama-3.1-8B") & (rows["algorithm"] == "rmu") & (rows["view"] == "target")
+    own = rows[at & (rows["quantity"] == "forget") & (rows["group"] == "heldout")].iloc[0]
+    assert own["value"] == pytest.approx((1.0 - 5.25) / (72.5 - 5.25), abs=1e-4)
+    ours = rows[(rows["origin"] == "ours") & (rows["view"] == "target") & (rows["group"] == "heldout")]
+    assert dict(zip(ours["quantity"], ours["value"])) == {"forget": 0.1, "retain": 1.0}
+
+
+# The text
+
+
+def prose(text: str) -> str:
+    """What a reader reads: paragraphs, headings, and what stands in brackets, without code, comments and widths."""
+    text = re.sub(r"//[^\n]*", "", text)
+    paragraphs = "\n".join(line for line in text.splitlines() if re.match(r"[A-Za-z=]", line))
+    bracketed = "\n".join(re.findall(r"\[([^\[\]]*)\]", text))
+    return re.sub(r"#[a-z]\S*", "", f"{paragraphs}\n{bracketed}")
+
+
+def test_the_text_holds_no_result():
+    read = prose(TEXT)
+    assert "Does depth decide" in read
+    assert "with 95 % intervals" in read
+    # The level of an interval is a convention.
+    assert re.findall(r"[^\n]*\d[^\n]*", read.replace("95 %", "")) == []
+
+
+@pytest.mark.parametrize("literal", ["K is 0.14 there.", "#figure([it keeps 96 % of it])", "Of 14 claims, none hold."])
+def test_a_result_in_the_text_would_be_found(literal):
+    assert re.search(r"\d", prose(f"{TEXT}\n{literal}\n").replace("95 %", ""))
+
+
+def compiled(folder: Path, study: dict, published: Published) -> bytes:
+    (folder / "figures").mkdir(parents=True)
+    for name in FIGURES:
+        drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+        (folder / "figures" / f"{name}.svg").write_text(drawing)
+    for name in PAPER_FIGURES:
+        (folder / "figures" / f"{name}.svg").write_text(drawing)
+    results = Results(study, ABOUT)
+    origin = {"seed": "1", "config": {"study": {"name": "made up"}}, "costs": [["rule", "jobs"], ["one", "1"]]}
+    found = values.collect(results, values.tables(results, published, 1), origin)
+    artifacts.write_json(folder / "values.json", found)
+    (folder / "mute.typ").write_text(TEXT, encoding="utf-8")
+    return typst.compile(folder / "mute.typ", root=folder)
+
+
+def test_equal_tables_give_the_same_bytes(tmp_path, published):
+    first, second = (compiled(tmp_path / name, make_tables(THE_PAPER), published) for name in ("one", "two"))
+    assert first == second
+    assert first.startswith(b"%PDF")
+    other = compiled(tmp_path / "other", make_tables({**THE_PAPER, "0": ERASES_NOTHING}), published)
+    assert other != first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_paper_says_what_there_is(kind, tmp_path, published):
+    assert compiled(tmp_path / "paper", incomplete(kind), published).startswith(b"%PDF")
+
+
+def test_values_are_text_and_numbers_that_json_can_hold(published):
+    results = Results(make_tables(THE_PAPER), ABOUT)
+    found = values.collect(results, values.tables(results, published, 1), {})
+    json.dumps(found, allow_nan=False)
+    assert found["study"]["cells"] == 4
+    assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS)
+    assert sum(found["counts"]["checks"].values()) == len(checks(published))
+
+
+# Frozen results
+
+
+def test_freezing_keeps_tables_words_and_order(tmp_path):
+    made = make_tables(THE_PAPER)
+    for name, table in made.items():
+        artifacts.write_table(tmp_path / f"results/tables/{name}.csv", table)
+    record = {"versions": {"torch": "9.9", "transformers": "8.8"}}
+    artifacts.write_json(tmp_path / "results/models/llama-s0/record.json", record)
+    about = {**ABOUT, "models": {"b": ABOUT["models"]["llama"], "a": ABOUT["models"]["llama"]}}
+    config = {"study": {"seed": 7}}
+    written = frozen.freeze(tmp_path / "results", tmp_path / "frozen", tuple(made), about, config)
+    for name in made:
+        one = artifacts.read_table(tmp_path / f"results/tables/{name}.csv")
+        pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / f"frozen/{name}.parquet"), one)
+    assert list(artifacts.read_json(tmp_path / "frozen/about.json")["models"]) == ["b", "a"]
+    kept = artifacts.read_json(tmp_path / "frozen/provenance.json")
+    assert kept["seed"] == "7"
+    assert kept["config"] == config
+    assert kept["cells"] == f"{len(made['cells'])}: {len(made['cells'])} ok"
+    assert kept["versions"] == "torch 9.9, transformers 8.8", "what trained the models, not what is installed now"
+    assert all(artifacts.sha256(path)[:16] in kept["tables"] for path in written if path.suffix == ".parquet")
+    with pytest.raises(FileNotFoundError):
+        frozen.freeze(tmp_path / "nothing", tmp_path / "other", ("cells",), about, config)
+
+
+def test_freezing_an_unfinished_study_says_so(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["freeze"]) == 1
+    assert "results/tables/cells.csv is missing: run the study first" in capsys.readouterr().err
+    assert not (tmp_path / "paper").exists()
+
+
+def test_the_frozen_results_are_whole_and_small():
+    folder = ROOT / frozen.FOLDER
+    kept = artifacts.read_json(folder / frozen.PROVENANCE)
+    for name in TABLES:
+        path = folder / f"{name}.parquet"
+        assert f"{name} {artifacts.sha256(path)[:16]}" in kept["tables"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    results = Results.read([folder / f"{name}.parquet" for name in TABLES], artifacts.read_json(folder / frozen.ABOUT))
+    assert len(results.cases) == len(results.about["models"])
+    scores = results.tables["scores"]
+    base = scores[(scores["metric"] == "K") & (scores["algorithm"] == "base") & (scores["language"] == "")]
+    assert len(base) >= len(results.cases)
+    assert base["value"].to_numpy() == pytest.approx(1.0)
