@@ -1,4 +1,4 @@
-"""Joins shards, layers, gates and probes into the study's tables."""
+"""Joins shards, layers, gates, attacks and analyses into the study's tables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,12 @@ with job(snakemake, torch=False) as log:
         ]
     ).drop(columns="oracle")
     regions, bands = views.region_tables(layers, plan)
-    lens = named(joined(given.lens, "trained"), plan["trained"])
+    analysed = joined(given.analyses).fillna({"cell": ""}).drop_duplicates(["digest", "cell"])
+    analysed["table"] = analysed["analysis"].map(plan["tables"])
+    profile = {
+        name: tables.profile_table(cells, tables.profiles(analysed, corpus_folder.parent, name), plan["trained"])
+        for name in ("lens", "profiles")
+    }
     scores = pd.concat([tables.score_references(Corpus.load(corpus_folder), references, plan), joined(given.scores)])
     tunings = [artifacts.read_json(path) for path in given.tunings]
     trials = [
@@ -92,7 +97,11 @@ with job(snakemake, torch=False) as log:
         "bands": bands,
         # `gate` says of every table whether its model passed; here the number to reach stands beside.
         "gates": gates.rename(columns={"gate": "threshold"}),
-        "lens": tables.lens_table(cells, joined(given.probes), lens[lens["oracle"] == ""], corpus_folder.parent),
+        "lens": tables.lens_table(profile["lens"]),
+        "profiles": profile["profiles"],
+        "attacks": cells[[*tables.KEYS, "digest"]].merge(
+            joined(given.attacks).rename(columns={"cell": "digest", "digest": "entry", "status": "ended"}), on="digest"
+        )[[*tables.KEYS, "attack", "victim", "ended", "reason"]],
         "tuning": named(pd.DataFrame(trials, columns=columns), plan["trained"]),
         "languages": pd.concat(
             [

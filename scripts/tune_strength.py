@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 from mute.jobs.job import job
 from mute.engine.opening import Opener
 from mute.store import artifacts
-from mute.unlearn import cells, load, tune
+from mute.unlearn import cells, make, tune
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as log:
     plan = snakemake.params.plan
-    method = load(plan["method"])
-    algorithm = method(method.Settings.model_validate(plan["settings"]))
+    algorithm = make(plan["method"], plan["settings"])
     bench = cells.Opened(
         snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0], Opener.of(snakemake.config)
     ).bench(plan)

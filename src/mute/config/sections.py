@@ -42,6 +42,9 @@ class StudySection(Section):
         description="Training seeds that get an oracle; first: the others are measured against that of the first.",
     )
     grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
+    analyses: list[str] = Field(
+        ["lens"], description="Of `analyses`, or analyses with their defaults, on all cells and their bases."
+    )
     shown: list[str] | None = Field(
         None,
         min_length=1,
@@ -187,8 +190,8 @@ class GridSection(Section):
         ["matched"], min_length=1, description="`matched` stops at equal source knowledge, `paper` after fixed steps."
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Unlearning seeds.")
-    retrain: bool = Field(
-        False, description="Whether its one-block patches are also trained on retain text, to see what comes back."
+    attacks: list[str] = Field(
+        ["bypass", "mix"], description="Attacks on its cells, and on their base and oracle beside them."
     )
 
 
@@ -231,20 +234,10 @@ class CostsSection(Section):
     margin: float = Field(1.5, ge=1, description="Times the planned memory and longest time that a job asks for.")
 
 
-class RetrainingSection(Section):
-    """Training of a patched model on retain text in the source languages, all parameters by AdamW."""
-
-    steps: int = Field(20, ge=1, description="Steps.")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
-    batch_size: int = Field(24, ge=2, le=100_000, description="Sequences in a step.")
-
-
 class EvaluationSection(Section):
     """Evaluation and inference."""
 
     draws: int = Field(400, ge=20, le=100_000, description="Replicates of the cluster bootstrap over facts.")
-    retraining: RetrainingSection = Field(default_factory=RetrainingSection, description="Of grids that ask for it.")
-    mix: float = Field(0.5, gt=0, lt=1, description="Scalar of the second bypass: (1 - mix) identity + mix block.")
 
 
 class ExportsSection(Section):
@@ -295,6 +288,12 @@ class Config(Section):
     layers: LayersSection = Field(default_factory=LayersSection)
     algorithms: dict[str, dict[str, Any]] = Field(
         {}, description="By name: `method` (default: the name itself) and settings of the method."
+    )
+    attacks: dict[str, dict[str, Any]] = Field(
+        {}, description="By name: `method` (default: the name itself) and settings of the attack."
+    )
+    analyses: dict[str, dict[str, Any]] = Field(
+        {}, description="By name: `method` (default: the name itself) and settings of the analysis."
     )
     grids: dict[str, GridSection] = Field(
         default_factory=lambda: {"blocks": GridSection(algorithms=["rmu", "slug", "simnpo"])}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from mute import unlearn
+from mute import analyses, attacks, unlearn
 from mute.config.sections import Config, CorpusSection, EngineSection
 from mute.corpus import sources
 
@@ -93,9 +93,24 @@ class Study:
         return sorted(found, key=_order)
 
     @cached_property
-    def retrained(self) -> set[Cell]:
-        """Cells whose patches are also trained on retain text."""
-        return {cell for name in self.config.study.grids if self.config.grids[name].retrain for cell in self.grid(name)}
+    def attacked(self) -> dict[Cell, list[str]]:
+        """The attacks on each cell: those of all its grids, sorted."""
+        found: dict[Cell, set[str]] = {}
+        for name in self.config.study.grids:
+            for cell in self.grid(name):
+                found.setdefault(cell, set()).update(self.config.grids[name].attacks)
+        return {cell: sorted(names) for cell, names in found.items()}
+
+    @cached_property
+    def attacks(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Attacks of the study by name: the method behind each, and all its settings as builtins."""
+        names = sorted({name for own in self.attacked.values() for name in own})
+        return {name: _filled(attacks, name, self.config.attacks) for name in names}
+
+    @cached_property
+    def analyses(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Analyses of the study by name, as `attacks`."""
+        return {name: _filled(analyses, name, self.config.analyses) for name in self.config.study.analyses}
 
     @cached_property
     def shown(self) -> list[Cell] | None:
@@ -179,6 +194,8 @@ class Study:
             "models": {name: whole["models"][name] for name in chosen.models},
             "grids": {name: whole["grids"][name] for name in chosen.grids},
             "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
+            "attacks": {name: {"method": method, **own} for name, (method, own) in self.attacks.items()},
+            "analyses": {name: {"method": method, **own} for name, (method, own) in self.analyses.items()},
         }
         return in_order(record)
 
@@ -196,7 +213,7 @@ class Study:
 
     def strengths(self, cell: Cell) -> list[float]:
         """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
-        chosen = cell.protocol == "matched" and unlearn.load(self.method(cell.algorithm)).kind == "gradient"
+        chosen = cell.protocol == "matched" and issubclass(unlearn.load(self.method(cell.algorithm)), unlearn.Descent)
         return self.settings(cell.algorithm)["strengths"] if chosen else []
 
     def is_tuned(self, cell: Cell) -> bool:
@@ -211,6 +228,13 @@ class Study:
             if cell.protocol == "matched":
                 result.setdefault(cell.tuning, []).append(cell)
         return result
+
+
+def _filled(registry: Any, name: str, section: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """What a name of a section means: the method, and its settings with every default."""
+    given = dict(section.get(name, {}))
+    method = given.pop("method", name)
+    return method, registry.load(method).Settings.model_validate(given).model_dump()
 
 
 def in_order(value: Any) -> Any:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mute.engine.band import Band
-from mute.unlearn.base import Algorithm
+from mute.unlearn.base import Method
 from mute.unlearn.run import Workbench, unlearn
 
 # Shares of validation facts kept that differ by less are alike: a hundred questions tell no more.
@@ -21,7 +21,7 @@ def bands(names: list[str], depth: int) -> list[str]:
     return sorted(set(names))
 
 
-def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, seed: int) -> dict[str, Any]:
+def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> dict[str, Any]:
     """Try strengths on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
     Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws. One

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mute import unlearn
+from mute import attacks, unlearn
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
+from mute.unlearn.base import Cost
 
 # Tokens of a batch that is only read, and how many lengths sequences have: no batch mixes two.
 BATCH, LENGTHS = 8192, 12
@@ -92,9 +93,14 @@ class Workload:
         return {name: self.study.settings(name) for name in {cell.algorithm for cell in self.study.cells}}
 
     @cached_property
-    def kinds(self) -> dict[str, str]:
-        """`gradient`, `edit` or `filter`, by algorithm."""
-        return {name: unlearn.load(self.study.method(name)).kind for name in self.settings}
+    def methods(self) -> dict[str, tuple[type[unlearn.Method], Cost]]:
+        """By algorithm: the kind of its method, and what it says that it takes."""
+        found = {}
+        for name in self.settings:
+            made = unlearn.make(self.study.method(name), self.settings[name])
+            kind = next(kind for kind in (unlearn.Descent, unlearn.Edit, unlearn.Guard) if isinstance(made, kind))
+            found[name] = (kind, made.cost())
+        return found
 
     def shape(self, model: str) -> Shape:
         return self.known[model][0]
@@ -181,16 +187,10 @@ class Workload:
             logits=seen * s.answer * shape.vocabulary,
         )
 
-    def model_evaluation(self, model: str, forget_sets: list[str], retrained: int) -> Work:
-        """Every form of every fact, every ability; lens, and the bypass of each block in turn."""
+    def model_evaluation(self, model: str) -> Work:
+        """Every form of every fact, every ability."""
         k, s, depth = self.languages(model), self.size, self.shape(model).blocks
-        work = self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
-        for name in forget_sets:
-            facts = k * s.forgotten(name)
-            work += self._lens(model, facts, depth)
-            work += self.ask(model, facts, 0, (depth + 1) / 2) * depth
-            work += self.read(model, facts, 0, depth)
-        return work + self._retraining(model, k * s.forget) * retrained
+        return self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
 
     def layers(self, model: str, forget_set: str, languages: int) -> Work:
         """States of the forget prompts, and of all prompts for the probe, through every block."""
@@ -212,32 +212,29 @@ class Workload:
         """One cell; `share` of the steps that a matched one may take."""
         shape = self.shape(cell.model)
         _, band, above = span(cell, shape.blocks)
-        kind = self.kinds[cell.algorithm]
+        kind, cost = self.methods[cell.algorithm]
         settings = self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
         look = self.ask(cell.model, self._probe(cell), 0, above)
         ends = look + self.ask(cell.model, self._check(cell), 0, above)
-        if kind == "filter":
+        if kind is unlearn.Guard:
             return ends
-        if kind == "edit":
+        if kind is unlearn.Edit:
             return self._direction(cell) + ends + look * (LOOKS if matched else 0)
         steps = settings["steps"] * (share if matched else 1)
         looks = look * (steps / self.config.matching.every) if matched else Work()
-        method = self.study.method(cell.algorithm)
-        states = method == "rmu"
-        sides = 1 if settings.get("variant") == "as_written" or method == "gradient_ascent" else 2
         full = cell.band == "full"
         step = self.step(
             shape,
             settings["batch_size"],
             band=band,
-            above=0 if states else above - band,
-            head=not states,
+            above=above - band if cost.head else 0,
+            head=cost.head,
         )
-        work = step * (sides * steps) + looks + ends
-        if states or method == "npo":
+        work = step * (cost.sides * cost.passes * steps) + looks + ends
+        if cost.reference:
             # What the model said before, once over all texts.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, band if states else above)
+            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, above if cost.head else band)
         if full:
             # Embeddings train: texts start from their tokens at each look.
             work += self.run(shape, sum(self._texts(cell)), self.size.tokens, shape.blocks)
@@ -268,16 +265,46 @@ class Workload:
             return Work()
         return self.read(model, k * s.facts * s.asked, k * s.lines, self.shape(model).blocks)
 
-    def probes(self, cell: Cell) -> Work:
-        """Lens; for a single block also its bypass, skipped and mixed, and retraining where it is asked for."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+    def analyses(self, cell: Cell) -> Work:
+        """What looks into one cell: each analysis as the lens."""
+        above = span(cell, self.shape(cell.model).blocks)[2]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        work = self._lens(cell.model, facts, above)
-        if band == 1 and cell.band not in ("all", "full"):
-            work += self.ask(cell.model, facts, 0, above) * 2
-            if cell in self.study.retrained:
-                work += self._retraining(cell.model, facts)
+        return self._lens(cell.model, facts, above) * len(self.study.analyses)
+
+    def attacks(self, cells: list[Cell]) -> Work:
+        """All attacks on some cells, and once for each that it depends on those on base and oracle."""
+        work, controls = Work(), set()
+        for cell in cells:
+            for name in self.study.attacked[cell]:
+                method, settings, cost = self.attacked[name]
+                intent = unlearn.load(self.study.method(cell.algorithm)).intent
+                if method.applies(settings, cell.band, intent):
+                    continue
+                work += self._attack(cell, cost)
+                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in method.depends))
+                if key not in controls:
+                    controls.add(key)
+                    work += self._attack(cell, cost) * 2
+        return work
+
+    @cached_property
+    def attacked(self) -> dict[str, tuple[Any, Any, Any]]:
+        """Attacks by name: class, settings, and what it says that it takes."""
+        found = {}
+        for name, (method, settings) in self.study.attacks.items():
+            kind = attacks.load(method)
+            checked = kind.Settings.model_validate(settings)
+            found[name] = (kind, checked, kind.cost(checked))
+        return found
+
+    def _attack(self, cell: Cell, cost: Any) -> Work:
+        """One attack on one victim: training, and the forget questions."""
+        shape = self.shape(cell.model)
+        facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
+        above = shape.blocks if cost.whole else span(cell, shape.blocks)[2]
+        work = self.ask(cell.model, facts, 0, above) * cost.asks
+        if cost.steps:
+            work += self.step(shape, cost.batch, band=shape.blocks, above=0, head=True) * cost.steps
         return work
 
     def _answers(self, model: str, facts: float, lines: float, blocks: float) -> Work:
@@ -289,11 +316,6 @@ class Workload:
     def _lens(self, model: str, facts: float, blocks: float) -> Work:
         """Forwards once, and the head after every block; only means go into a table."""
         return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
-
-    def _retraining(self, model: str, facts: float) -> Work:
-        shape, how = self.shape(model), self.config.evaluation.retraining
-        step = self.step(shape, how.batch_size, band=shape.blocks, above=0, head=True)
-        return step * how.steps + self.ask(model, facts, 0, shape.blocks)
 
     def _direction(self, cell: Cell) -> Work:
         """Gradients of the attention weights over both text sets."""

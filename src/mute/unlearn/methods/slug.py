@@ -38,10 +38,11 @@ class Settings(base.Settings):
 PASS = 8192 * 512
 
 
-class SLUG(base.Algorithm):
+class SLUG(base.Edit):
     name = "slug"
+    paper = "Cai et al. 2024, arXiv 2407.11867"
+    family = "editing"
     expects = "falls"
-    kind = "edit"
     Settings = Settings
     settings: Settings
 
@@ -50,7 +51,10 @@ class SLUG(base.Algorithm):
 
         return anatomy.attention_weights(model, band.blocks)
 
-    def direction(self, task: Task) -> dict[str, Tensor]:
+    def cost(self) -> base.Cost:
+        return base.Cost(whole=True, trains="attention")
+
+    def change(self, task: Task) -> dict[str, Tensor]:
         """grad L_forget - alpha grad L_retain over the whole text sets."""
         forget = self._gradient(task, "forget")
         if self.settings.variant == "reference":
