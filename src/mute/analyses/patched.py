@@ -7,9 +7,9 @@ import pandas as pd
 
 from mute.analyses.lens import Prober
 from mute.attacks import retraining
-from mute.bands import KEYS
+from mute.bands import KEYS, Band, Languages
 from mute.engine import sections
-from mute.engine.band import Band, TextSet
+from mute.engine.band import TextSet
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Shard, Work, place
 from mute.jobs.logs import Log
@@ -38,12 +38,12 @@ def probe_shard(
             place(prober.texts, band)
             # Below its first block an edit changes nothing: the base's lens holds there.
             artifacts.write_table(folder / "lens.csv", prober.lens(band.start))
-            if len(band.blocks) == 1:
+            if band.single:
                 mixes = {"skipped": 0.0, "mixed": plan["mix"]}
                 treated = [prober.bypass(band.blocks, mix).assign(treatment=name) for name, mix in mixes.items()]
                 if wanted(cell):
                     if cell.sources not in retain:
-                        source = cell.sources.split("-")
+                        source = list(Languages(cell.sources).codes)
                         retain[cell.sources] = retraining.texts(model, encoder, shard.corpus, source, cell.forget_set)
                     again, course = prober.retrained(retain[cell.sources], retraining.Retraining(**how))
                     more["retraining"] = {"status": course.status, **vars(course)}

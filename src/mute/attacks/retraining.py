@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.engine.steps import Steps
 from mute.models import patches
 from mute.models.tokenizer import Encoder

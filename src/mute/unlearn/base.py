@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
 
 
 # Values that a setting which must be above zero may be tuned to.
@@ -61,7 +62,9 @@ class Algorithm(ABC):
 
     def parameters(self, model: Any, band: Band) -> list[str]:
         """Names of the parameters that this method changes; none outside the band."""
-        return band.parameters(model)
+        from mute.models import anatomy
+
+        return anatomy.band_parameters(model, band)
 
     def prepare(self, task: Task) -> None:  # noqa: B027  most methods have nothing to prepare
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""

@@ -5,8 +5,9 @@ of texts stay where models run, as long as they take no more than the engine's s
 memory. D hidden, T tokens.
 """
 
+from mute.bands import is_block, span
 from mute.plan.costs.shapes import Shape, is_pretrained
-from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload, span
+from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
 
 # Of the free memory of a GPU, what the states of one set of texts may take; as `engine.sections`.
@@ -99,8 +100,8 @@ class Footprint:
 
     def _cell(self, cell: Cell) -> tuple[float, float]:
         s, shape = self.work.size, self.work.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        sources = len(cell.sources.split("-"))
+        _, band, above = span(cell.band, shape.blocks)
+        sources = len(cell.sources.codes)
         # Both sides, what RMU remembers of them, and the questions of the looks.
         tokens = (2 * s.read * (s.forget + s.retain) + s.forget + s.validation) * sources * s.tokens
         host, device = self._texts(cell.model, self._states(cell.model, tokens))
@@ -161,7 +162,7 @@ class Footprint:
     def cell(self, cell: Cell) -> float:
         """A patch: what trained, and nothing else."""
         shape = self.work.shape(cell.model)
-        _, band, _ = span(cell, shape.blocks)
+        _, band, _ = span(cell.band, shape.blocks)
         method = self.study.method(cell.algorithm)
         if method == "gate":
             return 4 * shape.hidden * 2 + _RECORD
@@ -183,7 +184,7 @@ class Footprint:
     def cell_probes(self, cell: Cell) -> float:
         """The lens is small; the token tables of a bypass are not."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        treated = (2 + (cell in self.study.retrained)) if cell.band.isdigit() else 0
+        treated = (2 + (cell in self.study.retrained)) if is_block(cell.band) else 0
         return facts * treated * _PROBE_DISK + _RECORD
 
     def model_tables(self, model: str, forget_sets: list[str]) -> float:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from mute import unlearn
+from mute.bands import is_block, span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
@@ -61,14 +62,6 @@ class Work:
             self.logits * times,
             self.questions * times,
         )
-
-
-def span(cell: Cell, depth: int) -> tuple[int, int, int]:
-    """First block that a cell changes, how many, and how many there are above the first: what is run again."""
-    if cell.band in ("all", "full"):
-        return 0, depth, depth
-    blocks = sorted(int(part) for part in cell.band.split("-"))
-    return blocks[0], len(blocks), depth - blocks[0]
 
 
 class Workload:
@@ -211,7 +204,7 @@ class Workload:
     def unlearning(self, cell: Cell, share: float = MATCHED) -> Work:
         """One cell; `share` of the steps that a matched one may take."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        _, band, above = span(cell.band, shape.blocks)
         kind = self.kinds[cell.algorithm]
         settings = self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
@@ -247,7 +240,7 @@ class Workload:
         """Every strength on every band that is tried, for a tuning's cells."""
         first = cells[0]
         depth = self.shape(first.model).blocks
-        swept = any(cell.band.isdigit() for cell in cells)
+        swept = any(is_block(cell.band) for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
         work = self.bench(first)
         for name in sorted(names):
@@ -258,7 +251,7 @@ class Workload:
     def evaluation(self, cell: Cell) -> Work:
         """All questions of one patch, from its band's input on."""
         shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
-        above = span(cell, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
+        above = span(cell.band, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
         return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
 
     def questions(self, model: str) -> Work:
@@ -271,10 +264,10 @@ class Workload:
     def probes(self, cell: Cell) -> Work:
         """Lens; for a single block also its bypass, skipped and mixed, and retraining where it is asked for."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        above = span(cell.band, shape.blocks)[2]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
         work = self._lens(cell.model, facts, above)
-        if band == 1 and cell.band not in ("all", "full"):
+        if is_block(cell.band):
             work += self.ask(cell.model, facts, 0, above) * 2
             if cell in self.study.retrained:
                 work += self._retraining(cell.model, facts)
@@ -298,7 +291,7 @@ class Workload:
     def _direction(self, cell: Cell) -> Work:
         """Gradients of the attention weights over both text sets."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        _, band, above = span(cell.band, shape.blocks)
         # The band's MLPs and all above it only pass gradients on.
         trained = band * shape.attention / shape.block
         sequences = sum(self._texts(cell))
@@ -308,14 +301,14 @@ class Workload:
 
     def _texts(self, cell: Cell) -> tuple[float, float]:
         """Texts of the forget and of the retain side."""
-        s, sources = self.size, len(cell.sources.split("-"))
+        s, sources = self.size, len(cell.sources.codes)
         retain = s.retain * s.read * (sources if cell.retain != "all" else self.languages(cell.model))
         return s.forgotten(cell.forget_set) * s.read * sources, retain
 
     def _probe(self, cell: Cell) -> float:
         """Questions of a look."""
         facts = min(self.config.matching.facts, self.size.forgotten(cell.forget_set))
-        return facts * len(cell.sources.split("-"))
+        return facts * len(cell.sources.codes)
 
     def _check(self, cell: Cell) -> float:
-        return self.size.validation * len(cell.sources.split("-"))
+        return self.size.validation * len(cell.sources.codes)
