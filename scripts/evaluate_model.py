@@ -44,5 +44,6 @@ with job(snakemake) as log:
             if course.status != "ok":
                 log.say(f"retraining diverged at step {course.diverged_at}: it is compared with nothing")
             bypassed.append(table.assign(forget_set=forget_set, band=RETRAINED))
-    artifacts.write_table(snakemake.output.lens, pd.concat(lens))
+    table = pd.concat(lens).assign(trained=snakemake.wildcards.get("trained"))
+    artifacts.write_table(snakemake.output.lens, table)
     artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))
