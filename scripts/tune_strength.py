@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mute.jobs.job import job
+from mute.bands import Languages
 from mute.engine.opening import Opener
 from mute.store import artifacts
 from mute.unlearn import cells, make, tune
@@ -20,5 +21,12 @@ with job(snakemake) as log:
     log.say(f"{algorithm.settings.strength} {chosen['strength']:g} of {algorithm.settings.strengths}")
     if all(trial["status"] == "diverged" for trial in chosen["trials"]):
         log.say("every strength that was tried diverged: give smaller ones")
-    keys = {"algorithm": plan["algorithm"], "setting": algorithm.settings.strength, "trained": plan["trained"]}
+    keys = {
+        "trained": plan["trained"],
+        "algorithm": plan["algorithm"],
+        "forget_set": plan["bench"]["forget_set"],
+        "sources": str(Languages.of(plan["bench"]["sources"])),
+        "retain": plan["bench"]["retain"],
+        "setting": algorithm.settings.strength,
+    }
     artifacts.write_json(snakemake.output[0], {**chosen, **keys})

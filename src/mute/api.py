@@ -17,11 +17,11 @@ import torch
 
 from mute import unlearn
 from mute.analyses import capture
+from mute.bands import Band, blocks_name, is_whole
 from mute.config.problems import validated
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.evaluate.divergence import blanked
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_cell
@@ -232,13 +232,13 @@ def _band_name(model: Any, band: Any) -> str:
     """The band as a study names it."""
     depth = len(anatomy.blocks(model))
     if isinstance(band, str):
-        if band not in ("all", "full"):
+        if not is_whole(band):
             raise ValueError(f"a band is a block such as 3, blocks such as [2, 3], 'all' or 'full', not {band!r}")
         return band
     blocks = sorted({int(block) for block in ([band] if isinstance(band, int) else band)})
     if not blocks or not 0 <= blocks[0] <= blocks[-1] < depth:
         raise ValueError(f"band {blocks} is outside a model of {depth} blocks (0 to {depth - 1})")
-    return "-".join(map(str, blocks))
+    return blocks_name(blocks)
 
 
 def _number(value: float) -> float | None:

@@ -10,8 +10,8 @@ import pandas as pd
 from mute import analyses
 from mute.analyses.base import Analysis
 from mute.attacks.shard import Opened, about
+from mute.bands import Band
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Placed, Shard, place
 from mute.evaluate.subject import Subject

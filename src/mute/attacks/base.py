@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from mute.models.treatment import Treatment
 
 if TYPE_CHECKING:
+    from mute.bands import Band
     from mute.corpus.schema import Corpus
-    from mute.engine.band import Band
     from mute.models.tokenizer import Encoder
 
 # What an attacker must be able to do.

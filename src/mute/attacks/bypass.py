@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mute.attacks import base
+from mute.bands import is_block
 
 
 class Settings(base.Settings):
@@ -32,7 +33,7 @@ class Bypass(base.Attack):
     def applies(cls, settings: Any, band: str, intent: str) -> str:
         if intent == "guard":
             return "a guard edits no block"
-        return "" if band.isdigit() else "only a single block can be skipped and leave a model"
+        return "" if is_block(band) else "only a single block can be skipped and leave a model"
 
     def mixed(self, depth: int) -> Mapping[int, float]:
         return dict.fromkeys(self.victim.band.blocks, 0.0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from mute.attacks import base
+from mute.bands import is_block
 
 if TYPE_CHECKING:
     from mute.corpus.schema import Corpus
@@ -57,7 +58,7 @@ class Retraining(base.Attack):
 
     @classmethod
     def applies(cls, settings: Any, band: str, intent: str) -> str:
-        return "" if band.isdigit() else "only one-block edits are trained again: what comes back is read by block"
+        return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
 
     @contextmanager
     def weights(self, model: Any) -> Generator[None]:
@@ -96,8 +97,9 @@ def train(
     """
     import torch
 
+    from mute.bands import Band
     from mute.engine import sections
-    from mute.engine.band import Band, Task
+    from mute.engine.band import Task
     from mute.engine.steps import Steps
     from mute.store.artifacts import seed_of
 

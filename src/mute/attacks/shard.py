@@ -13,9 +13,8 @@ import pandas as pd
 
 from mute import attacks
 from mute.attacks.base import Attack, Victim
-from mute.bands import KEYS
+from mute.bands import KEYS, Band, Languages
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.asked import Asked
 from mute.evaluate.scoring import Queries
@@ -160,7 +159,7 @@ def _record(
     before = clock.seconds()
     asked = opened.asked(model, cell)
     band = Band.named(str(cell.band), sections.depth(asked.model))
-    sources = tuple(cell.sources.split("-"))
+    sources = Languages(cell.sources).codes
     if victim == "cell":
         with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject:
             table, outcome = attacked(asked, subject, band, attack, sources)

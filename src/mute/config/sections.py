@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -366,12 +365,3 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = overlay(result[key], value) if both else value
     return result
-
-
-# `3` and `2-3`, as blocks are counted: without signs, spaces or leading zeros.
-_BLOCKS = re.compile(r"(0|[1-9][0-9]{0,5})(-(0|[1-9][0-9]{0,5}))*")
-
-
-def band_blocks(band: str) -> list[int] | None:
-    """The block indices that a band names, or None if it names none (`all`, `full`, anything unknown)."""
-    return [int(part) for part in band.split("-")] if _BLOCKS.fullmatch(band) else None

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from mute.bands import Band
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
 from mute.evaluate.shards import Placed, Shard, Work, place

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from mute.bands import FULL, Band, first_block
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.scoring import Texts
 from mute.evaluate.subject import Subject
@@ -83,8 +83,7 @@ class Shard:
 
         def position(cell: Any) -> tuple:
             band = str(cell.band)
-            first = int(band.split("-")[0]) if band[0].isdigit() else 0
-            return cell.model, cell.training_seed, cell.forget_set, band == "full", first
+            return cell.model, cell.training_seed, cell.forget_set, band == FULL, first_block(band)
 
         return sorted(self.cells.itertuples(), key=position)
 

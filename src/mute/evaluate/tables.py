@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute.bands import KEYS
+from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
 from mute.evaluate import divergence, normalised, tofu
 from mute.evaluate.board import Board
@@ -81,7 +81,7 @@ def score_shard(
     form = corpus.about["headline_form"]
     tables = []
     for cell in artifacts.rows(cells):
-        source = cell.sources.split("-")
+        source = list(Languages(cell.sources).codes)
         heldout = [code for code in plan["languages"][cell.model] if code not in source]
         base = f"{cell.model}-s{cell.training_seed}"
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
@@ -154,7 +154,7 @@ def score_references(corpus: Corpus, references: References, plan: dict[str, Any
     form, tables = corpus.about["headline_form"], []
     for model, training_seed, sources, forget_set, known in plan["references"]:
         base = f"{model}-s{training_seed}"
-        source = sources.split("-")
+        source = list(Languages(sources).codes)
         for name, label in ((base, "base"), (known, "oracle")):
             if name is None:
                 continue

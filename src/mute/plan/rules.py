@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mute import analyses, unlearn
+from mute.bands import is_block
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.names import unknown_name
@@ -166,7 +167,7 @@ class Plans:
         matching = self.config.matching
         return {
             "languages": self.config.models[cell.model].languages,
-            "sources": cell.sources.split("-"),
+            "sources": list(cell.sources.codes),
             "forget_set": cell.forget_set,
             "retain": cell.retain,
             "matching": {"target": matching.target, "every": matching.every, "facts": matching.facts},
@@ -175,7 +176,7 @@ class Plans:
 
     def _seed(self, cell: Cell) -> int:
         """Without the band: depths are compared on the same draws."""
-        parts = (cell.model, cell.training_seed, cell.algorithm, cell.sources, cell.seed, "unlearning")
+        parts = (cell.model, cell.training_seed, cell.algorithm, str(cell.sources), cell.seed, "unlearning")
         return seed_of(self.config.study.seed, *parts)
 
     def _model_inputs(self, cells: list[Cell]) -> dict[str, list[str]]:
@@ -198,7 +199,7 @@ class Plans:
         first = cells[0]
         depth = self.config.models[first.model].blocks
         # Whether blocks are swept, not which: one more block does not choose the strength anew.
-        swept = any(cell.band.isdigit() for cell in cells)
+        swept = any(is_block(cell.band) for cell in cells)
         return {
             "trained": first.trained,
             "oracle": self.study.oracle(first.model, first.training_seed, first.forget_set),
@@ -339,13 +340,13 @@ class Plans:
 
     def _compared(self) -> list[str]:
         """Models that unlearn in several languages alone: what one does to another is held against their kinship."""
-        alone = {(cell.model, cell.sources) for cell in self.study.cells if "-" not in cell.sources}
+        alone = {(cell.model, cell.sources) for cell in self.study.cells if len(cell.sources.codes) == 1}
         return [name for name in self.study.models if sum(model == name for model, _ in alone) > 2]
 
     def tables(self) -> dict[str, Any]:
         """Everything by which the tables name and judge; nothing that changes a cell."""
         algorithms = sorted({cell.algorithm for cell in self.study.cells})
-        first = {(c.model, c.training_seed, c.sources, c.forget_set): c for c in self.study.cells}
+        first = {(c.model, c.training_seed, str(c.sources), c.forget_set): c for c in self.study.cells}
         return {
             "models": {
                 name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
@@ -422,7 +423,7 @@ class Plans:
 
 def _case(cell: Cell) -> tuple:
     """What cells share that figures show together."""
-    return cell.model, cell.training_seed, cell.sources, cell.retain, cell.forget_set, cell.protocol
+    return cell.model, cell.training_seed, str(cell.sources), cell.retain, cell.forget_set, cell.protocol
 
 
 def _known(what: str, name: str, found: dict[str, Any]) -> Any:

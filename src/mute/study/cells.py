@@ -7,23 +7,28 @@ from functools import cached_property
 from typing import Any
 
 from mute import analyses, attacks, unlearn
+from mute.bands import TUNING_KEYS, Languages, file_name, first_block, is_whole
 from mute.config.sections import Config, CorpusSection, EngineSection
 from mute.corpus import sources
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One unlearning run. `sources` are codes joined by '-'."""
+    """One unlearning run; `sources` may be given as a plain text."""
 
     model: str
     training_seed: int
     algorithm: str
     band: str
-    sources: str
+    sources: Languages
     retain: str
     forget_set: str
     protocol: str
     seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sources, Languages):
+            object.__setattr__(self, "sources", Languages(self.sources))
 
     @property
     def trained(self) -> str:
@@ -33,15 +38,16 @@ class Cell:
     @property
     def tuning(self) -> str:
         """Name of the tuning that gives its strength, for all cells that differ in band, seed and protocol alone."""
-        return f"{self.trained}.{self.algorithm}.{self.forget_set}.{self.sources}.{self.retain.replace('+', '-')}"
+        return file_name(*(getattr(self, key) for key in TUNING_KEYS))
 
     @property
     def name(self) -> str:
         """All its keys, as they stand in the name of a file."""
-        return ".".join(str(value).replace("+", "-") for value in self.key().values())
+        return file_name(*self.key().values())
 
     def key(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its keys as builtins, which are digested, written and told to rules."""
+        return {**asdict(self), "sources": str(self.sources)}
 
 
 def trained_name(model: str, training_seed: int, oracle: str | None = None) -> str:
@@ -84,7 +90,7 @@ class Study:
     def main_setting(self) -> tuple[str, str, str]:
         """Sources, retain coverage and forget set of the study's first grid: what its claims are tested in."""
         grid = self.config.grids[self.config.study.grids[0]]
-        return "-".join(grid.sources[0]), grid.retain[0], grid.forget_sets[0]
+        return str(Languages.of(grid.sources[0])), grid.retain[0], grid.forget_sets[0]
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -130,22 +136,22 @@ class Study:
             for algorithm, band, source, retain, forget_set, protocol, training_seed, seed in itertools.product(
                 grid.algorithms,
                 expand_bands(grid.bands, self.config.models[model].blocks),
-                grid.sources,
+                map(Languages.of, grid.sources),
                 grid.retain,
                 grid.forget_sets,
                 grid.protocols,
                 [s for s in seeds if grid.training_seeds is None or s in grid.training_seeds],
                 grid.seeds,
             ):
-                yield Cell(model, training_seed, algorithm, band, "-".join(source), retain, forget_set, protocol, seed)
+                yield Cell(model, training_seed, algorithm, band, source, retain, forget_set, protocol, seed)
 
     @cached_property
     def shards(self) -> dict[str, list[Cell]]:
         """Cells by job."""
         result: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            values = (str(getattr(cell, key)).replace("+", "-") for key in self.config.study.shard_by)
-            result.setdefault(".".join(values) or "study", []).append(cell)
+            name = file_name(*(getattr(cell, key) for key in self.config.study.shard_by))
+            result.setdefault(name or "study", []).append(cell)
         return result
 
     @cached_property
@@ -246,9 +252,8 @@ def in_order(value: Any) -> Any:
 
 def _order(cell: Cell) -> tuple:
     """Shards stay together; within one, whole-model bands first, then blocks from below: states move upwards."""
-    first = -1 if cell.band in ("all", "full") else int(cell.band.split("-")[0])
     key = (cell.model, cell.training_seed, cell.algorithm, cell.forget_set, cell.sources, cell.retain)
-    return (*key, first, cell.band, cell.protocol, cell.seed)
+    return (*key, not is_whole(cell.band), first_block(cell.band), cell.band, cell.protocol, cell.seed)
 
 
 def expand_bands(bands: list[str | int], blocks: int) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from mute import analyses, attacks, unlearn
+from mute.bands import ALLOWED, named_blocks
 from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated
-from mute.config.sections import Config, Files, GridSection, ModelSection, band_blocks, read_files
+from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
 from mute.corpus import languages, sources
 from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
@@ -24,7 +25,7 @@ from mute.study.cells import Study
 # Codes become parts of names that are joined by '-' and '.'.
 _CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
 _GROUPS = ("source", "heldout", "all")
-_BANDS = ("each", "all", "full", "a block such as 3", "blocks such as 2-3")
+_BANDS = ("each", *ALLOWED)
 
 
 # Sections whose entries are a method and its settings, and the registries of these methods.
@@ -236,11 +237,11 @@ class Checks:
                     text = f"{', '.join(source)} are all languages of model {name}: none is held out"
                     yield Problem((*path, "sources", index), text)
         for index, band in enumerate(grid.bands):
-            blocks = band_blocks(str(band))
+            blocks = named_blocks(str(band))
             if blocks is None:
                 if band not in _BANDS[:3]:
                     yield Problem((*path, "bands", index), unknown_name("band", band, _BANDS))
-            elif blocks != sorted(set(blocks)):
+            elif list(blocks) != sorted(set(blocks)):
                 yield Problem((*path, "bands", index), f"{band!r} must name different blocks from below to above")
             elif blocks[-1] >= model.blocks and self._sound("models", name, "blocks"):
                 text = f"block {blocks[-1]} is outside model {name} of {model.blocks} blocks (0 to {model.blocks - 1})"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
     from mute.models.treatment import Treatment
     from mute.unlearn.view import View
 
@@ -104,7 +105,9 @@ class Method(ABC):
 
     def parameters(self, model: Any, band: Band) -> list[str]:
         """Names of the parameters that this method changes; none outside the band."""
-        return band.parameters(model)
+        from mute.models import anatomy
+
+        return anatomy.band_parameters(model, band)
 
     def prepare(self, task: Task) -> None:  # noqa: B027  most methods have nothing to prepare
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""

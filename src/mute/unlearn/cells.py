@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.shards import identity
 from mute.evaluate.subject import Subject

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
+from mute.bands import Band
 from mute.corpus.schema import Corpus
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject

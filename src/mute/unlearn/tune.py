@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from mute.engine.band import Band
+from mute.bands import Band, is_block
 from mute.unlearn.base import Method
 from mute.unlearn.run import Workbench, unlearn
 
@@ -16,7 +16,7 @@ def bands(names: list[str], depth: int) -> list[str]:
 
     They are fixed by position, so that tuning favours no layer rule.
     """
-    if any(name.isdigit() for name in names):
+    if any(is_block(name) for name in names):
         return [str(block) for block in sorted({min(round(depth * q / 4), depth - 1) for q in (1, 3)})]
     return sorted(set(names))
 

@@ -6,8 +6,9 @@ memory. D hidden, T tokens.
 """
 
 from mute import unlearn
+from mute.bands import span
 from mute.plan.costs.shapes import Shape, is_pretrained
-from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload, span
+from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
 
 # Of the free memory of a GPU, what the states of one set of texts may take; as `engine.sections`.
@@ -99,8 +100,8 @@ class Footprint:
 
     def _cell(self, cell: Cell) -> tuple[float, float]:
         s, shape = self.work.size, self.work.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        sources = len(cell.sources.split("-"))
+        _, band, above = span(cell.band, shape.blocks)
+        sources = len(cell.sources.codes)
         # Both sides, what RMU remembers of them, and the questions of the looks.
         tokens = (2 * s.read * (s.forget + s.retain) + s.forget + s.validation) * sources * s.tokens
         host, device = self._texts(cell.model, self._states(cell.model, tokens))
@@ -162,7 +163,7 @@ class Footprint:
     def cell(self, cell: Cell) -> float:
         """A patch: what trained, and nothing else."""
         shape = self.work.shape(cell.model)
-        _, band, _ = span(cell, shape.blocks)
+        _, band, _ = span(cell.band, shape.blocks)
         cost = self.work.methods[cell.algorithm][1]
         if cost.trains == "nothing":
             return 4 * shape.hidden * 2 + _RECORD

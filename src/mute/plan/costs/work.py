@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from mute import attacks, unlearn
+from mute.bands import is_block, span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
@@ -62,14 +63,6 @@ class Work:
             self.logits * times,
             self.questions * times,
         )
-
-
-def span(cell: Cell, depth: int) -> tuple[int, int, int]:
-    """First block that a cell changes, how many, and how many there are above the first: what is run again."""
-    if cell.band in ("all", "full"):
-        return 0, depth, depth
-    blocks = sorted(int(part) for part in cell.band.split("-"))
-    return blocks[0], len(blocks), depth - blocks[0]
 
 
 class Workload:
@@ -211,7 +204,7 @@ class Workload:
     def unlearning(self, cell: Cell, share: float = MATCHED) -> Work:
         """One cell; `share` of the steps that a matched one may take."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        _, band, above = span(cell.band, shape.blocks)
         kind, cost = self.methods[cell.algorithm]
         settings = self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
@@ -244,7 +237,7 @@ class Workload:
         """Every strength on every band that is tried, for a tuning's cells."""
         first = cells[0]
         depth = self.shape(first.model).blocks
-        swept = any(cell.band.isdigit() for cell in cells)
+        swept = any(is_block(cell.band) for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
         work = self.bench(first)
         for name in sorted(names):
@@ -255,7 +248,7 @@ class Workload:
     def evaluation(self, cell: Cell) -> Work:
         """All questions of one patch, from its band's input on."""
         shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
-        above = span(cell, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
+        above = span(cell.band, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
         return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
 
     def questions(self, model: str) -> Work:
@@ -267,7 +260,7 @@ class Workload:
 
     def analyses(self, cell: Cell) -> Work:
         """What looks into one cell: each analysis as the lens."""
-        above = span(cell, self.shape(cell.model).blocks)[2]
+        above = span(cell.band, self.shape(cell.model).blocks)[2]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
         return self._lens(cell.model, facts, above) * len(self.study.analyses)
 
@@ -301,7 +294,7 @@ class Workload:
         """One attack on one victim: training, and the forget questions."""
         shape = self.shape(cell.model)
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        above = shape.blocks if cost.whole else span(cell, shape.blocks)[2]
+        above = shape.blocks if cost.whole else span(cell.band, shape.blocks)[2]
         work = self.ask(cell.model, facts, 0, above) * cost.asks
         if cost.steps:
             work += self.step(shape, cost.batch, band=shape.blocks, above=0, head=True) * cost.steps
@@ -320,7 +313,7 @@ class Workload:
     def _direction(self, cell: Cell) -> Work:
         """Gradients of the attention weights over both text sets."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        _, band, above = span(cell.band, shape.blocks)
         # The band's MLPs and all above it only pass gradients on.
         trained = band * shape.attention / shape.block
         sequences = sum(self._texts(cell))
@@ -330,14 +323,14 @@ class Workload:
 
     def _texts(self, cell: Cell) -> tuple[float, float]:
         """Texts of the forget and of the retain side."""
-        s, sources = self.size, len(cell.sources.split("-"))
+        s, sources = self.size, len(cell.sources.codes)
         retain = s.retain * s.read * (sources if cell.retain != "all" else self.languages(cell.model))
         return s.forgotten(cell.forget_set) * s.read * sources, retain
 
     def _probe(self, cell: Cell) -> float:
         """Questions of a look."""
         facts = min(self.config.matching.facts, self.size.forgotten(cell.forget_set))
-        return facts * len(cell.sources.split("-"))
+        return facts * len(cell.sources.codes)
 
     def _check(self, cell: Cell) -> float:
-        return self.size.validation * len(cell.sources.split("-"))
+        return self.size.validation * len(cell.sources.codes)

@@ -16,7 +16,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
 
 
 class Settings(base.Settings):
@@ -46,7 +47,7 @@ class RMU(base.Descent):
         from mute.models import anatomy
 
         if self.settings.variant == "one_block" or band.full:
-            return band.parameters(model)
+            return anatomy.band_parameters(model, band)
         last = band.blocks[-1]
         # The two blocks before the target may lie outside the band; nothing outside the band ever changes.
         return anatomy.mlp_outputs(model, [b for b in (last - 2, last - 1, last) if b in band.blocks])

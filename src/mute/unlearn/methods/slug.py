@@ -18,7 +18,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Task
+    from mute.bands import Band
+    from mute.engine.band import Task
 
 
 class Settings(base.Settings):
