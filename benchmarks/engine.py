@@ -1,8 +1,9 @@
 """The engine against the plain path, step by step: FLOPs, seconds, memory.
 
-Both sides do the same step and give the same patch (tests/engine/test_engine_reference.py). The reference runs the whole
-model forwards, takes gradients of every parameter and keeps a second model where the method has one, as published codes do;
-the engine starts at the cached input of the band. Steps of both alternate in one process; ratios are medians of pairs.
+Both sides do the same step and give the same patch (tests/engine/test_engine_reference.py). The reference runs the
+whole model forwards, takes gradients of every parameter and keeps a second model where the method has one, as published
+codes do; the engine starts at the cached input of the band. Steps of both alternate in one process; ratios are medians
+of pairs.
 Models have random weights and texts are random tokens: neither changes what a step costs.
 
     python benchmarks/engine.py --model llama

@@ -354,6 +354,10 @@ class TestStore:
 
     def task(self, texts, random_model, encoder, folder, block=1):
         model = copy.deepcopy(random_model("llama"))
+        # Whoever asked the shared model for its hidden states left transformers' own hooks on it: no cache keeps those.
+        for module in model.modules():
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
         cache.attach(model, cache.PrefixCache(folder / "prefixes", 10**6))
         sides = [TextSet(model, texts("many lengths")[name], encoder) for name in ("forget", "retain")]
         for side in sides:
@@ -383,6 +387,14 @@ class TestStore:
             side.texts.advance(1)
         assert not torch.allclose(changed.covariance("retain", 1), task.covariance("retain", 1))
         assert len(list((tmp_path / "fitted").iterdir())) == 4
+
+    def test_what_a_hook_has_changed_is_not_kept(self, texts, random_model, encoder, tmp_path):
+        task = self.task(texts, random_model, encoder, tmp_path)
+        hook = anatomy.blocks(task.model)[1].register_forward_pre_hook(lambda module, args: (2 * args[0], *args[1:]))
+        hooked = task.covariance("retain", 1)
+        hook.remove()
+        assert not (tmp_path / "fitted").exists()
+        assert not torch.equal(self.task(texts, random_model, encoder, tmp_path).covariance("retain", 1), hooked)
 
     @pytest.mark.parametrize("harm", ["flipped", "cut", "foreign"])
     def test_a_damaged_one_is_computed_again_and_said(self, texts, random_model, encoder, tmp_path, harm, capsys):

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_files_source as source
 import yaml
 from cases import ROOT, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import test_files_source as source
 from mute.config.problems import ConfigError
 from mute.config.sections import overlay, read_files
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.models import directory
 from mute.plan.rules import Plans
-from mute.study.cells import Study
 from mute.study.checks import checked_study
 
 SMALL = read_files(ROOT / "config" / "config.yaml", ROOT / "config" / "micro.yaml").values
@@ -90,7 +89,7 @@ def mutated(draw) -> Any:
 
 def told(config: Any, found: Any = None) -> bool:
     """Whether a configuration is a study; if not, that it was told in lines that a person can read."""
-    error = refusal(Study, config, found)
+    error = refusal(checked_study, config, found)
     if error is not None:
         assert isinstance(error, ConfigError), repr(error)
         assert error.problems

@@ -327,7 +327,7 @@ def test_offline_files_hold_nothing_of_environment_user_or_machine_and_nothing_i
             "HOME": str(home),
         }
         proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), address)
-        path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)])
         environ = {**os.environ, **secrets, **proxies, "PYTHONPATH": path}
         done = subprocess.run([sys.executable, "-c", PUBLISH], env=environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ import transformers
 from torch import Tensor
 
 from mute.engine.fitted import Fitted
-from mute.models import anatomy
+from mute.models import anatomy, hooks
 from mute.store import artifacts, clock
 from mute.store.provenance import code_digest
 
@@ -42,7 +42,13 @@ class PrefixCache:
         self._warned = False
 
     def states(self, model: Any, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
-        """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed."""
+        """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed.
+
+        Where something hooks into what they pass they are computed, and neither read nor kept: the name of an entry
+        says which weights made it, and knows no hooks.
+        """
+        if hooks.below(model, block):
+            return compute()
         path = self.folder / f"{self.key(model, ids, lengths, block)}.safetensors"
         shape = [len(ids), model.config.hidden_size]
         with clock.phase("load"):

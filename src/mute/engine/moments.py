@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from mute.engine import cache
-from mute.models import anatomy
+from mute.models import anatomy, hooks
 from mute.store.provenance import code_digest
 
 # Keys that are multiplied at once: in float64 they take twice the room of the states that they were made of.
@@ -50,10 +50,11 @@ def second(keys: Iterable[Tensor]) -> Tensor:
 def shared(model: Any, texts: Any, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
     """The second moment of `sections.Texts` of so many real tokens each, read from the jobs' common store if there.
 
-    With no prefix cache attached to the model, or nothing in the store yet, it is what `compute` gives.
+    With no prefix cache attached to the model, with hooks on what the keys have passed, or with nothing in the store
+    yet, it is what `compute` gives.
     """
     prefixes = cache.of(model)
-    if prefixes is None:
+    if prefixes is None or hooks.below(model, block + 1):
         return compute()
     # The key of the states that `block` gives covers all that its keys depend on.
     facts = {

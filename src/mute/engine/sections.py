@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mute.engine import cache
-from mute.models import anatomy
+from mute.models import anatomy, hooks
 
 # Of the free memory of an accelerator, what the states of one set of texts may take.
 DEVICE_SHARE = 0.25
@@ -71,6 +71,9 @@ class Prefix:
     """Token sequences whose states stand at the input of one block: the frozen prefix.
 
     kept: whether `states` holds them; if not, each batch runs the blocks below again.
+
+    Kept states belong to the hooks that stood below their block when they were computed. Where others stand when they
+    are read, or none, that is a RuntimeError; and what hooks have changed goes into no cache and comes from none.
     """
 
     def __init__(self, model: Any, sequences: list[list[int]]) -> None:
@@ -81,6 +84,7 @@ class Prefix:
             raise ValueError(f"{empty} of {len(sequences)} texts are empty: a model reads at least one token")
         self.model, self.cache = model, cache.of(model)
         self.block, self.kept = 0, True
+        self.passed: hooks.Standing = ()
         self.states: Tensor
 
     def keep(self, tokens: int, most_gb: float) -> None:
@@ -92,9 +96,23 @@ class Prefix:
         """Put the states at the input of block 0 again, from the embeddings as they are now."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Stand at block 0, under the hooks that stand on the embeddings now."""
+        self.block = 0
+        self.passed = hooks.below(self.model, 0)
+
     def through(self, start: int, stop: int) -> Tensor:
         """States after blocks start..stop-1 as the model is now; `start` is where the states stand."""
         raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise RuntimeError if the kept states were computed under other hooks than stand now."""
+        now = hooks.below(self.model, self.block)
+        if self.kept and now != self.passed:
+            raise RuntimeError(
+                f"states at block {self.block} were computed with other hooks below it ({hooks.listed(self.passed)}) "
+                f"than stand there now ({hooks.listed(now)}): restart the texts first"
+            )
 
     @torch.no_grad()
     def advance(self, block: int) -> None:
@@ -103,8 +121,10 @@ class Prefix:
             raise ValueError(f"states stand at block {self.block}, they cannot go back to {block}")
         if block > self.block:
             if self.kept:
+                self.check()
                 self.states = self.through(self.block, block)
             self.block = block
+            self.passed = hooks.below(self.model, block)
 
 
 class Texts(Prefix):
@@ -130,7 +150,7 @@ class Texts(Prefix):
 
     @torch.no_grad()
     def restart(self) -> None:
-        self.block = 0
+        self.begin()
         if not self.kept:
             return
         device, tokens = _home(self.model, len(self.ids)), len(self.ids)
@@ -159,7 +179,9 @@ class Texts(Prefix):
         """Rows `index` of the states (of `flat`, if given), on the model's device."""
         if flat is None and not self.kept:
             return run(self.model, embed(self.model, self.ids[index]), 0, self.block)
-        flat = self.states if flat is None else flat
+        if flat is None:
+            self.check()
+            flat = self.states
         return flat[index].to(self.model.device, non_blocking=True)
 
     def positions(self, rows: list[int] | Tensor) -> Tensor:

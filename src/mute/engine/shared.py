@@ -38,13 +38,14 @@ class SharedTexts(sections.Prefix):
 
     @torch.no_grad()
     def restart(self) -> None:
-        self.block = 0
+        self.begin()
         if self.kept:
             self.states = torch.cat([tree.embed(self.model, grown) for grown in self.trees])
 
     def at(self, number: int) -> Tensor:
         """States of the nodes of tree `number` [its nodes, D]."""
         if self.kept:
+            self.check()
             return self.states[self.starts[number] : self.starts[number + 1]]
         grown = self.trees[number]
         return tree.run(self.model, tree.embed(self.model, grown), grown, range(self.block))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from mute.models import anatomy
+from mute.models import anatomy, hooks
 
 # Attention runs on rows of a multiple of so many places: torch's kernel takes twice as long for one place less.
 WIDTH = 16
@@ -75,9 +75,13 @@ def _by_width(paths: Iterable[list[int]]) -> dict[int, list[list[int]]]:
 
 
 def supports(model: Any) -> bool:
-    """Whether the blocks of this model are known here: those of the embedded families, without sliding windows."""
+    """Whether the blocks of this model are known here: those of the embedded families, without sliding windows.
+
+    Blocks that something hooks into are not: the tree runs their parts and never calls them.
+    """
     kinds = getattr(model.config, "layer_types", None) or ()
-    return model.config.model_type in FAMILIES and not any(kind != "full_attention" for kind in kinds)
+    known = model.config.model_type in FAMILIES and not any(kind != "full_attention" for kind in kinds)
+    return known and not hooks.on_blocks(model, range(len(anatomy.blocks(model))))
 
 
 def embed(model: Any, tree: Tree) -> Tensor:
@@ -93,9 +97,14 @@ def run(model: Any, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: Ten
     """The blocks, one after the other, on their input `hidden` [N, D]; not normalised at the end.
 
     read: the nodes whose output is asked for, [R]; the result is then [R, D], and the last block's MLP runs on them
-    alone.
+    alone. Raises RuntimeError where something hooks into one of the blocks: it would not run, and nobody would know.
     """
     layers = anatomy.blocks(model)
+    if standing := hooks.on_blocks(model, blocks):
+        raise RuntimeError(
+            f"a tree of tokens passes over what hooks into blocks ({hooks.listed(standing)}): "
+            "make the texts while the hooks stand, or ask through mute.evaluate.subject.Subject"
+        )
     step: Callable[..., Tensor]
     if model.config.model_type == "bloom":
         step = partial(_bloom, _alibi(model, tree, hidden))

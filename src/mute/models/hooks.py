@@ -1,0 +1,53 @@
+"""Which hooks stand on a model: no path passes one over, and no state that one has changed is taken for the model's.
+
+A hook changes what a module gives; the token tree never calls whole blocks, and cached states are named by weights and
+tokens alone. Both ask here first.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import nn
+
+from mute.models import anatomy
+
+# What is told apart: the module, and each thing that stands on it.
+Standing = tuple[tuple[str, int], ...]
+_KINDS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
+    """Every hook, and every `forward` that was put in the place of a module's own, on the modules and all inside."""
+    return tuple(
+        (f"{name}.{inner}".strip("."), identity)
+        for name, module in modules
+        for inner, each in module.named_modules()
+        for identity in _of(each)
+    )
+
+
+def _of(module: nn.Module) -> Iterator[int]:
+    own = vars(module)
+    for kind in _KINDS[:2]:
+        yield from map(id, own[kind].values())
+    if "forward" in own:
+        yield id(own["forward"])
+
+
+def below(model: Any, block: int) -> Standing:
+    """What stands on the embeddings and on all blocks below `block`: what has passed into states at its input."""
+    known, core = anatomy.anatomy(model), anatomy.backbone(model)
+    parts = [known.embeddings, *filter(None, [known.embedding_norm])]
+    modules = [(part, getattr(core, part)) for part in parts]
+    return on([*modules, *((f"block {i}", each) for i, each in enumerate(anatomy.blocks(model)[:block]))])
+
+
+def on_blocks(model: Any, blocks: Iterable[int]) -> Standing:
+    """What stands on some blocks or inside them."""
+    layers = anatomy.blocks(model)
+    return on((f"block {block}", layers[block]) for block in blocks)
+
+
+def listed(standing: Standing) -> str:
+    """The modules that hooks stand on, in words."""
+    return ", ".join(dict.fromkeys(name for name, _ in standing)) or "none"

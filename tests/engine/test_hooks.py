@@ -1,0 +1,132 @@
+"""Hooks on a model: no path passes one over, and no state that one has changed is taken for the model's own."""
+
+import pytest
+import torch
+
+from families import FAMILIES
+from mute.engine import cache, sections, shared
+from mute.evaluate.scoring import Queries
+from mute.models import anatomy, embedded, hooks, tree
+from mute.models.tree import Tree
+
+DEPTH = 3
+
+
+@pytest.fixture
+def model():
+    return embedded.create("llama", 0, vocabulary=50, blocks=DEPTH, hidden=32, heads=4).requires_grad_(False)
+
+
+def refuse(module, args, output):
+    """As a guard may: another state in the place of every one that is large."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    changed = torch.where(hidden[..., :1] > 0, -hidden, hidden)
+    return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+
+SEQUENCES = [[1, 4, 7, 9], [1, 4, 8], [1, 5], [1, 5, 6, 6]]
+
+
+def test_the_tree_raises_rather_than_pass_a_hook_over(model):
+    grown = Tree(SEQUENCES)
+    hidden = tree.embed(model, grown)
+    before = tree.run(model, hidden, grown, range(DEPTH))
+    for module in (anatomy.blocks(model)[1], anatomy.blocks(model)[1].mlp):
+        hook = module.register_forward_hook(lambda *_: None)
+        assert not tree.supports(model)
+        with pytest.raises(RuntimeError, match="block 1"):
+            tree.run(model, hidden, grown, range(DEPTH))
+        hook.remove()
+    assert torch.equal(tree.run(model, hidden, grown, range(DEPTH)), before)
+
+
+def test_a_forward_in_the_place_of_a_blocks_own_is_seen(model):
+    block = anatomy.blocks(model)[2]
+    block.forward = lambda *args, **more: type(block).forward(block, *args, **more)
+    assert hooks.on_blocks(model, [2])
+    assert not tree.supports(model)
+
+
+def last_states(model) -> list[torch.Tensor]:
+    """Last states of the sequences by the plain model."""
+    return [anatomy.backbone(model)(input_ids=torch.tensor([row])).last_hidden_state[0] for row in SEQUENCES]
+
+
+def test_questions_go_by_rows_while_a_hook_stands(model):
+    hook = anatomy.blocks(model)[1].register_forward_hook(refuse)
+    texts = shared.texts(model, SEQUENCES, 1.0)
+    assert isinstance(texts, sections.Texts)
+    texts.advance(DEPTH)
+    normed = [anatomy.final_norm(model)(texts.gather([row])[0][0]) for row in range(len(SEQUENCES))]
+    for ours, plain in zip(normed, last_states(model), strict=True):
+        assert torch.allclose(ours, plain, atol=1e-5)
+    hook.remove()
+    assert isinstance(shared.texts(model, SEQUENCES, 1.0), shared.SharedTexts)
+
+
+@pytest.mark.parametrize("kind", [sections.Texts, shared.SharedTexts])
+def test_what_a_hook_changed_is_in_no_cache_and_comes_from_none(model, kind, tmp_path):
+    cache.attach(model, cache.PrefixCache(tmp_path, 10**9))
+    hook = anatomy.blocks(model)[0].register_forward_hook(refuse)
+    hooked = sections.Texts(model, SEQUENCES)
+    hooked.advance(2)
+    assert list(tmp_path.iterdir()) == []
+    hook.remove()
+    base = kind(model, SEQUENCES)
+    base.advance(2)
+    assert len(list(tmp_path.iterdir())) == 1
+    cache.attach(model, None)
+    again = kind(model, SEQUENCES)
+    again.advance(2)
+    assert torch.equal(base.states, again.states)
+    # And with the base's entry there, what is hooked is not read from it.
+    cache.attach(model, cache.PrefixCache(tmp_path, 10**9))
+    hook = anatomy.blocks(model)[0].register_forward_hook(refuse)
+    once_more = sections.Texts(model, SEQUENCES)
+    once_more.advance(2)
+    assert torch.equal(once_more.states, hooked.states)
+    hook.remove()
+
+
+def test_a_hook_above_the_states_leaves_them_to_the_cache(model, tmp_path):
+    cache.attach(model, cache.PrefixCache(tmp_path, 10**9))
+    anatomy.blocks(model)[2].register_forward_hook(refuse)
+    sections.Texts(model, SEQUENCES).advance(2)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_states_belong_to_the_hooks_that_they_were_computed_under(model):
+    """Else the base would read, from memory, what a guard has made of its states."""
+    texts = sections.Texts(model, SEQUENCES)
+    hook = anatomy.blocks(model)[0].register_forward_hook(refuse)
+    texts.gather([0])  # at block 0 nothing has passed it
+    texts.advance(1)
+    texts.gather([0])
+    hook.remove()
+    for read in (lambda: texts.gather([0]), lambda: texts.advance(2)):
+        with pytest.raises(RuntimeError, match=r"other hooks below it \(block 0\) than stand there now \(none\)"):
+            read()
+    texts.restart()
+    texts.advance(1)
+    texts.gather([0])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_guard_on_a_block_gives_the_same_by_rows_and_by_the_plain_model(family, trained_model, corpus, encoder):
+    model = trained_model(family)
+    rows = corpus.texts[corpus.texts["language"].isin(["en", "hi"])].head(30)
+    queries = Queries(rows.assign(set="facts"), encoder)
+    unguarded = queries.run(model, queries.texts(model)).options()
+    hook = anatomy.blocks(model)[1].register_forward_hook(refuse)
+    try:
+        guarded = queries.run(model, queries.texts(model))
+        assert guarded.options() != unguarded
+        for number, (prompt, gold) in enumerate(zip(queries.prompts, queries.golds)):
+            ids = torch.tensor([prompt + gold])
+            logprobs = model(input_ids=ids).logits[0].float().log_softmax(-1)
+            own = [float(logprobs[len(prompt) - 1 + i, token]) for i, token in enumerate(gold)]
+            first = sum(len(g) for g in queries.golds[:number])
+            assert guarded.logprob[first : first + len(gold)].tolist() == pytest.approx(own, abs=1e-4)
+    finally:
+        hook.remove()
+    assert queries.run(model, queries.texts(model)).options() == unguarded
