@@ -1,7 +1,7 @@
 """MEMO: how well a model goes on with an answer that is cut off (MEOW, 2409.11844).
 
 For cuts after 1, 1 + w, 1 + 2w and so on letters of the answer, the model writes on from question and beginning; the
-score of a cut is the unigram precision of what it wrote against the true rest, MEMO the mean over cuts: 1 for perfect memory.
+score of a cut is the unigram precision of what it wrote against the true rest, MEMO their mean: 1 for perfect memory.
 """
 
 import unicodedata
