@@ -98,8 +98,9 @@ class Batch:
 class TextSet:
     """Texts of one side of a loss (forget, retain, or any other), with their states at the band's input.
 
-    items, languages: what each text is about, and its language; texts without an item have "". key [texts]: the place
-    of the last token of the subject, where the rows have a column `subject` and the prompt says it; else of the prompt.
+    items, languages: what each text is about, and its language; texts without an item have "". subjects: whom its
+    prompt names, where the rows have a column `subject` and the prompt has it in these letters; else "". key [texts]:
+    the place of the last token of the subject, or else of the prompt. parts: prefix, answer and suffix of each.
     frozen, logprobs, token_logprobs, final: what the `Task.freeze_...` of these names remembered of the model before
     unlearning: the band's outputs, one number an answer, one an answer token, one state an answer token.
     """
@@ -118,7 +119,9 @@ class TextSet:
         self.languages: list[str] = rows["language"].tolist()
         self.items: list[str] = rows["item"].fillna("").tolist() if "item" in rows else [""] * len(rows)
         subjects = rows["subject"].fillna("").tolist() if "subject" in rows else [""] * len(rows)
-        self.key = torch.tensor([_last_of(s, p, encoder) for s, (p, _, _) in zip(subjects, asked)])
+        self.subjects: list[str] = [s if s in p else "" for s, (p, _, _) in zip(subjects, asked)]
+        self.key = torch.tensor([_last_of(s, p, encoder) for s, (p, _, _) in zip(self.subjects, asked)])
+        self.parts, self.encoder = asked, encoder
         self.padding = encoder.tokenizer.pad_token_id or 0
         self.frozen: Tensor | None = None
         self.logprobs: Tensor | None = None
@@ -264,6 +267,15 @@ class Task:
             yield
 
     @contextmanager
+    def kept(self, names: list[str]) -> Generator[dict[str, Tensor]]:
+        """Copies of the parameters `names`; whatever becomes of them, afterwards they are bit for bit what they were."""
+        before = patches.take(self.model, names)
+        try:
+            yield before
+        finally:
+            patches.put(self.model, before)
+
+    @contextmanager
     def descend(
         self,
         names: list[str],
@@ -277,21 +289,21 @@ class Task:
         loss is called once a step. Gives the losses before each step. masks: as in `steps.Steps`, by name.
         """
         parameters = dict(self.model.named_parameters())
-        before, asked = patches.take(self.model, names), {name: parameters[name].requires_grad for name in names}
-        self.train(names)
+        asked = {name: parameter.requires_grad for name, parameter in parameters.items()}
         own = None if masks is None else [masks.get(name) for name in names]
-        taken, losses = Steps([parameters[name] for name in names], learning_rate, own), []
-        try:
-            for _ in range(steps):
-                value = loss()
-                taken.take(self.gradients(value, names))
-                losses.append(float(value.detach()))
-            taken.end()
-            yield losses
-        finally:
-            patches.put(self.model, before)
-            for name, needed in asked.items():
-                parameters[name].requires_grad_(needed)
+        with self.kept(names):
+            self.train(names)
+            taken, losses = Steps([parameters[name] for name in names], learning_rate, own), []
+            try:
+                for _ in range(steps):
+                    value = loss()
+                    taken.take(self.gradients(value, names))
+                    losses.append(float(value.detach()))
+                taken.end()
+                yield losses
+            finally:
+                for name, needed in asked.items():
+                    parameters[name].requires_grad_(needed)
 
     def start(self, batch: Batch) -> Tensor:
         """The band's input [B, T, D]; where the embeddings train too, computed from the tokens."""
@@ -449,9 +461,8 @@ def summed(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def _last_of(subject: str, prefix: str, encoder: Encoder) -> int:
     """Place of the token in which the subject ends, the last time that a prompt says it; else the prompt's last."""
     prompt = encoder.prompt(prefix)
-    end = prefix.rfind(subject) + len(subject)
-    if not subject or end < len(subject):
+    if not subject:
         return len(prompt) - 1
-    cut = encoder.prompt(prefix[:end])
+    cut = encoder.prompt(prefix[: prefix.rfind(subject) + len(subject)])
     # Where the subject's last letters and the next ones are one token, it is the first that the two do not share.
     return next((place for place, (one, other) in enumerate(zip(cut, prompt)) if one != other), len(cut) - 1)

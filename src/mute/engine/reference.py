@@ -85,9 +85,7 @@ class WholeModel(Task):
     @torch.no_grad()
     def covariance(self, side: str, block: int) -> Tensor:
         if (side, block) not in self._covariances:
-            rows = torch.arange(len(self.side(side))).split(1)
-            every = torch.cat([self.keys(self.batch(side, row), block) for row in rows])
-            self._covariances[side, block] = every.double().T @ every.double() / len(every)
+            self._covariances[side, block] = moments.second(self._all_keys(side, block))
         return self._covariances[side, block]
 
     def _keep_a_model(self) -> None:
