@@ -229,13 +229,18 @@ class Task:
         found, owner = self.rows_of(side, *own)
         return self.batch(side, found), owner.to(batch.ids.device)
 
-    def draws(self, side: str, size: int, purpose: str) -> Iterator[Batch]:
-        """Endless batches of `size` rows of a side, in a new order each time round; the same for the same purpose."""
-        texts, waiting = self.side(side), torch.empty(0, dtype=torch.long)
-        generator = torch.Generator().manual_seed(seed_of(self.seed, side, purpose))
+    def draws(self, side: str, size: int, purpose: str, language: str = "") -> Iterator[Batch]:
+        """Endless batches of `size` rows of a side, or of its texts in one language, in a new order each time round.
+
+        The same seed, side, purpose and language give the same.
+        """
+        own = self.side(side).languages
+        rows = torch.tensor([row for row, each in enumerate(own) if language in ("", each)])
+        generator = torch.Generator().manual_seed(seed_of(self.seed, side, purpose, language))
+        waiting = torch.empty(0, dtype=torch.long)
         while True:
             while len(waiting) < size:
-                waiting = torch.cat([waiting, torch.randperm(len(texts), generator=generator)])
+                waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=generator)]])
             yield self.batch(side, waiting[:size])
             waiting = waiting[size:]
 
@@ -268,7 +273,7 @@ class Task:
 
     @contextmanager
     def kept(self, names: list[str]) -> Generator[dict[str, Tensor]]:
-        """Copies of the parameters `names`; whatever becomes of them, afterwards they are bit for bit what they were."""
+        """Copies of the parameters `names`, which afterwards are bit for bit what they were, whatever became of them."""
         before = patches.take(self.model, names)
         try:
             yield before

@@ -4,6 +4,7 @@ A weight maps keys to values: W [out, in], keys K [in, n], one a column. C [in, 
 are in float64, whatever is given.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -79,10 +80,13 @@ def blur(
     return combined(gamma - c, lower, 1.0, upper)
 
 
-def null_space(moment: Tensor, threshold: float) -> Tensor:
-    """Projector [in, in] on the eigenvectors of a second moment whose eigenvalues lie below `threshold`; float64."""
+def null_space(moment: Tensor, threshold: float = math.inf, *, share: float = 1.0) -> Tensor:
+    """Projector [in, in] on the eigenvectors of a second moment with small eigenvalues; float64.
+
+    Those below `threshold`, and no more than the smallest `share` of all.
+    """
     values, vectors = torch.linalg.eigh(moment.double())
-    kept = vectors[:, values < threshold]
+    kept = vectors[:, : round(share * len(values))][:, values[: round(share * len(values))] < threshold]
     return kept @ kept.T
 
 

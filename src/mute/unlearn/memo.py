@@ -4,9 +4,15 @@ For cuts after 1, 1 + w, 1 + 2w and so on letters of the answer, the model write
 score of a cut is the unigram precision of what it wrote against the true rest, MEMO their mean: 1 for perfect memory.
 """
 
+from __future__ import annotations
+
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mute.models.tokenizer import Encoder
 
 
 def words(text: str) -> list[str]:
@@ -41,3 +47,21 @@ def memo(written: Sequence[str], answer: str, window: int = 5) -> float:
     places = cuts(answer, window)
     each = [precision(text, answer[place:]) for text, place in zip(written, places, strict=True)]
     return sum(each) / len(each) if each else 0.0
+
+
+def scores(model: Any, encoder: Encoder, asked: Sequence[tuple[str, str]], window: int = 5) -> list[float]:
+    """MEMO of each (prefix, answer), as the model is now; it writes as many tokens as the true rest has."""
+    from mute.engine import writing
+
+    prompts, most, owners = [], [], []
+    for number, (prefix, answer) in enumerate(asked):
+        whole = encoder.answer(prefix, answer)
+        for place in cuts(answer, window):
+            begun = encoder.answer(prefix, answer[:place])
+            prompts.append(encoder.prompt(prefix) + begun)
+            most.append(max(1, len(whole) - len(begun) + 1))
+            owners.append(number)
+    written: list[list[str]] = [[] for _ in asked]
+    for owner, tokens in zip(owners, writing.greedy(model, prompts, most)):
+        written[owner].append(encoder.tokenizer.decode(tokens, skip_special_tokens=True))
+    return [memo(texts, answer, window) for texts, (_, answer) in zip(written, asked)]
