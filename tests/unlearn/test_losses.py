@@ -19,6 +19,7 @@ LABELS = torch.tensor([[-100, -100, 3, 7, 1, 0, -100], [-100, 5, 2, -100, -100, 
 VALUES = {
     "ce_mean": 4.0506453269582385,
     "batch_nll": [15.557645630471058, 8.746226331278375],
+    "reference's batch_nll": [12.357292330281346, 6.869653018242757],
     "GradAscent": -4.0506453269582385,
     "SimNPO OpenUnlearning beta=4.5 delta=0": 6.19828980395371e-09,
     "SimNPO OpenUnlearning beta=2.5 delta=0": 3.108775817367049e-05,
@@ -64,6 +65,7 @@ def states() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_the_inputs_are_those_of_the_published_values():
     logprob, tokens = answers()
     assert (-logprob).tolist() == close(VALUES["batch_nll"], rel=1e-12)
+    assert (-answers(reference=True)[0]).tolist() == close(VALUES["reference's batch_nll"], rel=1e-12)
     assert tokens.tolist() == [4, 2]
 
 

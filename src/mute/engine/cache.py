@@ -21,6 +21,7 @@ import torch
 import transformers
 from torch import Tensor
 
+from mute.engine.fitted import Fitted
 from mute.models import anatomy, hooks
 from mute.store import artifacts, clock
 from mute.store.provenance import code_digest
@@ -31,10 +32,11 @@ _MAPPED_BYTES = 64 * 2**20
 
 
 class PrefixCache:
-    """A folder of states, of at most `limit` bytes."""
+    """A folder of states, of at most `limit` bytes together with what lies in `fitted` beside it."""
 
     def __init__(self, folder: Path | str, limit: int) -> None:
         self.folder, self.limit = Path(folder), limit
+        self.fitted = Fitted(self.folder.parent / "fitted", self._make_room, self._say)
         self.hits = self.misses = 0
         self._weights: dict[int, tuple[Any, int, bytes]] = {}
         self._warned = False
@@ -123,10 +125,9 @@ class PrefixCache:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        if tensor.nbytes > self.limit:
-            return
         try:
-            self._make_room(tensor.nbytes)
+            if not self._make_room(tensor.nbytes):
+                return
             tensor = tensor.contiguous().cpu()
             with clock.phase("write"), artifacts.atomic(path, sync=False) as temporary:
                 save_file({_STATES: tensor}, temporary, metadata={_SEAL: _seal(path, tensor)})
@@ -136,19 +137,23 @@ class PrefixCache:
                 self._say(f"prefixes are not cached, every job computes its own: {error}")
             self._warned = True
 
-    def _make_room(self, size: int) -> None:
-        """Remove the least recently used entries until `size` bytes more are within the limit."""
+    def _make_room(self, size: int) -> bool:
+        """Remove the least recently used entries until `size` bytes more are within the limit, if they can be."""
+        if size > self.limit:
+            return False
         entries = []
         # Temporary files count too: those of jobs that were killed stay, and of those that are written none is old.
-        for path in (*self.folder.glob("*.safetensors"), *self.folder.glob(".*.part")):
+        folders, patterns = (self.folder, self.fitted.folder), ("*.safetensors", ".*.part")
+        for path in (path for folder in folders for pattern in patterns for path in folder.glob(pattern)):
             with contextlib.suppress(OSError):  # another job may have removed it
                 entries.append((path.stat().st_mtime, path.stat().st_size, path))
         total = sum(bytes_ for _, bytes_, _ in entries)
         for _, bytes_, path in sorted(entries):
             if total + size <= self.limit:
-                return
+                break
             path.unlink(missing_ok=True)
             total -= bytes_
+        return True
 
     @staticmethod
     def _say(text: str) -> None:

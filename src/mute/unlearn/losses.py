@@ -1,7 +1,10 @@
 """Losses as functions of tensors alone, so that they can be compared with published values.
 
-B sequences. logprob: summed log-probability (nats) of each sequence's answer [B]; tokens: how many tokens it has [B].
+B sequences, N answer tokens, V vocabulary. logprob: summed log-probability (nats) of each sequence's answer [B];
+tokens: how many tokens it has [B].
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -41,3 +44,37 @@ def steering_direction(size: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     u = torch.rand(size, generator=generator)
     return u / u.norm()
+
+
+# The likeliest that a token may be where 1 - p is read: in float32 a sure one has none.
+SURE = 1 - 1e-6
+
+
+def complement(logprob: Tensor) -> Tensor:
+    """log(1 - p) of log p, with p at most 1 - 1e-6."""
+    return torch.log1p(-logprob.exp().clamp(max=SURE))
+
+
+def token_unlikelihood(logprob: Tensor) -> Tensor:
+    """-E log(1 - p): mean over answer tokens, of their log-probabilities (nats) [N]."""
+    return -complement(logprob).mean()
+
+
+def catnip(logprob: Tensor, beta: float, ref_grad: Literal["stop", "flow"] = "stop") -> Tensor:
+    """CATNIP: -(2/beta) E log sigmoid(-beta [log p - log(1 - p)]), mean over answer tokens: logprob [N], nats.
+
+    Each token's reference is that anything else is said. With `stop` it is a number, and a token's log p weighs
+    2 p^beta / (p^beta + (1 - p)^beta); with `flow` it has a gradient too, and the weight is that over 1 - p.
+    """
+    other = complement(logprob)
+    return -(2 / beta) * logsigmoid(-beta * (logprob - (other.detach() if ref_grad == "stop" else other))).mean()
+
+
+def ihl(logits: Tensor, labels: Tensor) -> Tensor:
+    """Inverted hinge loss of LoKU: 1 + p_true - max of the others' p, in [0, 2]; mean over answer tokens.
+
+    logits: [N, V] that predict the tokens labels [N].
+    """
+    p = logits.softmax(-1)
+    true = p.gather(1, labels[:, None])
+    return (1 + true[:, 0] - p.scatter(1, labels[:, None], -1.0).max(1).values).mean()
