@@ -78,13 +78,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Row:
-    """One change. computed: cells unlearned, evaluated and probed anew, and how many there are then; None: not run."""
+    """One change. computed: cells unlearned, evaluated, attacked, analysed anew, and how many there are; None: not run."""
 
     change: str
     do: Callable[[Path], Call | None]
     rules: set[str] = field(default_factory=set)
     why: str = ""
-    computed: tuple[int, int, int, int] | None = None
+    computed: tuple[int, int, int, int, int] | None = None
     note: str = ""
     # Whether a dry run shows it in seconds, so that it is among the quick tests, too.
     quick: bool = False
@@ -308,14 +308,14 @@ NOTHING = [
 SETTINGS = [
     Row("`study.name`", _config(study={"name": "other"}), SHOWN, PARAMETERS, like="the name of a configuration file"),
     Row("the name of a configuration file", _rename_config, SHOWN, PARAMETERS),
-    Row("`study.results`, the folder", _elsewhere, ALL, OUTPUT, (5, 5, 5, 5)),
-    Row("`study.seed`", _config(study={"seed": 2}), ALL, PARAMETERS, (5, 5, 5, 5)),
+    Row("`study.results`, the folder", _elsewhere, ALL, OUTPUT, (5, 5, 4, 5, 5)),
+    Row("`study.seed`", _config(study={"seed": 2}), ALL, PARAMETERS, (5, 5, 4, 5, 5)),
     Row(
         "`study.shard_by`, how cells are cut into jobs",
         _config(study={"shard_by": ["model", "algorithm"]}),
         PATCHES,
         OUTPUT,
-        (0, 0, 0, 5),
+        (0, 0, 0, 0, 5),
     ),
     Row("`publishing`", _config(publishing={"to": []}), {"publish_results"}, PARAMETERS),
     Row("`exports`: one more cell", _config(exports={"cells": [{"algorithm": "rmu"}]}), {"export_model"}, OUTPUT),
@@ -330,25 +330,25 @@ SETTINGS = [
         whole=True,
     ),
     Row(
-        "`evaluation.mix`",
-        _config(evaluation={"mix": 0.4}),
-        {"probe_shard"} | SCORES,
+        "a setting of an attack",
+        _config(attacks={"mix": {"share": 0.4}}),
+        {"attack_shard"} | SCORES,
         PARAMETERS,
-        (0, 0, 5, 5),
+        (0, 0, 4, 0, 5),
     ),
     Row(
         "a hyper-parameter of one algorithm",
         _config(algorithms={"rmu": {"steps": 3}}),
         {"tune_strength"} | PATCHES,
         PARAMETERS,
-        (2, 2, 2, 5),
+        (2, 2, 2, 2, 5),
     ),
     Row(
         "a swapped pair of values (`steps: 2, batch_size: 4` to `steps: 4, batch_size: 2`)",
         _config(algorithms={"rmu": {"steps": 4, "batch_size": 2}}),
         {"tune_strength"} | PATCHES,
         PARAMETERS,
-        (2, 2, 2, 5),
+        (2, 2, 2, 2, 5),
         quick=True,
     ),
     Row(
@@ -359,16 +359,22 @@ SETTINGS = [
         ),
         PATCHES,
         PARAMETERS,
-        (2, 2, 2, 7),
+        (2, 2, 2, 2, 7),
     ),
-    Row("one more band", _config(grids={"blocks": {"bands": ["each", "0-1"]}}), PATCHES, PARAMETERS, (2, 2, 2, 7)),
-    Row("one more seed of unlearning", _config(grids={"blocks": {"seeds": [0, 1]}}), PATCHES, PARAMETERS, (4, 4, 4, 9)),
+    Row("one more band", _config(grids={"blocks": {"bands": ["each", "0-1"]}}), PATCHES, PARAMETERS, (2, 2, 0, 2, 7)),
+    Row(
+        "one more seed of unlearning",
+        _config(grids={"blocks": {"seeds": [0, 1]}}),
+        PATCHES,
+        PARAMETERS,
+        (4, 4, 4, 4, 9),
+    ),
     Row(
         "one more list of source languages",
         _config(grids={"blocks": {"sources": [["en", "es"], ["hi"]]}}),
         {"tune_strength"} | PATCHES,
         OUTPUT,
-        (4, 4, 4, 9),
+        (4, 4, 4, 4, 9),
     ),
     Row(
         "one more training seed",
@@ -383,17 +389,19 @@ SETTINGS = [
         _config(models={"llama": {"languages": ["en", "es", "hi", "de"]}}),
         ALL,
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
         note="The corpus is in the languages of all models, and is read by all.",
     ),
-    Row("steps of training", _config(models={"llama": {"steps": 5}}), MODELS, PARAMETERS, (5, 5, 5, 5)),
-    Row("`matching.target`", _config(matching={"target": 0.1}), {"tune_strength"} | PATCHES, PARAMETERS, (5, 5, 5, 5)),
+    Row("steps of training", _config(models={"llama": {"steps": 5}}), MODELS, PARAMETERS, (5, 5, 4, 5, 5)),
+    Row(
+        "`matching.target`", _config(matching={"target": 0.1}), {"tune_strength"} | PATCHES, PARAMETERS, (5, 5, 4, 5, 5)
+    ),
     Row(
         "`engine.device`",
         _config(engine={"device": "cpu"}),
         MODELS - {"pretrain_model"},
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
         note="By its name: `auto` on another machine reruns nothing.",
     ),
     Row(
@@ -401,20 +409,20 @@ SETTINGS = [
         _config(engine={"dtype": "bfloat16"}),
         MODELS - {"pretrain_model"},
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
         like="`engine.device`",
     ),
 ]
 
 FIGURES = {"draw_figures", "summarise", "publish_results", "compile_paper"}
 CODE = [
-    Row("the corpus: `corpus/sources/world.py`", _line("corpus/sources/world"), ALL, PARAMETERS, (0, 0, 0, 5)),
+    Row("the corpus: `corpus/sources/world.py`", _line("corpus/sources/world"), ALL, PARAMETERS, (0, 0, 0, 0, 5)),
     Row(
         "a language pack: `languages/hi.py`",
         _line("languages/hi"),
         ALL,
         PARAMETERS,
-        (0, 0, 0, 5),
+        (0, 0, 0, 0, 5),
         like="the corpus: `corpus/sources/world.py`",
     ),
     Row(
@@ -422,56 +430,66 @@ CODE = [
         _line("models/tokenizer"),
         ALL - {"make_corpus"},
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
     ),
-    Row("training: `models/pretrain.py`", _line("models/pretrain"), MODELS, PARAMETERS, (0, 0, 0, 5)),
+    Row("training: `models/pretrain.py`", _line("models/pretrain"), MODELS, PARAMETERS, (0, 0, 0, 0, 5)),
     Row("layer scores: `layers/similarity.py`", _line("layers/similarity"), {"score_layers"} | TABLES, PARAMETERS),
     Row(
         "the engine: `engine/sections.py`",
         _line("engine/sections"),
         MODELS - {"pretrain_model"},
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
     ),
     Row(
         "how models are opened: `engine/opening.py`",
         _line("engine/opening"),
         MODELS - {"pretrain_model"},
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
         like="the engine: `engine/sections.py`",
     ),
-    Row("one algorithm: `unlearn/rmu.py`", _line("unlearn/rmu"), {"tune_strength"} | PATCHES, PARAMETERS, (2, 2, 2, 5)),
     Row(
-        "one algorithm that nothing tunes: `unlearn/slug.py`", _line("unlearn/slug"), PATCHES, PARAMETERS, (2, 2, 2, 5)
+        "one algorithm: `unlearn/methods/rmu.py`",
+        _line("unlearn/methods/rmu"),
+        {"tune_strength"} | PATCHES,
+        PARAMETERS,
+        (2, 2, 2, 2, 5),
+    ),
+    Row(
+        "one algorithm that nothing tunes: `unlearn/methods/slug.py`",
+        _line("unlearn/methods/slug"),
+        PATCHES,
+        PARAMETERS,
+        (2, 2, 2, 2, 5),
     ),
     Row(
         "the store of cells: `unlearn/cells.py`",
         _line("unlearn/cells"),
         {"tune_strength"} | PATCHES,
         PARAMETERS,
-        (5, 5, 5, 5),
+        (5, 5, 4, 5, 5),
     ),
     Row(
         "how patches are put in place: `evaluate/shards.py`",
         _line("evaluate/shards"),
-        {"evaluate_shard", "probe_shard"} | SCORES,
+        {"evaluate_shard", "attack_shard", "analyse_shard"} | SCORES,
         PARAMETERS,
-        (0, 5, 5, 5),
+        (0, 5, 4, 5, 5),
     ),
     Row(
         "evaluation: `evaluate/run.py`",
         _line("evaluate/run"),
         {"evaluate_model", "check_gates", "evaluate_shard"} | SCORES,
         PARAMETERS,
-        (0, 5, 0, 5),
+        (0, 5, 0, 0, 5),
     ),
     Row(
-        "probes: `probe/run.py`",
-        _line("probe/run"),
-        {"evaluate_model", "check_gates", "probe_shard"} | SCORES,
+        "an attack: `attacks/mix.py`",
+        _line("attacks/mix"),
+        {"attack_shard"} | SCORES,
         PARAMETERS,
-        (0, 0, 5, 5),
+        (0, 0, 4, 0, 5),
     ),
     Row("measures: `evaluate/metrics.py`", _line("evaluate/metrics"), SCORES, PARAMETERS),
     Row(
@@ -482,7 +500,7 @@ CODE = [
         note="As any other line: what is compared is the text.",
         like="measures: `evaluate/metrics.py`",
     ),
-    Row("files and seals: `artifacts.py`", _line("artifacts"), ALL, PARAMETERS, (5, 5, 5, 5)),
+    Row("files and seals: `store/artifacts.py`", _line("store/artifacts"), ALL, PARAMETERS, (5, 5, 4, 5, 5)),
     Row("a script: `scripts/score_shard.py`", _append("\n# A line.\n", "scripts/score_shard.py"), SCORES, PARAMETERS),
     Row(
         "the style of figures: `plotting/style.py`",
@@ -525,14 +543,14 @@ DELETED = [
         _delete_cell,
         PATCHES,
         OUTPUT,
-        (1, 0, 0, 5),
+        (1, 0, 0, 0, 5),
     ),
     Row(
         "Snakemake's own records (`.snakemake`), or results copied without them",
         _forget_records,
         ALL,
         INPUT,
-        (0, 0, 0, 5),
+        (0, 0, 0, 0, 5),
         note="Whether what is there is what the settings make is not known without them.",
     ),
 ]
@@ -562,7 +580,8 @@ their neighbours are, and of the figures after a change below the tables, it hol
   come out. Cells are kept by what made them, so a shard that runs again computes only what is new.
 * What a rule depends on besides its inputs, its settings and the text of all code that it imports, is one of its
   *parameters*. Inputs are compared by content, so times alone change nothing.
-* *Cells*: how many were unlearned, evaluated and probed anew, of how many; `-` where none of these rules run.
+* *Cells*: how many were unlearned, evaluated, attacked and analysed anew, of how many; `-` where none of these rules
+  run.
 * *Why*: what Snakemake finds at the first of the rules: other *parameters*, another *input*, or an *output* that is
   missing. `make study ARGS='-n --quiet host'` says it of each job.
 

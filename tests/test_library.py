@@ -261,10 +261,10 @@ def test_forgetting_shows_in_the_measures(trained_model, tokenizer, corpus):
         ({"band": [-1]}, r"band \[-1\] is outside"),
         ({"band": []}, r"band \[\] is outside"),
         ({"band": "1-2"}, "a band is a block such as 3"),
-        ({"band": 1, "algorithm": "rum"}, "unknown algorithm 'rum'; .*Did you mean 'rmu'"),
+        ({"band": 1, "algorithm": "rum"}, "unknown method 'rum'; .*Did you mean 'rmu'"),
         ({"band": 1, "stepz": 3}, "settings of rmu: stepz: unknown key 'stepz'; .*Did you mean 'steps'"),
         ({"band": 1, "steps": 0}, "settings of rmu: steps: must be at least 1"),
-        ({"band": 1, "algorithm": "gate"}, "gate works on full, not on '1'"),
+        ({"band": 1, "algorithm": "word_filter"}, "word_filter works on full, not on '1'"),
     ],
 )
 def test_what_cannot_be_done_is_told(opened, facts, options, message):

@@ -184,7 +184,7 @@ def test_the_papers_study_runs_from_end_to_end(hub, project):
     assert set(tables["layers"]["model"]) == set(names)
     assert len(tables["layers"]) == 3 * BLOCKS
     cells = tables["cells"]
-    assert set(cells["algorithm"]) == {"rmu", "simnpo", "slug", "gate"}
+    assert set(cells["algorithm"]) == {"rmu", "simnpo", "slug", "word_filter"}
     assert set(cells["retain"]) == {"source", "source+text", "all"}
     assert set(cells["status"]) <= {"ok", "not_reached"}
     scores = tables["scores"]

@@ -190,7 +190,7 @@ def test_the_worlds_questions_begin_alike_as_much_as_is_planned():
         {"grids": {"blocks": {"seeds": [0, 1]}}},
         {"grids": {"blocks": {"algorithms": ["rmu", "slug", "simnpo"]}}},
         {"corpora": {"world": {"settings": {"subjects": {"chemistry": 4}}}}},
-        {"evaluation": {"retraining": {"steps": 9}}},
+        {"attacks": {"retraining": {"steps": 9}}},
     ],
 )
 def test_more_of_anything_costs_more(changes):
@@ -409,5 +409,5 @@ def test_plans_know_the_limits_of_the_engine():
     from mute.unlearn.methods import slug
 
     assert footprint.DEVICE_SHARE == sections.DEVICE_SHARE
-    assert footprint.SLUG_PASS == slug.PASS
+    assert footprint.WHOLE_PASS == slug.PASS
     assert work.STATES_GB == scoring.STATES_GB

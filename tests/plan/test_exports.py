@@ -16,7 +16,7 @@ from mute.study.checks import checked_study, read_study
 
 ROOT = Path(__file__).parents[2]
 MICRO = read_files("config/config.yaml", "config/micro.yaml").values
-GATE = {"grids": {"words": {"algorithms": ["gate"], "bands": ["full"], "sources": [["en", "es"]]}}}
+GATE = {"grids": {"words": {"algorithms": ["word_filter"], "bands": ["full"], "sources": [["en", "es"]]}}}
 GATE |= {"study": {"grids": ["blocks", "ascent", "words"]}}
 RMU = "llama.0.rmu.1.en-es.source.domain.matched.0"
 
@@ -73,12 +73,12 @@ def test_any_cell_can_be_exported_by_its_name():
 def test_a_filter_has_nothing_to_export():
     made = exports(GATE, cells=[{"band": "full"}])
     assert [cell.algorithm for cell in made.selected] == ["gradient_ascent"], "a broad selection passes it over"
-    gate = next(cell.name for cell in made.study.cells if cell.algorithm == "gate")
+    gate = next(cell.name for cell in made.study.cells if cell.algorithm == "word_filter")
     assert gate not in made.names()
-    with pytest.raises(ValueError, match="cannot be exported: gate changes no weight"):
+    with pytest.raises(ValueError, match="cannot be exported: word_filter is a guard and changes no weight"):
         made.export(wild(cell=gate))
     with pytest.raises(ConfigError, match=r"exports\.cells\[0\]: gate changes no weight: there is no model to export"):
-        exports(GATE, cells=[{"algorithm": "gate"}])
+        exports(GATE, cells=[{"algorithm": "word_filter"}])
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_code_that_computes_changes_the_name_and_code_that_draws_does_not():
     assert "mute.evaluate.metrics" in modules
     assert not [name for name in modules if name.startswith(("mute.plotting", "mute.paper"))]
     # Whatever the rules up to the tables run.
-    files = [ROOT / f"workflow/rules/{name}.smk" for name in ("models", "pretrained", "layers", "probe", "evaluate")]
+    files = [ROOT / f"workflow/rules/{name}.smk" for name in ("models", "pretrained", "layers", "attack", "evaluate")]
     text = "".join(path.read_text() for path in files)
     named = {word.split('"')[0] for word in text.split('"mute.')[1:]}
     assert {f"mute.{name}" for name in named} <= set(modules)

@@ -47,7 +47,17 @@ BY_WILDCARD = {
     "model": ["tokenizer"],
     "trained": ["tokenizer_of", "pretraining", "evaluation", "gates", "layers"],
     "tuning": ["tuning_inputs", "tuning", "tuning_code"],
-    "shard": ["shard_inputs", "shard", "shard_code", "probes", "evaluations", "score_inputs", "scores"],
+    "shard": [
+        "shard_inputs",
+        "shard",
+        "shard_code",
+        "attack_inputs",
+        "attacks",
+        "analyses",
+        "evaluations",
+        "score_inputs",
+        "scores",
+    ],
 }
 
 
@@ -122,14 +132,14 @@ def changed(name: str, changes: dict) -> set[str]:
         ({"study": {"primary": ["K source"]}}, {"figures", "notebooks"}),
         ({"gates": {"recall": 0.5}}, {"gates", "figures", "notebooks"}),
         ({"evaluation": {"draws": 30}}, {"scores", "tables"}),
-        ({"evaluation": {"mix": 0.25}}, {"probes"}),
+        ({"attacks": {"mix": {"share": 0.25}}}, {"attacks"}),
         ({"layers": {"alpha": 2}}, {"tables"}),
         ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
         # Its algorithms have one strength each: nothing to tune.
         ({"matching": {"target": 0.1}}, {"shard"}),
         # One more block or seed: only cells; the strength is not chosen anew.
-        ({"grids": {"blocks": {"bands": ["each", "0-1"]}}}, {"shard", "probes"}),
-        ({"grids": {"blocks": {"seeds": [0, 1]}}}, {"shard", "probes"}),
+        ({"grids": {"blocks": {"bands": ["each", "0-1"]}}}, {"shard", "attacks"}),
+        ({"grids": {"blocks": {"seeds": [0, 1]}}}, {"shard", "attacks"}),
         # A number written in another way is the same number.
         ({"pretraining": {"warmup": "2"}, "corpora": {"world": {"settings": {"transfer_share": "4e-1"}}}}, set()),
         # A default that is spelt out changes nothing.

@@ -145,7 +145,7 @@ def test_a_fresh_clone_is_pending_and_says_how_to_begin(micro):
     assert found.code == status.PENDING
     assert set(found.counts) == {"pending"}
     said = text.terminal(found)
-    assert "0 of 16 jobs done, 16 pending" in said
+    assert "0 of 17 jobs done, 17 pending" in said
     assert said.endswith("To begin:\n  make study CONFIG=config/micro.yaml\n")
     assert not list(Path().iterdir()), "to ask writes nothing"
 
@@ -164,7 +164,7 @@ def test_a_finished_study_is_complete_and_counts_what_its_cells_came_to(micro):
         ["llama", "slug", 2, 0, 0, 2, 2],
     ]
     said = text.terminal(found)
-    assert "complete. 16 of 16 jobs done." in said
+    assert "complete. 17 of 17 jobs done." in said
     assert "make study" not in said
 
 
@@ -213,16 +213,16 @@ def test_a_bug_fails_with_its_exception(micro):
 )
 def test_a_job_that_was_killed_fails_with_what_snakemake_saw(micro, why, reason):
     finish(micro)
-    fail(micro, "probe_shard", "     0.0 s  started\n", why=why)
-    assert standing(status.collect(micro), "probe_shard").state == "failed"
-    assert standing(status.collect(micro), "probe_shard").reason == reason
+    fail(micro, "attack_shard", "     0.0 s  started\n", why=why)
+    assert standing(status.collect(micro), "attack_shard").state == "failed"
+    assert standing(status.collect(micro), "attack_shard").reason == reason
 
 
 def test_a_job_that_left_no_log_is_told_with_that_of_snakemake(micro):
     finish(micro)
-    job = fail(micro, "probe_shard", "")
+    job = fail(micro, "attack_shard", "")
     Path(job.log).unlink()
-    assert standing(status.collect(micro), "probe_shard").log == f".snakemake/log/{BEGAN}.snakemake.log"
+    assert standing(status.collect(micro), "attack_shard").log == f".snakemake/log/{BEGAN}.snakemake.log"
 
 
 def test_a_notebook_that_failed_tells_its_exception(micro):
@@ -252,8 +252,8 @@ def test_an_output_that_snakemake_marked_is_not_done(micro):
 
 
 def test_a_run_under_way_is_seen_by_its_lock(micro):
-    finish(micro, but=("evaluate_shard", "probe_shard", "score_shard", "make_tables"))
-    for rule, log in (("evaluate_shard", "     0.0 s  started\n"), ("probe_shard", "     2.0 s  stopped: bad\n")):
+    finish(micro, but=("evaluate_shard", "attack_shard", "score_shard", "make_tables"))
+    for rule, log in (("evaluate_shard", "     0.0 s  started\n"), ("attack_shard", "     2.0 s  stopped: bad\n")):
         write(job_of(micro, rule).log, log)
     mark(job_of(micro, "evaluate_shard").outputs[0])
     write(f".snakemake/log/{BEGAN}.snakemake.log", "x\nExecute 1 jobs...\n")
@@ -261,21 +261,21 @@ def test_a_run_under_way_is_seen_by_its_lock(micro):
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = status.collect(micro)
     assert found.under_way
-    states = {rule: standing(found, rule).state for rule in ("evaluate_shard", "probe_shard", "score_shard")}
-    assert states == {"evaluate_shard": "running", "probe_shard": "failed", "score_shard": "pending"}
+    states = {rule: standing(found, rule).state for rule in ("evaluate_shard", "attack_shard", "score_shard")}
+    assert states == {"evaluate_shard": "running", "attack_shard": "failed", "score_shard": "pending"}
     assert "a run is under way" in text.terminal(found)
     assert not status.is_under_way()
 
 
 def test_what_failed_before_the_run_that_is_under_way_waits_for_it(micro):
     finish(micro)
-    job = fail(micro, "probe_shard", "     2.0 s  stopped: bad\n")
+    job = fail(micro, "attack_shard", "     2.0 s  stopped: bad\n")
     then = time.time() - 3600
     os.utime(job.log, (then, then))
     now = time.strftime("%Y-%m-%dT%H%M%S")
     write(f".snakemake/log/{now}.000000.snakemake.log", "x\nExecute 1 jobs...\n")
-    assert standing(status.collect(micro, under_way=True), "probe_shard").state == "pending"
-    assert standing(status.collect(micro), "probe_shard").state == "failed"
+    assert standing(status.collect(micro, under_way=True), "attack_shard").state == "pending"
+    assert standing(status.collect(micro), "attack_shard").state == "failed"
 
 
 def test_to_ask_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
@@ -289,7 +289,7 @@ def test_to_ask_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
 
 
 def test_cells_of_a_shard_that_is_not_done_are_found_in_the_store(micro):
-    finish(micro, but=("unlearn_shard", "evaluate_shard", "probe_shard", "score_shard", "make_tables", "summarise"))
+    finish(micro, but=("unlearn_shard", "evaluate_shard", "attack_shard", "score_shard", "make_tables", "summarise"))
     (shard,) = micro.shards
     first, second, third, *_ = Plans(micro).shard(type("W", (), {"shard": shard}))["cells"]
     for name, plan, word in (("a", first, "ok"), ("b", second, "diverged"), ("c", {**third, "code": "older"}, "ok")):

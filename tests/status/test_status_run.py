@@ -17,7 +17,7 @@ FRONT = [sys.executable, "workflow/study.py", "run", "--cores", "2", *MICRO]
 FAULTS = {
     "check_gates": "raise ValueError('bad data: row 3')",
     "score_layers": "{}['nothing']",
-    "probe_shard": "import os; os.kill(os.getpid(), 9)",
+    "attack_shard": "import os; os.kill(os.getpid(), 9)",
 }
 
 
@@ -29,7 +29,7 @@ def project(tmp_path_factory):
 def put(script: Path, line: str) -> str:
     """Put a line before all else that a script's job does; returns what the script was."""
     was = script.read_text(encoding="utf-8")
-    script.write_text(re.sub(r"(with jobs\.job\(.*\) as log:\n)", rf"\1    {line}\n", was, count=1), encoding="utf-8")
+    script.write_text(re.sub(r"(with job\(.*\) as log:\n)", rf"\1    {line}\n", was, count=1), encoding="utf-8")
     return was
 
 
@@ -47,7 +47,7 @@ def test_a_run_with_failures_ends_with_its_page_and_goes_on_when_they_are_mended
     reasons = {
         "check_gates llama-s0": "bad data: row 3",
         "score_layers llama-s0.domain": "KeyError: 'nothing'",
-        "probe_shard llama": "killed (SIGKILL), as happens when memory runs out",
+        "attack_shard llama": "killed (SIGKILL), as happens when memory runs out",
     }
     said = mute(project)
     page = (project / "results/micro/status.html").read_text(encoding="utf-8")

@@ -48,8 +48,8 @@ WRONG = {
         "grids.whole.training_seeds[1]: 7 is no training seed of llama, qwen2, bloom: 0",
     ),
     "band of a filter": (
-        "grids: {whole: {algorithms: [gate]}}",
-        "grids.whole.bands[0]: gate works on full, not on 'all'",
+        "grids: {whole: {algorithms: [word_filter]}}",
+        "grids.whole.bands[0]: word_filter works on full, not on 'all'",
     ),
     "shown": ("study: {shown: [bloks]}", "study.shown[0]: unknown grid of the study 'bloks'", "Did you mean 'blocks'?"),
     "section": ("gaets: {recall: 1}", "gaets: unknown key", "Did you mean 'gates'?"),

@@ -127,7 +127,7 @@ def test_what_a_study_makes_on_the_way_is_hidden_from_dvc(index):
     ignored = index.repo.dvcignore
     root = Path(index.repo.root_dir)
     for folder in ("results", "results/micro"):
-        for name in ("cells", "evaluations", "models", "shards", "logs", "corpus", "probes"):
+        for name in ("cells", "evaluations", "models", "shards", "logs", "corpus", "attacks", "analyses"):
             assert ignored.is_ignored(index.repo.fs, str(root / folder / name / "a")), f"{folder}/{name}"
 
 

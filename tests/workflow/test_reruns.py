@@ -49,6 +49,16 @@ def sealed(results: Path) -> dict[str, dict[str, int]]:
     }
 
 
+def of_cells(results: Path, entries: set[str], store: str) -> int:
+    """How many cells the entries of attacks or analyses are about; those of bases and oracles are of no cell."""
+    tables = (artifacts.read_table(path) for path in results.glob(f"shards/*/{store}.csv"))
+    found = set()
+    for table in tables:
+        own = table[table["digest"].isin(entries) & table["cell"].notna()]
+        found |= set(own.loc[own["victim"] == "cell", "cell"] if "victim" in own else own["cell"])
+    return len(found)
+
+
 def perform(row: Row, project: Path) -> Outcome:
     """Make a row's change in a project whose study is finished, and run the study again.
 
@@ -71,7 +81,8 @@ def perform(row: Row, project: Path) -> Outcome:
     reasons = re.findall(r"^Reason: (.*)", said, re.MULTILINE)
     first = [text for text in reasons if "updated by another job" not in text]
     now = sealed(results)
-    counts = [sum(now[store][cell] != before[store].get(cell) for cell in now[store]) for store in STORES]
+    new = {store: {entry for entry in now[store] if now[store][entry] != before[store].get(entry)} for store in STORES}
+    counts = [len(new["cells"]), len(new["evaluations/cells"]), *(of_cells(results, new[s], s) for s in STORES[2:])]
     cells = {digest for path in results.glob("shards/*/cells.csv") for digest in artifacts.read_table(path)["digest"]}
     return Outcome(
         {*planned} - TARGETS,
@@ -118,7 +129,7 @@ def test_row(row, outcomes):
     if found.ran & FILL:
         assert found.computed == row.computed
     else:
-        assert found.computed[:3] == (0, 0, 0)
+        assert found.computed[:4] == (0, 0, 0, 0)
         assert row.computed is None
 
 

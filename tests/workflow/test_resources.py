@@ -59,7 +59,14 @@ def test_every_rule_that_runs_a_model_asks_for_memory_time_and_gpus(asked):
         assert 1000 <= first["mem_mb"] <= 2500, rule
         assert 5 <= first["runtime"] <= 15, rule
         assert first["gpu"] == 0, rule
-    assert {"pretrain_model", "evaluate_model", "score_layers", "unlearn_shard", "probe_shard"} <= rules & set(RULES)
+    assert {
+        "pretrain_model",
+        "evaluate_model",
+        "score_layers",
+        "unlearn_shard",
+        "attack_shard",
+        "analyse_shard",
+    } <= rules & set(RULES)
 
 
 def test_a_second_attempt_asks_for_twice_as_much(asked):

@@ -34,7 +34,7 @@ STUDY = f"""
 study: {{name: {NAME}, results: {RESULTS}, grids: [blocks, hot]}}
 algorithms:
   hot: {{method: gradient_ascent, learning_rate: 1.0e+30, steps: 4, batch_size: 4, strengths: [1.0e+30]}}
-evaluation: {{retraining: {{learning_rate: 1.0e+30}}}}
+attacks: {{retraining: {{learning_rate: 1.0e+30}}}}
 grids:
   hot: {{algorithms: [hot], bands: [each, full], sources: [[en, es]], protocols: [paper]}}
 publishing: {{to: [wandb, tensorboard], with_study: true}}
@@ -114,7 +114,7 @@ def in_another_order(tmp_path_factory):
     targets = [
         f"{RESULTS}/{name}"
         for name in (
-            "shards/llama/probes.csv",
+            "shards/llama/attacks.csv",
             "shards/llama/cells.csv",
             "evaluations/llama-s0/tokens.parquet",
             "exports/llama.0.rmu.1.en-es.source.domain.matched.0/record.json",
@@ -205,8 +205,9 @@ def test_summary_pages_figures_and_exports_say_that_cells_diverged(plain):
     record = artifacts.sealed(results / "exports/llama.0.hot.0.en-es.source.domain.paper.0")
     assert record
     assert record["outcome"]["status"] == "diverged"
-    probes = [artifacts.read_json(path) for path in (results / "probes").glob("*/record.json")]
-    assert {r["retraining"]["status"] for r in probes if "retraining" in r} == {"diverged"}
+    made = [artifacts.read_json(path) for path in (results / "attacks").glob("*/record.json")]
+    again = [record["outcome"]["status"] for record in made if record["about"]["attack"] == "retraining"]
+    assert set(again) == {"diverged"}
     loaded = Results.read((results / "tables").glob("*.csv"))
     assert len(loaded.divergences()) == 3
     runs = [path.read_bytes() for path in (results / "published/tensorboard").rglob("events*")]
@@ -307,7 +308,7 @@ def test_every_key_of_a_record_is_in_the_documented_list(plain):
     found = {key for path in paths for key in artifacts.read_json(path)}
     assert len(paths) > 20
     assert found - listed == set()
-    assert found >= {"producer", "seconds", "outcome", "files", "retraining"}
+    assert found >= {"producer", "seconds", "outcome", "files", "victim"}
     machine = {"made_with": set(), "versions": set()}
     for record in map(artifacts.read_json, paths):
         machine["made_with"] |= record.get("made_with", {}).keys()

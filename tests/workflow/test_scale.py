@@ -21,13 +21,28 @@ from mute.study.checks import checked_study
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "config" / "config.yaml"
 # Methods of Plans that are called for every job of a shard.
-OF_SHARDS = ("shard_inputs", "shard", "shard_code", "evaluations", "probes", "score_inputs", "scores")
+OF_SHARDS = (
+    "shard_inputs",
+    "shard",
+    "shard_code",
+    "evaluations",
+    "attack_inputs",
+    "attacks",
+    "analyses",
+    "score_inputs",
+    "scores",
+)
 
 
 def settings(seeds: int) -> dict:
     """A study of one job a cell, of which every cell is exported: 36 cells a seed."""
     every = {"algorithms": ["rmu", "slug", "simnpo"], "bands": [0, 1, 2], "sources": [["en"], ["es"]]}
-    grid = {**every, "protocols": ["matched", "paper"], "seeds": list(range(seeds)), "retrain": True}
+    grid = {
+        **every,
+        "protocols": ["matched", "paper"],
+        "seeds": list(range(seeds)),
+        "attacks": ["bypass", "mix", "retraining"],
+    }
     chosen = {"models": ["llama"], "grids": ["large"], "shard_by": list(get_args(Key))}
     return {"study": chosen, "grids": {"large": grid}, "exports": {"cells": [{"model": "llama"}]}}
 
@@ -75,7 +90,7 @@ def one_job(seeds: int) -> dict[str, int]:
     cell = replace(study.cells[-1], seed=0)
     shard = SimpleNamespace(shard=str(study.shard_of[cell]))
     found = {name: steps(study, lambda name=name: getattr(told, name)(shard)) for name in OF_SHARDS}
-    for rule in ("unlearn_shard", "evaluate_shard", "probe_shard"):
+    for rule in ("unlearn_shard", "evaluate_shard", "attack_shard"):
         # A new one each time: what is kept is not counted.
         costs = Costs(study)
         costs.names(rule)
@@ -91,7 +106,7 @@ def one_job(seeds: int) -> dict[str, int]:
 
 
 def test_a_job_is_planned_in_as_many_steps_in_a_large_study_as_in_a_small_one():
-    assert set(RULES) >= {"unlearn_shard", "evaluate_shard", "probe_shard"}
+    assert set(RULES) >= {"unlearn_shard", "evaluate_shard", "attack_shard"}
     assert one_job(2) == one_job(20)
 
 

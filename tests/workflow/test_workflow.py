@@ -29,11 +29,12 @@ COMPUTE = {
     "tune_strength",
     "unlearn_shard",
     "evaluate_shard",
-    "probe_shard",
+    "attack_shard",
+    "analyse_shard",
     "score_shard",
     "make_tables",
 }
-AFTER_CELLS = {"unlearn_shard", "evaluate_shard", "probe_shard", "score_shard", "make_tables"}
+AFTER_CELLS = {"unlearn_shard", "evaluate_shard", "attack_shard", "analyse_shard", "score_shard", "make_tables"}
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="copies what git knows")
 
@@ -286,7 +287,12 @@ def test_the_study_makes_all_that_it_promises(finished):
     cells = artifacts.read_table(results / "tables/cells.csv")
     assert len(cells) == 5
     assert {path.name for path in (results / "cells").iterdir()} == set(cells["digest"])
-    for path in (*(results / "cells").iterdir(), *(results / "probes").iterdir(), results / "models/llama-s0"):
+    for path in (
+        *(results / "cells").iterdir(),
+        *(results / "attacks").iterdir(),
+        *(results / "analyses").iterdir(),
+        results / "models/llama-s0",
+    ):
         assert artifacts.sealed(path), path
 
 
@@ -335,7 +341,9 @@ def test_a_change_of_code_reruns_what_runs_it(changed, file, rules):
 
 def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     results = changed / "results/micro"
-    before = {store: stamps(results / store) for store in ("cells", "evaluations/cells", "probes", "models")}
+    before = {
+        store: stamps(results / store) for store in ("cells", "evaluations/cells", "attacks", "analyses", "models")
+    }
     assert len(list((results / "cells").iterdir())) == 5
     given = [
         "grids={blocks: {bands: [each, 0-1]}, ascent: {algorithms: [gradient_ascent, gradient_difference],"

@@ -18,10 +18,11 @@ from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.asked import Asked
 from mute.evaluate.scoring import Queries
-from mute.evaluate.shards import Placed, Shard, identity, place
+from mute.evaluate.shards import Placed, Shard, place
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import tokenizer
+from mute.models.identity import identity
 from mute.models.treatment import overrides
 from mute.store import artifacts, clock
 

@@ -93,12 +93,3 @@ def place(texts: Texts, band: Band) -> None:
     if band.full or texts.block > band.start:
         texts.restart()
     texts.advance(band.start)
-
-
-def identity(model: Path, corpus: Path) -> dict[str, Any]:
-    """What a result depends on by content: weights and tokenizer of a model's folder, and the corpus's folder."""
-    files = artifacts.checked(model)["files"]
-    own = {name: files[name]["sha256"] for name in sorted(files) if name.endswith((".safetensors", "tokenizer.json"))}
-    read = [path for path in sorted(corpus.iterdir()) if path.is_file() and path.name[0] != "."]
-    texts = {path.name: artifacts.sha256(path) for path in read}
-    return {"model": own, "corpus": texts}

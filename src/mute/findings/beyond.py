@@ -189,7 +189,7 @@ def _filter(results: Results, made: dict[str, pd.DataFrame]) -> list[Finding]:
         apart = results.curve(case).get("separability")
         if not block or apart is None or apart.empty:
             continue
-        gate = {m: results.number(case, "gate", "full", m) for m in ("K", "C")}
+        gate = {m: results.number(case, "word_filter", "full", m) for m in ("K", "C")}
         edit = {m: results.number(case, "rmu", block, m) for m in ("K", "C")}
         rows.append((f"{case.model}, {case.forget_set}", float(apart.iloc[0]), gate, edit))
     if not rows:

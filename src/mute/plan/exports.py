@@ -36,7 +36,7 @@ class Exports:
             raise ValueError(f"{what}; there are {', '.join(names[:SHOWN])}{more}.{hint}")
         cell = self._cells[name]
         if not exportable(self.study, cell):
-            text = f"cell {name!r} cannot be exported: {cell.algorithm} changes no weight, it filters what is read"
+            text = f"cell {name!r} cannot be exported: {cell.algorithm} is a guard and changes no weight"
             raise ValueError(text)
         return cell
 

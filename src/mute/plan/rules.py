@@ -273,7 +273,7 @@ class Plans:
             "attacks": made,
             "chosen": [[list(cell.key().values()), study.attacked[cell]] for cell in cells],
             "oracles": self._oracles(cells),
-            "intents": {name: unlearn.load(study.method(name)).intent for name in {c.algorithm for c in cells}},
+            "intents": {name: unlearn.load(study.method(name)).intent for name in sorted({c.algorithm for c in cells})},
         }
 
     def analyses(self, wildcards: Any) -> dict[str, Any]:

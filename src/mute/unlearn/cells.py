@@ -16,10 +16,10 @@ from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.opening import Opener
-from mute.evaluate.shards import identity
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
+from mute.models.identity import identity
 from mute.store import artifacts, clock
 from mute.unlearn import Guard, make
 from mute.unlearn.run import Matching, Workbench, unlearn

@@ -10,7 +10,7 @@ from mute.plotting import panels, style
 CAPTION = (
     "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "
     "all languages) and by forget set: a whole domain, which words give away, and a conjunctive set, which only "
-    "subject and relation together do. Control: a word filter in front of the model (gate) and, beneath each title, "
+    "subject and relation together do. Control: a word filter in front of the model and, beneath each title, "
     "how well a probe separates forget from retain prompts at the first block (0.5: not at all). 95 % intervals over "
     "facts."
 )
@@ -39,9 +39,9 @@ def draw(results: Results, published: Published) -> Figure:
                 places = [int(band) + 0.1 * (i - 1) for band in bands]
                 panels.points(axes, places, numbers, colour=colour, marker=marker, hollow=hollow)
                 panels.mark_diverged(axes, results, case, "rmu", shift=0.1 * (i - 1))
-                gate = results.number(case, "gate", "full", metric)
+                gate = results.number(case, "word_filter", "full", metric)
                 if gate:
-                    panels.line_at(axes, gate.value, "gate", colour=style.GREY)
+                    panels.line_at(axes, gate.value, "word filter", colour=style.GREY)
             axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)
     keys = [style.line_key(f"retain: {name}", c, marker=m) for name, (c, m) in LOOKS.items()]
     style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), *panels.status_keys(results)])
