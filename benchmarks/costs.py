@@ -30,7 +30,8 @@ FOLDERS = {
     "models": ["pretrain_model", "adapt_model"],
     "cells": ["unlearn_shard"],
     "evaluations": ["evaluate_model", "evaluate_shard"],
-    "probes": ["probe_shard"],
+    "attacks": ["attack_shard"],
+    "analyses": ["analyse_shard"],
     "tables": ["make_tables"],
     "cache": [],
 }

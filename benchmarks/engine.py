@@ -29,9 +29,10 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from mute import unlearn
+from mute.bands import Band
 from mute.config.sections import ModelSection, read_files
 from mute.engine import sections
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, embedded
 from mute.models.loading import find_device

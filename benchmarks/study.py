@@ -28,7 +28,7 @@ def cell_seconds(results: Path) -> dict[str, tuple[dict[str, Any], float]]:
     cells = {}
     for record in _records(results / "cells"):
         cells[record["_digest"]] = (record["plan"]["cell"], sum(record["seconds"][phase] for phase in WORK))
-    for store in ("evaluations/cells", "probes"):
+    for store in ("evaluations/cells", "attacks", "analyses"):
         for record in _records(results / store):
             if record["cell"] in cells:
                 keys, spent = cells[record["cell"]]

@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 with job(snakemake, torch=False) as log:
     encoder = tokenizer.Encoder(tokenizer.load(Path(snakemake.input.tokenizer).parent))
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
-    artifacts.write_table(snakemake.output[0], kinship.pairs(corpus, encoder, snakemake.params.plan["languages"]))
+    pairs = kinship.pairs(corpus, encoder, snakemake.params.plan["languages"])
+    artifacts.write_table(snakemake.output[0], pairs.assign(model=snakemake.wildcards.get("model")))

@@ -1,14 +1,9 @@
-"""Evaluates a trained model before unlearning: every form of every fact, every ability, lens, bypass of each block."""
+"""Evaluates a trained model before unlearning: every form of every fact, every ability."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from mute.jobs.job import job
-from mute.analyses.lens import Prober
-from mute.attacks import retraining
-from mute.bands import RETRAINED
 from mute.corpus.schema import Corpus
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
@@ -30,19 +25,3 @@ with job(snakemake) as log:
     tokens, answers = Evaluator(model, encoder, corpus, plan["languages"], forms).evaluate()
     artifacts.write_table(snakemake.output.tokens, tokens)
     artifacts.write_table(snakemake.output.answers, answers)
-    log.note("evaluated")
-    lens, bypassed = [], []
-    for forget_set in plan["forget_sets"]:
-        prober = Prober(model, encoder, corpus, plan["languages"], forget_set)
-        lens.append(prober.lens().assign(forget_set=forget_set))
-        for block in range(model.config.num_hidden_layers):
-            prober.texts.advance(block)
-            bypassed.append(prober.bypass((block,)).assign(forget_set=forget_set, band=str(block)))
-        if forget_set in plan["retrained"]:
-            retain = retraining.texts(model, encoder, corpus, plan["sources"], forget_set)
-            table, course = prober.retrained(retain, retraining.Retraining(**plan["retraining"]))
-            if course.status != "ok":
-                log.say(f"retraining diverged at step {course.diverged_at}: it is compared with nothing")
-            bypassed.append(table.assign(forget_set=forget_set, band=RETRAINED))
-    artifacts.write_table(snakemake.output.lens, pd.concat(lens))
-    artifacts.write_table(snakemake.output.bypass, pd.concat(bypassed))

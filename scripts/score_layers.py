@@ -27,4 +27,6 @@ with job(snakemake) as log:
         draws=plan["draws"],
         seed=plan["seed"],
     )
-    artifacts.write_table(snakemake.output[0], table)
+    # What it is about stands in the table: nothing is read out of the names of files.
+    keys = {key: snakemake.wildcards.get(key) for key in ("trained", "forget_set")}
+    artifacts.write_table(snakemake.output[0], table.assign(**keys))

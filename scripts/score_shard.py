@@ -16,7 +16,7 @@ with job(snakemake, torch=False) as log:
     scores = tables.score_shard(
         artifacts.read_table(snakemake.input.cells[0]),
         artifacts.read_table(snakemake.input.evaluations[0]),
-        artifacts.read_table(snakemake.input.probes[0]),
+        artifacts.read_table(snakemake.input.attacks[0]),
         corpus_folder.parent,
         Corpus.load(corpus_folder),
         tables.References(snakemake.input.tokens),

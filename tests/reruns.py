@@ -35,14 +35,23 @@ PAPER = {"write_values", "draw_exhibits", "compile_paper"}
 SHOWN = {"draw_figures", "explore_layers", "explore_trade_off", "summarise", "write_metrics", "publish_results"} | PAPER
 TABLES = {"make_tables"} | SHOWN
 SCORES = {"score_shard"} | TABLES
-PATCHES = {"unlearn_shard", "evaluate_shard", "probe_shard", "export_model"} | SCORES
+PATCHES = {"unlearn_shard", "evaluate_shard", "attack_shard", "analyse_shard", "export_model"} | SCORES
 MODELS = {"pretrain_model", "evaluate_model", "check_gates", "score_layers", "tune_strength"} | PATCHES
 ALL = {"make_corpus", "train_tokenizer"} | MODELS
 GROUPS = {"all": ALL, "models": MODELS, "patches": PATCHES, "scores": SCORES, "tables": TABLES, "shown": SHOWN}
 # In the order in which a study runs them.
 ORDER = (
     *("make_corpus", "train_tokenizer", "pretrain_model", "evaluate_model", "check_gates", "score_layers"),
-    *("tune_strength", "unlearn_shard", "evaluate_shard", "probe_shard", "export_model", "score_shard", "make_tables"),
+    *(
+        "tune_strength",
+        "unlearn_shard",
+        "evaluate_shard",
+        "attack_shard",
+        "analyse_shard",
+        "export_model",
+        "score_shard",
+        "make_tables",
+    ),
     *("draw_figures", "explore_layers", "explore_trade_off", "summarise", "write_metrics", "publish_results"),
     *("write_values", "draw_exhibits", "compile_paper"),
 )

@@ -17,17 +17,18 @@ import torch
 
 from mute import unlearn
 from mute.analyses import capture
+from mute.bands import Band, blocks_name, is_whole
 from mute.config.problems import validated
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.evaluate.divergence import blanked
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_cell
 from mute.evaluate.run import Evaluator
+from mute.evaluate.subject import Subject
 from mute.findings import region
-from mute.models import anatomy, export, gate, loading, patches, tokenizer
+from mute.models import anatomy, export, loading, patches, tokenizer
 from mute.models.tokenizer import Encoder
 from mute.names import at_home, check_name, unknown_name
 from mute.store import artifacts
@@ -219,7 +220,7 @@ def forget(
         )
         chosen = Band.named(name, sections.depth(model))
         outcome = run_algorithm(bench, method(checked.value), chosen, protocol=protocol, seed=seed)
-        base = _base(model, outcome.tensors)
+        base = None if issubclass(method, unlearn.Guard) else _base(model, outcome.tensors)
     assert checked.value is not None
     made = {"algorithm": algorithm, "settings": checked.value.model_dump(), "band": name, "sources": facts.sources}
     found = {"status": outcome.status, "steps": outcome.steps, "knowledge": _number(outcome.knowledge)}
@@ -231,13 +232,13 @@ def _band_name(model: Any, band: Any) -> str:
     """The band as a study names it."""
     depth = len(anatomy.blocks(model))
     if isinstance(band, str):
-        if band not in ("all", "full"):
+        if not is_whole(band):
             raise ValueError(f"a band is a block such as 3, blocks such as [2, 3], 'all' or 'full', not {band!r}")
         return band
     blocks = sorted({int(block) for block in ([band] if isinstance(band, int) else band)})
     if not blocks or not 0 <= blocks[0] <= blocks[-1] < depth:
         raise ValueError(f"band {blocks} is outside a model of {depth} blocks (0 to {depth - 1})")
-    return "-".join(map(str, blocks))
+    return blocks_name(blocks)
 
 
 def _number(value: float) -> float | None:
@@ -258,9 +259,9 @@ def measure(
         evaluator = Evaluator(model, Encoder(tokenizer), facts.corpus, facts.languages, [about["headline_form"]])
         before = after = evaluator.evaluate()
         if patch is not None:
-            with patched(model, patch):
+            with _edited(model, patch) as subject:
                 evaluator.texts.restart()
-                after = evaluator.evaluate()
+                after = evaluator.evaluate(subject)
     scores = score_cell(
         items(after[0]),
         items(before[0]),
@@ -281,12 +282,22 @@ def measure(
 
 @contextmanager
 def patched(model: Any, patch: Patch) -> Generator[Any]:
-    """The model with the patch in place; afterwards it is bit for bit what it was.
+    """The model with the patch in place, or its guard around it; afterwards it is bit for bit what it was.
 
     Raises ValueError for a patch of another model: other names or shapes, or other values where it was taken.
     """
+    with _edited(model, patch) as subject, subject.installed(plain=True):
+        yield model
+
+
+@contextmanager
+def _edited(model: Any, patch: Patch) -> Generator[Subject]:
+    """What a patch makes of a model, to be asked: weights are in place, a guard stands ready."""
+    if guard := _guard(patch):
+        yield Subject(model, [guard.treatment(patch.tensors)])
+        return
     parameters = dict(model.named_parameters())
-    for name in _weights(patch.tensors):
+    for name in sorted(patch.tensors):
         shapes = [list(t.shape) for t in (patch.tensors[name], parameters.get(name)) if t is not None]
         if len(shapes) < 2:
             raise ValueError(f"the patch is of another model: this one has no {name}")
@@ -297,28 +308,38 @@ def patched(model: Any, patch: Patch) -> Generator[Any]:
         own = f"a {made['type']} model in {made['dtype']}"
         raise ValueError(f"the patch is of another model: it was made from {own}, whose weights this one has not")
     with patches.applied(model, patch.tensors):
-        yield model
+        yield Subject(model)
+
+
+def _guard(patch: Patch) -> unlearn.Guard | None:
+    """The guard that a patch's tensors were fitted for; None for a patch of weights."""
+    name = patch.about.get("method", patch.about.get("algorithm"))
+    made = unlearn.make(name, patch.about.get("settings", {})) if name in unlearn.names() else None
+    return made if isinstance(made, unlearn.Guard) else None
 
 
 def save_patch(patch: Patch, folder: Path | str) -> None:
-    """Write a patch to a new folder: patch.safetensors, and a record with its digest. Raises ValueError if in use."""
+    """Write a patch to a new folder: its tensors, and a record with their digest. Raises ValueError if in use."""
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is there and not empty: give a new folder, or delete it first")
-    patches.save(folder, patch.tensors)
+    patches.save(folder, patch.tensors, patches.FITTED if _guard(patch) else patches.PATCH)
     artifacts.seal(folder, {"producer": "mute.save_patch", "about": patch.about})
 
 
 def load_patch(folder: Path | str) -> Patch:
     """A patch that `save_patch` wrote, or a study's cell. Raises ValueError for one that is missing or was altered."""
     folder = Path(folder)
-    if not (folder / patches.PATCH).is_file():
+    name = next((name for name in (patches.PATCH, patches.FITTED) if (folder / name).is_file()), None)
+    if name is None:
         raise ValueError(f"there is no patch in {folder}: {patches.PATCH} is missing")
     record = artifacts.sealed(folder)
     if record is None:
         raise ValueError(f"the patch in {folder} is incomplete or was altered since it was written: make it again")
-    about = record.get("about") or {**record.get("plan", {}).get("cell", {}), **record.get("outcome", {})}
-    return Patch(patches.load(folder), about)
+    plan = record.get("plan", {})
+    own = {key: plan[key] for key in ("method", "settings") if key in plan}
+    about = record.get("about") or {**plan.get("cell", {}), **own, **record.get("outcome", {})}
+    return Patch(patches.load(folder, name), about)
 
 
 def export_model(base: Path | str, patch: Patch, folder: Path | str) -> None:
@@ -328,18 +349,17 @@ def export_model(base: Path | str, patch: Patch, folder: Path | str) -> None:
     """
     if not Path(base).is_dir():
         raise ValueError(f"{base} is no folder: save the model there first (model.save_pretrained)")
+    if _guard(patch):
+        raise ValueError(
+            f"{patch.about.get('algorithm')} is a guard, which changes no weight: there is no model to export"
+        )
     export.export(base, patch.tensors, folder, {"about": patch.about})
-
-
-def _weights(tensors: dict[str, Any]) -> list[str]:
-    """Names of the parameters in a patch; a filter has none."""
-    return sorted(name for name in tensors if not name.startswith(gate.PREFIX))
 
 
 def _base(model: Any, tensors: dict[str, Any]) -> dict[str, str]:
     """The type of a model, and a digest of the weights that a patch takes the place of."""
     parameters, digest = dict(model.named_parameters()), hashlib.sha256()
-    for name in _weights(tensors):
+    for name in sorted(tensors):
         held = parameters[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(f"{name}\0".encode() + held.numpy().tobytes())
     dtype = str(model.dtype).removeprefix("torch.")

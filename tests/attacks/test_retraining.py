@@ -7,7 +7,8 @@ import torch
 
 from mute.analyses.lens import Prober
 from mute.attacks import retraining
-from mute.engine.band import Band, Task
+from mute.bands import Band
+from mute.engine.band import Task
 from mute.models.embedded import FAMILIES
 
 HOW = retraining.Retraining(steps=6, learning_rate=1e-2, batch_size=8, seed=1)

@@ -11,7 +11,8 @@ import torch
 
 from families import EMBEDDED, OTHERS
 from mute import unlearn as algorithms
-from mute.engine.band import Band, Task, TextSet
+from mute.bands import Band
+from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.unlearn.run import Matching, Workbench, unlearn
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from families import FAMILIES
 from mute.analyses.capture import pooled
+from mute.bands import Band
 from mute.engine import sections
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.models import anatomy, embedded
 from mute.unlearn.losses import nll
 
@@ -126,7 +127,7 @@ def test_running_a_part_leaves_the_model_as_it_was(model, ids):
 @pytest.mark.parametrize("band", [(0,), (1,), (2,), (0, 1), (0, 2), (0, 1, 2)])
 def test_gradients_of_a_band_are_the_whole_models(model, ids, band):
     """Loss and gradients bit for bit, with the prefix of the band computed once and no graph below it."""
-    names = Band(band).parameters(model)
+    names = anatomy.band_parameters(model, Band(band))
     parameters = dict(model.named_parameters())
     chosen = [parameters[name] for name in names]
     start = min(band)

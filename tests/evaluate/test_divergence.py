@@ -11,7 +11,7 @@ from made_up import ABOUT, THE_PAPER, make_tables
 from mute import unlearn as algorithms
 from mute.analyses.lens import Prober
 from mute.attacks import retraining
-from mute.engine.band import Band
+from mute.bands import Band
 from mute.evaluate import divergence
 from mute.findings import claims, findings, limits, verdicts
 from mute.findings.published import Published

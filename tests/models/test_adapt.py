@@ -8,9 +8,9 @@ import torch
 
 from families import FAMILIES, create
 from mute.analyses.capture import score_layers
+from mute.bands import Band
 from mute.config.sections import AdaptationSection
 from mute.engine import sections, verify
-from mute.engine.band import Band
 from mute.evaluate import gates
 from mute.evaluate.run import Evaluator
 from mute.models import adapt, anatomy, loading, pretrain, pretrained

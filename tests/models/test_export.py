@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mute.engine.band import Band
-from mute.models import export, gate, loading, patches
+from mute.bands import Band
+from mute.models import anatomy, export, gate, loading, patches
 from mute.models.embedded import FAMILIES
 from mute.store import artifacts
 
@@ -40,7 +40,7 @@ def perturbed(folder: Path, band: str, dtype: str = "float32") -> dict[str, torc
     torch.manual_seed(1)
     return {
         name: tensor + torch.randn_like(tensor) / 10
-        for name, tensor in patches.take(model, Band.named(band, 3).parameters(model)).items()
+        for name, tensor in patches.take(model, anatomy.band_parameters(model, Band.named(band, 3))).items()
     }
 
 

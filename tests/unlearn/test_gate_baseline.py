@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mute import unlearn as algorithms
+from mute.bands import Band
 from mute.engine import sections
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.models import gate, patches
 from mute.models.embedded import FAMILIES
 from mute.unlearn.run import Matching, Workbench, unlearn

@@ -12,7 +12,8 @@ import torch
 
 from families import EMBEDDED, FAMILIES
 from mute import unlearn as algorithms
-from mute.engine.band import Band, Task, TextSet
+from mute.bands import Band
+from mute.engine.band import Task, TextSet
 from mute.models import anatomy, patches
 from mute.store.artifacts import seed_of
 from mute.unlearn.base import Algorithm, Settings
@@ -105,7 +106,7 @@ def test_every_algorithm_changes_its_band_and_nothing_else(any_bench, name, band
     assert outcome.status == "ok"
     assert equal(everything(model), before), "the model is left as it was, bit for bit"
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
-    assert set(outcome.tensors) <= set(chosen.parameters(model))
+    assert set(outcome.tensors) <= set(anatomy.band_parameters(model, chosen))
     assert set(outcome.tensors) == set(algorithm.parameters(model, chosen))
     assert any(not torch.equal(tensor, before[key]) for key, tensor in outcome.tensors.items())
     assert all(bool(tensor.isfinite().all()) for tensor in outcome.tensors.values())
@@ -243,7 +244,7 @@ def test_the_engine_does_what_plain_training_does(bench, name, band):
 
     model = copy.deepcopy(bench.model)
     parameters = dict(model.named_parameters())
-    trained = {key: parameters[key].requires_grad_(True) for key in chosen.parameters(model)}
+    trained = {key: parameters[key].requires_grad_(True) for key in anatomy.band_parameters(model, chosen)}
     optimizer = torch.optim.AdamW(trained.values(), lr=1e-3, weight_decay=0.0)
     orders = {s: _orders([torch.arange(len(getattr(bench, s)))], 4, seed_of(11, s)) for s in ("forget", "retain")}
 
@@ -373,7 +374,7 @@ def test_parameters_are_chosen_by_name(random_model, family):
     assert not any(name.split(".")[2].isdigit() for name in outside if name.count(".") > 2)
     tied = family == "bloom" or family.startswith("gemma")
     assert ("lm_head.weight" in outside) == (not tied), "the head of BLOOM and Gemma is their embeddings"
-    assert Band.named("full", DEPTH).parameters(model) == list(parameters)
+    assert anatomy.band_parameters(model, Band.named("full", DEPTH)) == list(parameters)
 
 
 def test_ten_blocks_are_told_from_one(encoder):

@@ -13,8 +13,8 @@ import reruns
 from mute.store import artifacts
 from reruns import CONFIG, REASONS, ROWS, SHOWN, STUDY, Call, Row
 
-STORES = ("cells", "evaluations/cells", "probes")
-FILL = {"unlearn_shard", "evaluate_shard", "probe_shard"}
+STORES = ("cells", "evaluations/cells", "attacks", "analyses")
+FILL = {"unlearn_shard", "evaluate_shard", "attack_shard", "analyse_shard"}
 # They only name what is to be made.
 TARGETS = {"all", "paper"}
 

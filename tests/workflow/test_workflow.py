@@ -351,6 +351,10 @@ def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     tried = pd.read_csv(results / "tables/tuning.csv")
     assert set(tried["algorithm"]) == {"gradient_difference"}
     assert sorted(tried["strength"]) == [1e-4, 1e-3]
+    # Keys of what was tried are those of the cells that it was tried for.
+    keys = ["model", "training_seed", "algorithm", "sources", "retain", "forget_set"]
+    matching = cells[(cells["protocol"] == "matched") & (cells["algorithm"] == "gradient_difference")]
+    assert set(tried[keys].itertuples(index=False, name=None)) == set(matching[keys].itertuples(index=False, name=None))
     matched = cells[cells["protocol"] == "matched"].groupby("algorithm")["strength"]
     assert matched.nunique().to_dict() == {"rmu": 1, "slug": 0, "gradient_ascent": 1, "gradient_difference": 1}
     assert matched.first()["rmu"] == 3.0

@@ -36,7 +36,7 @@ rule score_shard:
         corpus=rules.make_corpus.output,
         cells=rules.unlearn_shard.output,
         evaluations=rules.evaluate_shard.output,
-        probes=rules.probe_shard.output,
+        attacks=rules.attack_shard.output,
     output:
         "<results>/shards/{shard}/scores.csv",
     log:

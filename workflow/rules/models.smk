@@ -99,8 +99,6 @@ rule evaluate_model:
     output:
         tokens="<results>/evaluations/{trained}/tokens.parquet",
         answers="<results>/evaluations/{trained}/answers.parquet",
-        lens="<results>/evaluations/{trained}/lens.csv",
-        bypass="<results>/evaluations/{trained}/bypass.parquet",
     log:
         "<logs>/evaluate_model/{trained}.log",
     benchmark:
@@ -114,7 +112,7 @@ rule evaluate_model:
         gpu=COSTS.gpus("evaluate_model"),
     params:
         plan=PLANS.evaluation,
-        code=code_digest("mute.evaluate.run", "mute.analyses.lens"),
+        code=code_digest("mute.evaluate.run"),
     script:
         "../../scripts/evaluate_model.py"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from mute.analyses import similarity
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.models import gate
+from mute.models.probe import separate
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 
@@ -112,7 +112,7 @@ def separability(
         scores = torch.zeros(len(mean), dtype=torch.float64)
         for out in range(FOLDS):
             rest = fold != out
-            weight, bias = gate.separate(mean[rest & forget], mean[rest & ~forget], ridge=1e-3)
+            weight, bias = separate(mean[rest & forget], mean[rest & ~forget], ridge=1e-3)
             scores[~rest] = mean[~rest] @ weight + bias
         found.append(roc_area(scores[forget], scores[~forget]))
     return found

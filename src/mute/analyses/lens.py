@@ -1,77 +1,72 @@
-"""The logit lens and the bypass, on the forget facts in the headline form."""
+"""The logit lens: what the forget facts would be answered with if the model ended after each block.
+
+nostalgebraist 2020: softmax(W_U norm_f(h_l)), h_l the state after block l at the last token of the prompt.
+"""
+
+from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import torch
+from mute.analyses import base
 
-from mute.attacks.retraining import Course, Retraining, retrained
-from mute.corpus.schema import Corpus
-from mute.engine.band import TextSet
-from mute.evaluate.scoring import Answers, Queries
-from mute.models.tokenizer import Encoder
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mute.evaluate.asked import Asked
+    from mute.evaluate.scoring import Answers
+    from mute.evaluate.subject import Subject
+
+MEASURES = ("probability", "full", "hit", "agree")
 
 
-class Prober:
-    """The forget facts of a model's languages, asked at every block, or with blocks left out."""
+class Settings(base.Settings):
+    """The logit lens."""
 
-    def __init__(self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str) -> None:
-        texts = corpus.texts
-        forget = corpus.facts.loc[corpus.in_forget_set(forget_set), "item"]
-        rows = texts[texts["language"].isin(languages) & texts["item"].isin(forget)]
-        rows = rows[rows["form"] == corpus.about["headline_form"]]
-        self.model = model
-        self.queries = Queries(rows.assign(set="facts"), encoder)
-        self.texts = self.queries.texts(model)
 
-    def lens(self, first: int = 0) -> pd.DataFrame:
-        """The logit lens from block `first` on, softmax(W_U norm_f(h_l)): one row per language and block.
+class Lens(base.Analysis):
+    """probability: mean of the gold answer's probability among its options; full: mean of its probability in the whole
+    vocabulary; hit: share of facts whose gold option is the likeliest; agree: share whose likeliest option is the one
+    that the whole model would choose.
+    """
 
-        probability: mean of the gold answer's probability among its options; full: mean of its probability in the whole
-        vocabulary; hit: share of facts whose gold option is the likeliest; agree: share whose likeliest option is the
-        one the whole model would choose.
-        """
-        if self.texts.block != first:
-            raise ValueError(f"the texts stand at block {self.texts.block}, not at {first}")
-        results = self.queries.run_lens(self.model, self.texts)
+    name = "lens"
+    paper = "nostalgebraist 2020"
+    table = "lens"
+    Settings = Settings
+
+    def run(self, subject: Subject, asked: Asked, first: int) -> pd.DataFrame:
+        import pandas as pd
+
+        results = subject.lens(asked.queries, asked.texts)
         final = _chosen(results[-1])
-        tables = [self._lens_rows(answers, first + i, final) for i, answers in enumerate(results)]
-        return pd.concat(tables, ignore_index=True)
+        tables = [_means(answers, first + i, final) for i, answers in enumerate(results)]
+        wide = pd.concat(tables, ignore_index=True)
+        long = wide.melt(["language", "block", "n"], list(MEASURES), "measure", "value")
+        return long[list(base.COLUMNS)]
 
-    def _lens_rows(self, answers: Answers, block: int, final: list[int | None]) -> pd.DataFrame:
-        q = self.queries
-        gold = q.rows["gold"].tolist()
-        shares = [float(torch.tensor(o).softmax(0)[g]) for o, g in zip(answers.options(), gold)]
-        full = [o[g] for o, g in zip(answers.options(), gold)]
-        chosen = _chosen(answers)
-        table = pd.DataFrame(
-            {
-                "language": q.rows["language"],
-                "probability": shares,
-                "full": torch.tensor(full).exp().numpy(),
-                "hit": [math.nan if c is None else float(c == g) for c, g in zip(chosen, gold)],
-                "agree": [math.nan if None in (c, f) else float(c == f) for c, f in zip(chosen, final)],
-            }
-        )
-        means = table.groupby("language", sort=True).mean().reset_index()
-        means.insert(1, "block", block)
-        return means.assign(n=len(table) // len(means))
 
-    def bypass(self, blocks: tuple[int, ...], mix: float = 0.0) -> pd.DataFrame:
-        """The token table when `blocks` are skipped (mix 0), or mixed with the identity by the scalar `mix`."""
-        return self.queries.run(self.model, self.texts, skip=blocks, mix=mix).tokens()
+def _means(answers: Answers, block: int, final: list[int | None]) -> pd.DataFrame:
+    """One row per language."""
+    import pandas as pd
+    import torch
 
-    def retrained(self, retain: TextSet, how: Retraining) -> tuple[pd.DataFrame, Course]:
-        """The token table after the model, as it is now, was trained on retain text alone, and how that went.
-
-        Where training diverged it holds no number: what came back before is no measure of what would have.
-        """
-        with retrained(self.model, retain, how) as course:
-            self.texts.restart()
-            table = self.queries.run(self.model, self.texts).tokens()
-        self.texts.restart()
-        return table if course.status == "ok" else table.assign(logprob=math.nan, rank=-1, hit=False), course
+    q = answers.queries
+    gold = q.rows["gold"].tolist()
+    shares = [float(torch.tensor(o).softmax(0)[g]) for o, g in zip(answers.options(), gold)]
+    full = [o[g] for o, g in zip(answers.options(), gold)]
+    chosen = _chosen(answers)
+    table = pd.DataFrame(
+        {
+            "language": q.rows["language"],
+            "probability": shares,
+            "full": torch.tensor(full).exp().numpy(),
+            "hit": [math.nan if c is None else float(c == g) for c, g in zip(chosen, gold)],
+            "agree": [math.nan if None in (c, f) else float(c == f) for c, f in zip(chosen, final)],
+        }
+    )
+    means = table.groupby("language", sort=True).mean().reset_index()
+    return means.assign(block=block, n=len(table) // len(means))
 
 
 def _chosen(answers: Answers) -> list[int | None]:

@@ -1,36 +1,33 @@
-"""What comes back when a patched model is trained on retain text alone: nothing that is gone can."""
+"""Retraining: every parameter is trained on retain text in the source languages, and no text of the forget set.
+
+Ours, as the benign fine-tuning of arXiv 2510.07626. What is gone from the weights cannot come back this way; what an
+edit only hides does.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
+from pydantic import Field
 
-from mute.corpus.schema import Corpus
-from mute.engine import sections
-from mute.engine.band import Band, Task, TextSet
-from mute.engine.steps import Steps
-from mute.models import patches
-from mute.models.tokenizer import Encoder
-from mute.store.artifacts import seed_of
+from mute.attacks import base
+from mute.bands import is_block
 
-
-@dataclass(frozen=True)
-class Retraining:
-    """Steps of AdamW on every parameter, on retain answers in the source languages; no text of the forget set."""
-
-    steps: int
-    learning_rate: float
-    batch_size: int
-    seed: int
+if TYPE_CHECKING:
+    from mute.corpus.schema import Corpus
+    from mute.engine.band import TextSet
+    from mute.models.tokenizer import Encoder
 
 
-def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: list[str], forget_set: str) -> TextSet:
-    """The retain texts that unlearning reads, too."""
-    own = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"])]
-    kept = own["language"].isin(sources) & (own["item"].map(corpus.roles(forget_set)) == "retain_seen")
-    return TextSet(model, own[kept], encoder)
+class Settings(base.Settings):
+    """Retraining."""
+
+    steps: int = Field(20, ge=1, description="Steps of AdamW.")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
+    batch_size: int = Field(24, ge=2, le=100_000, description="Sequences in a step.")
 
 
 @dataclass(frozen=True)
@@ -46,36 +43,84 @@ class Course:
         return "ok" if self.diverged_at is None else "diverged"
 
 
-@contextmanager
-def retrained(model: Any, retain: TextSet, how: Retraining) -> Generator[Course]:
-    """Retrain the model and say how it went; afterwards it is bit for bit what it was."""
-    names = [name for name, _ in model.named_parameters()]
-    before = patches.take(model, names)
-    try:
-        yield _train(model, names, retain, how)
-    finally:
-        patches.put(model, before)
+class Retraining(base.Attack):
+    name = "retraining"
+    paper = "ours; Microscope 2025, arXiv 2510.07626"
+    access = "weights"
+    depends: ClassVar[tuple[str, ...]] = ("sources",)
+    metric = "B_retrained"
+    Settings = Settings
+    settings: Settings
+
+    @classmethod
+    def cost(cls, settings: Any) -> base.Cost:
+        return base.Cost(steps=settings.steps, batch=settings.batch_size)
+
+    @classmethod
+    def applies(cls, settings: Any, band: str, intent: str) -> str:
+        return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
+
+    @contextmanager
+    def weights(self, model: Any) -> Generator[None]:
+        """Train the model and, afterwards, leave it bit for bit what it was."""
+        from mute.models import patches
+
+        v, s = self.victim, self.settings
+        retain = texts(model, v.encoder, v.corpus, v.sources, v.forget_set)
+        names = [name for name, _ in model.named_parameters()]
+        before = patches.take(model, names)
+        try:
+            self.course = train(model, names, retain, s.steps, s.learning_rate, s.batch_size, v.seed)
+            yield
+        finally:
+            patches.put(model, before)
+
+    def outcome(self) -> dict[str, Any]:
+        return {"status": self.course.status, **vars(self.course)}
 
 
-def _train(model: Any, names: list[str], retain: TextSet, how: Retraining) -> Course:
-    """Train every parameter. What steps need beside the model is gone afterwards: its answers are read next."""
-    task = Task(model, Band(tuple(range(sections.depth(model))), full=True), retain, retain, how.seed)
+def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
+    """The retain texts that unlearning reads, too."""
+    from mute.engine.band import TextSet
+
+    own = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"])]
+    kept = own["language"].isin(sources) & (own["item"].map(corpus.roles(forget_set)) == "retain_seen")
+    return TextSet(model, own[kept], encoder)
+
+
+def train(
+    model: Any, names: list[str], retain: TextSet, steps: int, learning_rate: float, batch_size: int, seed: int
+) -> Course:
+    """Train the named parameters on answers; stops at the first step that gives no number.
+
+    What steps need beside the model is gone afterwards: its answers are read next.
+    """
+    import torch
+
+    from mute.bands import Band
+    from mute.engine import sections
+    from mute.engine.band import Task
+    from mute.engine.steps import Steps
+    from mute.store.artifacts import seed_of
+
+    task = Task(model, Band(tuple(range(sections.depth(model))), full=True), retain, retain, seed)
     task.train(names)
-    steps = Steps(list(model.parameters()), how.learning_rate)
-    generator = torch.Generator().manual_seed(seed_of(how.seed, "batches"))
+    parameters = dict(model.named_parameters())
+    taken = Steps([parameters[name] for name in names], learning_rate)
+    generator = torch.Generator().manual_seed(seed_of(seed, "batches"))
     last: float | None = None
     try:
         with torch.enable_grad():
-            for step in range(1, how.steps + 1):
-                rows = torch.randperm(len(retain), generator=generator)[: how.batch_size]
+            for step in range(1, steps + 1):
+                rows = torch.randperm(len(retain), generator=generator)[:batch_size]
                 logprob, tokens = task.answer_logprobs(task.batch("retain", rows))
                 loss = -logprob.sum() / tokens.sum()
                 gradients = task.gradients(loss, names)
                 if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
                     return Course(step - 1, last, step)
-                steps.take(gradients)
+                taken.take(gradients)
                 last = float(loss.detach())
-        return Course(how.steps, last)
+        return Course(steps, last)
     finally:
-        steps.end()
+        taken.end()
         model.requires_grad_(False)

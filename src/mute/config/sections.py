@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -42,6 +41,9 @@ class StudySection(Section):
         description="Training seeds that get an oracle; first: the others are measured against that of the first.",
     )
     grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
+    analyses: list[str] = Field(
+        ["lens"], description="Of `analyses`, or analyses with their defaults, on all cells and their bases."
+    )
     shown: list[str] | None = Field(
         None,
         min_length=1,
@@ -187,8 +189,8 @@ class GridSection(Section):
         ["matched"], min_length=1, description="`matched` stops at equal source knowledge, `paper` after fixed steps."
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Unlearning seeds.")
-    retrain: bool = Field(
-        False, description="Whether its one-block patches are also trained on retain text, to see what comes back."
+    attacks: list[str] = Field(
+        ["bypass", "mix"], description="Attacks on its cells, and on their base and oracle beside them."
     )
 
 
@@ -231,20 +233,10 @@ class CostsSection(Section):
     margin: float = Field(1.5, ge=1, description="Times the planned memory and longest time that a job asks for.")
 
 
-class RetrainingSection(Section):
-    """Training of a patched model on retain text in the source languages, all parameters by AdamW."""
-
-    steps: int = Field(20, ge=1, description="Steps.")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
-    batch_size: int = Field(24, ge=2, le=100_000, description="Sequences in a step.")
-
-
 class EvaluationSection(Section):
     """Evaluation and inference."""
 
     draws: int = Field(400, ge=20, le=100_000, description="Replicates of the cluster bootstrap over facts.")
-    retraining: RetrainingSection = Field(default_factory=RetrainingSection, description="Of grids that ask for it.")
-    mix: float = Field(0.5, gt=0, lt=1, description="Scalar of the second bypass: (1 - mix) identity + mix block.")
 
 
 class ExportsSection(Section):
@@ -295,6 +287,12 @@ class Config(Section):
     layers: LayersSection = Field(default_factory=LayersSection)
     algorithms: dict[str, dict[str, Any]] = Field(
         {}, description="By name: `method` (default: the name itself) and settings of the method."
+    )
+    attacks: dict[str, dict[str, Any]] = Field(
+        {}, description="By name: `method` (default: the name itself) and settings of the attack."
+    )
+    analyses: dict[str, dict[str, Any]] = Field(
+        {}, description="By name: `method` (default: the name itself) and settings of the analysis."
     )
     grids: dict[str, GridSection] = Field(
         default_factory=lambda: {"blocks": GridSection(algorithms=["rmu", "slug", "simnpo"])}
@@ -367,12 +365,3 @@ def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = overlay(result[key], value) if both else value
     return result
-
-
-# `3` and `2-3`, as blocks are counted: without signs, spaces or leading zeros.
-_BLOCKS = re.compile(r"(0|[1-9][0-9]{0,5})(-(0|[1-9][0-9]{0,5}))*")
-
-
-def band_blocks(band: str) -> list[int] | None:
-    """The block indices that a band names, or None if it names none (`all`, `full`, anything unknown)."""
-    return [int(part) for part in band.split("-")] if _BLOCKS.fullmatch(band) else None

@@ -1,4 +1,4 @@
-"""A band of blocks and the texts that its losses read, with everything below the band computed once."""
+"""The texts that the losses of a band read, with everything below the band computed once."""
 
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,48 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from mute.bands import Band
 from mute.engine import frozen, moments, sections
 from mute.engine.steps import Steps
-from mute.models import anatomy, patches
+from mute.models import patches
 from mute.models.tokenizer import Encoder
 from mute.names import unknown_name
 from mute.store.artifacts import seed_of
-
-
-@dataclass(frozen=True)
-class Band:
-    """The blocks that may change, or (`full`) every parameter of the model.
-
-    blocks: sorted, 0-based. Losses may read the model from the input of the first block on; all below is frozen.
-    """
-
-    blocks: tuple[int, ...]
-    full: bool = False
-
-    @property
-    def start(self) -> int:
-        return self.blocks[0]
-
-    @property
-    def stop(self) -> int:
-        """The block after the band's last: the band's output is its input."""
-        return self.blocks[-1] + 1
-
-    @classmethod
-    def named(cls, name: str, depth: int) -> "Band":
-        """The band of a cell's name: block indices joined by '-', `all` blocks, or the `full` model."""
-        if name in ("all", "full"):
-            return cls(tuple(range(depth)), full=name == "full")
-        blocks = tuple(sorted(int(part) for part in name.split("-")))
-        if blocks[-1] >= depth:
-            raise ValueError(f"band {name} is outside a model of {depth} blocks (0 to {depth - 1})")
-        return cls(blocks)
-
-    def parameters(self, model: Any) -> list[str]:
-        """Names of the parameters that may change."""
-        if self.full:
-            return [name for name, _ in model.named_parameters()]
-        return anatomy.block_parameters(model, self.blocks)
 
 
 @dataclass
@@ -273,7 +238,7 @@ class Task:
 
     @contextmanager
     def kept(self, names: list[str]) -> Generator[dict[str, Tensor]]:
-        """Copies of the parameters `names`, which afterwards are bit for bit what they were, whatever became of them."""
+        """Copies of the parameters `names`; afterwards they are what they were, bit for bit, whatever was done."""
         before = patches.take(self.model, names)
         try:
             yield before

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mute.engine import cache
-from mute.models import anatomy, hooks
+from mute.models import anatomy, hooks, treatment
 
 # Of the free memory of an accelerator, what the states of one set of texts may take.
 DEVICE_SHARE = 0.25
@@ -30,8 +30,14 @@ def embed(model: Any, ids: Tensor) -> Tensor:
     return getattr(core, known.embedding_norm)(hidden) if known.embedding_norm else hidden
 
 
-def run(model: Any, hidden: Tensor, start: int, stop: int, skip: tuple[int, ...] = ()) -> Tensor:
-    """Blocks start..stop-1, except those in `skip`, on their input `hidden` [B, T, D]; not normalised at the end."""
+def run(
+    model: Any, hidden: Tensor, start: int, stop: int, skip: tuple[int, ...] = (), *, ids: Tensor | None = None
+) -> Tensor:
+    """Blocks start..stop-1, except those in `skip`, on their input `hidden` [B, T, D]; not normalised at the end.
+
+    ids [B, T]: the tokens that the states belong to, which treatments of states ask for.
+    """
+    treatment.reading(model, ids)
     kept = [block for block in range(start, stop) if block not in skip]
     if not kept:
         return hidden
@@ -172,13 +178,14 @@ class Texts(Prefix):
         result = torch.empty_like(self.states)
         for rows in self.batches:
             index = self.positions(in_fours(rows))
-            result[index] = run(self.model, self.at(index), start, stop).to(result.device)
+            result[index] = run(self.model, self.at(index), start, stop, ids=self.ids[index]).to(result.device)
         return result
 
     def at(self, index: Tensor, flat: Tensor | None = None) -> Tensor:
         """Rows `index` of the states (of `flat`, if given), on the model's device."""
         if flat is None and not self.kept:
-            return run(self.model, embed(self.model, self.ids[index]), 0, self.block)
+            ids = self.ids[index]
+            return run(self.model, embed(self.model, ids), 0, self.block, ids=ids)
         if flat is None:
             self.check()
             flat = self.states

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from mute.bands import Band
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
-from mute.evaluate.shards import Shard, Work, place
+from mute.evaluate.shards import Placed, Shard, Work, place
+from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.store import artifacts
 
@@ -15,18 +16,18 @@ STORE = "evaluations/cells"
 
 
 def evaluate_shard(
-    cells: str, corpus: str, models: Opener, plan: dict[str, Any], code: str, output: str, log: Log
+    cells: str, corpus: str, models: Opener, placed: Placed, plan: dict[str, Any], code: str, output: str, log: Log
 ) -> None:
     """Token and answer tables of every patch of a shard."""
-    shard = Shard(cells, corpus, models)
+    shard = Shard(cells, corpus, models, placed)
 
     def opener(model: Any, encoder: Any, first: Any) -> Work:
         languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
         evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
 
-        def work(model: Any, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
+        def work(subject: Subject, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
             place(evaluator.texts, band)
-            tokens, answers = evaluator.evaluate()
+            tokens, answers = evaluator.evaluate(subject)
             artifacts.write_table(folder / "tokens.parquet", tokens)
             artifacts.write_table(folder / "answers.parquet", answers)
             if band.full:

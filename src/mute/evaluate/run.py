@@ -8,6 +8,7 @@ import torch
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.evaluate.scoring import Answers, Queries
+from mute.evaluate.subject import Subject
 from mute.models.tokenizer import Encoder
 
 _COLUMNS = ["set", "item", "language", "form", "prefix", "answer", "suffix", "options", "gold"]
@@ -40,14 +41,19 @@ class Evaluator:
         self.words = self.words_of[forms[0]]
         self.whole = corpus.about.get("whole_answers", False)
 
-    def evaluate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Token table and answer table of the model as it is now, from the block where the texts stand."""
-        answers = self.queries.run(self.model, self.texts)
-        return self.tokens(answers), self.answers(answers)
+    def evaluate(self, subject: Subject | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Token table and answer table of a subject, from the block where the texts stand; default: the model's."""
+        subject = subject or Subject(self.model)
+        rows = subject.questions(self.queries.rows)
+        same = rows is self.queries.rows
+        queries = self.queries if same else Queries(rows, self.encoder)
+        with subject.installed():
+            answers = subject.ask(queries, self.texts if same else None)
+            return self.tokens(answers), self.answers(answers, subject)
 
     def tokens(self, answers: Answers) -> pd.DataFrame:
         """The token table, with the lengths of the options beside their log-probabilities."""
-        q, table = self.queries, answers.tokens()
+        q, table = answers.queries, answers.tokens()
         first = table["position"] == 0
         places = list(zip(first, first.cumsum() - 1))  # one row at position 0 for each question, in their order
         for name, options in (("option_tokens", q.options), ("option_chars", q.rows["options"].tolist())):
@@ -55,12 +61,12 @@ class Evaluator:
             table[name] = [lengths[question] if start else None for start, question in places]
         return table
 
-    def answers(self, answers: Answers) -> pd.DataFrame:
+    def answers(self, answers: Answers, subject: Subject) -> pd.DataFrame:
         """What the model says when asked for a fact, and which kind of answer that is.
 
         It is heard until the kind is clear, or to its end; and never longer than the longest answer it could give.
         """
-        q = self.queries
+        q = answers.queries
         first_read = torch.tensor([0, *(len(g) for g in q.golds)]).cumsum(0).tolist()
         asked = [i for i, name in enumerate(q.rows["set"]) if name == "facts"]
         items, spoken, forms = (q.rows[column].tolist() for column in ("item", "language", "form"))
@@ -78,27 +84,31 @@ class Evaluator:
         while waiting:
             unfinished = []
             for i in waiting:
-                text = decode(said[i], skip_special_tokens=True).strip()
+                text = subject.reply(q.rows["prefix"].iloc[i], decode(said[i], skip_special_tokens=True).strip())
                 for j in groups[i]:
                     texts[j], kinds[j] = text, self.words_of[forms[j]].kind(items[j], spoken[j], text)
                 ended = said[i][-1] in self.encoder.end
                 clear = kinds[i] != "neither" and not self.whole
                 if not clear and not ended and len(said[i]) < longest[i]:
                     unfinished.append(i)
-            for i, token in zip(unfinished, self._next([q.prompts[i] + said[i] for i in unfinished])):
+            for i, token in zip(unfinished, self._next([q.prompts[i] + said[i] for i in unfinished], subject)):
                 said[i].append(token)
             waiting = unfinished
         table = q.rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
         return table.assign(text=[texts[i] for i in asked], kind=[kinds[i] for i in asked])
 
     @torch.no_grad()
-    def _next(self, sequences: list[list[int]]) -> list[int]:
+    def _next(self, sequences: list[list[int]], subject: Subject) -> list[int]:
         """The likeliest next token of each sequence."""
         result = [0] * len(sequences)
         for rows in sections.exact_batches(sequences, 8192):
             ids = torch.tensor([sequences[row] for row in rows], device=self.model.device)
-            hidden = sections.run(self.model, sections.embed(self.model, ids), 0, sections.depth(self.model))
-            for row, token in zip(rows, sections.read_out(self.model, hidden[:, -1]).argmax(-1).tolist()):
+            embedded = sections.embed(self.model, ids)
+            hidden = sections.run(self.model, embedded, 0, sections.depth(self.model), ids=ids)
+            logits = sections.read_out(self.model, hidden[:, -1])
+            if subject.treat is not None:
+                logits = subject.treat(logits, ids.tolist())
+            for row, token in zip(rows, logits.argmax(-1).tolist()):
                 result[row] = token
         return result
 

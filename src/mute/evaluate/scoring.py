@@ -4,7 +4,7 @@ A question is a row of text (prefix, answer, suffix, options, gold). The token s
 built once; a model or a patch then runs each of them once, from the band's input where that is cached.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,8 @@ from mute.models.tokenizer import Encoder
 
 # What questions are run on.
 Texts = sections.Texts | shared.SharedTexts
+# What takes the place of logits [points, V], given for each point the tokens that were read up to it.
+Treat = Callable[[torch.Tensor, list[list[int]]], torch.Tensor]
 # Most states of questions that are kept, in gigabytes.
 STATES_GB = 16.0
 
@@ -72,16 +74,26 @@ class Queries:
         return shared.texts(model, self.sequences, STATES_GB)
 
     @torch.no_grad()
-    def run(self, model: Any, texts: Texts, skip: tuple[int, ...] = (), mix: float = 0.0) -> "Answers":
+    def run(
+        self, model: Any, texts: Texts, mixed: Mapping[int, float] | None = None, treat: "Treat | None" = None
+    ) -> "Answers":
         """Answers of the model as it is now, from the block where `texts` stand.
 
-        `skip` names blocks to bypass: each is replaced by the identity, or by the mixture
-        (1 - mix) * identity + mix * block.
+        mixed: blocks to bypass, with m: each is replaced by (1 - m) * identity + m * block. treat: what takes the place
+        of logits [points, V], given the tokens that were read before each point.
         """
         answers = Answers.empty(self)
         for passed, points in self._passes(model, texts):
-            self._collect(answers, points, sections.read_out(model, passed.end(skip, mix)))
+            logits = sections.read_out(model, passed.end(mixed or {}))
+            if treat is not None:
+                logits = treat(logits, [self._read_before(point) for point in points.tolist()])
+            self._collect(answers, points, logits)
         return answers
+
+    def _read_before(self, point: int) -> list[int]:
+        """The tokens up to a point, itself included."""
+        row, place = self._places[point]
+        return self.sequences[row][: place + 1]
 
     @torch.no_grad()
     def run_lens(self, model: Any, texts: Texts) -> list["Answers"]:
@@ -111,16 +123,20 @@ class Queries:
         for point, (row, place) in enumerate(zip(self.point_rows.tolist(), self.point_places.tolist())):
             batch, i = where[row]
             found[batch].append((i, place, point))
+        self._places = list(zip(self.point_rows.tolist(), self.point_places.tolist()))
         self._sort_reads(self.read_points, len(self.point_rows))
         tables = map(torch.tensor, found)
         return [(rows, table[:, :2], table[:, 2]) for rows, table in zip(texts.batches, tables)]
 
     def _plan_nodes(self, texts: shared.SharedTexts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Per tree: nothing, the nodes that are read, and their indices among all such nodes."""
-        points = zip(self.point_rows.tolist(), self.point_places.tolist())
+        points = list(zip(self.point_rows.tolist(), self.point_places.tolist()))
         nodes, point_nodes = torch.unique(
             torch.tensor([texts.places[row][place] for row, place in points]), return_inverse=True
         )
+        # Points of one node have read the same.
+        at = dict(zip(point_nodes.tolist(), points))
+        self._places = [at[node] for node in range(len(nodes))]
         self._sort_reads(point_nodes[self.read_points], len(nodes))
         bounds = torch.searchsorted(nodes, torch.tensor(texts.starts)).tolist()
         parts = zip(texts.starts, bounds, bounds[1:])
@@ -152,24 +168,23 @@ class _Rows:
 
     def __init__(self, model: Any, texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
         self.model, self.read = model, (read[:, 0], read[:, 1])
-        self.hidden, self.start = texts.at(texts.positions(rows)), texts.block
+        index = texts.positions(rows)
+        self.hidden, self.start, self.ids = texts.at(index), texts.block, texts.ids[index]
 
     def _run(self, hidden: torch.Tensor, blocks: Sequence[int], last: bool) -> torch.Tensor:
         for block in blocks:
-            hidden = sections.run(self.model, hidden, block, block + 1)
+            hidden = sections.run(self.model, hidden, block, block + 1, ids=self.ids)
         return hidden[self.read] if last else hidden
 
-    def end(self, skip: tuple[int, ...], mix: float) -> torch.Tensor:
-        """What the last block gives at the points [points, D], with the blocks in `skip` bypassed."""
-        blocks, hidden = range(self.start, sections.depth(self.model)), self.hidden
-        if not mix:
-            return self._run(hidden, [block for block in blocks if block not in skip], last=True)
-        kept: list[int] = []
-        for block in blocks:
-            kept.append(block)
-            if block in skip:
-                hidden = self._run(hidden, kept[:-1], last=False)
-                hidden, kept = torch.lerp(hidden, self._run(hidden, [block], last=False), mix), []
+    def end(self, mixed: Mapping[int, float]) -> torch.Tensor:
+        """What the last block gives at the points [points, D], with the blocks in `mixed` mixed with the identity."""
+        hidden, kept = self.hidden, []
+        for block in range(self.start, sections.depth(self.model)):
+            if block not in mixed:
+                kept.append(block)
+            elif mixed[block]:
+                hidden = self._run(hidden, kept, last=False)
+                hidden, kept = torch.lerp(hidden, self._run(hidden, [block], last=False), mixed[block]), []
         return self._run(hidden, kept, last=True)
 
     def each(self) -> Iterator[torch.Tensor]:

@@ -4,29 +4,33 @@ What evaluates and what probes them stand in modules of their own: a change in o
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mute.bands import FULL, Band, first_block
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
 from mute.evaluate.scoring import Texts
+from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
-from mute.models import patches, tokenizer
+from mute.models import tokenizer
 from mute.store import artifacts, clock
 
-# Fills a folder from (model, band, cell's row) and returns what its record says more; the model has the patch in place.
-Work = Callable[[Any, Band, Any, Path], dict[str, Any]]
+# Fills a folder from (subject, band, cell's row) and returns what its record says more; a patch is in place.
+Work = Callable[[Subject, Band, Any, Path], dict[str, Any]]
+# Puts a cell's patch in place, or gives the model its guard, from the cell's folder.
+Placed = Callable[[Any, Path], AbstractContextManager[Subject]]
 
 
 class Shard:
     """The cells of a shard, with their models opened one at a time."""
 
-    def __init__(self, cells: str, corpus: str, models: Opener) -> None:
-        self.models = models
+    def __init__(self, cells: str, corpus: str, models: Opener, placed: Placed) -> None:
+        self.models, self.placed = models, placed
         self.cells = artifacts.read_table(cells)
         self.corpus_folder = Path(corpus).parent
         self.results = self.corpus_folder.parent
@@ -59,13 +63,12 @@ class Shard:
             model, work = opened[1:]
             before = clock.seconds()
             band = Band.named(str(cell.band), sections.depth(model))
-            tensors = patches.load(self.results / "cells" / cell.digest)
-            with patches.applied(model, tensors):
-                more = work(model, band, cell, folder)
+            with self.placed(model, self.results / "cells" / cell.digest) as subject:
+                more = work(subject, band, cell, folder)
             seconds = clock.between(before, clock.seconds())
             return {"producer": store, "about": about, "cell": cell.digest, **more, "seconds": seconds}
 
-        for done, cell in enumerate(self._in_order(), 1):
+        for done, cell in enumerate(self.in_order(), 1):
             artifacts.checked(self.results / "cells" / str(cell.digest))
             own = {**about, **own_about(cell), "languages": about["languages"][cell.model], "cell": cell.digest}
             digest = artifacts.digest(own)
@@ -75,13 +78,12 @@ class Shard:
             log.progress(done, len(self.cells), f"{computed} computed, {done - computed} found, cell")
         artifacts.write_table(output, pd.DataFrame(rows).set_index("cell").loc[self.cells["digest"]].reset_index())
 
-    def _in_order(self) -> list[Any]:
+    def in_order(self) -> list[Any]:
         """The cells by model, then by depth: cached states only move up, so that every block runs once for all."""
 
         def position(cell: Any) -> tuple:
             band = str(cell.band)
-            first = int(band.split("-")[0]) if band[0].isdigit() else 0
-            return cell.model, cell.training_seed, cell.forget_set, band == "full", first
+            return cell.model, cell.training_seed, cell.forget_set, band == FULL, first_block(band)
 
         return sorted(self.cells.itertuples(), key=position)
 
@@ -91,3 +93,12 @@ def place(texts: Texts, band: Band) -> None:
     if band.full or texts.block > band.start:
         texts.restart()
     texts.advance(band.start)
+
+
+def identity(model: Path, corpus: Path) -> dict[str, Any]:
+    """What a result depends on by content: weights and tokenizer of a model's folder, and the corpus's folder."""
+    files = artifacts.checked(model)["files"]
+    own = {name: files[name]["sha256"] for name in sorted(files) if name.endswith((".safetensors", "tokenizer.json"))}
+    read = [path for path in sorted(corpus.iterdir()) if path.is_file() and path.name[0] != "."]
+    texts = {path.name: artifacts.sha256(path) for path in read}
+    return {"model": own, "corpus": texts}

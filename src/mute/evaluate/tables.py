@@ -10,16 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from mute.bands import KEYS, RETRAINED
+from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
 from mute.evaluate import divergence, normalised, tofu
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
 from mute.store import artifacts
-
-# What a patch is put through to see what comes back, and the measure that says so.
-TREATMENTS = {"skipped": "B", "mixed": "B_mixed", "retrained": "B_retrained"}
 
 
 class References:
@@ -42,12 +39,6 @@ class References:
             table = table[(table["set"] != "facts") | table["form"].isin(corpus.asked_forms)].reset_index(drop=True)
             self._kept[name, f"{kind} alike"] = measured(table, corpus) if kind == "tokens" else table
         return self._kept[name, f"{kind} alike"]
-
-    def bypass(self, name: str, forget_set: str, band: str) -> pd.DataFrame:
-        """What a trained model answers when the band is skipped, or after retraining, as items."""
-        table = self.table(name, "bypass")
-        chosen = (table["forget_set"] == forget_set) & (table["band"] == band)
-        return items(table[chosen].reset_index(drop=True))
 
 
 def measured(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
@@ -76,7 +67,7 @@ def _further(
 def score_shard(
     cells: pd.DataFrame,
     evaluations: pd.DataFrame,
-    probes: pd.DataFrame,
+    attacked: pd.DataFrame,
     results: Path,
     corpus: Corpus,
     references: References,
@@ -84,11 +75,13 @@ def score_shard(
 ) -> pd.DataFrame:
     """Every measure of every cell of a shard, and B where its blocks could be bypassed; of diverged cells no number."""
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
-    probed = dict(zip(probes["cell"], probes["digest"]))
+    # An attack that cannot be tried on a cell has a row and no entry.
+    attacks = dict(list(attacked[attacked["digest"].notna()].groupby("cell")))
+    kept: dict[str, pd.DataFrame] = {}
     form = corpus.about["headline_form"]
     tables = []
     for cell in artifacts.rows(cells):
-        source = cell.sources.split("-")
+        source = list(Languages(cell.sources).codes)
         heldout = [code for code in plan["languages"][cell.model] if code not in source]
         base = f"{cell.model}-s{cell.training_seed}"
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
@@ -118,35 +111,36 @@ def score_shard(
             further=_further(corpus, table, untouched, floor, answers),
             **common,
         )
-        found = [scores]
-        probe = results / "probes" / str(probed[cell.digest])
-        artifacts.checked(probe)
-        if (probe / "bypass.parquet").exists():
-            bypassed = artifacts.read_table(probe / "bypass.parquet")
-            asked = (
-                _forget_facts(untouched, roles, form),
-                None if floor is None else _forget_facts(floor, roles, form),
-            )
-            band = str(cell.band)
-            for treatment, table in bypassed.groupby("treatment"):
-                # References are not mixed: half of a block that was not edited says nothing.
-                name, treated = TREATMENTS[str(treatment)], {"skipped": band, "retrained": RETRAINED}.get(treatment)
-                alike = references.bypass(oracle, cell.forget_set, treated) if oracle and treated else None
-                given = items(table.reset_index(drop=True))
-                b = score_bypass(given, alike, *asked, corpus.facts, roles, **common)
-                found.append(b.assign(metric=b["metric"].map({"B": name, "B_oracle": f"{name}_oracle"})))
-                if treated:
-                    base_treated = references.bypass(base, cell.forget_set, treated)
-                    b = score_bypass(base_treated, None, *asked, corpus.facts, roles, **common)
-                    found.append(b.assign(metric=f"{name}_base"))
+        found = [scores.assign(attack="")]
+        asked = (_forget_facts(untouched, roles, form), None if floor is None else _forget_facts(floor, roles, form))
+        for name, own in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
+            entries = {row.victim: row for row in artifacts.rows(own)}
+            if "cell" not in entries:
+                continue
+            metric = entries["cell"].metric
+            given = {victim: _recovered(results, row.digest, kept) for victim, row in entries.items()}
+            b = score_bypass(given["cell"], given.get("oracle"), *asked, corpus.facts, roles, **common)
+            found.append(b.assign(metric=b["metric"].map({"B": metric, "B_oracle": f"{metric}_oracle"}), attack=name))
+            b = score_bypass(given["base"], None, *asked, corpus.facts, roles, **common)
+            found.append(b.assign(metric=f"{metric}_base", attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status == "diverged":
             table = divergence.blanked(table)
         for place, key in enumerate(KEYS):
             table.insert(place, key, getattr(cell, key))
-        table.insert(len(KEYS), "status", cell.status)
+        table.insert(len(KEYS), "attack", table.pop("attack"))
+        table.insert(len(KEYS) + 1, "status", cell.status)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _recovered(results: Path, digest: str, kept: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What a victim answers under an attack, as items; base and oracle are read once for all cells of a shard."""
+    if digest not in kept:
+        folder = results / "attacks" / digest
+        artifacts.checked(folder)
+        kept[digest] = items(artifacts.read_table(folder / "tokens.parquet"))
+    return kept[digest]
 
 
 def _forget_facts(table: pd.DataFrame, roles: pd.Series, form: int) -> pd.DataFrame:
@@ -160,7 +154,7 @@ def score_references(corpus: Corpus, references: References, plan: dict[str, Any
     form, tables = corpus.about["headline_form"], []
     for model, training_seed, sources, forget_set, known in plan["references"]:
         base = f"{model}-s{training_seed}"
-        source = sources.split("-")
+        source = list(Languages(sources).codes)
         for name, label in ((base, "base"), (known, "oracle")):
             if name is None:
                 continue
@@ -183,32 +177,57 @@ def score_references(corpus: Corpus, references: References, plan: dict[str, Any
                 draws=plan["draws"],
                 seed=plan["seed"],
             )
-            values = (model, training_seed, label, "", sources, "", forget_set, "", 0, "ok")
-            for place, (key, value) in enumerate(zip([*KEYS, "status"], values)):
+            values = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
+            for place, (key, value) in enumerate(zip([*KEYS, "attack", "status"], values)):
                 table.insert(place, key, value)
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def lens_table(cells: pd.DataFrame, probes: pd.DataFrame, base: pd.DataFrame, results: Path) -> pd.DataFrame:
+def profiles(analysed: pd.DataFrame, results: Path, table: str) -> pd.DataFrame:
+    """Rows of all analyses whose table this is, each with the name of its analysis, its model and its cell."""
+    found = []
+    for row in artifacts.rows(analysed[analysed["table"] == table]):
+        folder = results / "analyses" / str(row.digest)
+        artifacts.checked(folder)
+        keys = {"trained": row.trained, "forget_set": row.forget_set, "cell": row.cell, "analysis": row.analysis}
+        found.append(artifacts.read_table(folder / "profile.parquet").assign(**keys))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=PROFILE)
+
+
+PROFILE = ["trained", "forget_set", "cell", "analysis", "measure", "block", "language", "value", "n"]
+
+
+def profile_table(cells: pd.DataFrame, rows: pd.DataFrame, trained: dict[str, list[Any]]) -> pd.DataFrame:
+    """The table of profiles: keys of the cell, or of the base (algorithm `base`), and what was found by block."""
+    tables = []
+    for digest, own in rows.groupby("cell", sort=False):
+        if digest:
+            cell = next(artifacts.rows(cells[cells["digest"] == digest]))
+            tables.append(own.assign(**{key: getattr(cell, key) for key in KEYS}))
+            continue
+        base = {"algorithm": "base", "band": "", "sources": "", "retain": "", "protocol": "", "seed": 0}
+        for name, each in own.groupby("trained", sort=False):
+            model, seed, _ = trained[str(name)]
+            tables.append(each.assign(model=model, training_seed=seed, **base))
+    columns = [*KEYS, *PROFILE[3:]]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def lens_table(profile: pd.DataFrame) -> pd.DataFrame:
     """Lens of base models and cells, per language and block; `affected`: not below an edit (there the base holds)."""
-    probed = dict(zip(probes["cell"], probes["digest"]))
-    identity = ["model", "training_seed", "forget_set"]
-    tables = [base.assign(algorithm="base", band="", affected=False)]
-    for cell in artifacts.rows(cells):
-        own = artifacts.read_table(results / "probes" / str(probed[cell.digest]) / "lens.csv").assign(affected=True)
-        below = base[
-            (base["model"] == cell.model)
-            & (base["training_seed"] == cell.training_seed)
-            & (base["forget_set"] == cell.forget_set)
-            & (base["block"] < own["block"].min())
-        ].assign(affected=False)
-        both = pd.concat([below, own], ignore_index=True)
-        tables.append(both.assign(**{key: getattr(cell, key) for key in KEYS}))
+    keys = [*KEYS, "language", "block", "n"]
+    wide = profile.pivot(index=keys, columns="measure", values="value").reset_index()
+    base = wide[wide["algorithm"] == "base"]
+    tables = [base.assign(affected=False)]
+    for values, own in wide[wide["algorithm"] != "base"].groupby(list(KEYS), sort=False):
+        cell = dict(zip(KEYS, values))
+        alike = base[["model", "training_seed", "forget_set"]] == [
+            cell[k] for k in ("model", "training_seed", "forget_set")
+        ]
+        below = base[alike & (base["block"] < own["block"].min())].assign(**cell, affected=False)
+        tables += [below, own.assign(affected=True)]
     table = pd.concat(tables, ignore_index=True)
-    table[["sources", "retain", "protocol"]] = table[["sources", "retain", "protocol"]].fillna("")
-    table["seed"] = table["seed"].fillna(0).astype(int)
-    assert set(identity) <= set(table)
     return table[[*KEYS, "language", "block", "affected", "probability", "full", "hit", "agree", "n"]]
 
 

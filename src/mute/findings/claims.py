@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mute.bands import blocks_name
 from mute.evaluate.inference import wilson
 from mute.findings import trainings, verdicts
 from mute.findings.results import MISSING, Case, Number, Results
@@ -212,7 +213,7 @@ def _region(results: Results, case: Case, algorithm: str) -> Tested:
     words = f"The pattern shows at {shown} of {len(own)} blocks of the region, and fails at {own.count(False)}"
     words += f"; {lost} diverged." if lost else "."
     effect = Number(shown / len(own), float(low), float(high), len(own))
-    return Tested("-".join(blocks), effect, verdicts.all_of(own), words)
+    return Tested(blocks_name(blocks), effect, verdicts.all_of(own), words)
 
 
 def _lens(results: Results, case: Case, algorithm: str) -> Tested:

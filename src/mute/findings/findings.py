@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from mute.bands import KEYS
+from mute.bands import KEYS, WHOLE, is_block
 from mute.findings import verdicts
-from mute.findings.results import WHOLE, Case, Results
+from mute.findings.results import Case, Results
 from mute.findings.verdicts import PROTOCOLS, REGIMES, Finding
 
 QUESTION = (
@@ -24,8 +24,8 @@ HOW = (
 
 def blocks_words(bands: Iterable[str]) -> str:
     """'blocks 0–3, 5', 'block 2' or 'no block'."""
-    numbers = sorted(int(band) for band in bands if band.isdigit())
-    others = [band for band in bands if not band.isdigit()]
+    numbers = sorted(int(band) for band in bands if is_block(band))
+    others = [band for band in bands if not is_block(band)]
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

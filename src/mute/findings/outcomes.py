@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from mute.bands import WHOLE, is_block
 from mute.findings import trainings
-from mute.findings.results import WHOLE, Case, Number, Results
+from mute.findings.results import Case, Number, Results
 
 # Columns of the curves: a metric and the languages that it is a mean over.
 CURVES = (("K", "source"), ("K", "heldout"), ("C", "source"), ("C", "heldout"), ("B", "heldout"))
@@ -38,7 +39,7 @@ def by_block(results: Results) -> pd.DataFrame:
     for case in results.cases:
         for algorithm in results.algorithms(case):
             for band in results.blocks(case, algorithm):
-                if band.isdigit():
+                if is_block(band):
                     given = {"study": results.name(case), "algorithm": algorithm, "block": int(band)}
                     values = {
                         f"{metric}_{group}": results.number(case, algorithm, band, metric, group).value

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mute.bands import KEYS
+from mute.bands import KEYS, WHOLE, Languages, from_below, middle, named_blocks
 from mute.evaluate.divergence import is_own
 from mute.store import artifacts
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")
-WHOLE = ("all", "full")  # bands that are no blocks
 # Metrics whose main row is that of all facts; the others have no kind of facts.
 OF_FACTS = {"K", "leak", "B", "B_base", "B_oracle", "B_mixed"}
 OF_FACTS |= {"B_retrained", "B_retrained_base", "B_retrained_oracle"}
@@ -177,7 +176,7 @@ class Results:
         parts = [case.model]
         labels = {
             "training_seed": f"training seed {case.training_seed}",
-            "sources": "from " + case.sources.replace("-", " "),
+            "sources": "from " + Languages(case.sources).words,
             "retain": f"retain {case.retain}",
             "forget_set": f"forget {case.forget_set}",
             "protocol": f"{case.protocol} protocol",
@@ -195,7 +194,7 @@ class Results:
 
         def make() -> list[str]:
             found = {cell[3] for cell in self._statuses if cell == case.cell(algorithm, cell[3])}
-            return sorted(found, key=lambda band: (band in WHOLE, *_place(band), band))
+            return sorted(found, key=from_below)
 
         return self._once(("bands", case, algorithm), make)
 
@@ -205,7 +204,7 @@ class Results:
     def depth(self, case: Case) -> int:
         stated = self.about.get("models", {}).get(case.model, {}).get("blocks", 0)
         curve = self.curve(case)
-        seen = [int(band.split("-")[-1]) for a in self.algorithms(case) for band in self.blocks(case, a)]
+        seen = [max(named_blocks(band) or (0,)) for a in self.algorithms(case) for band in self.blocks(case, a)]
         return max([int(stated), len(curve), *(block + 1 for block in seen)])
 
     # Numbers
@@ -249,7 +248,7 @@ class Results:
 
     def languages(self, case: Case) -> tuple[list[str], list[str]]:
         """Source and held-out languages."""
-        source = [code for code in case.sources.split("-") if code]
+        source = list(Languages(case.sources).codes)
         stated = self.about.get("models", {}).get(case.model, {}).get("languages")
         if stated is None:
             scores = self.tables["scores"]
@@ -341,12 +340,7 @@ def place(band: str, depth: int) -> float:
     """Where a band stands on an axis of blocks: whole-model bands beyond the last block, with a gap."""
     if band in WHOLE:
         return depth + 0.6 + WHOLE.index(band)
-    return _place(band)[0]
-
-
-def _place(band: str) -> tuple[float, float]:
-    ends = [float(part) for part in band.split("-") if part.isdigit()] or [math.inf]
-    return sum(ends) / len(ends), ends[-1]
+    return middle(band)
 
 
 def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame:

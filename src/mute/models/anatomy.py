@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mute.bands import Band
 from mute.names import unknown_name
 
 
@@ -112,6 +113,11 @@ def block_parameters(model: Any, band: Iterable[int]) -> list[str]:
     """Names of every parameter of the blocks in `band`, in the model's order."""
     prefixes = tuple(anatomy(model).block_prefix(block) for block in band)
     return [name for name, _ in model.named_parameters() if name.startswith(prefixes)]
+
+
+def band_parameters(model: Any, band: Band) -> list[str]:
+    """Names of the parameters that a band lets change, in the model's order."""
+    return [name for name, _ in model.named_parameters()] if band.full else block_parameters(model, band.blocks)
 
 
 def attention_weights(model: Any, band: Iterable[int]) -> list[str]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mute.models import gate, patches
+from mute.models import patches
 from mute.store import artifacts
 
 PRODUCER = "export_model"
@@ -38,6 +38,8 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
     """
     base, cell = Path(base), Path(cell)
     made, model = artifacts.checked(cell), artifacts.checked(base)
+    if patches.PATCH not in made["files"]:
+        raise ValueError(f"the cell in {cell} is a guard, which changes no weight: there is no model to export")
     found = identity(model["files"])
     if made["inputs"]["model"] != found:
         raise ValueError(f"the patch in {cell} was not made from the model in {base}: run the study again")
@@ -97,8 +99,6 @@ def stored_names(base: Path, tensors: dict[str, Any]) -> dict[str, str]:
 
     A tied matrix may be stored under one of its names or under both, and a published model without its head's prefix.
     """
-    if any(name.startswith(gate.PREFIX) for name in tensors):
-        raise ValueError("a filter (algorithm gate) changes no weight: there is no model to export")
     model = _skeleton(base)
     known = dict(model.named_parameters(remove_duplicate=False))
     same = defaultdict(list)

@@ -1,14 +1,14 @@
 """A patch: the tensors that unlearning changed, and nothing else. Base + patch = unlearned model."""
 
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mute.models import gate
 from mute.store import artifacts
 
-PATCH = "patch.safetensors"
+# The file of a cell's tensors: weights that changed, or what a guard was fitted to.
+PATCH, FITTED = "patch.safetensors", "fitted.safetensors"
 
 
 def take(model: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -17,14 +17,14 @@ def take(model: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: parameters[name].detach().clone() for name in names}
 
 
-def save(folder: Path | str, tensors: dict[str, Any]) -> None:
-    artifacts.write_tensors(Path(folder) / PATCH, tensors)
+def save(folder: Path | str, tensors: dict[str, Any], name: str = PATCH) -> None:
+    artifacts.write_tensors(Path(folder) / name, tensors)
 
 
-def load(folder: Path | str) -> dict[str, Any]:
+def load(folder: Path | str, name: str = PATCH) -> dict[str, Any]:
     from safetensors.torch import load_file
 
-    return load_file(Path(folder) / PATCH)
+    return load_file(Path(folder) / name)
 
 
 def put(model: Any, tensors: dict[str, Any]) -> None:
@@ -42,12 +42,9 @@ def put(model: Any, tensors: dict[str, Any]) -> None:
 @contextmanager
 def applied(model: Any, tensors: dict[str, Any]) -> Generator[Any]:
     """The model with the patch in place; afterwards it is bit for bit what it was."""
-    filters = {name: tensor for name, tensor in tensors.items() if name.startswith(gate.PREFIX)}
-    weights = {name: tensor for name, tensor in tensors.items() if name not in filters}
-    before = take(model, weights)
-    put(model, weights)
+    before = take(model, tensors)
+    put(model, tensors)
     try:
-        with gate.installed(model, filters) if filters else nullcontext():
-            yield model
+        yield model
     finally:
         put(model, before)

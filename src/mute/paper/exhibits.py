@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mute.bands import Languages, is_block
 from mute.evaluate.inference import wilson
 from mute.findings import trainings
 from mute.findings.published import QUESTIONS, QUESTIONS_UNIT, Published
@@ -179,7 +180,7 @@ def _ascent(results: Results, published: Published) -> pd.DataFrame:
         if case.model == model and case.protocol == "paper" and case.forget_set == main[0].forget_set:
             for name in results.algorithms(case):
                 if "full" in results.bands(case, name):
-                    words = f"{name.replace('_', ' ')}, {case.sources.replace('-', ' ')}"
+                    words = f"{name.replace('_', ' ')}, {Languages(case.sources).words}"
                     rows += _ours(results, [case], name, words, lambda case, n=name: (n, "full"))
     rows += _ours(results, main, "rmu", "rmu, target", lambda c: ("rmu", trainings.target(results, c, "rmu")))
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -200,12 +201,16 @@ def _sources(results: Results, published: Published) -> pd.DataFrame:
         and case.protocol == first.protocol
         and results.blocks(case, "rmu")
     ]
-    shared = sorted(set.intersection(*({int(b) for b in results.blocks(c, "rmu")} for c in own))) if own else []
+    shared = (
+        sorted(set.intersection(*({int(b) for b in results.blocks(c, "rmu") if is_block(b)} for c in own)))
+        if own
+        else []
+    )
     if shared:
         block = str(shared[len(shared) // 2])
         rows += _ours(results, own[:1], "none", "before", lambda case: ("base", ""))
         for case in own:
-            words = f"block {block}, {case.sources.replace('-', ' ')}"
+            words = f"block {block}, {Languages(case.sources).words}"
             rows += _ours(results, [case], "rmu", words, lambda case: ("rmu", block))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from mute.bands import Languages
 from mute.findings import beside, beyond, claims, findings, limits, predict, primary, regimes, trainings, transfer
 from mute.findings.published import Published, checks
 from mute.findings.results import Number, Results
@@ -97,7 +98,7 @@ def _study(results: Results) -> dict[str, Any]:
         "algorithms": sorted(set(cells["algorithm"])),
         "protocols": sorted(set(cells["protocol"])),
         "forget_sets": sorted(set(cells["forget_set"])),
-        "main": results.main_setting[0].replace("-", " ") if results.main_setting else "",
+        "main": Languages(results.main_setting[0]).words if results.main_setting else "",
         "primary": claims.declared(results.about.get("primary", [])),
     }
 

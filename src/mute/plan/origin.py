@@ -32,8 +32,8 @@ COMPUTES = (
     "mute.models.pretrain",
     "mute.models.texts",
     "mute.models.tokenizer",
-    "mute.analyses.patched",
-    "mute.analyses.lens",
+    "mute.analyses.shard",
+    "mute.attacks.shard",
     "mute.unlearn.cells",
     "mute.unlearn.tune",
 )
@@ -55,7 +55,9 @@ def made_with(study: Study) -> dict[str, str]:
     for section, keys in _NO_NUMBER.items():
         settings[section] = {key: value for key, value in settings[section].items() if key not in keys}
     methods = sorted({study.method(cell.algorithm) for cell in study.cells})
-    own = (*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods))
+    own = [*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods)]
+    own += [f"mute.attacks.{method}" for method, _ in study.attacks.values()]
+    own += [f"mute.analyses.{method}" for method, _ in study.analyses.values()]
     return {**dict(sorted(_flat(settings))), "code": code_digest(*COMPUTES, *own)}
 
 

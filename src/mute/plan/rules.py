@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mute import analyses, unlearn
+from mute.bands import is_block
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.names import unknown_name
@@ -22,7 +24,20 @@ from mute.store.pointers import tracked
 from mute.store.provenance import code_digest
 from mute.study.cells import Cell, Study, in_order
 
-TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves", "languages")
+TABLES = (
+    "cells",
+    "scores",
+    "layers",
+    "regions",
+    "bands",
+    "gates",
+    "lens",
+    "profiles",
+    "attacks",
+    "tuning",
+    "curves",
+    "languages",
+)
 FIGURES = figures.names()
 PAPER_FIGURES = paper_figures.names()
 NOTEBOOKS = ("layer_curves", "trade_off")
@@ -122,16 +137,10 @@ class Plans:
         return "|".join(re.escape(n) for n in sorted(self.study.trained) if cost(n) == most > 0) or "-"
 
     def evaluation(self, wildcards: Any) -> dict[str, Any]:
-        name, _, oracle = self._trained(wildcards)
-        forget_sets = [oracle] if oracle else sorted({cell.forget_set for cell in self.study.cells})
+        name, _, _ = self._trained(wildcards)
         return {
             "languages": self.config.models[name].languages,
-            "forget_sets": forget_sets,
             "engine": self._engine(),
-            # As its patches, in the languages that most of them read.
-            "retrained": sorted({c.forget_set for c in self.study.retrained if c.model == name} & set(forget_sets)),
-            "retraining": self._retraining(),
-            "sources": self.study.first_sources(name),
         }
 
     def gates(self, wildcards: Any) -> dict[str, Any]:
@@ -158,7 +167,7 @@ class Plans:
         matching = self.config.matching
         return {
             "languages": self.config.models[cell.model].languages,
-            "sources": cell.sources.split("-"),
+            "sources": list(cell.sources.codes),
             "forget_set": cell.forget_set,
             "retain": cell.retain,
             "matching": {"target": matching.target, "every": matching.every, "facts": matching.facts},
@@ -167,7 +176,7 @@ class Plans:
 
     def _seed(self, cell: Cell) -> int:
         """Without the band: depths are compared on the same draws."""
-        parts = (cell.model, cell.training_seed, cell.algorithm, cell.sources, cell.seed, "unlearning")
+        parts = (cell.model, cell.training_seed, cell.algorithm, str(cell.sources), cell.seed, "unlearning")
         return seed_of(self.config.study.seed, *parts)
 
     def _model_inputs(self, cells: list[Cell]) -> dict[str, list[str]]:
@@ -190,7 +199,7 @@ class Plans:
         first = cells[0]
         depth = self.config.models[first.model].blocks
         # Whether blocks are swept, not which: one more block does not choose the strength anew.
-        swept = any(cell.band.isdigit() for cell in cells)
+        swept = any(is_block(cell.band) for cell in cells)
         return {
             "trained": first.trained,
             "oracle": self.study.oracle(first.model, first.training_seed, first.forget_set),
@@ -240,16 +249,48 @@ class Plans:
     def shard_code(self, wildcards: Any) -> str:
         return self._unlearning_code(self._shard(wildcards))
 
-    def probes(self, wildcards: Any) -> dict[str, Any]:
-        chosen = [list(cell.key().values()) for cell in self._shard(wildcards) if cell in self.study.retrained]
-        how = {"retrained": chosen, "retraining": self._retraining()}
-        return {**self.evaluations(wildcards), "mix": self.config.evaluation.mix, **how}
+    def attack_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+        """Models of the cells of a shard, and their oracles: both are attacked beside them."""
+        cells = self._shard(wildcards)
+        names = {cell.trained for cell in cells} | set(filter(None, self._oracles(cells).values()))
+        return {"records": [f"<results>/models/{name}/record.json" for name in sorted(names)]}
 
-    def _retraining(self) -> dict[str, Any]:
-        return {
-            **self.config.evaluation.retraining.model_dump(),
-            "seed": seed_of(self.config.study.seed, "retraining"),
+    def attacks(self, wildcards: Any) -> dict[str, Any]:
+        """The attacks on each cell, and what each attack is."""
+        cells, study = self._shard(wildcards), self.study
+        names = sorted({name for cell in cells for name in study.attacked[cell]})
+        made = {
+            name: {
+                "method": method,
+                "settings": settings,
+                "seed": seed_of(self.config.study.seed, name),
+                "code": code_digest("mute.attacks.shard", f"mute.attacks.{method}"),
+            }
+            for name, (method, settings) in ((name, study.attacks[name]) for name in names)
         }
+        return {
+            **self.evaluations(wildcards),
+            "attacks": made,
+            "chosen": [[list(cell.key().values()), study.attacked[cell]] for cell in cells],
+            "oracles": self._oracles(cells),
+            "intents": {name: unlearn.load(study.method(name)).intent for name in {c.algorithm for c in cells}},
+        }
+
+    def analyses(self, wildcards: Any) -> dict[str, Any]:
+        """The analyses of the study, each with its settings and the digest of its code."""
+        made = {
+            name: {
+                "method": method,
+                "settings": settings,
+                "code": code_digest("mute.analyses.shard", f"mute.analyses.{method}"),
+            }
+            for name, (method, settings) in self.study.analyses.items()
+        }
+        return {**self.evaluations(wildcards), "analyses": made}
+
+    def _oracles(self, cells: list[Cell]) -> dict[str, str | None]:
+        """The oracle that each trained model and forget set is held against."""
+        return {f"{c.trained}.{c.forget_set}": self.study.oracle(c.model, c.training_seed, c.forget_set) for c in cells}
 
     def evaluations(self, wildcards: Any) -> dict[str, Any]:
         return {"languages": self._shard_languages(wildcards), "engine": self._engine()}
@@ -267,17 +308,13 @@ class Plans:
         return {
             "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in sorted(names)],
             "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in sorted(names)],
-            "bypass": [f"<results>/evaluations/{name}/bypass.parquet" for name in sorted(names)],
         }
 
     def scores(self, wildcards: Any) -> dict[str, Any]:
         cells = self._shard(wildcards)
-        oracles = {
-            f"{c.trained}.{c.forget_set}": self.study.oracle(c.model, c.training_seed, c.forget_set) for c in cells
-        }
         return {
             "languages": self._shard_languages(wildcards),
-            "oracles": oracles,
+            "oracles": self._oracles(cells),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }
@@ -293,23 +330,23 @@ class Plans:
             "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in names],
             "scores": [f"<results>/shards/{shard}/scores.csv" for shard in shards],
             "cells": [f"<results>/shards/{shard}/cells.csv" for shard in shards],
-            "probes": [f"<results>/shards/{shard}/probes.csv" for shard in shards],
+            "analyses": [f"<results>/shards/{shard}/analyses.csv" for shard in shards],
+            "attacks": [f"<results>/shards/{shard}/attacks.csv" for shard in shards],
             "layers": [f"<results>/layers/{trained}.{forget_set}.csv" for trained, forget_set in pairs],
             "gates": [f"<results>/gates/{name}.csv" for name in names],
-            "lens": [f"<results>/evaluations/{name}/lens.csv" for name in names],
             "tunings": [f"<results>/tuning/{name}.json" for name in tunings],
             "languages": [f"<results>/tokenizers/{name}/languages.csv" for name in self._compared()],
         }
 
     def _compared(self) -> list[str]:
         """Models that unlearn in several languages alone: what one does to another is held against their kinship."""
-        alone = {(cell.model, cell.sources) for cell in self.study.cells if "-" not in cell.sources}
+        alone = {(cell.model, cell.sources) for cell in self.study.cells if len(cell.sources.codes) == 1}
         return [name for name in self.study.models if sum(model == name for model, _ in alone) > 2]
 
     def tables(self) -> dict[str, Any]:
         """Everything by which the tables name and judge; nothing that changes a cell."""
         algorithms = sorted({cell.algorithm for cell in self.study.cells})
-        first = {(c.model, c.training_seed, c.sources, c.forget_set): c for c in self.study.cells}
+        first = {(c.model, c.training_seed, str(c.sources), c.forget_set): c for c in self.study.cells}
         return {
             "models": {
                 name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
@@ -318,6 +355,7 @@ class Plans:
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
             "layers": in_order(self.config.layers.model_dump()),
             "algorithms": algorithms,
+            "tables": {name: analyses.load(method).table for name, (method, _) in self.study.analyses.items()},
             "references": sorted(
                 [*key, self.study.oracle(c.model, c.training_seed, c.forget_set)] for key, c in first.items()
             ),
@@ -385,7 +423,7 @@ class Plans:
 
 def _case(cell: Cell) -> tuple:
     """What cells share that figures show together."""
-    return cell.model, cell.training_seed, cell.sources, cell.retain, cell.forget_set, cell.protocol
+    return cell.model, cell.training_seed, str(cell.sources), cell.retain, cell.forget_set, cell.protocol
 
 
 def _known(what: str, name: str, found: dict[str, Any]) -> Any:

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from mute.findings.results import WHOLE, Case, Number, Results, place
+from mute.bands import WHOLE
+from mute.findings.results import Case, Number, Results, place
 from mute.plotting import style
 
 NO_CELLS = "no cells in this study"

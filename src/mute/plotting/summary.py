@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mute.bands import is_block
 from mute.findings import findings, limits, verdicts
 from mute.findings.results import Case, Number, Results
 from mute.plotting import figures, page
@@ -231,7 +232,7 @@ def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
             if label in ("shallow", "deep", "shallow, deep"):
                 continue
             mark = _MARKS.get(results.status(case, name, band), "*")
-            where = f"{band}{mark} {label if band.isdigit() else ''}"
+            where = f"{band}{mark} {label if is_block(band) else ''}"
             lines.append(_columns(algorithm, where, *map(str, _values(results, case, name, band))))
         if results.blocks(case, name):
             said = [f"{f.regime.name} {verdicts.say(f.verdict)}" for f in verdicts.find_regimes(results, case, name)]

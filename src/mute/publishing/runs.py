@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute.bands import KEYS
+from mute.bands import KEYS, file_name
 from mute.names import placeless
 from mute.store import artifacts
 
@@ -75,7 +75,7 @@ def of_cells(study: str, results: Path, cells: pd.DataFrame, scores: pd.DataFram
         yield Run(
             # The cell's digest covers weights, corpus, settings and code. So the curve of an id never changes.
             id=artifacts.digest([study, plan["cell"], str(cell.digest)]),
-            name=".".join(str(value).replace("+", "-") for value in key.values()),
+            name=file_name(*key.values()),
             group=str(cell.model),
             job_type=str(cell.algorithm),
             tags=tuple(dict.fromkeys((str(cell.status), str(cell.protocol), str(cell.gate)))),

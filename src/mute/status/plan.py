@@ -82,7 +82,8 @@ class Jobs:
         return sorted(path.rsplit("/", 1)[1].removesuffix(".json") for path in needed)
 
     def _shards(self) -> Iterator[Job]:
-        made = {"unlearn": "cells", "evaluate": "evaluations", "probe": "probes", "score": "scores"}
+        made = {"unlearn": "cells", "evaluate": "evaluations"}
+        made |= {"attack": "attacks", "analyse": "analyses", "score": "scores"}
         for verb, table in made.items():
             yield from self._each(f"{verb}_shard", self.study.shards, f"<results>/shards/*/{table}.csv")
 

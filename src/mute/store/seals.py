@@ -20,7 +20,7 @@ FOLDER, DAMAGED = "records", "damaged"
 # DVC brings these without their seals (dvc.yaml), and they may be another version's.
 PUBLISHED = ("tables", "figures", "plots", "paper", "summary.rst", "index.html", "metrics.json")
 # Where a study keeps folders by their content, and what names them: a shard's tables.
-STORES = ("cells", "evaluations/cells", "probes")
+STORES = ("cells", "evaluations/cells", "attacks", "analyses")
 NAMED_IN = "shards/*/*.csv"
 # Where folders of their own stand, with a record of all that is in them.
 SEALED = ("models", "tokenizers", "exports")

@@ -6,24 +6,29 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from mute import unlearn
+from mute import analyses, attacks, unlearn
+from mute.bands import TUNING_KEYS, Languages, file_name, first_block, is_whole
 from mute.config.sections import Config, CorpusSection, EngineSection
 from mute.corpus import sources
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One unlearning run. `sources` are codes joined by '-'."""
+    """One unlearning run; `sources` may be given as a plain text."""
 
     model: str
     training_seed: int
     algorithm: str
     band: str
-    sources: str
+    sources: Languages
     retain: str
     forget_set: str
     protocol: str
     seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sources, Languages):
+            object.__setattr__(self, "sources", Languages(self.sources))
 
     @property
     def trained(self) -> str:
@@ -33,15 +38,16 @@ class Cell:
     @property
     def tuning(self) -> str:
         """Name of the tuning that gives its strength, for all cells that differ in band, seed and protocol alone."""
-        return f"{self.trained}.{self.algorithm}.{self.forget_set}.{self.sources}.{self.retain.replace('+', '-')}"
+        return file_name(*(getattr(self, key) for key in TUNING_KEYS))
 
     @property
     def name(self) -> str:
         """All its keys, as they stand in the name of a file."""
-        return ".".join(str(value).replace("+", "-") for value in self.key().values())
+        return file_name(*self.key().values())
 
     def key(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its keys as builtins, which are digested, written and told to rules."""
+        return {**asdict(self), "sources": str(self.sources)}
 
 
 def trained_name(model: str, training_seed: int, oracle: str | None = None) -> str:
@@ -84,7 +90,7 @@ class Study:
     def main_setting(self) -> tuple[str, str, str]:
         """Sources, retain coverage and forget set of the study's first grid: what its claims are tested in."""
         grid = self.config.grids[self.config.study.grids[0]]
-        return "-".join(grid.sources[0]), grid.retain[0], grid.forget_sets[0]
+        return str(Languages.of(grid.sources[0])), grid.retain[0], grid.forget_sets[0]
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -93,9 +99,24 @@ class Study:
         return sorted(found, key=_order)
 
     @cached_property
-    def retrained(self) -> set[Cell]:
-        """Cells whose patches are also trained on retain text."""
-        return {cell for name in self.config.study.grids if self.config.grids[name].retrain for cell in self.grid(name)}
+    def attacked(self) -> dict[Cell, list[str]]:
+        """The attacks on each cell: those of all its grids, sorted."""
+        found: dict[Cell, set[str]] = {}
+        for name in self.config.study.grids:
+            for cell in self.grid(name):
+                found.setdefault(cell, set()).update(self.config.grids[name].attacks)
+        return {cell: sorted(names) for cell, names in found.items()}
+
+    @cached_property
+    def attacks(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Attacks of the study by name: the method behind each, and all its settings as builtins."""
+        names = sorted({name for own in self.attacked.values() for name in own})
+        return {name: _filled(attacks, name, self.config.attacks) for name in names}
+
+    @cached_property
+    def analyses(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Analyses of the study by name, as `attacks`."""
+        return {name: _filled(analyses, name, self.config.analyses) for name in self.config.study.analyses}
 
     @cached_property
     def shown(self) -> list[Cell] | None:
@@ -115,22 +136,22 @@ class Study:
             for algorithm, band, source, retain, forget_set, protocol, training_seed, seed in itertools.product(
                 grid.algorithms,
                 expand_bands(grid.bands, self.config.models[model].blocks),
-                grid.sources,
+                map(Languages.of, grid.sources),
                 grid.retain,
                 grid.forget_sets,
                 grid.protocols,
                 [s for s in seeds if grid.training_seeds is None or s in grid.training_seeds],
                 grid.seeds,
             ):
-                yield Cell(model, training_seed, algorithm, band, "-".join(source), retain, forget_set, protocol, seed)
+                yield Cell(model, training_seed, algorithm, band, source, retain, forget_set, protocol, seed)
 
     @cached_property
     def shards(self) -> dict[str, list[Cell]]:
         """Cells by job."""
         result: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            values = (str(getattr(cell, key)).replace("+", "-") for key in self.config.study.shard_by)
-            result.setdefault(".".join(values) or "study", []).append(cell)
+            name = file_name(*(getattr(cell, key) for key in self.config.study.shard_by))
+            result.setdefault(name or "study", []).append(cell)
         return result
 
     @cached_property
@@ -179,6 +200,8 @@ class Study:
             "models": {name: whole["models"][name] for name in chosen.models},
             "grids": {name: whole["grids"][name] for name in chosen.grids},
             "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
+            "attacks": {name: {"method": method, **own} for name, (method, own) in self.attacks.items()},
+            "analyses": {name: {"method": method, **own} for name, (method, own) in self.analyses.items()},
         }
         return in_order(record)
 
@@ -196,7 +219,7 @@ class Study:
 
     def strengths(self, cell: Cell) -> list[float]:
         """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
-        chosen = cell.protocol == "matched" and unlearn.load(self.method(cell.algorithm)).kind == "gradient"
+        chosen = cell.protocol == "matched" and issubclass(unlearn.load(self.method(cell.algorithm)), unlearn.Descent)
         return self.settings(cell.algorithm)["strengths"] if chosen else []
 
     def is_tuned(self, cell: Cell) -> bool:
@@ -213,6 +236,13 @@ class Study:
         return result
 
 
+def _filled(registry: Any, name: str, section: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """What a name of a section means: the method, and its settings with every default."""
+    given = dict(section.get(name, {}))
+    method = given.pop("method", name)
+    return method, registry.load(method).Settings.model_validate(given).model_dump()
+
+
 def in_order(value: Any) -> Any:
     """A value with the keys of all mappings sorted: in which order they stand in a file changes no result."""
     if isinstance(value, dict):
@@ -222,9 +252,8 @@ def in_order(value: Any) -> Any:
 
 def _order(cell: Cell) -> tuple:
     """Shards stay together; within one, whole-model bands first, then blocks from below: states move upwards."""
-    first = -1 if cell.band in ("all", "full") else int(cell.band.split("-")[0])
     key = (cell.model, cell.training_seed, cell.algorithm, cell.forget_set, cell.sources, cell.retain)
-    return (*key, first, cell.band, cell.protocol, cell.seed)
+    return (*key, not is_whole(cell.band), first_block(cell.band), cell.band, cell.protocol, cell.seed)
 
 
 def expand_bands(bands: list[str | int], blocks: int) -> list[str]:

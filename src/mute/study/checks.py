@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mute import unlearn
+from mute import analyses, attacks, unlearn
+from mute.bands import ALLOWED, named_blocks
 from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated
-from mute.config.sections import Config, Files, GridSection, ModelSection, band_blocks, read_files
+from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
 from mute.corpus import languages, sources
 from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
@@ -24,7 +25,11 @@ from mute.study.cells import Study
 # Codes become parts of names that are joined by '-' and '.'.
 _CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
 _GROUPS = ("source", "heldout", "all")
-_BANDS = ("each", "all", "full", "a block such as 3", "blocks such as 2-3")
+_BANDS = ("each", *ALLOWED)
+
+
+# Sections whose entries are a method and its settings, and the registries of these methods.
+REGISTRIES: tuple[tuple[str, Any], ...] = (("algorithms", unlearn), ("attacks", attacks), ("analyses", analyses))
 
 
 class Checks:
@@ -45,8 +50,9 @@ class Checks:
             yield from self._model(name, self.config.models[name])
         for name in self._chosen("grids"):
             yield from self._grid(name, self.config.grids[name])
-        for name in self.config.algorithms:
-            yield from self._algorithm(name)
+        for section, registry in REGISTRIES:
+            for name in getattr(self.config, section):
+                yield from self._defined(section, name, registry)
         yield from self._layers()
         yield from self._publishing()
         if self._sound("pretraining", "shares") and not self.config.pretraining.shares.get("facts"):
@@ -84,6 +90,9 @@ class Checks:
             yield Problem(("study", "corpus"), unknown_name("corpus", study.corpus, self.config.corpora))
         yield from self._names(("study", "models"), study.models, "model", self.config.models, "models")
         yield from self._names(("study", "grids"), study.grids, "grid", self.config.grids, "grids")
+        yield from self._names(
+            ("study", "analyses"), study.analyses, "analysis", self._known("analyses", analyses), "analyses"
+        )
         yield from self._names(("study", "shown"), study.shown or [], "grid of the study", study.grids)
         yield from self._repeats(("study",), study)
         yield from _name_problems(("study", "name"), study.name)
@@ -97,7 +106,7 @@ class Checks:
                 yield Problem(("study", "primary", index), text)
 
     def _definitions(self) -> Iterator[Problem]:
-        for section in ("corpora", "models", "grids", "algorithms"):
+        for section in ("corpora", "models", "grids", *(name for name, _ in REGISTRIES)):
             for name in getattr(self.config, section):
                 yield from _name_problems((section, name), name)
 
@@ -180,6 +189,7 @@ class Checks:
         yield from self._names(
             (*path, "algorithms"), grid.algorithms, "algorithm", self._known_algorithms(), "algorithms"
         )
+        yield from self._names((*path, "attacks"), grid.attacks, "attack", self._known("attacks", attacks), "attacks")
         yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
         yield from self._coverage(path, grid)
         yield from self._grid_bands(path, grid)
@@ -227,27 +237,33 @@ class Checks:
                     text = f"{', '.join(source)} are all languages of model {name}: none is held out"
                     yield Problem((*path, "sources", index), text)
         for index, band in enumerate(grid.bands):
-            blocks = band_blocks(str(band))
+            blocks = named_blocks(str(band))
             if blocks is None:
                 if band not in _BANDS[:3]:
                     yield Problem((*path, "bands", index), unknown_name("band", band, _BANDS))
-            elif blocks != sorted(set(blocks)):
+            elif list(blocks) != sorted(set(blocks)):
                 yield Problem((*path, "bands", index), f"{band!r} must name different blocks from below to above")
             elif blocks[-1] >= model.blocks and self._sound("models", name, "blocks"):
                 text = f"block {blocks[-1]} is outside model {name} of {model.blocks} blocks (0 to {model.blocks - 1})"
                 yield Problem((*path, "bands", index), text)
 
     def _known_algorithms(self) -> list[str]:
-        return sorted({*self.config.algorithms, *unlearn.names()})
+        return self._known("algorithms", unlearn)
 
-    def _algorithm(self, name: str) -> Iterator[Problem]:
-        path, given = ("algorithms", name), dict(self.config.algorithms[name])
+    def _known(self, section: str, registry: Any) -> list[str]:
+        """What a list may name: definitions of the section, and methods with their defaults."""
+        return sorted({*getattr(self.config, section), *registry.names()})
+
+    def _defined(self, section: str, name: str, registry: Any) -> Iterator[Problem]:
+        """A definition of a section: a known method, and settings of it."""
+        given = dict(getattr(self.config, section)[name])
+        path, told = (section, name), "method" in given
         method = given.pop("method", name)
-        if method not in unlearn.names():
-            hint = "" if "method" in self.config.algorithms[name] else f"; or give the method of {name!r} as `method`"
-            yield Problem((*path, "method"), unknown_name("method", method, unlearn.names()) + hint)
+        if method not in registry.names():
+            hint = "" if told else f"; or give the method of {name!r} as `method`"
+            yield Problem((*path, "method"), unknown_name("method", method, registry.names()) + hint)
             return
-        yield from validated(unlearn.load(method).Settings, given, path).problems
+        yield from validated(registry.load(method).Settings, given, path).problems
 
     def _layers(self) -> Iterator[Problem]:
         layers = self.config.layers

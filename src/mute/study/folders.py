@@ -12,8 +12,8 @@ from mute.study.cells import Study
 # Folders of the project, and those that a study makes in its results.
 PROJECT = ("benchmarks", "config", "data", "docs", "envs", "paper", "profiles", "scripts", "src", "tests", "workflow")
 _MADE = """
-    benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs layers logs models
-    notebooks paper plots probes published records shards tables tokenizers tuning
+    analyses attacks benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs
+    layers logs models notebooks paper plots published records shards tables tokenizers tuning
 """
 MADE = tuple(_MADE.split())
 _KEY = ("study", "results")

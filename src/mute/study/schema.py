@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mute import unlearn
+from mute import analyses, attacks, unlearn
 from mute.config.sections import Config
 from mute.corpus import languages, sources
 from mute.store import artifacts
@@ -60,24 +60,35 @@ def json_schema() -> Schema:
     for name in unlearn.names():
         parts[f"method {name}"] = _settings(unlearn.load(name).Settings, parts)
         parts[f"method {name}"]["properties"]["method"] = {"const": name}
+    for section, what, registry in (("attacks", "attack", attacks), ("analyses", "analysis", analyses)):
+        for name in registry.names():
+            parts[f"{what} {name}"] = _settings(registry.load(name).Settings, parts)
+            parts[f"{what} {name}"]["properties"]["method"] = {"const": name}
+        schema["properties"][section] |= _by_method(what, registry.names())
     corpus = parts["CorpusSection"]["properties"]
     parts["CorpusSection"]["anyOf"] = [
         {"properties": {"source": {"const": name}, "settings": {"$ref": f"#/$defs/source {name}"}}}
         for name in sources.names()
     ]
     corpus["source"]["enum"] = list(sources.names())
-    schema["properties"]["algorithms"] |= {
-        "properties": {name: {"$ref": f"#/$defs/method {name}"} for name in unlearn.names()},
-        "additionalProperties": {
-            "anyOf": [{"$ref": f"#/$defs/method {name}", "required": ["method"]} for name in unlearn.names()]
-        },
-    }
+    schema["properties"]["algorithms"] |= _by_method("method", unlearn.names())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": "Written by `python -m mute.study.schema` from the code.",
         "title": "MUTE study",
         **schema,
         "$defs": dict(sorted(parts.items())),
+    }
+
+
+def _by_method(what: str, names: Iterable[str]) -> Schema:
+    """Entries named after a method may leave it out; others give it."""
+    entries = {name: {"$ref": f"#/$defs/{what} {name}"} for name in names}
+    return {
+        "properties": entries,
+        "additionalProperties": {
+            "anyOf": [{"$ref": f"#/$defs/{what} {name}", "required": ["method"]} for name in names]
+        },
     }
 
 
@@ -105,7 +116,7 @@ def readme() -> str:
         section = whole["$defs"].get(str(about.get("$ref") or inner.get("$ref")).rpartition("/")[2])
         heading = f"## `{name}`" if not inner else f"## `{name}`, by name"
         pages.append(f"{heading}\n\n{_sentence(section['description'] if section else about['description'])}\n")
-        pages.append(_tables(section, whole["$defs"]) if section else _algorithms())
+        pages.append(_tables(section, whole["$defs"]) if section else _registered(name))
     pages.append("## Corpus sources\n")
     for name in sources.names():
         settings = sources.load(name).Settings
@@ -118,6 +129,19 @@ def readme() -> str:
     return "\n".join(pages)
 
 
+def _registered(section: str) -> str:
+    """The entries of a section by method: what each is, and its settings."""
+    if section == "algorithms":
+        return _algorithms()
+    registry, pages = {"attacks": attacks, "analyses": analyses}[section], []
+    for name in registry.names():
+        kind = registry.load(name)
+        about = (sys.modules[kind.__module__].__doc__ or "").strip()
+        pages.append(f"### `{name}`\n\n{about}\n\n{kind.paper}.\n")
+        pages.append(_settings_tables(kind.Settings))
+    return "\n".join(pages)
+
+
 def _algorithms() -> str:
     pages = []
     for name in unlearn.names():
@@ -125,13 +149,16 @@ def _algorithms() -> str:
         about = (sys.modules[method.__module__].__doc__ or "").strip()
         strength = method.Settings.strength
         found = {
-            "gradient": f"`matched` chooses `{strength}` among `strengths`",
-            "edit": f"`matched` searches `{strength}`",
-            "filter": f"it works on the band `{'`, `'.join(method.bands)}` alone",
+            unlearn.Descent: f"`matched` chooses `{strength}` among `strengths`",
+            unlearn.Edit: f"`matched` searches `{strength}`",
+            unlearn.Guard: "it is fitted, and no weight changes",
         }
+        kind = next(text for base, text in found.items() if issubclass(method, base))
+        only = f" It works on the band `{'`, `'.join(method.bands)}` alone." if method.bands else ""
         likelihood = {"none": "does not change the forget answers' likelihood"}
         expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
-        pages.append(f"### `{name}`\n\n{about}\n\nIf it works, {expects}; {found[method.kind]}.\n")
+        kept = f"{method.paper}. Family: {method.family}; intent: {method.intent}."
+        pages.append(f"### `{name}`\n\n{about}\n\n{kept} If it works, {expects}; {kind}.{only}\n")
         pages.append(_settings_tables(method.Settings))
     return "\n".join(pages)
 

@@ -14,7 +14,7 @@ SHOWN = 8  # names that an error lists
 
 def exportable(study: Study, cell: Cell) -> bool:
     """Whether a cell has a model of its own: a filter stands before its model and changes no weight."""
-    return unlearn.load(study.method(cell.algorithm)).kind != "filter"
+    return not issubclass(unlearn.load(study.method(cell.algorithm)), unlearn.Guard)
 
 
 def matching(study: Study, chosen: dict[Any, Any]) -> list[Cell]:

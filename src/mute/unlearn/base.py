@@ -1,29 +1,38 @@
-"""What an unlearning algorithm is. Adding one is adding one file to this package with a subclass of `Algorithm`.
+"""The contracts of unlearning methods: descents, edits and guards. Adding a method is adding one file to `methods`.
 
-An algorithm says what it minimises (`loss`) or in which direction it edits (`direction`); the engine does the rest:
-frozen prefix, batches, optimizer, stopping, patch. Files of algorithms import torch inside their functions, because
-every parse of the workflow reads their settings.
+A method says what it minimises (`Descent.loss`), in which direction it edits (`Edit.change`), or what stands before or
+around the model (`Guard.fit` and `Guard.treatment`); the engine does the rest: frozen prefix, batches, optimizer,
+stopping, patch. Files of methods import torch inside their functions: every parse of the workflow reads their settings.
 """
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
-
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
+    from mute.models.treatment import Treatment
+    from mute.unlearn.view import View
 
 # Values that a setting which must be above zero may be tuned to.
 Strengths = list[Annotated[float, Field(gt=0)]]
+Family = Literal["divergence", "distillation", "preference", "rejection", "representation", "editing", "guard"]
+Intent = Literal["removal", "suppression", "guard"]
+Likelihood = Literal["falls", "rises", "none"]
 
 
 class Settings(BaseModel):
-    """What every algorithm can be told. `strength` names the setting that tuning varies."""
+    """What every method can be told. `strength` names the setting that tuning varies, or that is searched."""
 
     model_config = ConfigDict(extra="forbid")
     strength: ClassVar[str] = "learning_rate"
@@ -41,39 +50,132 @@ class Settings(BaseModel):
     )
 
 
-class Algorithm(ABC):
+@dataclass(frozen=True)
+class Cost:
+    """What a method takes, in units that the planner turns into seconds and bytes; it knows no method by name.
+
+    sides: text sides that each step (or the one pass of an edit) reads. head: whether logits are read, so that all
+    blocks above the band run; else nothing above it does. reference: whether what the model said or held before is
+    computed once over all texts. passes: forward and backward passes over each side in a step. whole: whether sides
+    are read whole, in large pieces, and not in batches. trains: which weights of the band change. blocks: at most so
+    many of them; 0: all.
+    """
+
+    sides: int = 2
+    head: bool = True
+    reference: bool = False
+    passes: float = 1.0
+    whole: bool = False
+    trains: Literal["blocks", "attention", "mlp_outputs", "nothing"] = "blocks"
+    blocks: int = 0
+
+
+class Method(ABC):
     """One unlearning method.
 
-    expects: what happens to the likelihood of the forget answers if it works: `falls`, `rises` or `none`.
-    kind: `gradient` (minimise `loss` step by step), `edit` (one step along `direction`), or `filter` (`fit` what stands
-    before the model).
-    bands: names of the only bands that it works on; empty: any.
+    paper: who proposed it, and the arXiv id where it has one. family: its colour and facet in every figure. expects:
+    what happens to the likelihood of the forget answers if it works. intent: what it claims to do; what it does is
+    measured. bands: names of the only bands that it works on; empty: any.
     """
 
     name: ClassVar[str]
-    expects: ClassVar[Literal["falls", "rises", "none"]] = "falls"
-    kind: ClassVar[Literal["gradient", "edit", "filter"]] = "gradient"
+    paper: ClassVar[str]
+    family: ClassVar[Family]
+    expects: ClassVar[Likelihood] = "falls"
+    intent: ClassVar[Intent] = "removal"
     bands: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    def cost(self) -> Cost:
+        """What it takes with these settings."""
+        return Cost()
+
+    def applies(self, view: View) -> str:
+        """Why the method cannot run on these texts, or '': a cell that it cannot run on is a row and not an error."""
+        return ""
+
+    def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
+        """Texts by the name of the side that batches are drawn from; at least `forget` and `retain`.
+
+        A view holds source languages and the forms that unlearning may read, and nothing else.
+        """
+        return {"forget": view.forget, "retain": view.retain}
+
     def parameters(self, model: Any, band: Band) -> list[str]:
         """Names of the parameters that this method changes; none outside the band."""
-        return band.parameters(model)
+        from mute.models import anatomy
+
+        return anatomy.band_parameters(model, band)
 
     def prepare(self, task: Task) -> None:  # noqa: B027  most methods have nothing to prepare
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
-        """The scalar to minimise on one batch of each side."""
-        raise NotImplementedError
 
-    def direction(self, task: Task) -> dict[str, Tensor]:
-        """The direction of an edit, one tensor per parameter; the engine finds how far to go."""
-        raise NotImplementedError
+class Descent(Method):
+    """A method that takes steps of AdamW along gradients."""
 
+    @abstractmethod
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
+        """What is minimised on one batch of each side: `forget`, and perhaps `retain`, each with its weight.
+
+        Wrappers take the gradients of the two apart.
+        """
+
+    def loss(self, task: Task, batches: Mapping[str, Batch]) -> Tensor:
+        """The scalar to minimise: the sum of the terms."""
+        terms = list(self.terms(task, batches).values())
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    def gradients(
+        self, task: Task, batches: Mapping[str, Batch], names: list[str]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """The loss, and along what a step goes, in the order of the parameters `names`.
+
+        Methods override it that take two gradients, project, mask or perturb.
+        """
+        loss = self.loss(task, batches)
+        return loss, task.gradients(loss, names)
+
+    @contextmanager
+    def trainables(self, task: Task, names: list[str]) -> Generator[list[str]]:
+        """Names of what steps move, by which `task.gradients` knows it while this is open; the parameters `names`.
+
+        Methods override it that train something in their place, such as low-rank updates (`engine.low_rank`). What has
+        become of the parameters is read before it is closed, and they are what they were afterwards.
+        """
+        yield names
+
+
+class Edit(Method):
+    """A method that changes weights at once; the engine finds how far to go along its change."""
+
+    @abstractmethod
+    def change(self, task: Task) -> dict[str, Tensor]:
+        """What is added to each parameter at scale 1; `matched` searches the scale, `paper` takes the settings'."""
+
+
+class Guard(Method):
+    """A method that leaves the weights alone and stands before, inside or behind the model."""
+
+    family = "guard"
+    intent = "guard"
+
+    def cost(self) -> Cost:
+        return Cost(trains="nothing")
+
+    def parameters(self, model: Any, band: Band) -> list[str]:
+        return []
+
+    @abstractmethod
     def fit(self, task: Task) -> dict[str, Tensor]:
-        """The tensors of a filter, as `models.gate` names them."""
-        raise NotImplementedError
+        """The tensors of the guard, fitted on source texts."""
+
+    @abstractmethod
+    def treatment(self, fitted: Mapping[str, Tensor]) -> Treatment:
+        """What the fitted guard does to questions, states, logits or replies."""

@@ -5,20 +5,23 @@ resolved blocks. A killed shard resumes at its next cell; one more block, seed o
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import sections
-from mute.engine.band import Band
 from mute.engine.opening import Opener
+from mute.evaluate.shards import identity
+from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
 from mute.store import artifacts, clock
-from mute.unlearn import load
+from mute.unlearn import Guard, make
 from mute.unlearn.run import Matching, Workbench, unlearn
 
 CELLS = "cells"
@@ -45,21 +48,7 @@ class Opened:
     def identity(self, trained: str) -> dict[str, Any]:
         """What a result depends on by content: weights and tokenizer of the model, and the corpus."""
 
-        def make() -> dict[str, Any]:
-            files = artifacts.checked(self.folders[trained])["files"]
-            own = {
-                name: files[name]["sha256"]
-                for name in sorted(files)
-                if name.endswith((".safetensors", "tokenizer.json"))
-            }
-            texts = {
-                p.name: artifacts.sha256(p)
-                for p in sorted(self.corpus_folder.iterdir())
-                if p.is_file() and p.name[0] != "."
-            }
-            return {"model": own, "corpus": texts}
-
-        return self._once(f"identity {trained}", make)
+        return self._once(f"identity {trained}", lambda: identity(self.folders[trained], self.corpus_folder))
 
     def model(self, trained: str) -> Any:
         return self._once(f"model {trained}", lambda: self.opener.open(self.folders[trained]))
@@ -110,15 +99,14 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
 def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: Path) -> dict[str, Any]:
     """Unlearn one cell into `folder` and return its record."""
     before = clock.seconds()
-    method = load(plan["method"])
-    algorithm = method(method.Settings.model_validate(plan["settings"]))
+    algorithm = make(plan["method"], plan["settings"])
     model = opened.model(plan["trained"])
     bench = opened.bench(plan)
     band = Band.named(plan["cell"]["band"], sections.depth(model))
     if band.start < bench.forget.texts.block:
         bench.restart()
     result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
-    patches.save(folder, result.tensors)
+    patches.save(folder, result.tensors, patches.FITTED if isinstance(algorithm, Guard) else patches.PATCH)
     outcome = {
         "status": result.status,
         "steps": result.steps,
@@ -141,6 +129,18 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         # Timings stay in the record; no table has them, so tables are the same from run to run.
         "seconds": clock.between(before, clock.seconds()),
     }
+
+
+@contextmanager
+def placed(model: Any, folder: Path) -> Generator[Subject]:
+    """What a cell's folder makes of its model: its patch is in place, or its guard stands ready to be installed."""
+    plan = artifacts.read_json(folder / "record.json")["plan"]
+    method = make(plan["method"], plan["settings"])
+    if isinstance(method, Guard):
+        yield Subject(model, [method.treatment(patches.load(folder, patches.FITTED))])
+    else:
+        with patches.applied(model, patches.load(folder)):
+            yield Subject(model)
 
 
 def _number(value: float | int | None) -> float | int | None:

@@ -8,16 +8,18 @@ from typing import Any
 import pandas as pd
 import torch
 
+from mute.bands import Band
 from mute.corpus.schema import Corpus
-from mute.engine.band import Band, Task, TextSet
+from mute.engine import low_rank
+from mute.engine.band import Task, TextSet
 from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
+from mute.evaluate.subject import Subject
 from mute.models import patches
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
-from mute.unlearn.base import Algorithm
-
-COVERAGES = ("source", "source+text", "all")
+from mute.unlearn.base import Descent, Edit, Guard, Method
+from mute.unlearn.view import View
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Outcome:
     """What unlearning gave: status, the changed tensors, and how it went.
 
     curve: one row per step: step, loss, and source knowledge where it was asked. size: norm of the change relative to
-    the norm of the parameters that may change. step_size: the lambda of an edit. diverged_at: the first step whose
-    loss, gradient or model was no number; None unless the status is `diverged`.
+    the norm of the parameters that may change; NaN of a guard. step_size: the scale of an edit. diverged_at: the first
+    step whose loss, gradient or model was no number; None unless the status is `diverged`.
     """
 
     status: str
@@ -79,19 +81,12 @@ class Workbench:
         oracle: pd.DataFrame | None,
     ) -> None:
         self.model, self.matching, self.sources, self.seed = model, matching, sources, seed
-        about, roles = corpus.about, corpus.roles(forget_set)
-        texts = corpus.texts
-        own = texts[texts["language"].isin(languages) & texts["form"].isin(about["unlearning_forms"])]
-        in_source = own["language"].isin(sources)
-        role = own["item"].map(roles)
-        self.forget = TextSet(model, own[in_source & (role == "forget")], encoder)
-        kept = own[(role == "retain_seen") & (in_source if retain != "all" else True)]
-        if retain == "source+text":
-            lines = corpus.lines
-            elsewhere = lines["language"].isin([c for c in languages if c not in sources])
-            kept = pd.concat([kept, lines[elsewhere & lines["train"] & (lines["ability"] == "sentences")]])
-        self.retain = TextSet(model, kept, encoder)
-        asked = own[in_source & (own["form"] == about["unlearning_forms"][0])]
+        self.encoder = encoder
+        about, roles, texts = corpus.about, corpus.roles(forget_set), corpus.texts
+        self.view = View.of(corpus, languages=languages, sources=sources, forget_set=forget_set, retain=retain)
+        self.forget = TextSet(model, self.view.forget, encoder)
+        self.retain = TextSet(model, self.view.retain, encoder)
+        asked = texts[texts["language"].isin(sources) & (texts["form"] == about["unlearning_forms"][0])]
         asked = asked.assign(set="facts", role=asked["item"].map(roles))
         forget_items = sorted(roles.index[roles == "forget"], key=lambda item: seed_of(seed, "probe", item))
         probe = asked[asked["item"].isin(forget_items[: matching.facts])]
@@ -104,13 +99,30 @@ class Workbench:
         self.base = {name: self.accuracy(name) for name in self.questions}
         self.floor = _floor(probe, oracle)
 
+    # What the last method read beside the two sides, and which method that was.
+    further: dict[str, TextSet] = {}  # noqa: RUF012  replaced, never written to
+    of: tuple[str, Any] | None = None
+
+    def sides(self, method: Method) -> dict[str, TextSet]:
+        """The text sets of what a method reads; those beside forget and retain are kept for its next run."""
+        read, own = method.reads(self.view), {"forget": self.view.forget, "retain": self.view.retain}
+        if self.of != (method.name, method.settings):
+            new = {name: rows for name, rows in read.items() if rows is not own.get(name)}
+            self.further = {name: TextSet(self.model, rows, self.encoder) for name, rows in new.items()}
+            self.of = method.name, method.settings
+        return {name: self.further.get(name) or getattr(self, name) for name in read}
+
+    def _texts(self) -> list[Any]:
+        sides = (self.forget, self.retain, *self.further.values())
+        return [*(side.texts for side in sides), *self.asked.values()]
+
     def advance(self, block: int) -> None:
         """Move every text to the input of `block`; `restart` goes back to the first."""
-        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+        for texts in self._texts():
             texts.advance(block)
 
     def restart(self) -> None:
-        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+        for texts in self._texts():
             texts.restart()
 
     def accuracy(self, name: str) -> float:
@@ -126,6 +138,22 @@ class Workbench:
         """Whether the base knows more than the floor: else there is nothing to forget, and no run is stopped."""
         return self.base["forget"] - self.floor > 0.05
 
+    def under(self, subject: Subject) -> tuple[float, float]:
+        """Knowledge and retained accuracy, as below, of a model that is guarded."""
+        found = {}
+        with subject.installed():
+            for name, queries in self.questions.items():
+                answers = subject.ask(queries)
+                lost = bool(answers.logprob.isnan().any())
+                found[name] = math.nan if lost else float(answers.option_hits().float().mean())
+        return self._known(found["forget"]), self._kept(found.get("retain", math.nan))
+
+    def _known(self, accuracy: float) -> float:
+        return (accuracy - self.floor) / (self.base["forget"] - self.floor) if self.measurable else math.nan
+
+    def _kept(self, accuracy: float) -> float:
+        return accuracy / max(self.base["retain"], 1e-9) if "retain" in self.questions else math.nan
+
     def knowledge(self, band: Band) -> float:
         """K on source languages, (A - A_floor) / (A_base - A_floor): 1 as the base, 0 as one who never knew.
 
@@ -135,7 +163,7 @@ class Workbench:
             return math.nan
         if band.full:
             self.asked["forget"].restart()
-        return (self.accuracy("forget") - self.floor) / (self.base["forget"] - self.floor)
+        return self._known(self.accuracy("forget"))
 
     def retained(self, band: Band) -> float:
         """Accuracy on validation facts of the retain domains relative to the base; NaN where there are none."""
@@ -143,7 +171,7 @@ class Workbench:
             return math.nan
         if band.full:
             self.asked["retain"].restart()
-        return self.accuracy("retain") / max(self.base["retain"], 1e-9)
+        return self._kept(self.accuracy("retain"))
 
 
 def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
@@ -159,7 +187,7 @@ def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
 
 def unlearn(
     bench: Workbench,
-    algorithm: Algorithm,
+    algorithm: Method,
     band: Band,
     *,
     protocol: str,
@@ -174,19 +202,23 @@ def unlearn(
     or, to compare with, `engine.reference.WholeModel`.
     """
     model = bench.model
+    sides = bench.sides(algorithm)
     bench.advance(band.start)
-    if strength is not None and algorithm.kind == "gradient":
+    if strength is not None and isinstance(algorithm, Descent):
         algorithm = type(algorithm)(algorithm.settings.model_copy(update={algorithm.settings.strength: strength}))
-    task = path(model, band, bench.forget, bench.retain, seed)
+    task = path(model, band, sides["forget"], sides["retain"], seed, sides)
     names = algorithm.parameters(model, band)
     before = patches.take(model, names)
     task.train(names)
     try:
-        if algorithm.kind == "filter":
-            return _checked(_filter(bench, task, algorithm, protocol), bench)
         algorithm.prepare(task)
-        go = _descend if algorithm.kind == "gradient" else _edit
-        outcome = go(bench, task, algorithm, names, before, protocol)
+        if isinstance(algorithm, Guard):
+            return _checked(_fit(bench, task, algorithm, protocol), bench)
+        if isinstance(algorithm, Descent):
+            outcome = _descend(bench, task, algorithm, names, protocol)
+        else:
+            assert isinstance(algorithm, Edit)
+            outcome = _edit(bench, task, algorithm, names, before, protocol)
         outcome.knowledge = bench.knowledge(band)
         outcome.retained = bench.retained(band)
         outcome.tensors = patches.take(model, names)
@@ -239,22 +271,31 @@ def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor
     return [torch.tensor([row for row, own in enumerate(texts.languages) if own == code]) for code in languages]
 
 
-def _descend(
-    bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str
-) -> Outcome:
+def _descend(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
+    """Gradient steps on what the method trains; the parameters `names` are then what it has made of them."""
+    with algorithm.trainables(task, names) as trained:
+        outcome = _steps(bench, task, algorithm, trained, protocol)
+        made = {} if trained == names else low_rank.merged(task.model, names)
+    patches.put(task.model, made)
+    return outcome
+
+
+def _steps(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
     """Gradient steps, stopped at matched erasure or after the settings' number of steps."""
     settings, matching, band = algorithm.settings, bench.matching, task.band
     parameters = dict(task.model.named_parameters())
     descent = Steps([parameters[name] for name in names], settings.learning_rate)
-    forget, retain = (
-        _orders(_groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name))
-        for name in ("forget", "retain")
-    )
+    orders = {
+        name: _orders(
+            _groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name)
+        )
+        for name in task.sides
+    }
     curve: list[dict[str, float]] = []
     status, diverged_at = "ok" if protocol == "paper" else "not_reached", None
     for step in range(1, settings.steps + 1):
-        loss = algorithm.loss(task, task.batch("forget", next(forget)), task.batch("retain", next(retain)))
-        gradients = task.gradients(loss, names)
+        batches = {name: task.batch(name, next(rows)) for name, rows in orders.items()}
+        loss, gradients = algorithm.gradients(task, batches, names)
         if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
             status, diverged_at = "diverged", step
             break
@@ -273,19 +314,18 @@ def _descend(
     return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, diverged_at=diverged_at)
 
 
-def _filter(bench: Workbench, task: Task, algorithm: Algorithm, protocol: str) -> Outcome:
-    """Fit a filter; no weight changes, so that nothing has a size."""
+def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outcome:
+    """Fit a guard; no weight changes, so that nothing has a size."""
     tensors = algorithm.fit(task)
-    with patches.applied(task.model, tensors):
-        knowledge, retained = bench.knowledge(task.band), bench.retained(task.band)
+    knowledge, retained = bench.under(Subject(task.model, [algorithm.treatment(tensors)]))
     reached = protocol == "paper" or knowledge <= bench.matching.target
     return Outcome("ok" if reached else "not_reached", tensors, 0, math.nan, knowledge, retained)
 
 
-def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], before: dict, protocol: str) -> Outcome:
-    """One step along the direction; `matched` searches the smallest one that erases the source knowledge."""
+def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], before: dict, protocol: str) -> Outcome:
+    """One step along the change; `matched` searches the smallest one that erases the source knowledge."""
     matching = bench.matching
-    direction = algorithm.direction(task)
+    direction = algorithm.change(task)
     task.model.requires_grad_(False)
     norm = math.sqrt(sum(float(t.double().square().sum()) for t in before.values()))
     length = math.sqrt(sum(float(d.double().square().sum()) for d in direction.values()))
@@ -308,7 +348,7 @@ def _edit(bench: Workbench, task: Task, algorithm: Algorithm, names: list[str], 
         patches.put(task.model, before)
         return Outcome("not_reached" if length == 0 else "diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
     if protocol == "paper":
-        return done("ok", algorithm.settings.step_size)
+        return done("ok", getattr(algorithm.settings, algorithm.settings.strength))
     low, high = 0.0, matching.smallest
     while not erased(high):
         low, high = high, 2 * high

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from mute.engine.band import Band
-from mute.unlearn.base import Algorithm
+from mute.bands import Band, is_block
+from mute.unlearn.base import Method
 from mute.unlearn.run import Workbench, unlearn
 
 # Shares of validation facts kept that differ by less are alike: a hundred questions tell no more.
@@ -16,12 +16,12 @@ def bands(names: list[str], depth: int) -> list[str]:
 
     They are fixed by position, so that tuning favours no layer rule.
     """
-    if any(name.isdigit() for name in names):
+    if any(is_block(name) for name in names):
         return [str(block) for block in sorted({min(round(depth * q / 4), depth - 1) for q in (1, 3)})]
     return sorted(set(names))
 
 
-def tune(bench: Workbench, algorithm: Algorithm, names: list[str], depth: int, seed: int) -> dict[str, Any]:
+def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> dict[str, Any]:
     """Try strengths on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
     Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws. One

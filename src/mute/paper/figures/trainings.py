@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from mute.bands import is_block
 from mute.findings import trainings
 from mute.findings.published import Published
 from mute.findings.results import Number, Results
@@ -28,7 +29,7 @@ def draw(results: Results, published: Published) -> Figure:
             style.title(axes, name.replace("_", " "))
             for model, (colour, marker) in zip(models, LOOKS):
                 own = [case for case in cases if case.model == model]
-                blocks = [band for band in results.blocks(own[0], name) if band.isdigit()]
+                blocks = [band for band in results.blocks(own[0], name) if is_block(band)]
                 lines = [[results.number(case, name, band, metric) for band in blocks] for case in own]
                 for case in own:
                     panels.mark_diverged(axes, results, case, name)

@@ -27,7 +27,8 @@ RULES = {
     "tune_strength": ("tuning",),
     "unlearn_shard": ("shard",),
     "evaluate_shard": ("shard",),
-    "probe_shard": ("shard",),
+    "attack_shard": ("shard",),
+    "analyse_shard": ("shard",),
     "export_model": ("cell",),
     "run_harness": ("evaluated",),
 }
@@ -213,14 +214,9 @@ class Costs:
         return self._job([model], work, work, (at.weights(model), at.adaptation(model)), at.adapted(model))
 
     def _evaluate_model(self, name: str) -> Cost:
-        model, _, oracle = self.study.trained[name]
-        forget_sets = [oracle] if oracle else sorted({cell.forget_set for cell in self.study.cells})
-        again = {c.forget_set for c in self.study.retrained if c.model == model} & set(forget_sets)
-        work, at = self.work.model_evaluation(model, forget_sets, len(again)), self.footprint
-        forms = self.work.size.forms
-        return self._job(
-            [model], work, work, at.reading(model, forms, bool(again)), at.model_tables(model, forget_sets)
-        )
+        model = self.study.trained[name][0]
+        work, at = self.work.model_evaluation(model), self.footprint
+        return self._job([model], work, work, at.reading(model, self.work.size.forms), at.model_tables(model))
 
     def _score_layers(self, name: str) -> Cost:
         trained, forget_set = name.rsplit(".", 1)
@@ -252,12 +248,19 @@ class Costs:
         memory = max(at.reading(model) for model in _models(cells))
         return self._job(_models(cells), work, work, memory, sum(at.cell_tables(c) for c in cells))
 
-    def _probe_shard(self, name: str) -> Cost:
+    def _attack_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
-        work = _sum(map(self.work.probes, cells))
-        again = any(cell in self.study.retrained for cell in cells)
-        memory = max(at.probing(model, again) for model in _models(cells))
-        return self._job(_models(cells), work, work, memory, sum(at.cell_probes(c) for c in cells))
+        work = self.work.attacks(cells)
+        used = {attack for cell in cells for attack in self.study.attacked[cell]}
+        batch = max((self.work.attacked[attack][2].batch for attack in used), default=0)
+        memory = max(at.probing(model, batch) for model in _models(cells))
+        return self._job(_models(cells), work, work, memory, sum(at.cell_attacks(c) for c in cells))
+
+    def _analyse_shard(self, name: str) -> Cost:
+        cells, at = self.study.shards[name], self.footprint
+        work = _sum(map(self.work.analyses, cells))
+        memory = max(at.probing(model, 0) for model in _models(cells))
+        return self._job(_models(cells), work, work, memory, 30e3 * len(cells))
 
     def _export_model(self, name: str) -> Cost:
         weights = self.footprint.weights(name.split(".")[0])

@@ -5,8 +5,10 @@ of texts stay where models run, as long as they take no more than the engine's s
 memory. D hidden, T tokens.
 """
 
+from mute import unlearn
+from mute.bands import span
 from mute.plan.costs.shapes import Shape, is_pretrained
-from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload, span
+from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
 
 # Of the free memory of a GPU, what the states of one set of texts may take; as `engine.sections`.
@@ -24,8 +26,8 @@ _QUESTION_MEMORY, _QUESTION_DISK = 4e3, 65
 # A token of the probes' tables; a cell's records and curves.
 _PROBE_DISK, _RECORD = 65, 6e3
 _SLACK = 64e6
-# Tokens x features of one pass of SLUG; as `unlearn.slug`.
-SLUG_PASS = 8192 * 512
+# Tokens x features of one pass over a whole side; as SLUG's.
+WHOLE_PASS = 8192 * 512
 # Tokens of one pass of an adaptation; as `models.adapt`.
 _PASS = 4096
 
@@ -62,7 +64,7 @@ class Footprint:
         tokens = min(how.batch_size * self.work.size.tokens * PADDING, _PASS)
         return self.weights(model) + added + self._graph(shape, tokens, shape.blocks, how.batch_size) + _SLACK
 
-    def reading(self, model: str, forms: int | None = None, trains: bool = False) -> tuple[float, float]:
+    def reading(self, model: str, forms: int | None = None) -> tuple[float, float]:
         """Evaluation: states of all questions, and a copy while they move up, unless they are too large to keep."""
         s, k = self.work.size, self.work.languages(model)
         facts, lines = k * s.facts * (forms or s.asked), k * s.lines
@@ -71,8 +73,6 @@ class Footprint:
         # Logits are read for one batch at a time.
         reads = BATCH / s.tokens * max(1, s.reads / s.sequences)
         device += self._read(self.work.shape(model), reads)
-        if trains:
-            device += self._trained(self.work.shape(model).parameters)
         return host + (facts + lines) * _QUESTION_MEMORY, device
 
     def capture(self, model: str, languages: int) -> tuple[float, float]:
@@ -82,15 +82,16 @@ class Footprint:
         host, device = self._texts(model, self._states(model, tokens))
         return host + languages * s.facts * s.tokens * shape.hidden * 8, device + self._read(shape, 0)
 
-    def probing(self, model: str, trains: bool) -> tuple[float, float]:
+    def probing(self, model: str, batch: int) -> tuple[float, float]:
+        """Attacks and analyses: states of the forget questions; where an attack trains, what steps keep as well."""
         s, k = self.work.size, self.work.languages(model)
         host, device = self._texts(model, self._states(model, k * s.forget * s.sequences * s.tokens))
         shape = self.work.shape(model)
         device += self._read(shape, BATCH / s.tokens)
-        if trains:
-            batch = self.config.evaluation.retraining.batch_size * s.tokens * PADDING
+        if batch:
+            tokens = batch * s.tokens * PADDING
             device += self._trained(shape.parameters)
-            device += self._graph(shape, batch, shape.blocks, batch / s.tokens)
+            device += self._graph(shape, tokens, shape.blocks, tokens / s.tokens)
         return host + k * s.forget * shape.blocks * _QUESTION_MEMORY, device
 
     def unlearning(self, cells: list[Cell]) -> tuple[float, float]:
@@ -99,20 +100,21 @@ class Footprint:
 
     def _cell(self, cell: Cell) -> tuple[float, float]:
         s, shape = self.work.size, self.work.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        sources = len(cell.sources.split("-"))
+        _, band, above = span(cell.band, shape.blocks)
+        sources = len(cell.sources.codes)
         # Both sides, what RMU remembers of them, and the questions of the looks.
         tokens = (2 * s.read * (s.forget + s.retain) + s.forget + s.validation) * sources * s.tokens
         host, device = self._texts(cell.model, self._states(cell.model, tokens))
         settings = self.work.settings[cell.algorithm]
         batch = 2 * settings.get("batch_size", 24) * s.tokens * PADDING
-        if self.study.method(cell.algorithm) == "slug":
+        kind, cost = self.work.methods[cell.algorithm]
+        if cost.whole:
             # Whole sides at once, but no two lengths in one batch.
             batch = min(
-                BATCH, SLUG_PASS / shape.hidden, s.read * (s.forget + s.retain) * sources * s.tokens * 2 / LENGTHS
+                BATCH, WHOLE_PASS / shape.hidden, s.read * (s.forget + s.retain) * sources * s.tokens * 2 / LENGTHS
             )
         trained = band * shape.block if cell.band != "full" else shape.parameters
-        if self.work.kinds[cell.algorithm] == "filter":
+        if kind is unlearn.Guard:
             trained = batch = 0
         device += self._trained(trained) + self._graph(shape, batch, above, batch / s.tokens * s.answer)
         return host, device + self._read(shape, BATCH / s.tokens)
@@ -161,35 +163,28 @@ class Footprint:
     def cell(self, cell: Cell) -> float:
         """A patch: what trained, and nothing else."""
         shape = self.work.shape(cell.model)
-        _, band, _ = span(cell, shape.blocks)
-        method = self.study.method(cell.algorithm)
-        if method == "gate":
+        _, band, _ = span(cell.band, shape.blocks)
+        cost = self.work.methods[cell.algorithm][1]
+        if cost.trains == "nothing":
             return 4 * shape.hidden * 2 + _RECORD
-        if cell.band == "full":
-            trained = shape.parameters
-        elif method == "slug":
-            trained = band * shape.attention
-        elif self.work.settings[cell.algorithm].get("variant") == "reference" and method == "rmu":
-            trained = min(band, 3) * shape.mlp_output
-        else:
-            trained = band * shape.block
-        return trained * self.bytes + _RECORD
+        if cell.band == "full" and cost.trains == "blocks":
+            return shape.parameters * self.bytes + _RECORD
+        each = {"blocks": shape.block, "attention": shape.attention, "mlp_outputs": shape.mlp_output}[cost.trains]
+        return (min(band, cost.blocks) if cost.blocks else band) * each * self.bytes + _RECORD
 
     def cell_tables(self, cell: Cell) -> float:
         s = self.work.size
         asked = s.facts * s.asked + s.lines
         return self.work.languages(cell.model) * asked * _QUESTION_DISK + _RECORD
 
-    def cell_probes(self, cell: Cell) -> float:
-        """The lens is small; the token tables of a bypass are not."""
+    def cell_attacks(self, cell: Cell) -> float:
+        """The token tables of a cell under its attacks, and a share of those of base and oracle."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        treated = (2 + (cell in self.study.retrained)) if cell.band.isdigit() else 0
-        return facts * treated * _PROBE_DISK + _RECORD
+        return 1.5 * len(self.study.attacked[cell]) * (facts * _PROBE_DISK + _RECORD)
 
-    def model_tables(self, model: str, forget_sets: list[str]) -> float:
+    def model_tables(self, model: str) -> float:
         s, k = self.work.size, self.work.languages(model)
-        forgotten = sum(map(s.forgotten, forget_sets)) * self.work.shape(model).blocks
-        return k * ((s.facts * s.forms + s.lines) * _QUESTION_DISK + forgotten * _PROBE_DISK)
+        return k * (s.facts * s.forms + s.lines) * _QUESTION_DISK
 
     def cache(self) -> float:
         """Cached prefixes: each text at the input of each block, up to the configured bound."""

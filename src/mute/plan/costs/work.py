@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mute import unlearn
+from mute import attacks, unlearn
+from mute.bands import is_block, span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
+from mute.unlearn.base import Cost
 
 # Tokens of a batch that is only read, and how many lengths sequences have: no batch mixes two.
 BATCH, LENGTHS = 8192, 12
@@ -63,14 +65,6 @@ class Work:
         )
 
 
-def span(cell: Cell, depth: int) -> tuple[int, int, int]:
-    """First block that a cell changes, how many, and how many there are above the first: what is run again."""
-    if cell.band in ("all", "full"):
-        return 0, depth, depth
-    blocks = sorted(int(part) for part in cell.band.split("-"))
-    return blocks[0], len(blocks), depth - blocks[0]
-
-
 class Workload:
     """The work of every job of a study."""
 
@@ -92,9 +86,14 @@ class Workload:
         return {name: self.study.settings(name) for name in {cell.algorithm for cell in self.study.cells}}
 
     @cached_property
-    def kinds(self) -> dict[str, str]:
-        """`gradient`, `edit` or `filter`, by algorithm."""
-        return {name: unlearn.load(self.study.method(name)).kind for name in self.settings}
+    def methods(self) -> dict[str, tuple[type[unlearn.Method], Cost]]:
+        """By algorithm: the kind of its method, and what it says that it takes."""
+        found = {}
+        for name in self.settings:
+            made = unlearn.make(self.study.method(name), self.settings[name])
+            kind = next(kind for kind in (unlearn.Descent, unlearn.Edit, unlearn.Guard) if isinstance(made, kind))
+            found[name] = (kind, made.cost())
+        return found
 
     def shape(self, model: str) -> Shape:
         return self.known[model][0]
@@ -181,16 +180,10 @@ class Workload:
             logits=seen * s.answer * shape.vocabulary,
         )
 
-    def model_evaluation(self, model: str, forget_sets: list[str], retrained: int) -> Work:
-        """Every form of every fact, every ability; lens, and the bypass of each block in turn."""
+    def model_evaluation(self, model: str) -> Work:
+        """Every form of every fact, every ability."""
         k, s, depth = self.languages(model), self.size, self.shape(model).blocks
-        work = self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
-        for name in forget_sets:
-            facts = k * s.forgotten(name)
-            work += self._lens(model, facts, depth)
-            work += self.ask(model, facts, 0, (depth + 1) / 2) * depth
-            work += self.read(model, facts, 0, depth)
-        return work + self._retraining(model, k * s.forget) * retrained
+        return self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
 
     def layers(self, model: str, forget_set: str, languages: int) -> Work:
         """States of the forget prompts, and of all prompts for the probe, through every block."""
@@ -211,33 +204,30 @@ class Workload:
     def unlearning(self, cell: Cell, share: float = MATCHED) -> Work:
         """One cell; `share` of the steps that a matched one may take."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        kind = self.kinds[cell.algorithm]
+        _, band, above = span(cell.band, shape.blocks)
+        kind, cost = self.methods[cell.algorithm]
         settings = self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
         look = self.ask(cell.model, self._probe(cell), 0, above)
         ends = look + self.ask(cell.model, self._check(cell), 0, above)
-        if kind == "filter":
+        if kind is unlearn.Guard:
             return ends
-        if kind == "edit":
+        if kind is unlearn.Edit:
             return self._direction(cell) + ends + look * (LOOKS if matched else 0)
         steps = settings["steps"] * (share if matched else 1)
         looks = look * (steps / self.config.matching.every) if matched else Work()
-        method = self.study.method(cell.algorithm)
-        states = method == "rmu"
-        sides = 1 if settings.get("variant") == "as_written" or method == "gradient_ascent" else 2
         full = cell.band == "full"
         step = self.step(
             shape,
             settings["batch_size"],
             band=band,
-            above=0 if states else above - band,
-            head=not states,
+            above=above - band if cost.head else 0,
+            head=cost.head,
         )
-        work = step * (sides * steps) + looks + ends
-        if states or method == "npo":
+        work = step * (cost.sides * cost.passes * steps) + looks + ends
+        if cost.reference:
             # What the model said before, once over all texts.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, band if states else above)
+            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, above if cost.head else band)
         if full:
             # Embeddings train: texts start from their tokens at each look.
             work += self.run(shape, sum(self._texts(cell)), self.size.tokens, shape.blocks)
@@ -247,7 +237,7 @@ class Workload:
         """Every strength on every band that is tried, for a tuning's cells."""
         first = cells[0]
         depth = self.shape(first.model).blocks
-        swept = any(cell.band.isdigit() for cell in cells)
+        swept = any(is_block(cell.band) for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
         work = self.bench(first)
         for name in sorted(names):
@@ -258,7 +248,7 @@ class Workload:
     def evaluation(self, cell: Cell) -> Work:
         """All questions of one patch, from its band's input on."""
         shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
-        above = span(cell, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
+        above = span(cell.band, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
         return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
 
     def questions(self, model: str) -> Work:
@@ -268,16 +258,46 @@ class Workload:
             return Work()
         return self.read(model, k * s.facts * s.asked, k * s.lines, self.shape(model).blocks)
 
-    def probes(self, cell: Cell) -> Work:
-        """Lens; for a single block also its bypass, skipped and mixed, and retraining where it is asked for."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+    def analyses(self, cell: Cell) -> Work:
+        """What looks into one cell: each analysis as the lens."""
+        above = span(cell.band, self.shape(cell.model).blocks)[2]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        work = self._lens(cell.model, facts, above)
-        if band == 1 and cell.band not in ("all", "full"):
-            work += self.ask(cell.model, facts, 0, above) * 2
-            if cell in self.study.retrained:
-                work += self._retraining(cell.model, facts)
+        return self._lens(cell.model, facts, above) * len(self.study.analyses)
+
+    def attacks(self, cells: list[Cell]) -> Work:
+        """All attacks on some cells, and once for each that it depends on those on base and oracle."""
+        work, controls = Work(), set()
+        for cell in cells:
+            for name in self.study.attacked[cell]:
+                method, settings, cost = self.attacked[name]
+                intent = unlearn.load(self.study.method(cell.algorithm)).intent
+                if method.applies(settings, cell.band, intent):
+                    continue
+                work += self._attack(cell, cost)
+                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in method.depends))
+                if key not in controls:
+                    controls.add(key)
+                    work += self._attack(cell, cost) * 2
+        return work
+
+    @cached_property
+    def attacked(self) -> dict[str, tuple[Any, Any, Any]]:
+        """Attacks by name: class, settings, and what it says that it takes."""
+        found = {}
+        for name, (method, settings) in self.study.attacks.items():
+            kind = attacks.load(method)
+            checked = kind.Settings.model_validate(settings)
+            found[name] = (kind, checked, kind.cost(checked))
+        return found
+
+    def _attack(self, cell: Cell, cost: Any) -> Work:
+        """One attack on one victim: training, and the forget questions."""
+        shape = self.shape(cell.model)
+        facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
+        above = shape.blocks if cost.whole else span(cell.band, shape.blocks)[2]
+        work = self.ask(cell.model, facts, 0, above) * cost.asks
+        if cost.steps:
+            work += self.step(shape, cost.batch, band=shape.blocks, above=0, head=True) * cost.steps
         return work
 
     def _answers(self, model: str, facts: float, lines: float, blocks: float) -> Work:
@@ -290,15 +310,10 @@ class Workload:
         """Forwards once, and the head after every block; only means go into a table."""
         return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
 
-    def _retraining(self, model: str, facts: float) -> Work:
-        shape, how = self.shape(model), self.config.evaluation.retraining
-        step = self.step(shape, how.batch_size, band=shape.blocks, above=0, head=True)
-        return step * how.steps + self.ask(model, facts, 0, shape.blocks)
-
     def _direction(self, cell: Cell) -> Work:
         """Gradients of the attention weights over both text sets."""
         shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        _, band, above = span(cell.band, shape.blocks)
         # The band's MLPs and all above it only pass gradients on.
         trained = band * shape.attention / shape.block
         sequences = sum(self._texts(cell))
@@ -308,14 +323,14 @@ class Workload:
 
     def _texts(self, cell: Cell) -> tuple[float, float]:
         """Texts of the forget and of the retain side."""
-        s, sources = self.size, len(cell.sources.split("-"))
+        s, sources = self.size, len(cell.sources.codes)
         retain = s.retain * s.read * (sources if cell.retain != "all" else self.languages(cell.model))
         return s.forgotten(cell.forget_set) * s.read * sources, retain
 
     def _probe(self, cell: Cell) -> float:
         """Questions of a look."""
         facts = min(self.config.matching.facts, self.size.forgotten(cell.forget_set))
-        return facts * len(cell.sources.split("-"))
+        return facts * len(cell.sources.codes)
 
     def _check(self, cell: Cell) -> float:
-        return self.size.validation * len(cell.sources.split("-"))
+        return self.size.validation * len(cell.sources.codes)

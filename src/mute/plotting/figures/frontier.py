@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import WHOLE, Case, Number, Results
+from mute.bands import WHOLE
+from mute.findings.results import Case, Number, Results
 from mute.plotting import panels, style
 
 TITLE = "Frontier: knowledge left against capability kept, held-out languages"

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import WHOLE, Case, Results
+from mute.bands import WHOLE
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
 TITLE = "Languages by block"

@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import WHOLE, Case, Results, place
+from mute.bands import WHOLE
+from mute.findings.results import Case, Results, place
 from mute.findings.verdicts import POINTS
 from mute.plotting import panels, style
 

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import WHOLE, Case, Results
+from mute.bands import WHOLE
+from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
 TITLE = "Logit lens: the right option, block by block"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mute.unlearn import base
@@ -16,13 +17,18 @@ class Settings(base.Settings):
     """Gradient ascent."""
 
 
-class GradientAscent(base.Algorithm):
+class GradientAscent(base.Descent):
     name = "gradient_ascent"
+    paper = "Jang et al. 2023, arXiv 2210.01504"
+    family = "divergence"
     expects = "falls"
     Settings = Settings
     settings: Settings
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+    def cost(self) -> base.Cost:
+        return base.Cost(sides=1)
+
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll
 
-        return -nll(*task.answer_logprobs(forget))
+        return {"forget": -nll(*task.answer_logprobs(batches["forget"]))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -20,14 +21,16 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class GradientDifference(base.Algorithm):
+class GradientDifference(base.Descent):
     name = "gradient_difference"
+    paper = "Maini et al. 2024 (TOFU), arXiv 2401.06121"
+    family = "divergence"
     expects = "falls"
     Settings = Settings
     settings: Settings
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll
 
-        kept = self.settings.retain_weight * nll(*task.answer_logprobs(retain))
-        return kept - nll(*task.answer_logprobs(forget))
+        kept = self.settings.retain_weight * nll(*task.answer_logprobs(batches["retain"]))
+        return {"retain": kept, "forget": -nll(*task.answer_logprobs(batches["forget"]))}

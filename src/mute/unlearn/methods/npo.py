@@ -6,6 +6,7 @@ the model itself as it was; a retain term, the answers' negative log-likelihood,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -25,18 +26,25 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class NPO(base.Algorithm):
+class NPO(base.Descent):
     name = "npo"
+    paper = "Zhang et al. 2024, arXiv 2404.05868"
+    family = "divergence"
     expects = "falls"
     Settings = Settings
     settings: Settings
 
+    def cost(self) -> base.Cost:
+        return base.Cost(reference=True)
+
     def prepare(self, task: Task) -> None:
         task.freeze_logprobs("forget")
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll, npo
 
+        forget = batches["forget"]
         logprob, _ = task.answer_logprobs(forget)
         pushed = npo(logprob, task.frozen_logprobs(forget), self.settings.beta)
-        return pushed + self.settings.retain_weight * nll(*task.answer_logprobs(retain))
+        kept = self.settings.retain_weight * nll(*task.answer_logprobs(batches["retain"]))
+        return {"forget": pushed, "retain": kept}

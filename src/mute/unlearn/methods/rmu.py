@@ -6,6 +6,7 @@ the band's last block and the two before it, with means over padding too, as the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,7 +16,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
 
 
 class Settings(base.Settings):
@@ -33,8 +35,10 @@ class Settings(base.Settings):
     retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
 
-class RMU(base.Algorithm):
+class RMU(base.Descent):
     name = "rmu"
+    paper = "Li et al. 2024 (WMDP), arXiv 2403.03218"
+    family = "representation"
     expects = "falls"
     Settings = Settings
     settings: Settings
@@ -43,10 +47,15 @@ class RMU(base.Algorithm):
         from mute.models import anatomy
 
         if self.settings.variant == "one_block" or band.full:
-            return band.parameters(model)
+            return anatomy.band_parameters(model, band)
         last = band.blocks[-1]
         # The two blocks before the target may lie outside the band; nothing outside the band ever changes.
         return anatomy.mlp_outputs(model, [b for b in (last - 2, last - 1, last) if b in band.blocks])
+
+    def cost(self) -> base.Cost:
+        if self.settings.variant == "reference":
+            return base.Cost(head=False, reference=True, trains="mlp_outputs", blocks=3)
+        return base.Cost(head=False, reference=True)
 
     def prepare(self, task: Task) -> None:
         from mute.unlearn.losses import steering_direction
@@ -58,14 +67,27 @@ class RMU(base.Algorithm):
         direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
         self.target = self.settings.steering * self.norm * direction
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+    def loss(self, task: Task, batches: Mapping[str, Batch]) -> Tensor:
+        push, keep = self._distances(task, batches)
+        return self._scaled(push + keep)
+
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
+        push, keep = self._distances(task, batches)
+        return {"forget": self._scaled(push), "retain": self._scaled(keep)}
+
+    def _distances(self, task: Task, batches: Mapping[str, Batch]) -> tuple[Tensor, Tensor]:
+        """Mean squared distances: of forget text to the target, and of retain text, weighted, to where it was."""
         import torch
 
         from mute.unlearn.losses import masked_mse
 
+        forget, retain = batches["forget"], batches["retain"]
         reference = self.settings.variant == "reference"
         masks = [torch.ones_like(b.real) if reference else b.real for b in (forget, retain)]
         push = masked_mse(task.output(forget), self.target, masks[0])
         keep = masked_mse(task.output(retain), task.frozen_output(retain), masks[1])
-        # Divided by the squared norm, one learning rate means the same at every depth: norms grow tenfold.
-        return (push + self.settings.retain_weight * keep) * len(self.target) / self.norm.square()
+        return push, self.settings.retain_weight * keep
+
+    def _scaled(self, term: Tensor) -> Tensor:
+        """Divided by the squared norm, one learning rate means the same at every depth: norms grow tenfold."""
+        return term * len(self.target) / self.norm.square()

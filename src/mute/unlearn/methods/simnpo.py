@@ -6,6 +6,7 @@ negative log-likelihood of retain answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -35,17 +36,23 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class SimNPO(base.Algorithm):
+class SimNPO(base.Descent):
     name = "simnpo"
+    paper = "Fan et al. 2024, arXiv 2410.07163"
+    family = "divergence"
     expects = "falls"
     Settings = Settings
     settings: Settings
 
-    def loss(self, task: Task, forget: Batch, retain: Batch) -> Tensor:
+    def cost(self) -> base.Cost:
+        return base.Cost(sides=1 if self.settings.variant == "as_written" else 2)
+
+    def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll, simnpo
 
         s = self.settings
-        loss = simnpo(*task.answer_logprobs(forget), s.beta, s.gamma, gamma_inside=s.gamma_inside)
+        logprobs = task.answer_logprobs(batches["forget"])
+        terms = {"forget": simnpo(*logprobs, s.beta, s.gamma, gamma_inside=s.gamma_inside)}
         if s.variant == "with_retain":
-            loss = loss + s.retain_weight * nll(*task.answer_logprobs(retain))
-        return loss
+            terms["retain"] = s.retain_weight * nll(*task.answer_logprobs(batches["retain"]))
+        return terms

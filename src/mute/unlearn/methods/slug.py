@@ -18,7 +18,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Task
+    from mute.bands import Band
+    from mute.engine.band import Task
 
 
 class Settings(base.Settings):
@@ -38,10 +39,11 @@ class Settings(base.Settings):
 PASS = 8192 * 512
 
 
-class SLUG(base.Algorithm):
+class SLUG(base.Edit):
     name = "slug"
+    paper = "Cai et al. 2024, arXiv 2407.11867"
+    family = "editing"
     expects = "falls"
-    kind = "edit"
     Settings = Settings
     settings: Settings
 
@@ -50,7 +52,10 @@ class SLUG(base.Algorithm):
 
         return anatomy.attention_weights(model, band.blocks)
 
-    def direction(self, task: Task) -> dict[str, Tensor]:
+    def cost(self) -> base.Cost:
+        return base.Cost(whole=True, trains="attention")
+
+    def change(self, task: Task) -> dict[str, Tensor]:
         """grad L_forget - alpha grad L_retain over the whole text sets."""
         forget = self._gradient(task, "forget")
         if self.settings.variant == "reference":

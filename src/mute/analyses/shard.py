@@ -1,0 +1,96 @@
+"""Analyses of the cells of a shard, and of their base beside them, each in the store by what made it."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mute import analyses
+from mute.analyses.base import Analysis
+from mute.attacks.shard import Opened, about
+from mute.bands import Band
+from mute.engine import sections
+from mute.engine.opening import Opener
+from mute.evaluate.shards import Placed, Shard, place
+from mute.evaluate.subject import Subject
+from mute.jobs.logs import Log
+from mute.store import artifacts, clock
+
+STORE = "analyses"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An analysis of the study, checked: its name there, itself with its settings, and the digest of its code."""
+
+    name: str
+    analysis: Analysis
+    code: str
+
+    @classmethod
+    def of(cls, name: str, plan: dict[str, Any]) -> "Prepared":
+        kind = analyses.load(plan["method"])
+        return cls(name, kind(kind.Settings.model_validate(plan["settings"])), plan["code"])
+
+    def key(self) -> dict[str, Any]:
+        """What a result depends on besides what is looked into."""
+        return {"analysis": self.analysis.name, "settings": self.analysis.settings.model_dump(), "code": self.code}
+
+
+def analyse_shard(
+    cells: str, corpus: str, models: Opener, placed: Placed, plan: dict[str, Any], output: str, log: Log
+) -> None:
+    """Every analysis of the plan, on every cell (unless its unit is the model) and once on each base.
+
+    Writes one row per cell and analysis, and one per base with an empty `cell`: the digest of its entry in the store.
+    """
+    shard = Shard(cells, corpus, models, placed)
+    opened = Opened(shard, plan["languages"])
+    made = [Prepared.of(name, own) for name, own in plan["analyses"].items()]
+    rows, computed, done = [], 0, set()
+    for cell in shard.in_order():
+        model = f"{cell.model}-s{cell.training_seed}"
+        for each in made:
+            for victim in ("base", "cell") if each.analysis.unit == "cell" else ("base",):
+                case = (each.name, model, cell.forget_set, cell.digest if victim == "cell" else "")
+                if case in done:
+                    continue
+                done.add(case)
+                digest = artifacts.digest({**each.key(), **about(shard, cell, victim, model, plan)})
+                work = partial(_record, shard, opened, model, cell, victim, each)
+                _, new = artifacts.stored(shard.results / STORE / digest, work)
+                computed += new
+                keys = {"trained": model, "forget_set": cell.forget_set}
+                rows.append({**keys, "cell": case[-1], "analysis": each.name, "digest": digest})
+        log.progress(len(done), len(shard.cells) * len(made), f"{computed} computed, analysis")
+    columns = ["trained", "forget_set", "cell", "analysis", "digest"]
+    order = {digest: place for place, digest in enumerate(["", *shard.cells["digest"]])}
+    table = pd.DataFrame(rows, columns=columns)
+    table["place"] = table["cell"].map(order)
+    table = table.sort_values(["place", "trained", "forget_set", "analysis"], kind="stable").drop(columns="place")
+    artifacts.write_table(output, table)
+
+
+def _record(
+    shard: Shard, opened: Opened, model: str, cell: Any, victim: str, each: Prepared, folder: Path
+) -> dict[str, Any]:
+    """Run one analysis into a folder and return its record."""
+    before = clock.seconds()
+    asked = opened.asked(model, cell)
+    depth = sections.depth(asked.model)
+    if victim == "cell":
+        band = Band.named(str(cell.band), depth)
+        place(asked.texts, band)
+        with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject, subject.installed():
+            # Below its first block an edit changes nothing: the base's profile holds there.
+            table = each.analysis.run(subject, asked, band.start)
+        if band.full:
+            asked.texts.block = depth + 1
+    else:
+        asked.texts.restart()
+        table = each.analysis.run(Subject(asked.model), asked, 0)
+    artifacts.write_table(folder / "profile.parquet", table)
+    seconds = clock.between(before, clock.seconds())
+    return {"producer": STORE, "about": each.key(), "victim": victim, "seconds": seconds}

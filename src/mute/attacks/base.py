@@ -1,0 +1,89 @@
+"""What an attack is. Adding one is adding one file to this package with a subclass of `Attack`.
+
+An attack tries to bring back, in one victim, what was to be forgotten. It is a treatment (`mute.models.treatment`), so
+it may change weights, questions, states, logits or replies. What it recovers is held against what the same attack
+recovers of the base and of the oracle. Files of attacks import torch inside their functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mute.models.treatment import Treatment
+
+if TYPE_CHECKING:
+    from mute.bands import Band
+    from mute.corpus.schema import Corpus
+    from mute.models.tokenizer import Encoder
+
+# What an attacker must be able to do.
+Access = Literal["weights", "states", "questions", "replies"]
+
+
+class Settings(BaseModel):
+    """What an attack can be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """What is attacked: an edited or guarded model, its base, or its oracle, each with the keys of the same cell.
+
+    band: the blocks that were edited. sources: languages that unlearning read. languages: all of the model.
+    """
+
+    model: Any
+    encoder: Encoder
+    corpus: Corpus
+    band: Band
+    sources: tuple[str, ...]
+    languages: tuple[str, ...]
+    forget_set: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attack takes, in units that the planner turns into seconds.
+
+    asks: how often the forget questions are asked. whole: whether all blocks run for it, and not those from the band
+    on. steps, batch: steps of training on every parameter, and sequences of each.
+    """
+
+    asks: float = 1.0
+    whole: bool = True
+    steps: int = 0
+    batch: int = 0
+
+
+class Attack(Treatment):
+    """One attack on one victim.
+
+    paper: who proposed it. access: what the attacker must be able to do. depends: of a cell's keys, those that the
+    attack on base and oracle depends on besides model and forget set; what stands on none is computed once for all.
+    metric: the name of the score; references have `_base` and `_oracle` after it.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    access: ClassVar[Access]
+    depends: ClassVar[tuple[str, ...]] = ()
+    metric: ClassVar[str] = "R"
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Any, victim: Victim) -> None:
+        self.settings, self.victim = settings, victim
+
+    @classmethod
+    def cost(cls, settings: Any) -> Cost:
+        """What it takes with these settings, on one victim."""
+        return Cost()
+
+    @classmethod
+    def applies(cls, settings: Any, band: str, intent: str) -> str:
+        """Why it cannot be tried on a cell of this band and intent, or ''. A cell that it cannot be is a row."""
+        return ""

@@ -1,0 +1,97 @@
+"""A subject: a model with its treatments, the one thing that is asked questions.
+
+It alone puts treatments on a model and picks the path: the tree of tokens where no treatment looks into blocks, rows
+where one does, and the cached prefix up to the first block that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mute.engine import sections
+from mute.models import treatment
+from mute.models.treatment import Treatment, Where, overrides
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from mute.evaluate.scoring import Answers, Queries, Texts
+
+
+class Subject:
+    """A model and what is done to it; the treatments act in their order. Without any it is the model itself."""
+
+    def __init__(self, model: Any, treatments: Sequence[Treatment] = ()) -> None:
+        self.model, self.treatments = model, tuple(treatments)
+
+    def with_(self, *treatments: Treatment) -> Subject:
+        """The same with further treatments behind its own."""
+        return Subject(self.model, (*self.treatments, *treatments))
+
+    @contextmanager
+    def installed(self, *, plain: bool = False) -> Generator[Any]:
+        """The model with all that is done to it; plain: to be called itself, and not through `ask`."""
+        with treatment.installed(self.model, self.treatments, plain=plain):
+            yield self.model
+
+    @property
+    def start(self) -> int:
+        """The first block whose input differs from the model's by a treatment; its depth if none does."""
+        if any(overrides(t, "embeddings") or overrides(t, "weights") for t in self.treatments):
+            return 0
+        inner = [t.start for t in self.treatments if overrides(t, "states")]
+        return min(inner, default=sections.depth(self.model))
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether kept states of the model are not the subject's: it has hooks of its own."""
+        return any(overrides(t, "states") or overrides(t, "embeddings") for t in self.treatments)
+
+    def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What is asked in the place of these rows."""
+        for each in self.treatments:
+            rows = each.questions(rows)
+        return rows
+
+    def ask(self, queries: Queries, texts: Texts | None = None) -> Answers:
+        """Answers to the questions, while `installed`. texts: states of the model that are the subject's too."""
+        own = self._own(queries, texts)
+        return queries.run(self.model, own, treatment.mixes(self.model, self.treatments), self.treat)
+
+    def lens(self, queries: Queries, texts: Texts) -> list[Answers]:
+        """What would be answered if the model ended after each block from where the texts stand on."""
+        own = self._own(queries, texts)
+        if own.block < texts.block:
+            own.advance(texts.block)
+        return queries.run_lens(self.model, own)
+
+    def _own(self, queries: Queries, texts: Texts | None) -> Texts:
+        """Texts anew where a treatment has hooks: what is kept of the model is none of the subject's states."""
+        if texts is not None and not self.looks_inside:
+            return texts
+        own = queries.texts(self.model)
+        own.advance(self.start if texts is None else min(self.start, texts.block))
+        return own
+
+    @property
+    def treat(self) -> Any:
+        """What is done to logits, as `Queries.run` takes it; None for nothing."""
+        own = [t for t in self.treatments if overrides(t, "logits")]
+        if not own:
+            return None
+
+        def treat(logits: torch.Tensor, read: list[list[int]]) -> torch.Tensor:
+            for each in own:
+                logits = each.logits(logits, Where(read))
+            return logits
+
+        return treat
+
+    def reply(self, question: str, text: str) -> str:
+        """What is given in the place of what the model says."""
+        for each in self.treatments:
+            text = each.reply(question, text)
+        return text

@@ -1,0 +1,186 @@
+"""Treatments: what may stand between a question and its score, and the hooks by which they are put on a model.
+
+A guard is a treatment that was fitted, an attack one that is tried on a victim. Every point is the identity unless a
+treatment overrides it, and what is not overridden is not hooked. B batch, T tokens, D hidden, N predictions, V
+vocabulary. Imports no torch: every parse of the workflow reads the attacks.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mute.models import anatomy
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where predictions are made: for each, the tokens that were read before it."""
+
+    read: Sequence[Sequence[int]]
+
+
+class Treatment:
+    """What is done to a model, its questions, its states, its predictions or its replies. `name` stands in errors."""
+
+    name: ClassVar[str] = "treatment"
+
+    def weights(self, model: Any) -> AbstractContextManager[Any]:
+        """Change weights while the context lasts; afterwards the model is bit for bit what it was."""
+        return nullcontext()
+
+    def mixed(self, depth: int) -> Mapping[int, float]:
+        """Blocks that are replaced by (1 - m) times the identity and m times the block, with their m; 0 skips one."""
+        return {}
+
+    def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The questions that are asked in the place of others: rows of the corpus's texts, one for each."""
+        return rows
+
+    def embeddings(self, embedded: Tensor, ids: Tensor) -> Tensor:
+        """[B, T, D] in the place of the embeddings of tokens `ids` [B, T], before any norm."""
+        return embedded
+
+    def states(self, block: int, hidden: Tensor, ids: Tensor) -> Tensor:
+        """[B, T, D] in the place of the states at the input of a block; `ids` [B, T] are the tokens they belong to."""
+        return hidden
+
+    # The first block whose input `states` changes: what lies below is the base's, and read from its cache.
+    start: int = 0
+
+    def logits(self, logits: Tensor, where: Where) -> Tensor:
+        """[N, V] in the place of the logits of N predictions."""
+        return logits
+
+    def reply(self, question: str, text: str) -> str:
+        """The text that is given in the place of what the model says."""
+        return text
+
+    def outcome(self) -> dict[str, Any]:
+        """What a record says of how it went; `status` is `ok` unless the treatment has failed."""
+        return {"status": "ok"}
+
+
+def overrides(treatment: Treatment, point: str) -> bool:
+    """Whether a treatment does something at a point."""
+    return getattr(type(treatment), point) is not getattr(Treatment, point)
+
+
+# The tokens that a model reads now, where a run does not begin at its embeddings.
+_READING: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def reading(model: Any, ids: Tensor | None) -> None:
+    """Say which tokens [B, T] the states belong to that run through blocks of the model next; None: nobody knows."""
+    if ids is None:
+        _READING.pop(model, None)
+    else:
+        _READING[model] = ids
+
+
+@contextmanager
+def installed(model: Any, treatments: Iterable[Treatment], *, plain: bool = True) -> Generator[None]:
+    """The model with all treatments in place, in their order: weights first, then hooks; afterwards it is as it was.
+
+    plain: whether the model's own forward is called next. The engine, which is not, mixes blocks and treats logits
+    itself: see `mute.evaluate.subject`.
+    """
+    treatments = list(treatments)
+    with ExitStack() as stack:
+        for treatment in treatments:
+            stack.enter_context(treatment.weights(model))
+        inner = [t for t in treatments if overrides(t, "states")]
+        if inner or any(overrides(t, "embeddings") for t in treatments):
+            stack.callback(_on_embeddings(model, treatments).remove)
+        for block, module in enumerate(anatomy.blocks(model) if inner else ()):
+            own = [t for t in inner if t.start <= block]
+            if own:
+                stack.callback(_before_block(model, block, module, own).remove)
+        for block, share in mixes(model, treatments).items() if plain else ():
+            stack.enter_context(_bypassed(anatomy.blocks(model)[block], share))
+        outer = [t for t in treatments if overrides(t, "logits")]
+        if outer and plain:
+            stack.callback(_on_model(model, outer).remove)
+        try:
+            yield
+        finally:
+            _READING.pop(model, None)
+
+
+def mixes(model: Any, treatments: Iterable[Treatment]) -> dict[int, float]:
+    """Blocks that treatments mix with the identity."""
+    depth = len(anatomy.blocks(model))
+    return {block: share for t in treatments for block, share in t.mixed(depth).items()}
+
+
+def _on_embeddings(model: Any, treatments: list[Treatment]) -> Any:
+    own = [t for t in treatments if overrides(t, "embeddings")]
+
+    def hook(module: Any, args: tuple[Any, ...], embedded: Any) -> Any:
+        reading(model, args[0])
+        for treatment in own:
+            embedded = treatment.embeddings(embedded, args[0])
+        return embedded if own else None
+
+    return model.get_input_embeddings().register_forward_hook(hook)
+
+
+def _before_block(model: Any, block: int, module: Any, own: list[Treatment]) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = bool(args)
+        hidden = args[0] if given else kwargs["hidden_states"]
+        ids = _READING.get(model)
+        if ids is None or ids.shape != hidden.shape[:2]:
+            raise RuntimeError(
+                f"a treatment of states ({own[0].name}) does not know which tokens block {block} reads: run the model "
+                "from its tokens, or through mute.evaluate.subject.Subject"
+            )
+        for treatment in own:
+            hidden = treatment.states(block, hidden, ids)
+        return ((hidden, *args[1:]), kwargs) if given else (args, {**kwargs, "hidden_states": hidden})
+
+    return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+@contextmanager
+def _bypassed(module: Any, share: float) -> Generator[None]:
+    """The block mixed with the identity, on the plain path."""
+    import torch
+
+    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        before = args[0] if args else kwargs["hidden_states"]
+        after = output[0] if isinstance(output, tuple) else output
+        mixed = torch.lerp(before, after, share) if share else before
+        return (mixed, *output[1:]) if isinstance(output, tuple) else mixed
+
+    hooked = module.register_forward_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hooked.remove()
+
+
+def _on_model(model: Any, own: list[Treatment]) -> Any:
+    """The logits of the whole model, [B, T, V], each prediction with the tokens before it."""
+
+    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        if ids is None or output.logits.shape[:2] != ids.shape:
+            raise RuntimeError(f"a treatment of logits ({own[0].name}) needs the tokens that the model reads")
+        read = [row[: end + 1] for row in ids.tolist() for end in range(len(row))]
+        flat = output.logits.flatten(0, 1)
+        for treatment in own:
+            flat = treatment.logits(flat, Where(read))
+        output.logits = flat.view_as(output.logits)
+        return output
+
+    return model.register_forward_hook(hook, with_kwargs=True)
