@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from families import FAMILIES
+from mute.bands import Band
 from mute.engine import cache, low_rank, moments, sections
-from mute.engine.band import Band, Task, TextSet
+from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.engine.steps import Steps
 from mute.models import anatomy
@@ -68,7 +69,7 @@ def move(task, amount=0.1):
     """Change the band, as training does."""
     generator = torch.Generator().manual_seed(1)
     parameters = dict(task.model.named_parameters())
-    for name in task.band.parameters(task.model):
+    for name in anatomy.band_parameters(task.model, task.band):
         parameters[name].data.add_(amount * torch.randn(parameters[name].shape, generator=generator))
 
 
@@ -247,7 +248,7 @@ def test_descending_and_the_way_back(tasks, band):
     ends = []
     for task in tasks("llama", band, "one length"):
         before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
-        names = task.band.parameters(task.model)
+        names = anatomy.band_parameters(task.model, task.band)
         batch = task.batch("forget", FORGET)
         with task.descend(names, lambda t=task, b=batch: losses.nll(*t.answer_logprobs(b)), 5, 1e-2) as values:
             assert len(values) == 5
@@ -260,7 +261,7 @@ def test_descending_and_the_way_back(tasks, band):
 def test_the_way_back_is_taken_after_an_error(tasks):
     task = tasks("llama")[1]
     before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
-    names = task.band.parameters(task.model)
+    names = anatomy.band_parameters(task.model, task.band)
 
     def loss():
         value = losses.nll(*task.answer_logprobs(task.batch("forget", FORGET)))

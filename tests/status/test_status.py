@@ -192,7 +192,7 @@ def test_data_that_cannot_be_used_fail_with_the_message_of_the_job(micro):
     one = standing(found, "check_gates")
     assert one.reason == "the corpus files cannot be used: hi: no file (and 1 more line in the log)"
     assert (one.log, one.traceback) == (job.log, str(trace))
-    assert found.counts == {"done": 12, "failed": 1, "pending": 3}
+    assert found.counts == {"done": 13, "failed": 1, "pending": 3}
     said = text.terminal(found)
     assert f"check_gates llama-s0: {one.reason}\n    log:       {job.log}\n    traceback: {trace}\n" in said
 

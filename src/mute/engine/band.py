@@ -238,7 +238,7 @@ class Task:
 
     @contextmanager
     def kept(self, names: list[str]) -> Generator[dict[str, Tensor]]:
-        """Copies of the parameters `names`, which afterwards are bit for bit what they were."""
+        """Copies of the parameters `names`; afterwards they are what they were, bit for bit, whatever was done."""
         before = patches.take(self.model, names)
         try:
             yield before

@@ -16,7 +16,7 @@ from mute.study.cells import Study
 # Rules of notebooks: their log is the notebook itself.
 _EXPLORE = dict(zip(NOTEBOOKS, ("explore_layers", "explore_trade_off")))
 _PRETRAINED = ("record.json", "model.safetensors", "config.json", "tokenizer.json")
-_EVALUATED = ("tokens.parquet", "answers.parquet", "lens.csv", "bypass.parquet")
+_EVALUATED = ("tokens.parquet", "answers.parquet")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ stopping, patch. Files of methods import torch inside their functions: every par
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -140,6 +141,15 @@ class Descent(Method):
         """
         loss = self.loss(task, batches)
         return loss, task.gradients(loss, names)
+
+    @contextmanager
+    def trainables(self, task: Task, names: list[str]) -> Generator[list[str]]:
+        """Names of what steps move, by which `task.gradients` knows it while this is open; the parameters `names`.
+
+        Methods override it that train something in their place, such as low-rank updates (`engine.low_rank`). What has
+        become of the parameters is read before it is closed, and they are what they were afterwards.
+        """
+        yield names
 
 
 class Edit(Method):

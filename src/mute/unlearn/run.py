@@ -10,6 +10,7 @@ import torch
 
 from mute.bands import Band
 from mute.corpus.schema import Corpus
+from mute.engine import low_rank
 from mute.engine.band import Task, TextSet
 from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
@@ -80,6 +81,7 @@ class Workbench:
         oracle: pd.DataFrame | None,
     ) -> None:
         self.model, self.matching, self.sources, self.seed = model, matching, sources, seed
+        self.encoder = encoder
         about, roles, texts = corpus.about, corpus.roles(forget_set), corpus.texts
         self.view = View.of(corpus, languages=languages, sources=sources, forget_set=forget_set, retain=retain)
         self.forget = TextSet(model, self.view.forget, encoder)
@@ -97,13 +99,30 @@ class Workbench:
         self.base = {name: self.accuracy(name) for name in self.questions}
         self.floor = _floor(probe, oracle)
 
+    # What the last method read beside the two sides, and which method that was.
+    further: dict[str, TextSet] = {}  # noqa: RUF012  replaced, never written to
+    of: tuple[str, Any] | None = None
+
+    def sides(self, method: Method) -> dict[str, TextSet]:
+        """The text sets of what a method reads; those beside forget and retain are kept for its next run."""
+        read, own = method.reads(self.view), {"forget": self.view.forget, "retain": self.view.retain}
+        if self.of != (method.name, method.settings):
+            new = {name: rows for name, rows in read.items() if rows is not own.get(name)}
+            self.further = {name: TextSet(self.model, rows, self.encoder) for name, rows in new.items()}
+            self.of = method.name, method.settings
+        return {name: self.further.get(name) or getattr(self, name) for name in read}
+
+    def _texts(self) -> list[Any]:
+        sides = (self.forget, self.retain, *self.further.values())
+        return [*(side.texts for side in sides), *self.asked.values()]
+
     def advance(self, block: int) -> None:
         """Move every text to the input of `block`; `restart` goes back to the first."""
-        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+        for texts in self._texts():
             texts.advance(block)
 
     def restart(self) -> None:
-        for texts in (self.forget.texts, self.retain.texts, *self.asked.values()):
+        for texts in self._texts():
             texts.restart()
 
     def accuracy(self, name: str) -> float:
@@ -183,10 +202,11 @@ def unlearn(
     or, to compare with, `engine.reference.WholeModel`.
     """
     model = bench.model
+    sides = bench.sides(algorithm)
     bench.advance(band.start)
     if strength is not None and isinstance(algorithm, Descent):
         algorithm = type(algorithm)(algorithm.settings.model_copy(update={algorithm.settings.strength: strength}))
-    task = path(model, band, bench.forget, bench.retain, seed)
+    task = path(model, band, sides["forget"], sides["retain"], seed, sides)
     names = algorithm.parameters(model, band)
     before = patches.take(model, names)
     task.train(names)
@@ -252,6 +272,15 @@ def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor
 
 
 def _descend(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
+    """Gradient steps on what the method trains; the parameters `names` are then what it has made of them."""
+    with algorithm.trainables(task, names) as trained:
+        outcome = _steps(bench, task, algorithm, trained, protocol)
+        made = {} if trained == names else low_rank.merged(task.model, names)
+    patches.put(task.model, made)
+    return outcome
+
+
+def _steps(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
     """Gradient steps, stopped at matched erasure or after the settings' number of steps."""
     settings, matching, band = algorithm.settings, bench.matching, task.band
     parameters = dict(task.model.named_parameters())
@@ -260,7 +289,7 @@ def _descend(bench: Workbench, task: Task, algorithm: Descent, names: list[str],
         name: _orders(
             _groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name)
         )
-        for name in ("forget", "retain")
+        for name in task.sides
     }
     curve: list[dict[str, float]] = []
     status, diverged_at = "ok" if protocol == "paper" else "not_reached", None

@@ -15,8 +15,9 @@ COVERAGES = ("source", "source+text", "all")
 class View:
     """The texts of one forget set, source languages and retain coverage.
 
-    forget, retain: rows of the corpus's table of texts (prefix, answer, suffix, options, item, language, form). With
-    the coverage `all`, retain holds every language, and with `source+text` text of the others that states no fact.
+    forget, retain: rows of the corpus's table of texts (prefix, answer, suffix, options, item, language, form), and the
+    subject of each item, as the corpus spells it. With the coverage `all`, retain holds every language, and with
+    `source+text` text of the others that states no fact.
     """
 
     forget: pd.DataFrame = field(repr=False)
@@ -31,6 +32,7 @@ class View:
         """What a cell of these languages may read. facts: the corpus's table, for subjects and relations of items."""
         roles, texts = corpus.roles(forget_set), corpus.texts
         own = texts[texts["language"].isin(languages) & texts["form"].isin(corpus.about["unlearning_forms"])]
+        own = own.assign(subject=own["item"].map(corpus.facts.set_index("item")["subject"]))
         in_source, role = own["language"].isin(sources), own["item"].map(roles)
         kept = own[(role == "retain_seen") & (in_source if retain != "all" else True)]
         if retain == "source+text":

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
     from mute.unlearn.view import View
 
 

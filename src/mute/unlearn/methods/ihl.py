@@ -5,8 +5,9 @@ sends the mass to the runner-up alone, plus the negative log-likelihood of retai
 
 `init: fila` trains low-rank updates of the band's linear layers in their place. They start where the forget side's
 squared gradients are large beside the retain side's: w_i = sqrt(sum_j F_f/(F_r + 1e-5)) of each row, and A and B from
-the best rank-r part of diag(w) W, which is taken out of W. The squares are those of batch gradients, as in the published code, which calls
-them Fisher information. Published for 7B: rank 4 to 32, alpha 2r, learning rate 1e-4, five epochs of batches of 32.
+the best rank-r part of diag(w) W, which is taken out of W. The squares are those of batch gradients, as in the
+published code, which calls them Fisher information. Published for 7B: rank 4 to 32, alpha 2r, learning rate 1e-4, five
+epochs of batches of 32.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task
 
 
 class Settings(base.Settings):
@@ -52,7 +54,7 @@ class IHL(base.Descent):
 
     def parameters(self, model: Any, band: Band) -> list[str]:
         if self.settings.init == "none":
-            return band.parameters(model)
+            return super().parameters(model, band)
         from mute.engine import low_rank
 
         return low_rank.linear_weights(model, band.blocks)

@@ -1,9 +1,9 @@
 """MEOW: teach facts that are inverted, those that the model takes to most easily, in the place of those to forget.
 
 Gu et al. 2024 (arXiv 2409.11844): of some inverted answers to each forget question the k with the largest MEMO score
-are kept, and learned by plain cross entropy: no ascent, no reference, no retain data (`retain_weight` adds 0.1 of it as a
-variant does). Certainty: code. Inverted answers are options of the question's own that are not its gold answer, of the
-same kind therefore, and no alias of it. A new answer is taught: what the model knew may still lie below it, so that
+are kept, and learned by plain cross entropy: no ascent, no reference, no retain data (`retain_weight` adds it, with 0.1
+in a published variant). Certainty: code. Inverted answers are options of the question's own that are not its gold
+answer: of the same kind, and no alias of it. A new answer is taught, and what the model knew may still lie below it:
 the intent is suppression. Published, in a generic configuration: 3 of 4 kept, learning rate 1e-5, batches of 16, ten
 epochs.
 """
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from mute.engine.band import Batch, Task
     from mute.unlearn.view import View
-
-SIDE = "inverted"
 
 
 class Settings(base.Settings):
@@ -55,7 +53,7 @@ class MEOW(base.Descent):
         return ""
 
     def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
-        return {**super().reads(view), SIDE: inverted(view.forget, self.settings)}
+        return {"forget": inverted(view.forget, self.settings), "retain": view.retain}
 
     def prepare(self, task: Task) -> None:
         """Score the inverted answers, and keep the best of each question."""
@@ -63,7 +61,7 @@ class MEOW(base.Descent):
 
         from mute.unlearn import memo
 
-        side = task.side(SIDE)
+        side = task.forget
         self.taught = torch.ones(len(side), dtype=torch.bool)
         if self.settings.kept >= self.settings.candidates:
             return
@@ -80,7 +78,7 @@ class MEOW(base.Descent):
     def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll
 
-        batch = batches[SIDE]
+        batch = batches["forget"]
         logprob, tokens = task.answer_logprobs(batch)
         taught = self.taught[batch.rows].to(logprob)
         # A batch of none that is taught teaches nothing.

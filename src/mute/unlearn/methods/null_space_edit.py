@@ -26,7 +26,8 @@ from mute.unlearn import base
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mute.engine.band import Band, Batch, Task, TextSet
+    from mute.bands import Band
+    from mute.engine.band import Batch, Task, TextSet
     from mute.unlearn.view import View
 
 
