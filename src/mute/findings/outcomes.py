@@ -58,7 +58,8 @@ def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[st
     found: dict[str, Number] = {}
     for outcome in results.about.get("primary", []):
         metric, group = outcome.split()
-        found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
+        if results.knows(metric):
+            found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
     return {name: float(f"{number.value:.6g}") for name, number in found.items() if number}
 
 
