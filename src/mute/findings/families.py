@@ -26,6 +26,10 @@ def choose(results: Results, could: Iterable[str] | None = None) -> Choice:
     A study may name them (`about["drawn"]`, a list, or ALL). Algorithms whose family is not known count as one each.
     """
     there = _of_cases(results) if could is None else set(could)
+    return results.once(("choice", *sorted(there)), lambda: _choose(results, there))
+
+
+def _choose(results: Results, there: set[str]) -> Choice:
     names = [name for name in results.all_algorithms if name in there]
     drawn = results.about.get("drawn")
     if drawn == ALL or (drawn is None and len(names) <= MOST):

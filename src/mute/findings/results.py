@@ -119,7 +119,7 @@ class Results:
                 key: Number(float(v), float(low), float(high), int(n)) for key, (v, low, high, n) in zip(keys, values)
             }
 
-        return self._once(("numbers", cell, attack), make)
+        return self.once(("numbers", cell, attack), make)
 
     @cached_property
     def metrics(self) -> dict[str, str]:
@@ -228,7 +228,7 @@ class Results:
             found = self._edits.get(case, {}).get(algorithm, [])
             return sorted(found, key=lambda band: (band in WHOLE, *_place(band), band))
 
-        return self._once(("bands", case, algorithm), make)
+        return self.once(("bands", case, algorithm), make)
 
     def blocks(self, case: Case, algorithm: str) -> list[str]:
         return [band for band in self.bands(case, algorithm) if band not in WHOLE]
@@ -304,7 +304,7 @@ class Results:
 
     # Layers, views, gates
 
-    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What was looked up before is not looked up again: tables do not change."""
         if key not in self._found:
             self._found[key] = make()
@@ -312,7 +312,7 @@ class Results:
 
     def _of(self, table: str, case: Case) -> pd.DataFrame:
         key = (table, case.model, case.training_seed, case.forget_set)
-        return self._once(key, lambda: self._rows_of(table, case))
+        return self.once(key, lambda: self._rows_of(table, case))
 
     def _rows_of(self, table: str, case: Case) -> pd.DataFrame:
         rows = self.tables[table]
@@ -340,7 +340,7 @@ class Results:
             own = rows[rows["algorithm"] == algorithm]
             return {str(view): sorted(int(b) for b in group["block"]) for view, group in own.groupby("view")}
 
-        return self._once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
+        return self.once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
 
     def rule(self, case: Case, algorithm: str) -> str:
         """The rule by which the target was chosen."""
@@ -354,7 +354,7 @@ class Results:
 
     def below_gate(self, case: Case) -> list[str]:
         """The gates that the edited model misses, in words."""
-        return self._once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
+        return self.once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
 
     def _missed(self, case: Case) -> list[str]:
         rows = self.gates(case)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mute import unlearn
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.names import unknown_name
@@ -339,7 +340,22 @@ class Plans:
             "source": self.study.corpus.source,
             "main": list(self.study.main_setting),
             "files": self.study.files,
+            "algorithms": self._algorithms(),
         }
+
+    def _algorithms(self) -> dict[str, dict[str, str]]:
+        """What figures know of each algorithm, in the study's order: its method, and what this says of itself."""
+        found = {}
+        for name in dict.fromkeys(cell.algorithm for cell in self.study.cells):
+            method = self.study.method(name)
+            kind = unlearn.load(method)
+            found[name] = {
+                "method": method,
+                "family": getattr(kind, "family", "divergence"),
+                "paper": getattr(kind, "paper", ""),
+                "intent": getattr(kind, "intent", "removal"),
+            }
+        return found
 
     def notebooks(self) -> dict[str, Any]:
         """The same, and where the tables were published, if the notebooks are to read them there."""

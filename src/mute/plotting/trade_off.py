@@ -34,7 +34,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key("base", style.INK, marker="*", linestyle="", markersize=8),
         style.line_key("oracle", style.INK, marker="P", linestyle="", markersize=7),
     ]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
 

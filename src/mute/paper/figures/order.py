@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from mute.findings import trainings
 from mute.findings.published import Published
 from mute.findings.results import Results
-from mute.plotting import panels, style
+from mute.plotting import looks, panels, style
 
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "
@@ -34,12 +34,11 @@ def draw(results: Results, published: Published) -> Figure:
             bands = results.blocks(case, name)
             numbers = [results.number(case, name, band, metric) for band in bands]
             hollow = [not results.reached(case, name, band) for band in bands]
-            look: dict[str, Any] = {"colour": style.algorithm_colour(name), "marker": style.algorithm_marker(name)}
+            own = looks.look(results, name)
+            look: dict[str, Any] = {"colour": own.colour, "marker": own.marker, "line": own.line}
             panels.mark_diverged(axes, results, case, name, shift=0.12 * i)
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
-    keys = [
-        style.line_key(words, style.algorithm_colour(n), marker=style.algorithm_marker(n)) for n, words in NAMES.items()
-    ]
+    keys = [looks.key(results, name, label=words) for name, words in NAMES.items()]
     style.legend(figure, [*keys, *panels.status_keys(results)])
     return figure

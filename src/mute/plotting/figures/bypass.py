@@ -47,5 +47,5 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key(label, colour, marker=marker, linestyle=line) for _, label, colour, marker, line, *_ in SERIES
     ]
     keys.append(style.line_key(f"above {HALF}: suppression", style.WARNING, linestyle="--", linewidth=0.9))
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure

@@ -35,7 +35,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         for _, label, colour in MEASURES
         for _, where, line, marker in GROUPS
     ]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
 

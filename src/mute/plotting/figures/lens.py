@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key("before the edit: no marks, faint", "#BBBBBB"),
         style.area_key("below the edit", style.FAINT),
     ]
-    style.legend(figure, keys)
+    style.legend(figure, keys, panels.chosen(results).note)
     return figure
 
 
