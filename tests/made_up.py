@@ -125,7 +125,7 @@ def incomplete(kind: str) -> dict:
 FAMILIES = ("divergence", "distillation", "preference", "rejection", "representation", "editing", "guard")
 ZOO = {f"{FAMILIES[i % 7]}_by_method_{i}": FAMILIES[i % 7] for i in range(40)}
 CODES = ["en", "es", "pt", "de", "fr", "it", "hi", "ar", "id", "ja", "ko", "zh"]
-DEPTHS = {"llama": 8, "qwen2": 28, "bloom": 6}
+DEPTHS = {"llama": 4, "qwen2": 14, "bloom": 3}
 ZOO_ABOUT = {
     **ABOUT,
     "models": {

@@ -1,6 +1,5 @@
 """Figures of a study of 40 algorithms, 3 models and 12 languages: how large they are, what they show, where text is."""
 
-import importlib
 import itertools
 
 import numpy as np
@@ -14,7 +13,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.paper import figures as paper_figures
 from mute.plan.rules import FIGURES, NOTEBOOKS, PAPER_FIGURES
-from mute.plotting import figures, looks, style
+from mute.plotting import figures, looks, registry, style
 
 DRAWN = (*FIGURES, *NOTEBOOKS, *(f"paper {name}" for name in PAPER_FIGURES))
 
@@ -30,11 +29,11 @@ def results(tables) -> Results:
 
 
 def draw(name: str, results: Results) -> Figure:
-    paper, _, own = name.rpartition("paper ")
-    if paper or name.startswith("paper "):
-        return paper_figures.load(own).draw(results, Published())
-    module = figures.load(name) if name in FIGURES else importlib.import_module(f"mute.plotting.{name}")
-    return module.draw(results, results.about)
+    if name in NOTEBOOKS:
+        return registry.of_notebook(name).draw(results, results.about)
+    if name in FIGURES:
+        return figures.draw(name, results, results.about)
+    return paper_figures.draw(name.removeprefix("paper "), results, Published())
 
 
 # Where text is
@@ -70,7 +69,7 @@ def misplaced(figure: Figure, slack: float = 2.0) -> list[str]:
     edge = np.array([0, 0, *figure.bbox.size])
     found = [f"{words!r} leaves the figure" for words, _, box in own if _out(box, edge) > slack]
     outside = [(w, p, box) for w, p, box in own if p < 0 or _out(box, panels[p]) > slack]
-    boxes, places = np.array([box for *_, box in outside]), np.array([place for _, place, _ in outside])
+    boxes, places = np.array([box for *_, box in outside]).reshape(-1, 4), np.array([place for _, place, _ in outside])
     words = [text for text, *_ in outside]
     onto = (_shared(boxes, panels) > slack) & (places[:, None] != np.arange(len(panels)))
     found += [f"{words[i]!r} lies on panel {j}" for i, j in np.argwhere(onto)]

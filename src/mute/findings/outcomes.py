@@ -1,4 +1,4 @@
-"""A study in a few numbers, and its curves by block: small files by which DVC compares one study with another."""
+"""Small tables by which DVC compares studies: counts, primary outcomes at the target, and scores by block."""
 
 from collections import Counter
 from typing import Any

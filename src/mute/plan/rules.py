@@ -13,42 +13,24 @@ from typing import Any
 from mute import unlearn
 from mute.config.sections import EngineSection
 from mute.corpus import sources
+from mute.findings import files, tables
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
 from mute.paper import frozen
+from mute.paper import tables as paper_tables
 from mute.plotting import figures
+from mute.plotting.registry import NOTEBOOKS
 from mute.publishing import plan as publishing
 from mute.store.artifacts import read_json, seed_of
 from mute.store.pointers import tracked
 from mute.store.provenance import code_digest
 from mute.study.cells import Cell, Study, in_order
 
-TABLES = ("cells", "scores", "layers", "regions", "bands", "gates", "lens", "tuning", "curves", "languages")
+TABLES = tuple(tables.TABLES)
 FIGURES = figures.names()
 PAPER_FIGURES = paper_figures.names()
-NOTEBOOKS = ("layer_curves", "trade_off")
-PUBLISHED = (
-    "mute_tables_long",
-    "mute_fig2_3_4_curves",
-    "mute_stated_layers",
-    "mute_table5_regions",
-    "mute_table6_regions",
-)
-PAPER_TABLES = (
-    "claims",
-    "means",
-    "tested",
-    "regimes",
-    "primary",
-    "predictions",
-    "transfer",
-    "kinship",
-    "beyond",
-    "beside",
-    "checks",
-    "published",
-    *(f"table_{number}" for number in range(1, 14)),
-)
+PAPER_TABLES = tuple(paper_tables.TABLES)
+PUBLISHED = files.FILES
 
 
 class Plans:

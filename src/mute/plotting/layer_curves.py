@@ -1,4 +1,4 @@
-"""The layer scores of every model, their variants and nulls, and the regions that both rules make of them."""
+"""Layer scores CKA, LRDS and SADS of every model with variants and nulls, above the regions of both rules."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What several figures draw alike: grids of panels, numbers with their intervals, axes of blocks, marks of views."""
+"""Parts that several figures share: grids of panels, points with intervals, axes of blocks, marks of views."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The one look of all figures: fixed colours that colour-blind readers tell apart, and files with fixed bytes.
+"""Style of all figures: fonts, colours of languages, titles, legends, and files with the same bytes each time.
 
 A language has the same colour and marker in every figure and every study, an algorithm those of its family and place
 (`mute.plotting.looks`). Languages are labelled by their codes, so that no font is needed but DejaVu, which comes with

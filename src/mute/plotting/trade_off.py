@@ -1,4 +1,4 @@
-"""The trade-off between forgetting and keeping, one algorithm at a time: source beside held-out, and merit by block."""
+"""Knowledge against capability of each algorithm, source and held-out languages, above the merit of each block."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Source languages mixed in every batch, or one after the other."""
+"""RMU by edited block, with source languages mixed in every batch and one after the other."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.plotting import looks, panels, style
 
+TITLE = "Order of the source languages"
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "
     "edited block, at matched erasure. Control: the same model, draws and strengths. 95 % intervals over facts."

@@ -1,4 +1,4 @@
-"""What comes back: knowledge after the edit, after skipping its block, and after training on retain text alone."""
+"""Knowledge by edited block: after the edit, with its block skipped, and after training on retain text."""
 
 import math
 from typing import Any
@@ -10,6 +10,7 @@ from mute.findings.published import Published
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+TITLE = "Knowledge after retraining"
 CAPTION = (
     "Knowledge K of held-out languages after the edit, after its block is skipped, and after some steps of training on "
     "retain text alone, which holds nothing of the forget set. Controls: base and oracle after the same training "

@@ -1,4 +1,4 @@
-"""How far training itself moves a result: every trained model, by block."""
+"""Knowledge and capability by edited block: a line for each trained model, and their mean."""
 
 import math
 
@@ -10,6 +10,7 @@ from mute.findings.published import Published
 from mute.findings.results import Number, Results
 from mute.plotting import panels, style
 
+TITLE = "Spread over trained models"
 CAPTION = (
     "Knowledge left and capability kept in held-out languages by edited block, a thin line per trained model; thick: "
     "mean over the trainings of one architecture, with its 95 % t-interval where there are three or more."

@@ -1,4 +1,4 @@
-"""Whether an edit can be undone by going round the block that was edited."""
+"""Knowledge of held-out languages by edited block, with the block skipped and with it mixed with the identity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from mute.findings.results import Results
 from mute.findings.verdicts import HALF
 from mute.plotting import panels, style
 
+PLACE = 3
 TITLE = "Bypass: held-out knowledge once the edited block is left out"
 CAPTION = (
     "B is the knowledge of the forget set in held-out languages after the edited block is skipped, or mixed half with "

@@ -1,4 +1,4 @@
-"""The parts of capability: which abilities an edit takes with it."""
+"""The parts of capability (sentences, reading, translation, facts, fidelity) by edited block."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The headline: what the held-out languages still know against what they can still do, for every edit."""
+"""Knowledge against capability of held-out languages, one point for every edit."""
 
 import math
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from mute.findings.results import WHOLE, Case, Number, Results
 from mute.findings.verdicts import merit
 from mute.plotting import looks, panels, style
 
+PLACE = 1
 TITLE = "Frontier: knowledge left against capability kept, held-out languages"
 CAPTION = (
     "Each numbered point is an edit of that block (0 is the first), joined in order of depth; bars are 95 % intervals "

@@ -1,4 +1,4 @@
-"""Every language at every block: knowledge and capability as heat maps."""
+"""Heat maps of knowledge and capability: a row for each language, a column for each edited block."""
 
 import itertools
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mute.findings.results import WHOLE, Case, Results
 from mute.plotting import panels, style
 
+PLACE = 4
 TITLE = "Languages by block"
 CAPTION = (
     "Knowledge of the forget set (K, above) and capability (C, below) of every language after the edit of every "

@@ -1,4 +1,4 @@
-"""What stays in the held-out languages, and what they lose, where the source languages have forgotten."""
+"""Leak and excess damage of held-out languages by edited block, of edits that reached matched erasure."""
 
 from collections.abc import Mapping
 from typing import Any

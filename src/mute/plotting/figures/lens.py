@@ -1,4 +1,4 @@
-"""The logit lens: where in the stack the answer can be read, before and after the edit."""
+"""The logit lens: probability of the right option after each block, before and after the edit, by language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mute.findings.results import WHOLE, Case, Results
 from mute.plotting import panels, style
 
+PLACE = 5
 TITLE = "Logit lens: the right option, block by block"
 CAPTION = (
     "Probability of the right option, read from the state after each block through the model's own head, mean over "
