@@ -326,9 +326,9 @@ class Plans:
         }
 
     def _algorithms(self) -> dict[str, dict[str, str]]:
-        """What figures know of each algorithm, in the study's order: its method, and what this says of itself."""
+        """What figures know of each algorithm, in the order of the grids: its method, and what this says of itself."""
         found = {}
-        for name in dict.fromkeys(cell.algorithm for cell in self.study.cells):
+        for name in dict.fromkeys(a for g in self.config.study.grids for a in self.config.grids[g].algorithms):
             method = self.study.method(name)
             kind = unlearn.load(method)
             found[name] = {
