@@ -17,7 +17,7 @@ with job(snakemake, torch=False) as log:
     published = Published(Path(snakemake.input.published[0]).parent)
     for svg, pdf in zip(snakemake.output.svg, snakemake.output.pdf):
         name = Path(svg).stem
-        figure = figures.load(name).draw(results, published)
+        figure = figures.draw(name, results, published)
         style.save(figure, svg)
         style.save(figure, pdf)
         log.note(name)

@@ -15,5 +15,5 @@ with job(snakemake, torch=False) as log:
     results = Results.read(snakemake.input.tables, plan)
     for path in snakemake.output:
         name = Path(path).stem
-        style.save(figures.load(name).draw(results, plan), path)
+        style.save(figures.draw(name, results, plan), path)
         log.note(name)

@@ -121,4 +121,103 @@ def incomplete(kind: str) -> dict:
     raise AssertionError(kind)
 
 
+# A study of many algorithms: names of the zoo by family, models of the published families, and their languages.
+FAMILIES = ("divergence", "distillation", "preference", "rejection", "representation", "editing", "guard")
+ZOO = {f"{FAMILIES[i % 7]}_by_method_{i}": FAMILIES[i % 7] for i in range(40)}
+CODES = ["en", "es", "pt", "de", "fr", "it", "hi", "ar", "id", "ja", "ko", "zh"]
+DEPTHS = {"llama": 4, "qwen2": 14, "bloom": 3}
+ZOO_ABOUT = {
+    **ABOUT,
+    "models": {
+        name: {"family": name, "blocks": blocks, "hidden": 32, "heads": 2, "languages": CODES}
+        for name, blocks in DEPTHS.items()
+    },
+    "algorithms": {
+        name: {"method": name, "family": family, "paper": "", "intent": "removal"} for name, family in ZOO.items()
+    },
+}
+
+
+def zoo() -> dict:
+    """The tables of 40 algorithms x 3 models x 12 languages, every block edited; some diverged, some missed erasure."""
+    groups = {"source": CODES[:3], "heldout": CODES[3:]}
+    cells, frames, lens, views = [], [], [], []
+    for model, depth in DEPTHS.items():
+        bands = [*map(str, range(depth)), "all"]
+        edits = [(name, band, place) for place, name in enumerate(ZOO) for band in bands]
+        common = {"model": model, "training_seed": 0, "sources": "en-es-pt", "forget_set": "domain"}
+        for name, band, place in [*edits, ("base", "", -1), ("oracle", "", -2)]:
+            reference = place < 0
+            cell = {**common, "algorithm": name, "band": band, "retain": "source", "protocol": "matched", "seed": 0}
+            cell |= {"retain": "", "protocol": ""} if reference else {}
+            block = int(band) if band.isdigit() else depth
+            status = "diverged" if (place, block) == (3, 1) else "not_reached" if (place + block) % 9 == 0 else "ok"
+            cell["status"] = "ok" if reference else status
+            if not reference:
+                cells.append({**cell, "steps": 9})
+            known = 1.0 + (place + 1) if reference else 0.1 + 0.8 * ((3 * place + block) % 11) / 11
+            kept = 1.0 if reference else 1.0 - 0.9 * ((5 * place + 2 * block) % 13) / 13
+            frames.append(_zoo_scores(cell, known, kept, groups, lost=cell["status"] == "diverged"))
+            if reference or band == str(depth // 2):
+                lens += [
+                    {**cell, "language": code, "block": b, "affected": not reference and b >= depth // 2}
+                    | {"probability": 0.2 + 0.7 * b / depth, "hit": 0.5, "n": 60}
+                    for code in CODES
+                    for b in range(depth)
+                ]
+        own = {"model": model, "training_seed": 0, "forget_set": "domain"}
+        for name in ZOO:
+            for view, block in (("target", depth // 2), ("shallow", 0), ("deep", depth - 2), ("region", depth // 2)):
+                views.append({**own, "algorithm": name, "view": view, "rule": "first_local_peak", "block": block})
+    models = [{"model": model, "training_seed": 0, "forget_set": "domain"} for model in DEPTHS]
+    rule = {"alpha": 1.5, "chosen": True, "blocks": "1 2 3", "reason": "", "cka_floor": 0.83, "lrds_ceiling": 0.3}
+    curve = [
+        {**own, "block": b, "cka": 0.8 + 0.01 * b, "lrds": 0.2 + 0.1 * (b % 3), "sads": 0.1, "cka_null_q95": 0.3}
+        for own in models
+        for b in range(DEPTHS[own["model"]])
+    ]
+    gates = [
+        {"model": m, "training_seed": 0, "oracle": None, "measure": name, "language": code, "value": 0.8}
+        | {"passed": m != "bloom" or code != "ko", "n": 9}
+        for m in DEPTHS
+        for name in ("recall", "transfer", "translation_seen", "translation_unseen", "reading", "unknown")
+        for code in (*CODES, None)
+    ]
+    return {
+        "cells": pd.DataFrame(cells),
+        "scores": pd.concat(frames, ignore_index=True),
+        "layers": pd.DataFrame(curve),
+        "regions": pd.DataFrame([{**own, "rule": name, **rule} for own in models for name in ("hull", "literal")]),
+        "bands": pd.DataFrame(views),
+        "gates": pd.DataFrame(gates),
+        "lens": pd.DataFrame(lens),
+    }
+
+
+def _zoo_scores(cell: dict, k: float, c: float, groups: dict[str, list[str]], *, lost: bool) -> pd.DataFrame:
+    """All scores of one cell, the same in every language of a group; held-out languages know a tenth more."""
+    rows = []
+    treated = cell["band"].isdigit()
+    for group, codes in groups.items():
+        known = k + 0.1 * (group == "heldout") if cell["band"] else max(k, 0.0)
+        apart = {"K": known, "accuracy_option": known}
+        of_facts = {**apart, "accuracy_strict": known, "chance": 0.125, "majority": 0.2}
+        of_facts |= {"B": min(known + 0.4, 1.0), "B_base": 1.0, "B_oracle": 0.0, "B_mixed": 0.5} if treated else {}
+        of_facts |= {"B_retrained": 0.6, "B_retrained_base": 1.0, "B_retrained_oracle": 0.0} if treated else {}
+        of_facts |= dict.fromkeys(("answers_right", "answers_other_value", "answers_neither"), 1 / 3)
+        others = {"C": c, **dict.fromkeys(PARTS, c), "retain_strict": c}
+        for language in ("", *codes):
+            rows += [
+                (language, group, metric, facts, value)
+                for metric, value in of_facts.items()
+                for facts in (("all", "taught", "transfer") if metric in apart else ("all",))
+            ]
+            rows += [(language, group, metric, "", value) for metric, value in others.items()]
+    rows += [("", "all", "leak", "all", 0.1), ("", "all", "excess_damage", "", 0.02)]
+    made = pd.DataFrame(rows, columns=["language", "group", "metric", "facts", "value"])
+    if lost:
+        made["value"] = math.nan
+    return made.assign(**cell, low=made["value"] - 0.05, high=made["value"] + 0.05, n=60, floor="oracle")
+
+
 KINDS = ("empty", "cells only", "whole model only", "no oracle, no abilities", "diverged")

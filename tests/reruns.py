@@ -78,7 +78,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Row:
-    """One change. computed: cells unlearned, evaluated, attacked, analysed anew, and how many there are; None: not run."""
+    """One change. computed: cells unlearned, evaluated, attacked, analysed anew, and how many there are; None: none."""
 
     change: str
     do: Callable[[Path], Call | None]

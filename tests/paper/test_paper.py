@@ -21,9 +21,10 @@ from made_up import (
     many,
 )
 from mute import __main__ as command
-from mute.findings import beside, claims
+from mute.findings import beside, claims, metrics
 from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
+from mute.paper import figures as paper_figures
 from mute.paper import frozen, values
 from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
 from mute.store import artifacts
@@ -197,6 +198,27 @@ def test_ours_stand_beside_the_published(published):
     assert own["value"] == pytest.approx((1.0 - 5.25) / (72.5 - 5.25), abs=1e-4)
     ours = rows[(rows["origin"] == "ours") & (rows["view"] == "target") & (rows["group"] == "heldout")]
     assert dict(zip(ours["quantity"], ours["value"])) == {"forget": 0.1, "retain": 1.0}
+
+
+# Metrics
+
+
+def test_every_metric_of_the_reference_run_is_one_and_is_described():
+    scores = artifacts.read_table(ROOT / frozen.FOLDER / "scores.parquet")
+    assert set(scores["metric"]) <= set(metrics.METRICS)
+    page = (ROOT / "docs/tables.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Za-z_]+)`", page))
+    # The page writes families of measures by their beginning and their ends.
+    ends = {"answers": "answers_<kind>", "reading": "`_base`, `_oracle`", "C": "`_seen` and `_unseen`"}
+    for name in set(metrics.METRICS) - named - {"retain_unseen_strict"}:
+        assert ends[name.split("_")[0]] in page, name
+
+
+def test_a_figure_of_the_paper_asks_for_no_metric_that_is_none():
+    about = artifacts.read_json(ROOT / frozen.FOLDER / frozen.ABOUT)
+    results = Results.read([ROOT / frozen.FOLDER / f"{name}.parquet" for name in TABLES], about)
+    for name in PAPER_FIGURES:
+        paper_figures.draw(name, results, Published(ROOT / "paper/published"))
 
 
 # The text

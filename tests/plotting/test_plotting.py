@@ -1,6 +1,5 @@
 """Figures and the summary: drawn from tables made here, whose truth is known."""
 
-import importlib
 import json
 import re
 import subprocess
@@ -26,11 +25,11 @@ from made_up import (
     make_tables,
 )
 from mute import __main__ as command
-from mute.findings import findings, limits, verdicts
+from mute.findings import findings, limits, metrics, verdicts
 from mute.findings.results import Number, Results, place
 from mute.plan.notebook import opened
 from mute.plan.rules import FIGURES, NOTEBOOKS
-from mute.plotting import executed, figures, page, style, summary
+from mute.plotting import captions, executed, figures, page, registry, style, summary
 from mute.store import artifacts
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +37,7 @@ DRAWN = (*FIGURES, *NOTEBOOKS)
 
 
 def module(name: str):
-    return figures.load(name) if name in FIGURES else importlib.import_module(f"mute.plotting.{name}")
+    return figures.load(name) if name in FIGURES else registry.of_notebook(name)
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +108,72 @@ def test_every_figure_draws_what_there_is(name, kind):
         figure.draw_without_rendering()
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_every_figure_has_its_caption_in_the_report(name):
-    caption = (ROOT / "workflow/report" / f"{name}.rst").read_text(encoding="utf-8")
-    assert caption.split() == module(name).CAPTION.split()
-    assert module(name).TITLE
+def test_captions_of_the_report_are_those_of_the_modules(tmp_path):
+    made = captions.files()
+    assert set(made) == {f"{name}.rst" for name in DRAWN}
+    folder = ROOT / captions.FOLDER
+    assert {path.name for path in folder.iterdir()} == set(made)
+    for name, text in made.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, "old: run `python -m mute.plotting.captions`"
+        assert text.split() == module(name.removesuffix(".rst")).CAPTION.split()
+    (tmp_path / captions.FOLDER).mkdir(parents=True)
+    (tmp_path / captions.FOLDER / "gone.rst").write_text("of a figure that is no more")
+    captions.write(tmp_path)
+    assert {path.name for path in (tmp_path / captions.FOLDER).iterdir()} == set(made)
+
+
+def test_what_a_figure_lacks_is_told(monkeypatch):
+    registry._whole.cache_clear()
+    monkeypatch.delattr(figures.load("leak"), "CAPTION")
+    registry._whole.cache_clear()
+    with pytest.raises(ValueError, match=r"'mute.plotting.figures.leak' defines no CAPTION \("):
+        figures.load("leak")
+    with pytest.raises(ValueError, match="trade_off"):
+        registry.of_notebook("trade_offs")
+
+
+def test_a_metric_that_is_none_is_an_error_that_names_it_the_figure_and_the_nearest(tables, monkeypatch):
+    frontier = figures.load("frontier")
+    monkeypatch.setattr(
+        frontier, "keys", lambda results, names: results.number(results.cases[0], "rmu", "1", "K_heldut")
+    )
+    with pytest.raises(ValueError, match=r"figure 'frontier' asks for .*'K_heldut'.*Did you mean"):
+        figures.draw("frontier", Results(tables, ABOUT), ABOUT)
+
+
+def test_a_metric_without_a_row_in_one_cell_is_a_missing_number(tables):
+    results = Results(tables, ABOUT)
+    (case,) = results.cases
+    assert not results.number(case, "gradient_ascent", "full", "B")
+    # Of no cell of this study, yet a metric: a study without retraining has none.
+    assert not results.number(case, "rmu", "1", "B_retrained")
+    assert not results.knows("K_heldut")
+    own = pd.concat([tables["scores"], tables["scores"].iloc[:1].assign(metric="my_own", facts="")])
+    assert Results({**tables, "scores": own}, ABOUT).knows("my_own"), "a measure that a study brings along"
+    with pytest.raises(metrics.UnknownMetricError, match="Did you mean 'accuracy_option'"):
+        results.number(case, "rmu", "1", "accuracy_options")
+
+
+def test_scores_of_attacked_models_are_those_of_no_other(tables):
+    attacked = tables["scores"].assign(attack="rtn4", value=0.77)
+    both = Results({**tables, "scores": pd.concat([attacked, tables["scores"].assign(attack=None)])}, ABOUT)
+    (case,) = both.cases
+    plain = Results(tables, ABOUT).number(case, "rmu", "1", "K")
+    assert both.number(case, "rmu", "1", "K") == plain != both.number(case, "rmu", "1", "K", attack="rtn4")
+    assert both.number(case, "rmu", "1", "K", attack="rtn4").value == 0.77
+    assert not both.number(case, "rmu", "1", "K", attack="rtn8")
+    assert set(both.tables["scores"]["attack"]) == {""}
+
+
+def test_algorithms_stand_in_the_order_of_the_study_by_family(tables):
+    about = {**ABOUT, "algorithms": {"gradient_ascent": {"family": "divergence"}, "rmu": {"family": "representation"}}}
+    results = Results(tables, about)
+    assert results.algorithms(results.cases[0]) == ["gradient_ascent", "rmu"]
+    assert results.family("rmu") == "representation"
+    extra = pd.concat([tables["cells"], tables["cells"].iloc[:1].assign(algorithm="ascent_again")])
+    about["algorithms"]["ascent_again"] = {"family": "divergence"}
+    results = Results({**tables, "cells": extra}, about)
+    assert results.algorithms(results.cases[0]) == ["gradient_ascent", "ascent_again", "rmu"]
 
 
 def test_a_figure_does_not_write_what_it_cannot(tmp_path):
@@ -126,8 +186,6 @@ def test_colours_hang_on_the_name_alone():
     assert len({style.language_colour(code) for code in codes}) == len({*map(style.language_marker, codes)}) == 12
     assert style.language_colour("en") == "#332288"
     assert style.language_colour("xx") == "#6A3D9A"
-    assert style.algorithm_colour("rmu") == "#0072B2"
-    assert style.algorithm_colour("made_up") in style.OTHERS
 
 
 def test_whole_models_stand_beyond_the_last_block():

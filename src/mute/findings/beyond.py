@@ -1,4 +1,4 @@
-"""Results that the published paper does not have, each with its control, in sentences that are computed.
+"""A table of results that the published paper does not have: one computed sentence each, and its control.
 
 Every sentence says its unit: trained models (t-intervals), or facts of one model where a setting was run on one.
 """

@@ -1,4 +1,4 @@
-"""What a study found, in words that are computed from its tables: the answer, each model, and what stays open."""
+"""Sentences about a study, computed from its tables: its answer, each model and algorithm, the count of each status."""
 
 from collections.abc import Iterable
 

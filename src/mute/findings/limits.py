@@ -1,4 +1,4 @@
-"""What cannot be concluded from a study, computed from what it lacks."""
+"""Sentences about what a study cannot conclude: too few trainings, missed gates, wide intervals, missing protocols."""
 
 import math
 import statistics

@@ -1,4 +1,4 @@
-"""A study in a few numbers, and its curves by block: small files by which DVC compares one study with another."""
+"""Small tables by which DVC compares studies: counts, primary outcomes at the target, and scores by block."""
 
 from collections import Counter
 from typing import Any
@@ -59,7 +59,8 @@ def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[st
     found: dict[str, Number] = {}
     for outcome in results.about.get("primary", []):
         metric, group = outcome.split()
-        found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
+        if results.knows(metric):
+            found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
     return {name: float(f"{number.value:.6g}") for name, number in found.items() if number}
 
 

@@ -1,4 +1,4 @@
-"""Whether a layer score predicts where an edit works best, against a baseline that knows depth alone, and a null.
+"""Prediction of the best block from layer scores: leave-one-model-out regression, a baseline of depth, and a null.
 
 y [M, L] is the merit C - K (held-out) of each trained model and block, x [M, L] a layer score. One model at a time is
 left out: y of it is predicted by a quadratic in relative depth fitted on the others, without and with the score. Each

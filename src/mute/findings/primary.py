@@ -19,6 +19,8 @@ def table(results: Results) -> pd.DataFrame:
     detectable: the smallest difference that so many models of this spread would show in four of five studies.
     """
     outcomes = [name.split() for name in results.about.get("primary", [])]
+    # What a study declares is the user's: a measure that is none has no row, and stops nothing.
+    outcomes = [(metric, group) for metric, group in outcomes if results.knows(metric)]
     protocol = next(iter(trainings.protocols(results)), "")
     cases = trainings.passed(results, trainings.main_cases(results, protocol))
     rows: list[dict[str, Any]] = []

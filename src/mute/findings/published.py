@@ -1,4 +1,4 @@
-"""The published numbers of MUTE (arXiv 2602.22562), and what they say about the paper's own claims.
+"""The published numbers of MUTE (arXiv 2602.22562), read from files, and checks of the paper's claims against them.
 
 Accuracies are percentages per language, without items, seeds or intervals. Every cell is a whole percent, as 100 scored
 questions a language would give; the intervals here take those questions to be the same ones in every language, which
@@ -12,10 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from mute.evaluate.inference import wilson
-from mute.findings import region
+from mute.findings import files, region
 from mute.findings.findings import blocks_words
 
-FOLDER = Path("paper/published")
 QUESTIONS = 100
 QUESTIONS_UNIT = "questions, as many as whole percents suggest"
 POINTS = 0.05
@@ -54,16 +53,15 @@ class Check:
 class Published:
     """The tables and curves of the paper, as copied into the project."""
 
-    def __init__(self, folder: Path | str = FOLDER) -> None:
-        self.tables = pd.read_csv(Path(folder) / "mute_tables_long.csv")
-        self.curves = pd.read_csv(Path(folder) / "mute_fig2_3_4_curves.csv")
-        stated = pd.read_csv(Path(folder) / "mute_stated_layers.csv")
+    def __init__(self, folder: Path | str = files.FOLDER) -> None:
+        read = {name: pd.read_csv(Path(folder) / f"{name}.csv") for name in files.FILES}
+        self.tables, self.curves, stated = read[files.TABLES], read[files.CURVES], read[files.TARGETS]
         pairs = list(zip(stated["model"], stated["algorithm"]))
         self._table = dict(zip(pairs, stated["table"]))
         # The layer that the paper states for each model and algorithm of the tables by block, and Table 5 by model.
         self.targets: dict[tuple[str, str], int] = dict(zip(pairs, stated["target"]))
-        self.alphas = pd.read_csv(Path(folder) / "mute_table6_regions.csv")
-        self.regions = pd.read_csv(Path(folder) / "mute_table5_regions.csv").set_index("model")
+        self.alphas = read[files.ALPHAS]
+        self.regions = read[files.REGIONS].set_index("model")
 
     def region(self, model: str) -> tuple[int, int]:
         """First and last block of the printed region."""

@@ -1,4 +1,4 @@
-"""The three regimes over all trained models: in how many of them each shows at the block that stands for it."""
+"""A table that counts in how many trained models each of the three regimes shows, with Wilson intervals."""
 
 import pandas as pd
 

@@ -1,6 +1,7 @@
 """The result tables of one study, as figures and pages ask for them: a number by cell, metric and group.
 
-Every lookup answers: what a study does not have is a missing Number, an empty list or "", never an error.
+Every lookup answers: what a study does not have is a missing Number, an empty list or "". The one error is a metric
+that is none (`UnknownMetricError`): that is a slip of who asks, and would pass for a result that is missing.
 """
 
 import math
@@ -14,29 +15,13 @@ import pandas as pd
 
 from mute.bands import KEYS, WHOLE, Languages, from_below, middle, named_blocks
 from mute.evaluate.divergence import is_own
+from mute.findings import metrics
+from mute.findings.tables import NUMBERS, TABLES, TEXT, WHOLE_NUMBERS
 from mute.store import artifacts
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")
-# Metrics whose main row is that of all facts; the others have no kind of facts.
-OF_FACTS = {"K", "leak", "B", "B_base", "B_oracle", "B_mixed"}
-OF_FACTS |= {"B_retrained", "B_retrained_base", "B_retrained_oracle"}
-OF_FACTS |= {"accuracy_option", "accuracy_strict", "chance", "majority"}
-# Columns that every table has here, filled with "" or NaN where a study lacks them.
-_TEXT = {"model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "status", "gate", "language"}
-_TEXT |= {"group", "metric", "facts", "floor", "rule", "blocks", "reason", "view", "measure", "oracle"}
-_NUMBERS = {"value", "low", "high", "n", "probability", "hit", "cka", "lrds", "sads", "diverged_at", "last_loss"}
-_MODEL = ("model", "training_seed", "forget_set")
-_COLUMNS: dict[str, tuple[str, ...]] = {
-    "cells": (*CELL, "status", "steps", "strength", "size", "diverged_at", "last_loss", "gate"),
-    "scores": (*CELL, "status", "language", "group", "metric", "facts", "value", "low", "high", "n", "floor", "gate"),
-    "layers": (*_MODEL, "block", "cka", "lrds", "sads"),
-    "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor"),
-    "bands": (*_MODEL, "algorithm", "view", "rule", "block"),
-    "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed", "n"),
-    "lens": (*CELL, "language", "block", "affected", "probability", "hit", "n"),
-    "languages": ("model", "language", "other", "overlap", "same_script", "same_family"),
-}
+NO_ATTACK = ""
 
 
 class Number(NamedTuple):
@@ -94,7 +79,12 @@ class Results:
 
     def __init__(self, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any] | None = None) -> None:
         self.about = dict(about or {})
-        self.tables = {name: _whole(tables.get(name), columns) for name, columns in _COLUMNS.items()}
+        self.tables = {name: _whole(tables.get(name), columns) for name, columns in TABLES.items()}
+        # Scores of attacked models stand apart: whoever does not ask for an attack must not get them by chance.
+        scores = self.tables["scores"]
+        shared = [name for name, metric in metrics.METRICS.items() if metric.attacked]
+        self._scores = scores.assign(attack=scores["attack"].where(scores["metric"].isin(shared), NO_ATTACK))
+        self.tables["scores"] = self._scores[self._scores["attack"] == NO_ATTACK]
         self._found: dict[tuple, Any] = {}
 
     @classmethod
@@ -110,17 +100,34 @@ class Results:
     # Cases, algorithms, bands
 
     @cached_property
-    def _numbers(self) -> dict[tuple, dict[tuple, Number]]:
-        scores = self.tables["scores"]
-        found: dict[tuple, dict[tuple, Number]] = {}
-        # As lists: columns of text are slow to walk.
-        cells = zip(*(scores[key].tolist() for key in CELL))
-        keys = zip(*(scores[key].tolist() for key in ("metric", "group", "facts", "language")))
-        counts = scores["n"].fillna(0).astype(int)
-        values = zip(*(column.tolist() for column in (scores["value"], scores["low"], scores["high"], counts)))
-        for cell, key, (value, low, high, n) in zip(cells, keys, values):
-            found.setdefault(cell, {})[key] = Number(float(value), float(low), float(high), int(n))
-        return found
+    def _places(self) -> dict[Any, Any]:
+        """Rows of the scores by cell and attack: grouped once, and read only for the cells that are asked for."""
+        return self._scores.groupby([*CELL, "attack"], sort=False).indices
+
+    def _numbers(self, cell: tuple, attack: str) -> dict[tuple, Number]:
+        """Every score of one cell by metric, group, facts and language."""
+
+        def make() -> dict[tuple, Number]:
+            places = self._places.get((*cell, attack))
+            if places is None:
+                return {}
+            rows = self._scores.iloc[places]
+            # As lists: columns of text are slow to walk.
+            keys = zip(*(rows[key].tolist() for key in ("metric", "group", "facts", "language")))
+            counts = rows["n"].fillna(0).astype(int)
+            values = zip(*(column.tolist() for column in (rows["value"], rows["low"], rows["high"], counts)))
+            return {
+                key: Number(float(v), float(low), float(high), int(n)) for key, (v, low, high, n) in zip(keys, values)
+            }
+
+        return self.once(("numbers", cell, attack), make)
+
+    @cached_property
+    def metrics(self) -> dict[str, str]:
+        """Metrics that the tables have, each with its main kind of facts: `all`, or "" for those that have no kind."""
+        pairs = self._scores[["metric", "facts"]].drop_duplicates()
+        of_facts = set(pairs.loc[pairs["facts"] == "all", "metric"])
+        return {metric: "all" if metric in of_facts else "" for metric in pairs["metric"]}
 
     @cached_property
     def _statuses(self) -> dict[tuple, str]:
@@ -184,19 +191,45 @@ class Results:
         parts += [text for key, text in labels.items() if len({getattr(other, key) for other in self.cases}) > 1]
         return ", ".join(parts)
 
+    @cached_property
+    def described(self) -> dict[str, dict[str, str]]:
+        """What the study says of each algorithm, in its order: method, family, paper, intent; {} where it says none."""
+        return dict(self.about.get("algorithms") or {})
+
+    @cached_property
+    def all_algorithms(self) -> list[str]:
+        """Algorithms of the tables: those of a family together, in the study's order, else in that of the tables."""
+        found = dict.fromkeys(cell[2] for cell in self._statuses)
+        order = [name for name in self.described if name in found]
+        order += [name for name in found if name not in self.described]
+        families = list(dict.fromkeys(map(self.family, order)))
+        return sorted(order, key=lambda name: families.index(self.family(name)))
+
+    def family(self, algorithm: str) -> str:
+        """The family of an algorithm's method, "" where the study does not say."""
+        return self.described.get(algorithm, {}).get("family", "")
+
+    @cached_property
+    def _edits(self) -> dict[Case, dict[str, list[str]]]:
+        """Bands by case and algorithm."""
+        found: dict[Case, dict[str, list[str]]] = {}
+        for cell in self._statuses:
+            case = Case(cell[0], cell[1], *cell[4:])
+            found.setdefault(case, {}).setdefault(cell[2], []).append(cell[3])
+        return found
+
     def algorithms(self, case: Case) -> list[str]:
-        known = ["rmu", "slug", "simnpo"]
-        names = {cell[2] for cell in self._statuses if cell == case.cell(cell[2], cell[3])}
-        return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+        own = self._edits.get(case, {})
+        return [name for name in self.all_algorithms if name in own]
 
     def bands(self, case: Case, algorithm: str) -> list[str]:
         """Blocks from below, then the bands of several blocks, then `all` and `full`."""
 
         def make() -> list[str]:
-            found = {cell[3] for cell in self._statuses if cell == case.cell(algorithm, cell[3])}
+            found = self._edits.get(case, {}).get(algorithm, [])
             return sorted(found, key=from_below)
 
-        return self._once(("bands", case, algorithm), make)
+        return self.once(("bands", case, algorithm), make)
 
     def blocks(self, case: Case, algorithm: str) -> list[str]:
         return [band for band in self.bands(case, algorithm) if band not in WHOLE]
@@ -219,15 +252,22 @@ class Results:
         *,
         facts: str | None = None,
         language: str = "",
+        attack: str = NO_ATTACK,
     ) -> Number:
         """A score; `group` is source, heldout or all, and `facts` all, taught or transfer for metrics of facts.
 
-        A diverged cell has none, whatever its table says: it counts neither as erased nor as kept.
+        attack: what the model was put through before it was asked. A diverged cell has no score, whatever its table
+        says: it counts neither as erased nor as kept. Raises UnknownMetricError for a metric that is none.
         """
+        metrics.check(metric, self.metrics)
         if is_own(metric) and self.diverged(case, algorithm, band):
             return MISSING
-        kind = ("all" if metric in OF_FACTS else "") if facts is None else facts
-        return self._numbers.get(case.cell(algorithm, band), {}).get((metric, group, kind, language), MISSING)
+        kind = self.metrics.get(metric, "") if facts is None else facts
+        return self._numbers(case.cell(algorithm, band), attack).get((metric, group, kind, language), MISSING)
+
+    def knows(self, metric: str) -> bool:
+        """Whether `metric` is one at all: whatever a study's configuration names may be none."""
+        return metric in metrics.METRICS or metric in self.metrics
 
     def status(self, case: Case, algorithm: str, band: str) -> str:
         return self._statuses.get(case.cell(algorithm, band), "")
@@ -265,7 +305,7 @@ class Results:
 
     # Layers, views, gates
 
-    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What was looked up before is not looked up again: tables do not change."""
         if key not in self._found:
             self._found[key] = make()
@@ -273,7 +313,7 @@ class Results:
 
     def _of(self, table: str, case: Case) -> pd.DataFrame:
         key = (table, case.model, case.training_seed, case.forget_set)
-        return self._once(key, lambda: self._rows_of(table, case))
+        return self.once(key, lambda: self._rows_of(table, case))
 
     def _rows_of(self, table: str, case: Case) -> pd.DataFrame:
         rows = self.tables[table]
@@ -301,7 +341,7 @@ class Results:
             own = rows[rows["algorithm"] == algorithm]
             return {str(view): sorted(int(b) for b in group["block"]) for view, group in own.groupby("view")}
 
-        return self._once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
+        return self.once(("views", case.model, case.training_seed, case.forget_set, algorithm), make)
 
     def rule(self, case: Case, algorithm: str) -> str:
         """The rule by which the target was chosen."""
@@ -315,7 +355,7 @@ class Results:
 
     def below_gate(self, case: Case) -> list[str]:
         """The gates that the edited model misses, in words."""
-        return self._once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
+        return self.once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
 
     def _missed(self, case: Case) -> list[str]:
         rows = self.gates(case)
@@ -350,10 +390,10 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
         if column not in made:
             made[column] = None
     for column in columns:
-        if column in _TEXT:
+        if column in TEXT:
             made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
-        elif column in _NUMBERS:
+        elif column in NUMBERS:
             made[column] = pd.to_numeric(made[column], errors="coerce")
-        elif column in ("training_seed", "seed", "block"):
+        elif column in WHOLE_NUMBERS:
             made[column] = pd.to_numeric(made[column], errors="coerce").fillna(0).astype(int)
     return made

@@ -1,4 +1,4 @@
-"""Numbers over trained models: their mean with a t-interval, for what is claimed of models in general.
+"""Means over trained models with t-intervals, and the cases and algorithms that they are taken over.
 
 A depth claim is about models, so the unit is the trained model (a training seed of an architecture). Facts of one model
 say how well that model was measured, and nothing of the next.

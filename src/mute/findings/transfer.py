@@ -1,4 +1,4 @@
-"""What unlearning in one language does to each other one: the transfer matrix, and what explains it.
+"""The transfer matrix, knowledge left in each language after unlearning in each other, and a regression on kinship.
 
 K languages; knowledge [K, K] left in the column's language after unlearning in the row's alone.
 """

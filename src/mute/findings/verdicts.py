@@ -1,4 +1,4 @@
-"""What the numbers decide: whether blocks erase, keep or wreck, which regimes show, and where a block ranks.
+"""Verdicts on blocks from scores and intervals: erased, kept or wrecked, the three regimes, suppression, rank.
 
 Every verdict is True, False or None (not decided). An effect of less than POINTS decides nothing, and neither does an
 interval that holds the line it is judged by. Intervals cover items only; no verdict speaks for other trained models.

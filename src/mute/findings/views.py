@@ -1,4 +1,4 @@
-"""Candidate regions of every model, and the names that their blocks are given: target, shallow, deep, region."""
+"""The tables of regions and of named blocks (target, shallow, deep, region), made from the layer scores."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The paper: the published numbers and what they say of themselves, the claims, and the values of the text."""
+"""The paper: its tables, its figures, the values of its text, and the frozen tables of the reference run."""

@@ -45,6 +45,11 @@ def tables(results: Results, published: Published) -> dict[str, pd.DataFrame]:
     return {exhibit.name: exhibit.make(results, published) for exhibit in EXHIBITS}
 
 
+def exhibit(name: str) -> Exhibit:
+    """The exhibit of a name."""
+    return next(own for own in EXHIBITS if own.name == name)
+
+
 # Published rows
 
 

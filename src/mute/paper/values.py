@@ -1,4 +1,4 @@
-"""Every number and computed sentence of the paper's text, in one mapping: the text itself holds none."""
+"""The values of the paper's text: one mapping of every number and computed sentence that it prints."""
 
 import math
 from collections import Counter
@@ -8,32 +8,16 @@ import pandas as pd
 import yaml
 
 from mute.bands import Languages
-from mute.findings import beside, beyond, claims, findings, limits, predict, primary, regimes, trainings, transfer
-from mute.findings.published import Published, checks
+from mute.findings import claims, findings, limits, primary, regimes, trainings
+from mute.findings.published import Published
 from mute.findings.results import Number, Results
-from mute.paper import exhibits, figures, layout
+from mute.paper import figures, layout
+from mute.paper import tables as paper_tables
 
 
 def tables(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:
     """The paper's tables by name (docs/tables.md)."""
-    tested = claims.table(results)
-    means = claims.means(tested)
-    matrix = transfer.matrix(results)
-    found = {
-        "claims": claims.overall(means),
-        "means": means,
-        "tested": tested,
-        "regimes": regimes.table(results),
-        "primary": primary.table(results),
-        "predictions": predict.table(results),
-        "transfer": matrix,
-        "kinship": transfer.explained(matrix, results.languages_of(matrix), seed),
-        **exhibits.tables(results, published),
-        "beside": beside.table(results, published),
-        "checks": pd.DataFrame([vars(check) for check in checks(published)]),
-        "published": published.summary(),
-    }
-    return {**found, "beyond": beyond.table(results, found)}
+    return paper_tables.make(results, published, seed)
 
 
 def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:

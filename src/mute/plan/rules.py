@@ -14,55 +14,24 @@ from mute import analyses, unlearn
 from mute.bands import is_block
 from mute.config.sections import EngineSection
 from mute.corpus import sources
+from mute.findings import files, tables
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
 from mute.paper import frozen
+from mute.paper import tables as paper_tables
 from mute.plotting import figures
+from mute.plotting.registry import NOTEBOOKS
 from mute.publishing import plan as publishing
 from mute.store.artifacts import read_json, seed_of
 from mute.store.pointers import tracked
 from mute.store.provenance import code_digest
 from mute.study.cells import Cell, Study, in_order
 
-TABLES = (
-    "cells",
-    "scores",
-    "layers",
-    "regions",
-    "bands",
-    "gates",
-    "lens",
-    "profiles",
-    "attacks",
-    "tuning",
-    "curves",
-    "languages",
-)
+TABLES = tuple(tables.TABLES)
 FIGURES = figures.names()
 PAPER_FIGURES = paper_figures.names()
-NOTEBOOKS = ("layer_curves", "trade_off")
-PUBLISHED = (
-    "mute_tables_long",
-    "mute_fig2_3_4_curves",
-    "mute_stated_layers",
-    "mute_table5_regions",
-    "mute_table6_regions",
-)
-PAPER_TABLES = (
-    "claims",
-    "means",
-    "tested",
-    "regimes",
-    "primary",
-    "predictions",
-    "transfer",
-    "kinship",
-    "beyond",
-    "beside",
-    "checks",
-    "published",
-    *(f"table_{number}" for number in range(1, 14)),
-)
+PAPER_TABLES = tuple(paper_tables.TABLES)
+PUBLISHED = files.FILES
 
 
 class Plans:
@@ -377,7 +346,22 @@ class Plans:
             "source": self.study.corpus.source,
             "main": list(self.study.main_setting),
             "files": self.study.files,
+            "algorithms": self._algorithms(),
         }
+
+    def _algorithms(self) -> dict[str, dict[str, str]]:
+        """What figures know of each algorithm, in the order of the grids: its method, and what this says of itself."""
+        found = {}
+        for name in dict.fromkeys(a for g in self.config.study.grids for a in self.config.grids[g].algorithms):
+            method = self.study.method(name)
+            kind = unlearn.load(method)
+            found[name] = {
+                "method": method,
+                "family": getattr(kind, "family", "divergence"),
+                "paper": getattr(kind, "paper", ""),
+                "intent": getattr(kind, "intent", "removal"),
+            }
+        return found
 
     def notebooks(self) -> dict[str, Any]:
         """The same, and where the tables were published, if the notebooks are to read them there."""

@@ -1,4 +1,4 @@
-"""Executed notebooks as others may see them: their own cells and what these showed, and nothing of the machine.
+"""Cleaning of executed notebooks: their own cells and outputs stay, foreign cells, times and paths go.
 
 Snakemake puts a cell before them that holds its search path, and with it the user's home; papermill adds where the
 notebook lay and when each cell ran.

@@ -1,5 +1,6 @@
-"""The layer scores of every model, their variants and nulls, and the regions that both rules make of them."""
+"""Layer scores CKA, LRDS and SADS of every model with variants and nulls, above the regions of both rules."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mute.findings.families import choose
 from mute.findings.results import Case, Results
-from mute.plotting import panels, style
+from mute.plotting import looks, panels, style
 
 TITLE = "Layer curves"
 CAPTION = (
@@ -17,6 +19,7 @@ CAPTION = (
     "are (as in the paper, without the first token, without the common mean). SADS beneath. Bars: the region Λ by "
     "both rules at α and half a step to either side; dots: the blocks that the algorithms' rules choose."
 )
+LABEL = 6  # points
 CURVES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "CKA",
@@ -42,17 +45,23 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     """One column per trained model and forget set, one row per kind of score, the regions beneath."""
     results = Results.of(tables, about)
     cases = list({(case.model, case.training_seed, case.forget_set): case for case in results.cases}.values())
-    figure = style.new_figure(max(3.8 * max(len(cases), 1), 6.0), 7.6)
+    # Beside the lowest panels stand names of algorithms: long ones take of their width.
+    longest = max((style.measured(label, LABEL) for case in cases for label in _chosen(results, case)), default=0)
+    width = max(3.8, 2.4 + longest / 72)
+    columns = panels.even(len(cases), width)
+    rows = math.ceil(max(len(cases), 1) / columns)
+    figure = style.new_figure(max(width * columns, 6.0), 7.2 * rows + 0.4)
     if not cases:
         style.missing(figure.add_subplot(), panels.NO_CELLS)
         return figure
-    grid = figure.add_gridspec(4, len(cases), height_ratios=[1.3, 1.3, 0.8, 0.9])
-    for column, case in enumerate(cases):
-        _draw_case([figure.add_subplot(grid[row, column]) for row in range(4)], results, case)
+    grid = figure.add_gridspec(4 * rows, columns, height_ratios=[1.3, 1.3, 0.8, 0.9] * rows)
+    for place, case in enumerate(cases):
+        top, column = 4 * (place // columns), place % columns
+        _draw_case([figure.add_subplot(grid[top + row, column]) for row in range(4)], results, case)
     keys: list[Any] = [
         style.line_key(text, colour, linestyle=line) for _, curves in CURVES for _, text, colour, line in curves
     ]
-    style.legend(figure, keys)
+    style.legend(figure, keys, choose(results).note)
     return figure
 
 
@@ -88,6 +97,13 @@ def _draw_scores(axes: Axes, curve: pd.DataFrame, regions: pd.DataFrame, label: 
     axes.set_ylabel(label)
 
 
+def _chosen(results: Results, case: Case) -> dict[str, str]:
+    """The shown algorithms that have a target, by what is written beside it: name and rule."""
+    names = [name for name in results.algorithms(case) if name in choose(results).names]
+    targeted = [name for name in names if results.views(case, name).get("target")]
+    return {f"{name.replace('_', ' ')}: {results.rule(case, name)}": name for name in targeted}
+
+
 def _draw_regions(axes: Axes, results: Results, case: Case, regions: pd.DataFrame) -> None:
     """A row of blocks per rule and α, and the chosen blocks of each algorithm."""
     labels = []
@@ -100,16 +116,14 @@ def _draw_regions(axes: Axes, results: Results, case: Case, regions: pd.DataFram
         if reason:
             axes.text(0, y, f"none: {reason}", fontsize=6, va="center", color=style.WARNING)
         labels.append(f"{row['rule']}, α {float(row['alpha']):g}" + (" (used)" if used else ""))
-    for name in results.algorithms(case):
-        target = results.views(case, name).get("target", [])
-        if target:
-            marker = style.algorithm_marker(name)
-            axes.plot(target, [len(labels)] * len(target), marker, color=style.algorithm_colour(name), markersize=5)
-            labels.append(f"{name.replace('_', ' ')}: {results.rule(case, name)}")
+    for label, name in _chosen(results, case).items():
+        target, own = results.views(case, name)["target"], looks.look(results, name)
+        axes.plot(target, [len(labels)] * len(target), own.marker, color=own.colour, markersize=5)
+        labels.append(label)
     if not labels:
         style.missing(axes, "no regions")
         return
-    axes.set_yticks(range(len(labels)), labels, fontsize=6)
+    axes.set_yticks(range(len(labels)), labels, fontsize=LABEL)
     axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel="block (0 is the first)")
     axes.set_xlim(-0.6, max(results.depth(case) - 1, 0) + 0.6)
     axes.locator_params(axis="x", integer=True)

@@ -1,4 +1,4 @@
-"""What several figures draw alike: grids of panels, numbers with their intervals, axes of blocks, marks of views."""
+"""Parts that several figures share: grids of panels, points with intervals, axes of blocks, marks of views."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,32 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from mute.bands import WHOLE
+from mute.findings.families import Choice, choose
 from mute.findings.results import Case, Number, Results, place
 from mute.plotting import style
 
 NO_CELLS = "no cells in this study"
 
 
-def has_blocks(results: Results, case: Case) -> list[str]:
-    """Algorithms for which there is something to draw against blocks, or at least one whole-model band."""
+def chosen(results: Results) -> Choice:
+    """The algorithms of figures with a panel for each, of all that have something to draw against blocks."""
+    return choose(results, {name for case in results.cases for name in _has_blocks(results, case)})
+
+
+def columns_of(results: Results, case: Case) -> list[str]:
+    """Those of them that one case has."""
+    there, names = _has_blocks(results, case), chosen(results).names
+    return [name for name in there if name in names]
+
+
+def even(panels: int, width: float) -> int:
+    """How many panels of this width stand side by side, if rows are as full as each other and fit on a page."""
+    rows = math.ceil(max(panels, 1) / max(int((style.WIDEST - 0.6) / width), 1))
+    return math.ceil(max(panels, 1) / rows)
+
+
+def _has_blocks(results: Results, case: Case) -> list[str]:
+    """Algorithms that edited single blocks; where none did, all."""
     swept = [name for name in results.algorithms(case) if results.blocks(case, name)]
     return swept or results.algorithms(case)
 
@@ -32,24 +50,31 @@ def per_model(
     scale: Any = None,
     share_x: bool = True,
 ) -> tuple[Figure, Iterator[tuple[Case, str, list[Axes]]]]:
-    """A figure with one strip per case, in it a column per algorithm, in it a panel per entry of `rows` (its height).
+    """A figure with a strip per case, in it a column per algorithm, in it a panel per entry of `rows` (its height).
 
-    Yields case, algorithm and the panels from above; those of a row share their y axis, and of a column their x axis
-    unless told otherwise. `ratios(case, algorithm)` may give the columns their widths (their panels then share
-    nothing), and `scale(case)` stretch the height of a strip.
+    Where the columns would be wider than a page, a case goes on in another strip. Yields case, algorithm and the panels
+    from above; those of a row share their y axis, and of a column their x axis unless told otherwise.
+    `ratios(case, algorithm)` may give the columns their widths (their panels then share nothing), and `scale(case)`
+    stretch the height of a strip.
     """
-    cases = results.cases
-    columns = max((len(has_blocks(results, case)) for case in cases), default=1)
-    heights = [sum(rows) * height * (scale(case) if scale else 1) + 0.9 for case in cases]
-    figure = style.new_figure(max(width * columns, 5.0) + 0.6, (sum(heights) or 2) + 0.5)
-    if not cases:
+    columns = even(max((len(columns_of(results, case)) for case in results.cases), default=1), width)
+    lines = [
+        (case, names[start : start + columns], start > 0)
+        for case in results.cases
+        for names in [columns_of(results, case)]
+        for start in range(0, max(len(names), 1), columns)
+    ]
+    heights = [sum(rows) * height * (scale(case) if scale else 1) + 0.9 for case, *_ in lines]
+    size = (min(max(width * columns, 5.0) + 0.6, style.WIDEST), (sum(heights) or 2) + 0.5)
+    figure = style.new_figure(*size)
+    if not lines:
         style.missing(figure.add_subplot(), NO_CELLS)
         return figure, iter(())
-    strips = figure.subfigures(len(cases), 1, squeeze=False, height_ratios=heights)[:, 0]
+    strips = figure.subfigures(len(lines), 1, squeeze=False, height_ratios=heights)[:, 0]
 
     def panels() -> Iterator[tuple[Case, str, list[Axes]]]:
-        for strip, case in zip(strips, cases):
-            names = has_blocks(results, case)
+        first: list[Axes] = []
+        for strip, (case, names, further) in zip(strips, lines):
             widths = [ratios(case, name) for name in names] if ratios else [1] * len(names)
             # Empty columns keep the panels of all models equally wide.
             widths += [1] * (columns - len(names) if not ratios else 0)
@@ -57,14 +82,14 @@ def per_model(
             warn = results.below_gate(case)
             note = f"  (below its gate: {'; '.join(warn[:2])}{', …' if len(warn) > 2 else ''})" if warn else ""
             strip.suptitle(
-                results.name(case) + note,
+                f"{results.name(case)}{', continued' if further else note}",
                 x=0.01,
                 ha="left",
                 fontsize=10.5,
                 fontweight="bold",
                 color=style.WARNING if warn else style.INK,
             )
-            first: list[Axes] = []
+            first = first if further else []
             for column, name in enumerate(names):
                 axes: list[Axes] = []
                 for row in range(len(rows)):
@@ -139,11 +164,16 @@ def series(
     return drawn
 
 
+def tick_step(depth: int) -> int:
+    """At every which block an axis has a tick."""
+    return 1 if depth <= 12 else 2 if depth <= 24 else 4 if depth <= 48 else 8
+
+
 def block_axis(axes: Axes, results: Results, case: Case, algorithms: Sequence[str], *, label: bool = True) -> None:
     """Ticks at the blocks, and at the whole-model bands that these algorithms have."""
     depth = results.depth(case)
     whole = [band for band in WHOLE if any(band in results.bands(case, name) for name in algorithms)]
-    step = 1 if depth <= 12 else 2 if depth <= 24 else 4
+    step = tick_step(depth)
     ticks = [*range(0, depth, step), *(place(band, depth) for band in whole)]
     axes.set_xticks(ticks, [*map(str, range(0, depth, step)), *whole])
     end = place(whole[-1], depth) if whole else depth - 1
@@ -177,11 +207,12 @@ def line_at(axes: Axes, y: float, text: str = "", *, colour: str = style.GREY, d
 
 
 def statuses(results: Results, case: Case, algorithm: str) -> str:
-    """A note on the cells that are drawn hollow."""
+    """A note on the cells that are drawn hollow; where a panel stands for a family, its name before it."""
     bands = results.bands(case, algorithm)
     found = [results.status(case, algorithm, band) for band in bands]
     words = [f"{found.count(s)} of {len(bands)} {s.replace('_', ' ')}" for s in dict.fromkeys(found) if s != "ok"]
-    return ", ".join(words)
+    family = results.family(algorithm) if chosen(results).note else ""
+    return "; ".join(filter(None, (family, ", ".join(words))))
 
 
 def mark_diverged(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:

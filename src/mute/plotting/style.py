@@ -1,11 +1,13 @@
-"""The one look of all figures: fixed colours that colour-blind readers tell apart, and files with fixed bytes.
+"""Style of all figures: fonts, colours of languages, titles, legends, and files with the same bytes each time.
 
-A language and an algorithm have the same colour and marker in every figure and every study. Languages are labelled by
-their codes, so that no font is needed but DejaVu, which comes with matplotlib.
+A language has the same colour and marker in every figure and every study, an algorithm those of its family and place
+(`mute.plotting.looks`). Languages are labelled by their codes, so that no font is needed but DejaVu, which comes with
+matplotlib.
 """
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -54,6 +57,7 @@ METADATA: dict[str, dict[str, None]] = {
 
 INK, GREY, FAINT, ABSENT = "#222222", "#767676", "#E9E9E9", "#DADADA"
 FORGET, RETAIN = "#D55E00", "#0072B2"
+WIDEST = 20.0  # inches
 GOOD, WARNING = "#DDEFDD", "#A6192E"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 
@@ -72,13 +76,6 @@ LANGUAGES: dict[str, str] = {
     "ko": "#661100",
     "zh": "#6699CC",
 }
-ALGORITHMS: dict[str, tuple[str, str]] = {
-    "rmu": ("#0072B2", "o"),
-    "slug": ("#D55E00", "s"),
-    "simnpo": ("#009E73", "^"),
-    "gradient_ascent": ("#CC79A7", "D"),
-    "gradient_difference": ("#E69F00", "v"),
-}
 # For names that a study brings along; which one a name gets depends on nothing but the name.
 OTHERS = ("#6A3D9A", "#56B4E9", "#8C510A", "#01665E", "#BF5B17", "#4D4D4D", "#7570B3", "#A6761D")
 
@@ -90,14 +87,6 @@ def language_colour(code: str) -> str:
 def language_marker(code: str) -> str:
     known = list(LANGUAGES)
     return MARKERS[(known.index(code) if code in LANGUAGES else _number(code)) % len(MARKERS)]
-
-
-def algorithm_colour(name: str) -> str:
-    return ALGORITHMS[name][0] if name in ALGORITHMS else OTHERS[_number(name) % len(OTHERS)]
-
-
-def algorithm_marker(name: str) -> str:
-    return ALGORITHMS[name][1] if name in ALGORITHMS else MARKERS[_number(name) % len(MARKERS)]
 
 
 def block_colour(block: float, depth: int) -> Any:
@@ -136,7 +125,12 @@ class SteadyLayout(ConstrainedLayoutEngine):
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in the project's style, of this size in inches; it belongs to no window."""
+    """An empty figure in the project's style, of this size in inches; it belongs to no window.
+
+    Raises ValueError for one that is wider than WIDEST: whoever draws many panels begins another row.
+    """
+    if width > WIDEST:
+        raise ValueError(f"a figure of {width:.1f} inches is wider than {WIDEST:g}: begin another row of panels")
     matplotlib.rcParams.update(SETTINGS)
     return Figure(figsize=(width, height), layout=SteadyLayout())
 
@@ -151,11 +145,42 @@ def save(figure: Figure, path: Path | str) -> None:
 
 
 def title(axes: Axes, text: str, note: str = "", *, warning: bool = False) -> None:
-    """A panel's title, and a smaller line beneath for what must be known to read it."""
-    axes.set_title(text, fontweight="bold", pad=17 if note else 6)
+    """A panel's title, and a smaller line beneath for what must be known to read it; both in lines as wide as it is."""
+    room, lines = _width(axes), 0
     if note:
-        look: dict[str, Any] = {"fontsize": 7, "color": WARNING if warning else GREY, "va": "bottom"}
+        look: dict[str, Any] = {"fontsize": NOTE, "color": WARNING if warning else GREY, "va": "bottom"}
+        note, lines = wrapped(note, room, NOTE)
         axes.annotate(note, (0, 1), (0, 5), "axes fraction", "offset points", annotation_clip=False, **look)
+    text, _ = wrapped(text, room, SETTINGS["axes.titlesize"], bold=True)
+    axes.set_title(text, fontweight="bold", pad=8 + 9 * lines if lines else 6)
+
+
+NOTE = 7  # points
+
+
+def _width(axes: Axes) -> float:
+    """About how wide a panel will be, in points; the layout is not known yet."""
+    part = axes.figure
+    return axes.get_position(original=True).width * part.bbox.width / part.dpi * 72
+
+
+def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> tuple[str, int]:
+    """Text in lines of at most `width` points, and their number; broken between words."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and measured(longer, size, bold=bold) > width:
+            lines.append(word)
+        else:
+            lines[-1:] = [longer]
+    return "\n".join(lines), len(lines)
+
+
+@cache
+def measured(text: str, size: float, *, bold: bool = False) -> float:
+    """Width of a line of text in points."""
+    font = FontProperties(family=SETTINGS["font.family"], weight="bold" if bold else "normal")
+    return float(np.ptp(TextPath((0, 0), text, size=size, prop=font).vertices[:, 0])) if text.strip() else 0.0
 
 
 def missing(axes: Axes, text: str) -> None:
@@ -178,17 +203,21 @@ def area_key(label: str, colour: Any, **options: Any) -> Patch:
     return Patch(facecolor=colour, label=label, **options)
 
 
-def legend(figure: Figure, keys: Sequence[Artist]) -> None:
-    """One legend for all panels, below them, in as many columns as the figure is wide."""
+def legend(figure: Figure, keys: Sequence[Artist], note: str = "") -> None:
+    """One legend for all panels, below them, in as many columns as the figure is wide.
+
+    note: what must be known of the whole figure, such as what it does not show.
+    """
     if not keys:
         return
     size = SETTINGS["legend.fontsize"]
     # Inches that an entry takes: its text, and the handle and spaces of five letters' width.
-    texts = (TextPath((0, 0), str(key.get_label()), size=size).vertices[:, 0] for key in keys)
-    widths = [(np.ptp(text) + 5 * size) / 72 for text in texts]
+    widths = [(measured(str(key.get_label()), size) + 5 * size) / 72 for key in keys]
 
     def total(columns: int) -> float:
         return sum(float(max(part)) for part in np.array_split(widths, columns))
 
     fitting = [n for n in range(1, len(keys) + 1) if total(n) < figure.get_figwidth()]
-    figure.legend(handles=keys, loc="outside lower center", ncols=max(fitting, default=1))
+    words, _ = wrapped(note, 72 * figure.get_figwidth() - 20, size)
+    columns = max(fitting, default=1)
+    figure.legend(handles=keys, loc="outside lower center", ncols=columns, title=words, title_fontsize=size)

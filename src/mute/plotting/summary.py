@@ -1,20 +1,18 @@
-"""The first page of the report, which answers the study's question from its tables, and the same for a terminal."""
+"""The report's first page as HTML, and the same summary as text for a terminal."""
 
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from mute.bands import is_block
 from mute.findings import findings, limits, verdicts
 from mute.findings.results import Case, Number, Results
 from mute.plotting import figures, page
+from mute.plotting.registry import LAST, NOTEBOOKS, of_notebook
 from mute.store import artifacts
 
-# Figures on the page, in this order; what is not named here follows.
-FIRST = ("frontier", "depth", "bypass", "language_maps", "lens")
-# Figures of notebooks, and their rules.
-NOTEBOOKS = {"layer_curves": "explore_layers", "trade_off": "explore_trade_off"}
 COLUMNS = ("K source", "K held-out", "C held-out", "B held-out")
 # What stands behind a block on a terminal.
 _MARKS = {"ok": "", "diverged": "×"}
@@ -40,11 +38,9 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     for case in results.cases:
         found += _case(results, case)
     found.append(page.heading(2, "Figures", "figures"))
-    order = [*FIRST, *(name for name in drawn if name not in FIRST)]
-    for name in order:
-        if name in drawn:
-            title, caption = _words(name)
-            found += [page.heading(3, title), page.figure(drawn[name], title, caption, _origin(results, name, project))]
+    for name in sorted(drawn, key=_place):
+        title, caption = _words(name)
+        found += [page.heading(3, title), page.figure(drawn[name], title, caption, _origin(results, name, project))]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
     found += [page.heading(2, "Gates", "gates"), _gates(results)]
@@ -63,17 +59,22 @@ def _study(results: Results) -> str:
     return str(results.about.get("study", "study"))
 
 
-def _words(name: str) -> tuple[str, str]:
-    """Title and caption of a figure, whether from the registry or from a notebook."""
-    if name in figures.names():
-        module = figures.load(name)
-    elif name in NOTEBOOKS:
-        from mute.plotting import layer_curves, trade_off
+def _module(name: str) -> ModuleType | None:
+    """The module of a figure, whether from the registry or from a notebook."""
+    if name in NOTEBOOKS:
+        return of_notebook(name)
+    return figures.load(name) if name in figures.names() else None
 
-        module = {"layer_curves": layer_curves, "trade_off": trade_off}[name]
-    else:
-        return name.replace("_", " "), ""
-    return module.TITLE, module.CAPTION
+
+def _words(name: str) -> tuple[str, str]:
+    """Title and caption of a figure."""
+    module = _module(name)
+    return (module.TITLE, module.CAPTION) if module else (name.replace("_", " "), "")
+
+
+def _place(name: str) -> int:
+    """Where a figure stands on the page; those that do not say follow, as they come."""
+    return getattr(_module(name), "PLACE", LAST)
 
 
 def _origin(results: Results, name: str, project: Path) -> str:

@@ -1,4 +1,4 @@
-"""The trade-off between forgetting and keeping, one algorithm at a time: source beside held-out, and merit by block."""
+"""Knowledge against capability of each algorithm, source and held-out languages, above the merit of each block."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key("base", style.INK, marker="*", linestyle="", markersize=8),
         style.line_key("oracle", style.INK, marker="P", linestyle="", markersize=7),
     ]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
 

@@ -10,23 +10,10 @@ from typing import Any
 import pandas as pd
 
 from mute.bands import KEYS, file_name
+from mute.findings.metrics import is_detail
 from mute.names import placeless
 from mute.store import artifacts
 
-# Measures that a run's summary leaves to the tables: parts of others, references, kinds of answers.
-LEFT_OUT = (
-    "answers_",
-    "chance",
-    "majority",
-    "reading_",
-    "UE_",
-    "C_",
-    "B_base",
-    "B_oracle",
-    "B_retrained_",
-    "retain_seen",
-    "retain_unseen",
-)
 # Kinds of facts that are shown apart: those that only the source languages tell alone prove shared knowledge.
 APART = ("taught", "transfer")
 
@@ -111,11 +98,14 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     columns = ("metric", "facts", "group", "language", "value", "low", "high")
+    if "attack" in scores:
+        # A run is a cell as it was left: attacked it stands in the tables.
+        scores = scores[scores["attack"].fillna("") == ""]
     rows = scores.assign(**{name: scores[name].fillna("") for name in columns[:4]})
     for metric, facts, group, language, *values in zip(*(rows[name].tolist() for name in columns)):
         if (
             math.isnan(values[0])
-            or metric.startswith(LEFT_OUT)
+            or is_detail(metric)
             or (facts not in ("", "all") and not (metric == "K" and facts in APART))
         ):
             continue

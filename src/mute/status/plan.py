@@ -10,11 +10,10 @@ from mute.plan import origin
 from mute.plan.adaptations import Adaptations
 from mute.plan.exports import Exports
 from mute.plan.inputs import Inputs
-from mute.plan.rules import FIGURES, NOTEBOOKS, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
+from mute.plan.rules import FIGURES, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
+from mute.plotting.registry import NOTEBOOKS
 from mute.study.cells import Study
 
-# Rules of notebooks: their log is the notebook itself.
-_EXPLORE = dict(zip(NOTEBOOKS, ("explore_layers", "explore_trade_off")))
 _PRETRAINED = ("record.json", "model.safetensors", "config.json", "tokenizer.json")
 _EVALUATED = ("tokens.parquet", "answers.parquet")
 
@@ -91,7 +90,8 @@ class Jobs:
         tables = (f"<results>/tables/{name}.csv" for name in TABLES)
         yield self._job("make_tables", "", *tables, origin.table(self.study))
         yield self._job("draw_figures", "", *(f"<results>/figures/{name}.svg" for name in FIGURES))
-        for name, rule in _EXPLORE.items():
+        # Rules of notebooks: their log is the notebook itself.
+        for name, rule in NOTEBOOKS.items():
             log = f"{self.results}/logs/notebooks/{name}.ipynb"
             yield self._job(rule, "", f"<results>/figures/{name}.svg", log=log)
         yield self._job("write_metrics", "", "<results>/metrics.json", "<results>/plots/blocks.csv")

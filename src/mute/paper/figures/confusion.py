@@ -1,4 +1,4 @@
-"""What is said instead: kinds of answers by language, before and after the edit at the target."""
+"""Kinds of generated answers by language: before, after RMU at its target, and of the oracle."""
 
 from matplotlib.figure import Figure
 
@@ -7,6 +7,7 @@ from mute.findings.published import Published
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+TITLE = "Kinds of answers"
 CAPTION = (
     "Generated answers about forget facts by kind, in every language: base, and after RMU at its target. Control: the "
     "oracle, which never knew. A filter answers nothing; who never knew gives other values in the language asked."

@@ -1,4 +1,4 @@
-"""Forget set x retain coverage x depth: what makes an edit wreck, and what makes it fail."""
+"""RMU by edited block, by forget set and by the languages that the retain texts cover."""
 
 from matplotlib.figure import Figure
 
@@ -7,6 +7,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.plotting import panels, style
 
+TITLE = "Retain coverage by forget set and block"
 CAPTION = (
     "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "
     "all languages) and by forget set: a whole domain, which words give away, and a conjunctive set, which only "

@@ -9,6 +9,7 @@ from mute.findings.results import Number, Results
 from mute.paper import exhibits
 from mute.plotting import panels, style
 
+TITLE = "Accuracy by language at three depths"
 CAPTION = (
     "Accuracy by language after a shallow, the chosen and a deep edit by RMU: Llama as published (above) and ours of "
     "that family (below), at the same relative depths. Intervals: questions (published), trained models or facts."
@@ -19,7 +20,7 @@ LOOKS = (("#88CCEE", "^"), ("#0072B2", "o"), ("#332288", "v"))
 
 def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(8.4, 5.0)
-    table = exhibits.tables(results, published)["table_3"]
+    table = exhibits.exhibit("table_3").make(results, published)
     cases = exhibits.fixed_cases(results, exhibits.our_model(results, "Llama-3.1-8B"))
     depth = len(published.curve("Llama-3.1-8B"))
     shallow, deep = (

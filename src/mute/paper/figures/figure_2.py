@@ -6,6 +6,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.paper.figures import _curves
 
+TITLE = "Layer scores of Llama-3.1-8B"
 CAPTION = "CKA and LRDS over depth: Llama-3.1-8B as published, and our model of that family."
 
 

@@ -6,6 +6,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.paper.figures import _curves
 
+TITLE = "Layer scores of Qwen-2.5-7B"
 CAPTION = "CKA and LRDS over depth: Qwen-2.5-7B as published, and our model of that family."
 
 

@@ -1,4 +1,4 @@
-"""Source languages mixed in every batch, or one after the other."""
+"""RMU by edited block, with source languages mixed in every batch and one after the other."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from mute.findings import trainings
 from mute.findings.published import Published
 from mute.findings.results import Results
-from mute.plotting import panels, style
+from mute.plotting import looks, panels, style
 
+TITLE = "Order of the source languages"
 CAPTION = (
     "RMU with the source languages mixed in every batch (interleaved) and one after the other (concatenated), by "
     "edited block, at matched erasure. Control: the same model, draws and strengths. 95 % intervals over facts."
@@ -34,12 +35,11 @@ def draw(results: Results, published: Published) -> Figure:
             bands = results.blocks(case, name)
             numbers = [results.number(case, name, band, metric) for band in bands]
             hollow = [not results.reached(case, name, band) for band in bands]
-            look: dict[str, Any] = {"colour": style.algorithm_colour(name), "marker": style.algorithm_marker(name)}
+            own = looks.look(results, name)
+            look: dict[str, Any] = {"colour": own.colour, "marker": own.marker, "line": own.line}
             panels.mark_diverged(axes, results, case, name, shift=0.12 * i)
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
-    keys = [
-        style.line_key(words, style.algorithm_colour(n), marker=style.algorithm_marker(n)) for n, words in NAMES.items()
-    ]
+    keys = [looks.key(results, name, label=words) for name, words in NAMES.items()]
     style.legend(figure, [*keys, *panels.status_keys(results)])
     return figure

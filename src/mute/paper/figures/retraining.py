@@ -1,13 +1,16 @@
-"""What comes back: knowledge after the edit, after skipping its block, and after training on retain text alone."""
+"""Knowledge by edited block: after the edit, with its block skipped, and after training on retain text."""
 
+import math
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from mute.findings.families import choose
 from mute.findings.published import Published
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+TITLE = "Knowledge after retraining"
 CAPTION = (
     "Knowledge K of held-out languages after the edit, after its block is skipped, and after some steps of training on "
     "retain text alone, which holds nothing of the forget set. Controls: base and oracle after the same training "
@@ -21,13 +24,17 @@ def draw(results: Results, published: Published) -> Figure:
     cases = [case for case in results.all_cases if _bands(results, case)]
     algorithms = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
     algorithms = [name for name in algorithms if any(_retrained(results, case, name) for case in cases)]
-    figure = style.new_figure(max(2.9 * len(algorithms), 5.0), max(2.3 * len(cases), 1.5) + 0.6)
+    algorithms, note = choose(results, algorithms)
+    columns = panels.even(len(algorithms), 2.9)
+    lines = math.ceil(max(len(algorithms), 1) / columns)
+    figure = style.new_figure(max(2.9 * columns, 5.0), max(2.3 * len(cases) * lines, 1.5) + 0.6)
     if not cases:
         style.missing(figure.add_subplot(), "no cell of this study was retrained")
     for row, case in enumerate(cases):
-        for column, name in enumerate(algorithms):
-            axes = figure.add_subplot(len(cases), len(algorithms), row * len(algorithms) + column + 1)
-            style.title(axes, f"{case.model}, {name}")
+        for place, name in enumerate(algorithms):
+            at = (row * lines + place // columns) * columns + place % columns + 1
+            axes = figure.add_subplot(len(cases) * lines, columns, at)
+            style.title(axes, f"{case.model}, {name.replace('_', ' ')}")
             bands = _retrained(results, case, name)
             if not bands:
                 style.missing(axes, "not retrained")
@@ -44,7 +51,7 @@ def draw(results: Results, published: Published) -> Figure:
             axes.set(ylim=(-0.25, 1.25), xlabel="edited block", ylabel="K, held-out")
     keys = [style.line_key(words, COLOURS[m], marker=mark, linestyle=line) for m, words, mark, line in SERIES]
     keys += [style.line_key("base, retrained", linestyle="--"), style.line_key("oracle, retrained", linestyle=":")]
-    style.legend(figure, [*keys, *panels.status_keys(results)[1:]])
+    style.legend(figure, [*keys, *panels.status_keys(results)[1:]], note)
     return figure
 
 

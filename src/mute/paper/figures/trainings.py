@@ -1,13 +1,17 @@
-"""How far training itself moves a result: every trained model, by block."""
+"""Knowledge and capability by edited block: a line for each trained model, and their mean."""
+
+import math
 
 from matplotlib.figure import Figure
 
 from mute.bands import is_block
 from mute.findings import trainings
+from mute.findings.families import choose
 from mute.findings.published import Published
 from mute.findings.results import Number, Results
 from mute.plotting import panels, style
 
+TITLE = "Spread over trained models"
 CAPTION = (
     "Knowledge left and capability kept in held-out languages by edited block, a thin line per trained model; thick: "
     "mean over the trainings of one architecture, with its 95 % t-interval where there are three or more."
@@ -19,13 +23,17 @@ MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
 def draw(results: Results, published: Published) -> Figure:
     protocol = next(iter(trainings.protocols(results)), "")
     cases = trainings.main_cases(results, protocol)
-    algorithms, models = trainings.swept(results, cases), list(dict.fromkeys(case.model for case in cases))
-    figure = style.new_figure(max(2.9 * len(algorithms), 5.0), 5.4)
+    algorithms, note = choose(results, trainings.swept(results, cases))
+    models = list(dict.fromkeys(case.model for case in cases))
+    columns = panels.even(len(algorithms), 2.9)
+    rows = math.ceil(max(len(algorithms), 1) / columns)
+    figure = style.new_figure(max(2.9 * columns, 5.0), 5.0 * rows + 0.4)
     if not algorithms:
         style.missing(figure.add_subplot(), panels.NO_CELLS)
     for row, (metric, words) in enumerate(MEASURES):
-        for column, name in enumerate(algorithms):
-            axes = figure.add_subplot(2, len(algorithms), row * len(algorithms) + column + 1)
+        for place, name in enumerate(algorithms):
+            line = 2 * (place // columns) + row
+            axes = figure.add_subplot(2 * rows, columns, line * columns + place % columns + 1)
             style.title(axes, name.replace("_", " "))
             for model, (colour, marker) in zip(models, LOOKS):
                 own = [case for case in cases if case.model == model]
@@ -46,5 +54,5 @@ def draw(results: Results, published: Published) -> Figure:
         style.line_key(f"{model}, {counts[model]} training{'s' * (counts[model] > 1)}", colour, marker=marker)
         for model, (colour, marker) in zip(models, LOOKS)
     ]
-    style.legend(figure, [*keys, *panels.status_keys(results)[1:]])
+    style.legend(figure, [*keys, *panels.status_keys(results)[1:]], note)
     return figure

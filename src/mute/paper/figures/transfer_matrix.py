@@ -1,4 +1,4 @@
-"""The transfer matrix: knowledge left in each language after unlearning in each alone."""
+"""Heat map of knowledge left in each language after unlearning in each language alone."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,6 +8,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.plotting import style
 
+TITLE = "Transfer between languages"
 CAPTION = (
     "Knowledge K left in the column's language after unlearning in the row's language alone, at matched erasure there. "
     "Control: the diagonal, the language itself. Rows with a star did not reach erasure, those with a cross diverged "

@@ -1,4 +1,4 @@
-"""Whether an edit can be undone by going round the block that was edited."""
+"""Knowledge of held-out languages by edited block, with the block skipped and with it mixed with the identity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from mute.findings.results import Results
 from mute.findings.verdicts import HALF
 from mute.plotting import panels, style
 
+PLACE = 3
 TITLE = "Bypass: held-out knowledge once the edited block is left out"
 CAPTION = (
     "B is the knowledge of the forget set in held-out languages after the edited block is skipped, or mixed half with "
@@ -47,5 +48,5 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key(label, colour, marker=marker, linestyle=line) for _, label, colour, marker, line, *_ in SERIES
     ]
     keys.append(style.line_key(f"above {HALF}: suppression", style.WARNING, linestyle="--", linewidth=0.9))
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure

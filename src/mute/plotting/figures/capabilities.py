@@ -1,4 +1,4 @@
-"""The parts of capability: which abilities an edit takes with it."""
+"""The parts of capability (sentences, reading, translation, facts, fidelity) by edited block."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,5 +47,5 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
             if len(absent) == len(PARTS):
                 style.missing(panel, "no ability was asked")
     keys: list[Any] = [style.line_key(words, colour, marker=marker) for _, words, colour, marker in PARTS]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure

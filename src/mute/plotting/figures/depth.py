@@ -1,4 +1,4 @@
-"""Against the edited block: what is forgotten and kept, and beneath it the layer scores that choose the block."""
+"""Knowledge and capability by edited block, above the layer scores CKA and LRDS on the same axis."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+PLACE = 2
 TITLE = "Depth: forgetting and keeping by edited block, above the layer scores"
 CAPTION = (
     "Knowledge of the forget set (K) and capability (C) relative to the base, by edited block, with 95 % intervals "
@@ -35,7 +36,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         for _, label, colour in MEASURES
         for _, where, line, marker in GROUPS
     ]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
 

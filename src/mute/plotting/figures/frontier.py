@@ -1,4 +1,4 @@
-"""The headline: what the held-out languages still know against what they can still do, for every edit."""
+"""Knowledge against capability of held-out languages, one point for every edit."""
 
 import math
 from collections.abc import Mapping
@@ -8,32 +8,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.bands import WHOLE
+from mute.findings.families import choose
 from mute.findings.results import Case, Number, Results
-from mute.plotting import panels, style
+from mute.findings.verdicts import merit
+from mute.plotting import looks, panels, style
 
+PLACE = 1
 TITLE = "Frontier: knowledge left against capability kept, held-out languages"
 CAPTION = (
     "Each numbered point is an edit of that block (0 is the first), joined in order of depth; bars are 95 % intervals "
     "over items. Across: capability C of held-out languages relative to the base. Up: knowledge K of the forget set, "
     "1 untouched, 0 never knew. The good corner is below on the right: forgets and keeps the rest. Hollow points did "
-    "not reach matched erasure in the source languages; ringed ones are the blocks that the layer rule chooses."
+    "not reach matched erasure in the source languages; ringed ones are the blocks that the layer rule chooses. Of "
+    "six algorithms or more, only the ringed edit and that of most merit (C − K) are numbered, the others small."
 )
 LIMITS = (-0.25, 1.25)
+CROWD = 6  # algorithms, from which on only the edits of each that count are numbered
 RING: dict[str, Any] = {"marker": "o", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
 def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     results = Results.of(tables, about)
     cases = results.cases
+    names, note = choose(results)
     columns = min(max(len(cases), 1), 3)
     rows = math.ceil(max(len(cases), 1) / columns)
-    figure = style.new_figure(max(4.6 * columns, 6.4), 4.7 * rows + 0.6)
+    figure = style.new_figure(max(4.6 * columns, 6.4), 4.7 * rows + (0.6 if len(names) < CROWD else 1.2))
     if not cases:
         style.missing(figure.add_subplot(), panels.NO_CELLS)
     for i, case in enumerate(cases):
-        draw_panel(figure.add_subplot(rows, columns, i + 1), results, case, results.algorithms(case))
-    names = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
-    style.legend(figure, keys(results, names))
+        own = [name for name in results.algorithms(case) if name in names]
+        draw_panel(figure.add_subplot(rows, columns, i + 1), results, case, own)
+    style.legend(figure, keys(results, names), note)
     return figure
 
 
@@ -54,28 +60,27 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
             _cross(axes, x, y, style.INK)
             axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
             axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
-    drawn = [_draw_algorithm(axes, results, case, name) for name in algorithms]
+    drawn = [_draw_algorithm(axes, results, case, name, crowded=len(algorithms) >= CROWD) for name in algorithms]
     panels.say_diverged(axes, results, case, algorithms)
     if not any(drawn):
         axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
     axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, held-out languages (C)")
     axes.set_ylabel("knowledge left, held-out languages (K)")
-    axes.set_aspect("equal")
 
 
 def keys(results: Results, algorithms: list[str]) -> list[Any]:
-    found = []
-    for name in algorithms:
-        marker, colour = style.algorithm_marker(name), style.algorithm_colour(name)
-        found.append(style.line_key(name.replace("_", " "), colour, marker=marker, markersize=7))
+    found = [looks.key(results, name, markersize=7) for name in algorithms]
     found.append(style.line_key("target block", style.INK, linestyle="", **{**RING, "markersize": 9}))
     found.append(style.line_key("all: every block, full: every parameter", style.GREY, marker="d", linestyle=""))
     return [*found, *panels.status_keys(results)]
 
 
-def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str) -> bool:
-    colour, marker = style.algorithm_colour(algorithm), style.algorithm_marker(algorithm)
+def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *, crowded: bool) -> bool:
+    colour, marker, line, _ = looks.look(results, algorithm)
     path, drawn = [], False
+    target = list(map(str, results.views(case, algorithm).get("target", [])))
+    merits = {band: merit(results, case, algorithm, band) for band in results.bands(case, algorithm)}
+    best = max((band for band, own in merits.items() if own), key=lambda band: merits[band].value, default="")
     for band in results.bands(case, algorithm):
         x, y = (results.number(case, algorithm, band, metric) for metric in ("C", "K"))
         if not x or not y:
@@ -83,13 +88,18 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str) ->
         drawn = True
         reached = results.reached(case, algorithm, band)
         face, ink = (colour, "white") if reached else ("white", colour)
-        _cross(axes, x, y, colour)
         at = (_inside(x.value), _inside(y.value))
         whole = band in WHOLE
+        if crowded and band not in (*target, best):
+            small: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "alpha": 0.6, "zorder": 3}
+            axes.plot([at[0]], [at[1]], marker, markersize=3.5, **small)
+            path += [] if whole else [at]
+            continue
+        _cross(axes, x, y, colour)
         size = 6 if whole else 11 if marker in "os" else 12.5
         look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "markersize": size, "zorder": 6}
         axes.plot([at[0]], [at[1]], marker, **look)
-        if band in map(str, results.views(case, algorithm).get("target", [])):
+        if band in target:
             axes.plot([at[0]], [at[1]], color=style.INK, zorder=5.5, **RING)
         if whole:
             look: dict[str, Any] = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
@@ -106,7 +116,8 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str) ->
             }
             axes.annotate(band, at, xytext=low, textcoords="offset points", zorder=7, **look)
     if len(path) > 1:
-        axes.plot([x for x, _ in path], [y for _, y in path], "-", color=colour, alpha=0.6, linewidth=1.1, zorder=4)
+        look = {"alpha": 0.3, "zorder": 2} if crowded else {"alpha": 0.6, "zorder": 4}
+        axes.plot([x for x, _ in path], [y for _, y in path], line, color=colour, linewidth=1.1, **look)
     return drawn
 
 

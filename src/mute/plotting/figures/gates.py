@@ -1,4 +1,4 @@
-"""What each model knew before it was made to forget, and the gates it had to pass."""
+"""Accuracy of each model before unlearning, by measure and language, beside the gates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,6 @@ CAPTION = (
     "each ability; one mark per language, the black bar their mean. Red lines are gates; a dotted one holds for each "
     "language. An oracle is judged on what it was taught; what it was never taught stands beside."
 )
-MEASURES = ("recall", "transfer", "translation_seen", "translation_unseen", "reading", "unknown", "never_taught")
 
 
 def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
@@ -40,7 +39,8 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         words = [model, f"training seed {seed}" if several else "", f"oracle without {oracle}" if oracle else ""]
         note = f"below {len(failed)} of its gates" if len(failed) else "passes its gates"
         style.title(axes, ", ".join(filter(None, words)), note, warning=len(failed) > 0)
-        _draw_model(axes, own, results.about.get("gates", {}), bool(oracle))
+        measures = [measure for measure in dict.fromkeys(rows["measure"]) if (own["measure"] == measure).any()]
+        _draw_model(axes, own, measures, results.about.get("gates", {}))
     codes = [code for code in dict.fromkeys(rows["language"]) if code]
     keys: list[Any] = [
         style.line_key(code, style.language_colour(code), marker=style.language_marker(code), linestyle="")
@@ -55,9 +55,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _draw_model(axes: Axes, rows: pd.DataFrame, gates: Mapping[str, Any], oracle: bool) -> None:
-    measures = [m for m in MEASURES if (rows["measure"] == m).any()]
-    measures += sorted(set(rows["measure"]) - set(MEASURES))
+def _draw_model(axes: Axes, rows: pd.DataFrame, measures: list[str], gates: Mapping[str, Any]) -> None:
     for x, measure in enumerate(measures):
         own = rows[rows["measure"] == measure]
         codes = own[own["language"] != ""]

@@ -1,4 +1,4 @@
-"""Every language at every block: knowledge and capability as heat maps."""
+"""Heat maps of knowledge and capability: a row for each language, a column for each edited block."""
 
 import itertools
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from mute.bands import WHOLE
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+PLACE = 4
 TITLE = "Languages by block"
 CAPTION = (
     "Knowledge of the forget set (K, above) and capability (C, below) of every language after the edit of every "
@@ -42,7 +43,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     words = {0.0: "0: never knew, or chance", 0.25: "25", 0.5: "50", 0.75: "75", 1.0: "100: like the base"}
     keys: list[Any] = [style.area_key(text, colours(share)) for share, text in words.items()]
     _, *lost = panels.status_keys(results)
-    style.legend(figure, [*keys, style.area_key("no value", style.ABSENT), *lost])
+    style.legend(figure, [*keys, style.area_key("no value", style.ABSENT), *lost], panels.chosen(results).note)
     return figure
 
 
@@ -74,7 +75,10 @@ def _draw_map(axes: Axes, results: Results, case: Case, algorithm: str, metric: 
     axes.axvline(1, color="white", linewidth=3, zorder=3)
     if WHOLE[0] in bands and len(bands) > 2:
         axes.axvline(bands.index(WHOLE[0]), color="white", linewidth=3, zorder=3)
-    axes.set_xticks(np.arange(len(bands)) + 0.5, bands, fontsize=6.5)
+    # All of a few blocks are named, of many every second or fourth.
+    step = panels.tick_step(results.depth(case))
+    named = [i for i, band in enumerate(bands) if not band.isdigit() or int(band) % step == 0]
+    axes.set_xticks([i + 0.5 for i in named], [bands[i] for i in named], fontsize=6.5)
     axes.set_yticks(list(ticks), list(ticks.values()), fontsize=7)
     axes.set(ylim=(top - GAP, 0), xlim=(0, len(bands)))
     axes.tick_params(length=0)

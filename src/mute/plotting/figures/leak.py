@@ -1,4 +1,4 @@
-"""What stays in the held-out languages, and what they lose, where the source languages have forgotten."""
+"""Leak and excess damage of held-out languages by edited block, of edits that reached matched erasure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.bands import WHOLE
+from mute.findings.families import choose
 from mute.findings.results import Case, Results, place
 from mute.findings.verdicts import POINTS
-from mute.plotting import panels, style
+from mute.plotting import looks, panels, style
 
 TITLE = "Leak and excess damage at matched erasure"
 CAPTION = (
@@ -23,11 +24,12 @@ MEASURES = (("leak", "leak: K held-out − K source"), ("excess_damage", "excess
 def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     results = Results.of(tables, about)
     cases = results.cases
+    shown, note = choose(results)
     figure = style.new_figure(11.0, max(len(cases), 1) * 2.7 + 0.5)
     if not cases:
         style.missing(figure.add_subplot(), panels.NO_CELLS)
     for row, case in enumerate(cases):
-        names = results.algorithms(case)
+        names = [name for name in results.algorithms(case) if name in shown]
         for column, (metric, words) in enumerate(MEASURES):
             axes = figure.add_subplot(len(cases), 2, 2 * row + column + 1)
             style.title(axes, f"{results.name(case)}: {words.split(':')[0]}", _note(results, case, names, metric))
@@ -40,12 +42,8 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
             panels.block_axis(axes, results, case, names)
             panels.fit(axes, -0.3, 0.3, -1.2, 1.2)
             axes.set_ylabel(words.split(": ")[1])
-    names = list(dict.fromkeys(name for case in cases for name in results.algorithms(case)))
-    keys: list[Any] = [
-        style.line_key(n.replace("_", " "), style.algorithm_colour(n), marker=style.algorithm_marker(n), linestyle="")
-        for n in names
-    ]
-    style.legend(figure, [*keys, style.area_key("under five points: not decided", style.FAINT)])
+    keys: list[Any] = [looks.key(results, name, linestyle="") for name in shown]
+    style.legend(figure, [*keys, style.area_key("under five points: not decided", style.FAINT)], note)
     return figure
 
 
@@ -69,12 +67,10 @@ def _note(results: Results, case: Case, names: list[str], metric: str) -> str:
 
 def _draw_algorithm(axes: Axes, results: Results, case: Case, names: list[str], i: int, metric: str) -> bool:
     name, depth, drawn = names[i], results.depth(case), False
-    shift = 0.16 * (i - (len(names) - 1) / 2)
-    look: dict[str, Any] = {
-        "colour": style.algorithm_colour(name),
-        "marker": style.algorithm_marker(name),
-        "line": "none",
-    }
+    # Side by side around the block, and never as far as the next one.
+    shift = min(0.16, 0.8 / max(len(names), 1)) * (i - (len(names) - 1) / 2)
+    own = looks.look(results, name)
+    look: dict[str, Any] = {"colour": own.colour, "marker": own.marker, "line": "none"}
     bands = _matched(results, case, name)
     for group in ([b for b in bands if b not in WHOLE], *([b] for b in bands if b in WHOLE)):
         numbers = [results.number(case, name, band, metric, "all") for band in group]

@@ -1,4 +1,4 @@
-"""The logit lens: where in the stack the answer can be read, before and after the edit."""
+"""The logit lens: probability of the right option after each block, before and after the edit, by language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from mute.bands import WHOLE
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
+PLACE = 5
 TITLE = "Logit lens: the right option, block by block"
 CAPTION = (
     "Probability of the right option, read from the state after each block through the model's own head, mean over "
@@ -37,7 +38,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         style.line_key("before the edit: no marks, faint", "#BBBBBB"),
         style.area_key("below the edit", style.FAINT),
     ]
-    style.legend(figure, keys)
+    style.legend(figure, keys, panels.chosen(results).note)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Facts taught in all languages beside facts that held-out languages know from others only."""
+"""Knowledge and accuracy of held-out languages on taught and on transfer facts, by edited block."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     keys: list[Any] = [style.line_key(words, colour, marker=marker) for _, words, colour, marker, _ in FACTS]
     keys += [style.line_key(words, style.GREY, linestyle=dashes, linewidth=0.9) for _, words, dashes in LINES]
     keys += [style.line_key(f"{words} (in each colour)", style.INK, linestyle=d, lw=0.9) for _, words, d in REFERENCES]
-    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)])
+    style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
 

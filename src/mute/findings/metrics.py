@@ -1,0 +1,58 @@
+"""The measures that a table of scores can hold, by name. Imports no pandas.
+
+docs/tables.md says what each of them is. A table may hold others, which measures of a study's own have put there.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from mute.names import unknown_name
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure. detail: a part of another, a reference or a kind of answer, which a short summary leaves out.
+
+    attacked: whether attacks share it, so that the column `attack` says which; others have a name of their own.
+    """
+
+    name: str
+    detail: bool = False
+    attacked: bool = False
+
+
+_HEADLINES = """
+K leak B B_mixed B_retrained C excess_damage MI accuracy_option accuracy_strict unknown
+retain_strict retain_option bystander_strict
+accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
+retain_per_token retain_per_char retain_share
+tofu_probability tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
+"""
+_DETAILS = """
+chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
+B_base B_oracle B_mixed_base B_mixed_oracle B_retrained_base B_retrained_oracle
+C_parts C_sentences C_reading C_translation C_translation_seen C_translation_unseen C_facts C_fidelity
+reading_forget reading_forget_base reading_forget_oracle
+answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
+"""
+METRICS: dict[str, Metric] = {
+    name: Metric(name, detail) for names, detail in ((_HEADLINES, False), (_DETAILS, True)) for name in names.split()
+}
+# K after an attack, and what the same attack gives of the base and of the oracle.
+METRICS |= {
+    name: Metric(name, detail, attacked=True) for name, detail in (("R", False), ("R_base", True), ("R_oracle", True))
+}
+
+
+class UnknownMetricError(ValueError):
+    """A measure that no table has and no measure is called: a slip in what asks for it, and not a missing number."""
+
+
+def check(metric: str, held: Collection[str] = ()) -> None:
+    """Raise UnknownMetricError, which names the nearest, for a measure neither of METRICS nor `held` by the tables."""
+    if metric not in METRICS and metric not in held:
+        raise UnknownMetricError(unknown_name("metric", metric, {*METRICS, *held}))
+
+
+def is_detail(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].detail

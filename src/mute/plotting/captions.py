@@ -1,0 +1,37 @@
+"""The captions of the report's figures as files that Snakemake reads, written from each module's CAPTION.
+
+`python -m mute.plotting.captions` writes them; a test says when they are old.
+"""
+
+import textwrap
+from pathlib import Path
+
+from mute.plotting import figures
+from mute.plotting.registry import NOTEBOOKS, of_notebook
+from mute.store import artifacts
+
+FOLDER = Path("workflow/report")
+WIDTH = 118
+
+
+def files() -> dict[str, str]:
+    """Text of each file by its name."""
+    modules = {name: figures.load(name) for name in figures.names()} | {name: of_notebook(name) for name in NOTEBOOKS}
+    return {
+        f"{name}.rst": textwrap.fill(module.CAPTION, WIDTH, break_on_hyphens=False) + "\n"
+        for name, module in modules.items()
+    }
+
+
+def write(root: Path) -> None:
+    """Write them under `root`, and take away those of figures that are no more."""
+    made = files()
+    for old in (root / FOLDER).glob("*.rst"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        artifacts.write_text(root / FOLDER / name, text)
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parents[3])
