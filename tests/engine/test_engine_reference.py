@@ -6,6 +6,7 @@ torch sums what is left over of fours in another order, on either path.
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 
@@ -14,11 +15,13 @@ from mute import unlearn as algorithms
 from mute.bands import Band
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
+from mute.unlearn.base import Edit, Guard
 from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.view import View
 
 DEPTH = 3
 VARIANTS = [
-    *((name, {}) for name in algorithms.names() if algorithms.load(name).kind != "filter"),
+    *((name, {}) for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {"variant": "as_written"}),
     ("slug", {"variant": "reference"}),
@@ -31,7 +34,8 @@ class Rows(Workbench):
     """A workbench on given rows of text, with nothing to ask."""
 
     def __init__(self, model, forget, retain, encoder) -> None:
-        self.model, self.matching, self.sources = model, Matching(), []
+        self.model, self.matching, self.sources, self.encoder = model, Matching(), [], encoder
+        self.view = View(forget, retain, ("en", "es"), pd.DataFrame())
         self.forget, self.retain = TextSet(model, forget, encoder), TextSet(model, retain, encoder)
         self.asked, self.questions, self.base, self.floor = {}, {}, {"forget": 0.0}, 0.0
 
@@ -98,17 +102,18 @@ def compare(bench, name, settings, band):
     forget, retain = torch.arange(8), torch.arange(2, 10)
     for path in (WholeModel, Task):
         bench.restart()
-        bench.advance(chosen.start)
         algorithm = make(name, settings)
-        task = path(bench.model, chosen, bench.forget, bench.retain, 3)
+        sides = bench.sides(algorithm)
+        bench.advance(chosen.start)
+        task = path(bench.model, chosen, sides["forget"], sides["retain"], 3, sides)
         names = algorithm.parameters(bench.model, chosen)
         task.train(names)
         algorithm.prepare(task)
-        if algorithm.kind == "edit":
-            found.append(list(algorithm.direction(task).values()))
+        if isinstance(algorithm, Edit):
+            found.append(list(algorithm.change(task).values()))
         else:
-            loss = algorithm.loss(task, task.batch("forget", forget), task.batch("retain", retain))
-            gradients = task.gradients(loss, names)
+            batches = {side: task.batch(side, retain if side == "retain" else forget) for side in task.sides}
+            loss, gradients = algorithm.gradients(task, batches, names)
             assert all(gradient is not None for gradient in gradients)
             found.append([loss.detach(), *gradients])
         bench.model.requires_grad_(False)
