@@ -28,6 +28,9 @@ PADDING, SORTED = 1.25, 1.05
 MATCHED, TRIED, LOOKS = 0.4, 0.5, 11
 # Backward passes cost two forward passes: gradients of states, and of weights where these train.
 TRAINED, PASSED = 3, 2
+# A closed-form edit reads its texts about so often for each block, and takes so many n^3 operations for its solves and
+# eigenvectors of n features, in float64.
+SIDES_READ, SOLVED = 2, 20
 # Of a training sequence, the share of positions whose prediction counts; see `models.pretrain`.
 READ = 0.4
 
@@ -213,7 +216,7 @@ class Workload:
         if kind is unlearn.Guard:
             return ends
         if kind is unlearn.Edit:
-            return self._direction(cell) + ends + look * (LOOKS if matched else 0)
+            return self._change(cell, cost) + ends + look * (LOOKS if matched else 0)
         steps = settings["steps"] * (share if matched else 1)
         looks = look * (steps / self.config.matching.every) if matched else Work()
         full = cell.band == "full"
@@ -310,10 +313,19 @@ class Workload:
         """Forwards once, and the head after every block; only means go into a table."""
         return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
 
-    def _direction(self, cell: Cell) -> Work:
-        """Gradients of the attention weights over both text sets."""
+    def _change(self, cell: Cell, cost: Cost) -> Work:
+        """What an edit computes: steps of batches, states and solves by block, or gradients of both text sets."""
         shape = self.shape(cell.model)
         _, band, above = span(cell.band, shape.blocks)
+        if not cost.whole:
+            settings, head = self.settings[cell.algorithm], cost.head
+            rest = above - band if head else 0
+            step = self.step(shape, settings["batch_size"], band=band, above=rest, head=head)
+            return step * (cost.sides * cost.passes * settings["steps"])
+        if not cost.head:
+            # For each block the states now, its keys and their second moment, and what is solved for.
+            read = self.run(shape, SIDES_READ * sum(self._texts(cell)), self.size.tokens, band)
+            return (read + Work(SOLVED * shape.mlp**3)) * band
         # The band's MLPs and all above it only pass gradients on.
         trained = band * shape.attention / shape.block
         sequences = sum(self._texts(cell))
