@@ -14,11 +14,13 @@ from mute import unlearn as algorithms
 from mute.bands import Band
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
+from mute.unlearn.base import Edit, Guard
 from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.view import View
 
 DEPTH = 3
 VARIANTS = [
-    *((name, {}) for name in algorithms.names() if algorithms.load(name).kind != "filter"),
+    *((name, {}) for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {"variant": "as_written"}),
     ("slug", {"variant": "reference"}),
@@ -30,8 +32,9 @@ IDS = [" ".join([name, *settings.values()]) for name, settings in VARIANTS]
 class Rows(Workbench):
     """A workbench on given rows of text, with nothing to ask."""
 
-    def __init__(self, model, forget, retain, encoder) -> None:
-        self.model, self.matching, self.sources = model, Matching(), []
+    def __init__(self, model, forget, retain, encoder, facts) -> None:
+        self.model, self.matching, self.sources, self.encoder = model, Matching(), [], encoder
+        self.view = View(forget, retain, (), facts)
         self.forget, self.retain = TextSet(model, forget, encoder), TextSet(model, retain, encoder)
         self.asked, self.questions, self.base, self.floor = {}, {}, {"forget": 0.0}, 0.0
 
@@ -60,7 +63,7 @@ def _bench(model, lengths, corpus, encoder):
             rows = rows[rows["length"] == rows["length"].mode()[0]]
         assert len(rows) >= 10
         sides.append(rows)
-    made = Rows(model, *sides, encoder)
+    made = Rows(model, *sides, encoder, corpus.facts)
     made.exact = lengths == "one length"
     return made
 
@@ -95,20 +98,21 @@ def test_loss_and_gradients_of_every_known_family(bench_of, family, name):
 
 def compare(bench, name, settings, band):
     chosen, found = Band.named(band, DEPTH), []
-    forget, retain = torch.arange(8), torch.arange(2, 10)
+    rows = {"forget": torch.arange(8)}
     for path in (WholeModel, Task):
+        algorithm = make(name, settings)
+        sides = bench.sides(algorithm)
         bench.restart()
         bench.advance(chosen.start)
-        algorithm = make(name, settings)
-        task = path(bench.model, chosen, bench.forget, bench.retain, 3)
+        task = path(bench.model, chosen, sides["forget"], sides["retain"], 3, sides)
         names = algorithm.parameters(bench.model, chosen)
         task.train(names)
         algorithm.prepare(task)
-        if algorithm.kind == "edit":
-            found.append(list(algorithm.direction(task).values()))
+        if isinstance(algorithm, Edit):
+            found.append(list(algorithm.change(task).values()))
         else:
-            loss = algorithm.loss(task, task.batch("forget", forget), task.batch("retain", retain))
-            gradients = task.gradients(loss, names)
+            batches = {side: task.batch(side, rows.get(side, torch.arange(2, 10))) for side in sides}
+            loss, gradients = algorithm.gradients(task, batches, names)
             assert all(gradient is not None for gradient in gradients)
             found.append([loss.detach(), *gradients])
         bench.model.requires_grad_(False)
