@@ -5,13 +5,21 @@ import copy
 import pytest
 import torch
 
-from mute.analyses.lens import Prober
-from mute.attacks import retraining
+from mute.attacks import retraining, shard
+from mute.attacks.base import Victim
 from mute.bands import Band
 from mute.engine.band import Task
+from mute.evaluate.asked import Asked
+from mute.evaluate.subject import Subject
 from mute.models.embedded import FAMILIES
 
-HOW = retraining.Retraining(steps=6, learning_rate=1e-2, batch_size=8, seed=1)
+HOW = {"steps": 6, "learning_rate": 1e-2, "batch_size": 8}
+BAND = Band((1,))
+
+
+def attack(model, encoder, corpus, sources, **how) -> retraining.Retraining:
+    victim = Victim(model, encoder, corpus, BAND, tuple(sources), ("en", "es"), "domain", 1)
+    return retraining.Retraining(retraining.Settings(**{**HOW, **how}), victim)
 
 
 def loss(model, retain) -> float:
@@ -37,7 +45,7 @@ def test_it_lowers_the_loss_and_leaves_no_trace(family, trained_model, encoder, 
     retain = retraining.texts(model, encoder, corpus, ["hi"], "domain")
     plain, seen = loss(model, retain), []
     for _ in range(2):
-        with retraining.retrained(model, retain, HOW):
+        with attack(model, encoder, corpus, ["hi"]).weights(model):
             retain.texts.restart()
             seen.append(loss(model, retain))
         assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -45,28 +53,28 @@ def test_it_lowers_the_loss_and_leaves_no_trace(family, trained_model, encoder, 
     assert seen[0] == seen[1] < plain, "the same each time, and lower in a language that it was never taught"
 
 
-def test_a_prober_asks_the_retrained_model_and_then_the_model_as_it_was(trained_model, encoder, corpus):
+def test_the_retrained_model_is_asked_and_then_the_model_as_it_was(trained_model, encoder, corpus):
     model = trained_model("llama")
-    prober = Prober(model, encoder, corpus, ["en", "es"], "domain")
-    plain = prober.bypass(())
-    prober.texts.advance(2)
-    retain = retraining.texts(model, encoder, corpus, ["en", "es"], "domain")
-    again, course = prober.retrained(retain, HOW)
-    assert (course.status, course.steps) == ("ok", HOW.steps)
+    asked, subject = Asked(model, encoder, corpus, ["en", "es"], "domain"), Subject(model)
+    plain = subject.ask(asked.queries, asked.texts).tokens()
+    asked.texts.advance(2)
+    prepared = shard.Prepared("again", retraining.Retraining, retraining.Settings(**HOW), 1, "")
+    again, outcome = shard.attacked(asked, subject, BAND, prepared, ("en", "es"))
+    assert (outcome["status"], outcome["steps"]) == ("ok", HOW["steps"])
     assert list(again["item"]) == list(plain["item"])
     assert not again["logprob"].equals(plain["logprob"])
-    assert prober.texts.block == 0
-    assert prober.bypass(())["logprob"].equals(plain["logprob"])
+    assert asked.texts.block == 2, "the states of the model as it is are none of the retrained model's"
+    asked.texts.restart()
+    assert subject.ask(asked.queries, asked.texts).tokens()["logprob"].equals(plain["logprob"])
 
 
 def test_steps_too_small_for_bfloat16_are_not_lost(trained_model, encoder, corpus):
     """In bfloat16 the model goes where it goes in float32; rounding after each step would leave it behind."""
-    how = retraining.Retraining(steps=20, learning_rate=3e-5, batch_size=8, seed=1)
     low = copy.deepcopy(trained_model("llama")).to(torch.bfloat16)
     moved = []
     for model in (copy.deepcopy(low).float(), low):
         before = [p.detach().float().clone() for p in model.parameters()]
-        with retraining.retrained(model, retraining.texts(model, encoder, corpus, ["en"], "domain"), how):
+        with attack(model, encoder, corpus, ["en"], steps=20, learning_rate=3e-5).weights(model):
             assert {p.dtype for p in model.parameters()} == {model.dtype}
             moved.append(torch.cat([(p.float() - b).flatten() for p, b in zip(model.parameters(), before)]))
         assert all(torch.equal(p.float(), b) for p, b in zip(model.parameters(), before))

@@ -6,7 +6,6 @@ torch sums what is left over of fours in another order, on either path.
 
 import copy
 
-import pandas as pd
 import pytest
 import torch
 
@@ -33,9 +32,9 @@ IDS = [" ".join([name, *settings.values()]) for name, settings in VARIANTS]
 class Rows(Workbench):
     """A workbench on given rows of text, with nothing to ask."""
 
-    def __init__(self, model, forget, retain, encoder) -> None:
+    def __init__(self, model, forget, retain, encoder, facts) -> None:
         self.model, self.matching, self.sources, self.encoder = model, Matching(), [], encoder
-        self.view = View(forget, retain, ("en", "es"), pd.DataFrame())
+        self.view = View(forget, retain, (), facts)
         self.forget, self.retain = TextSet(model, forget, encoder), TextSet(model, retain, encoder)
         self.asked, self.questions, self.base, self.floor = {}, {}, {"forget": 0.0}, 0.0
 
@@ -64,7 +63,7 @@ def _bench(model, lengths, corpus, encoder):
             rows = rows[rows["length"] == rows["length"].mode()[0]]
         assert len(rows) >= 10
         sides.append(rows)
-    made = Rows(model, *sides, encoder)
+    made = Rows(model, *sides, encoder, corpus.facts)
     made.exact = lengths == "one length"
     return made
 
@@ -99,11 +98,11 @@ def test_loss_and_gradients_of_every_known_family(bench_of, family, name):
 
 def compare(bench, name, settings, band):
     chosen, found = Band.named(band, DEPTH), []
-    forget, retain = torch.arange(8), torch.arange(2, 10)
+    rows = {"forget": torch.arange(8)}
     for path in (WholeModel, Task):
-        bench.restart()
         algorithm = make(name, settings)
         sides = bench.sides(algorithm)
+        bench.restart()
         bench.advance(chosen.start)
         task = path(bench.model, chosen, sides["forget"], sides["retain"], 3, sides)
         names = algorithm.parameters(bench.model, chosen)
@@ -112,7 +111,7 @@ def compare(bench, name, settings, band):
         if isinstance(algorithm, Edit):
             found.append(list(algorithm.change(task).values()))
         else:
-            batches = {side: task.batch(side, retain if side == "retain" else forget) for side in task.sides}
+            batches = {side: task.batch(side, rows.get(side, torch.arange(2, 10))) for side in sides}
             loss, gradients = algorithm.gradients(task, batches, names)
             assert all(gradient is not None for gradient in gradients)
             found.append([loss.detach(), *gradients])

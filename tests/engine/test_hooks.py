@@ -47,6 +47,13 @@ def test_a_forward_in_the_place_of_a_blocks_own_is_seen(model):
     assert not tree.supports(model)
 
 
+def test_what_transformers_writes_hidden_states_down_with_is_no_hook(model):
+    model(input_ids=torch.tensor([[1, 4, 7]]), output_hidden_states=True, output_attentions=True)
+    assert any(module._forward_hooks for module in model.modules()), "it stays on the model"
+    assert not hooks.below(model, DEPTH)
+    assert tree.supports(model)
+
+
 def last_states(model) -> list[torch.Tensor]:
     """Last states of the sequences by the plain model."""
     return [anatomy.backbone(model)(input_ids=torch.tensor([row])).last_hidden_state[0] for row in SEQUENCES]

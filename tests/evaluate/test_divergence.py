@@ -9,10 +9,12 @@ import torch
 
 from made_up import ABOUT, THE_PAPER, make_tables
 from mute import unlearn as algorithms
-from mute.analyses.lens import Prober
-from mute.attacks import retraining
+from mute.analyses.lens import Lens
+from mute.attacks import retraining, shard
 from mute.bands import Band
 from mute.evaluate import divergence
+from mute.evaluate.asked import Asked
+from mute.evaluate.subject import Subject
 from mute.findings import claims, findings, limits, verdicts
 from mute.findings.published import Published
 from mute.findings.results import Results
@@ -90,7 +92,7 @@ def test_a_gradient_that_is_no_number_stops_a_run_whose_loss_is_one(bench):
 def test_a_model_that_gives_no_numbers_has_diverged_whatever_its_loss_says(bench, protocol):
     """A loss on one block's states stays finite when a block above makes infinities of them."""
     algorithm = make("rmu", steps=6, batch_size=4)
-    algorithm.loss = lambda task, forget, retain: task.output(forget).sum() * 0
+    algorithm.loss = lambda task, batches: task.output(batches["forget"]).sum() * 0
     broken = []
     original = bench.accuracy
 
@@ -110,7 +112,7 @@ def test_weights_that_are_no_numbers_have_diverged_though_nothing_can_be_measure
     monkeypatch.setattr(bench, "base", {**bench.base, "forget": bench.floor})
     monkeypatch.setattr(bench, "retained", lambda band: 1.0)
     edit = make("slug", step_size=1e38)
-    edit.direction = lambda task: {n: torch.full_like(p, 1e3) for n, p in named(task, edit).items()}
+    edit.change = lambda task: {n: torch.full_like(p, 1e3) for n, p in named(task, edit).items()}
     outcome = run(bench, edit)
     assert not bench.measurable
     assert (outcome.status, outcome.diverged_at) == ("diverged", 1)
@@ -121,10 +123,10 @@ def test_an_edit_and_a_filter_diverge_too(bench):
     outcome = run(bench, make("slug", step_size=1e38))
     assert math.isnan(outcome.knowledge)
     assert (outcome.status, outcome.diverged_at, outcome.last_loss) == ("diverged", 1, None)
-    edit.direction = lambda task: {n: torch.zeros_like(p) for n, p in named(task, edit).items()}
+    edit.change = lambda task: {n: torch.zeros_like(p) for n, p in named(task, edit).items()}
     still = run(bench, edit, "matched")
     assert (still.status, still.diverged_at, still.knowledge) == ("not_reached", None, 1.0), "nothing was changed"
-    filtered = make("gate")
+    filtered = make("word_filter")
     bench.restart()
     ordinary = filtered.fit
     filtered.fit = lambda task: {name: tensor * math.nan for name, tensor in ordinary(task).items()}
@@ -173,17 +175,15 @@ def test_a_gradient_that_is_no_number_stops_an_adaptation(corpus, encoder, rando
 # Probes
 
 
-HOW = {"batch_size": 8, "seed": 1}
-
-
 def test_retraining_that_diverges_is_stopped_and_gives_no_number(trained_model, encoder, corpus):
     model = trained_model("llama")
     before = patches.take(model, [name for name, _ in model.named_parameters()])
-    prober = Prober(model, encoder, corpus, ["en", "es"], "domain")
-    retain = retraining.texts(model, encoder, corpus, ["en", "es"], "domain")
-    table, course = prober.retrained(retain, retraining.Retraining(steps=4, learning_rate=1e30, **HOW))
-    assert (course.status, course.diverged_at, course.steps) == ("diverged", 2, 1)
-    assert math.isfinite(course.last_loss)
+    asked = Asked(model, encoder, corpus, ["en", "es"], "domain")
+    settings = retraining.Settings(steps=4, learning_rate=1e30, batch_size=8)
+    prepared = shard.Prepared("again", retraining.Retraining, settings, 1, "")
+    table, outcome = shard.attacked(asked, Subject(model), Band((1,)), prepared, ("en", "es"))
+    assert (outcome["status"], outcome["diverged_at"], outcome["steps"]) == ("diverged", 2, 1)
+    assert math.isfinite(outcome["last_loss"])
     assert table["logprob"].isna().all()
     assert not table["hit"].any()
     assert not divergence.gives_numbers(table["logprob"])
@@ -194,14 +194,15 @@ def test_a_model_without_numbers_has_no_likeliest_token_and_no_likeliest_option(
     """An argmax over NaN is the first token, and the first option: right now and then."""
     model = copy.deepcopy(trained_model("llama"))
     model.model.layers[1].mlp.down_proj.weight.data.fill_(math.nan)
-    prober = Prober(model, encoder, corpus, ["en"], "domain")
-    answers = prober.queries.run(model, prober.texts)
+    asked, subject = Asked(model, encoder, corpus, ["en"], "domain"), Subject(model)
+    answers = subject.ask(asked.queries, asked.texts)
     # As where the first token of the vocabulary is the right one.
-    answers.best = prober.queries.read_tokens[: prober.queries.gold_reads]
+    answers.best = asked.queries.read_tokens[: asked.queries.gold_reads]
     tokens = answers.tokens()
     assert not tokens["hit"].any()
     assert set(tokens["rank"]) == {-1}
-    lens = prober.lens()
+    rows = Lens(Lens.Settings()).run(subject, asked, 0)
+    lens = rows.pivot(index=["block", "language"], columns="measure", values="value").reset_index()
     below, above = lens[lens["block"] == 0], lens[lens["block"] > 0]
     assert below["hit"].notna().all()
     assert above[["hit", "agree", "probability", "full"]].isna().all().all()

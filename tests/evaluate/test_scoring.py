@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from families import FAMILIES
-from mute.analyses.lens import Prober
+from mute.analyses.lens import Lens
 from mute.engine import sections
 from mute.evaluate import item_table
+from mute.evaluate.asked import Asked
 from mute.evaluate.run import Evaluator, _Words, questions
 from mute.evaluate.scoring import Answers, Queries
+from mute.evaluate.subject import Subject
 from mute.models import anatomy
 
 DEPTH = 3
@@ -166,7 +168,7 @@ def test_a_bypassed_block_is_mixed_with_the_identity(model, queries, block):
     texts.advance(block)
     plain = queries.run(model, texts)
     for mix in (0.0, 0.3, 1.0):
-        found = queries.run(model, texts, skip=(block,), mix=mix)
+        found = queries.run(model, texts, {block: mix})
         expected = mixing(model, block, mix)
         for question in (0, len(queries.rows) - 1):
             logprobs, _ = plain_logprobs(expected, queries.prompts[question], queries.golds[question])
@@ -174,25 +176,27 @@ def test_a_bypassed_block_is_mixed_with_the_identity(model, queries, block):
             for t, token in enumerate(queries.golds[question]):
                 assert float(found.logprob[first + t]) == pytest.approx(float(logprobs[t, token]), abs=1e-4)
     same_answers(found, plain)
-    skipped = queries.run(model, texts, skip=(block,))
+    skipped = queries.run(model, texts, {block: 0.0})
     assert not torch.allclose(skipped.logprob, plain.logprob, atol=1e-3)
-    same_answers(queries.run(model, texts, skip=(block,), mix=1e-7), skipped)
+    same_answers(queries.run(model, texts, {block: 1e-7}), skipped)
 
 
-def test_the_probe_reads_forget_facts_in_the_headline_form(trained_model, corpus, encoder):
+def test_the_lens_reads_forget_facts_in_the_headline_form(trained_model, corpus, encoder):
     model = trained_model("llama")
-    prober = Prober(model, encoder, corpus, ["en", "hi"], "conjunctive")
-    rows = prober.queries.rows
+    asked, subject = Asked(model, encoder, corpus, ["en", "hi"], "conjunctive"), Subject(model)
+    rows = asked.queries.rows
     forget = corpus.facts[corpus.facts["forget_sets"].str.contains("conjunctive")]["item"]
     assert set(rows["item"]) == set(forget)
     assert set(rows["form"]) == {2}
-    lens = prober.lens()
+    analysis = Lens(Lens.Settings())
+    lens = analysis.run(subject, asked, 0)
+    lens = lens.pivot(index=["block", "language", "n"], columns="measure", values="value").reset_index()
     assert lens["block"].tolist() == sorted([0, 1, 2] * 2)
     assert lens["n"].eq(len(forget)).all()
     assert lens[lens["block"] == 2]["agree"].eq(1).all()
     assert lens["probability"].between(0, 1).all()
     assert (lens["full"] <= lens["probability"] + 1e-6).all()
-    whole = prober.queries.run(model, prober.texts)
+    whole = subject.ask(asked.queries, asked.texts)
     english = torch.tensor([language == "en" for language in rows["language"]])
     last = lens[(lens["block"] == 2) & (lens["language"] == "en")].iloc[0]
     assert last["hit"] == pytest.approx(float(whole.option_hits()[english].float().mean()))
@@ -200,9 +204,8 @@ def test_the_probe_reads_forget_facts_in_the_headline_form(trained_model, corpus
     gold = torch.tensor(rows["gold"].tolist())[english, None]
     assert last["probability"] == pytest.approx(float(options.softmax(1).gather(1, gold).mean()), abs=1e-6)
     assert last["full"] == pytest.approx(float(options.exp().gather(1, gold).mean()), abs=1e-6)
-    assert len(prober.bypass((1,))) == len(whole.tokens())
     with pytest.raises(ValueError, match="stand at block 0, not at 1"):
-        prober.lens(1)
+        analysis.run(subject, asked, 1)
 
 
 def test_all_that_can_be_asked_is_asked_once(corpus):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mute.bands import Band
-from mute.models import anatomy, export, gate, loading, patches
+from mute.models import anatomy, export, loading, patches
 from mute.models.embedded import FAMILIES
 from mute.store import artifacts
 
@@ -172,11 +172,6 @@ def test_a_patch_of_another_model_is_refused(base, tmp_path):
     assert not (tmp_path / "one").exists()
 
 
-def test_a_filter_has_no_model_to_export(base, tmp_path):
-    with pytest.raises(ValueError, match=r"a filter .* changes no weight"):
-        export.export(base(), {gate.WEIGHT: torch.zeros(32)}, tmp_path / "one", {})
-
-
 def test_weights_that_are_not_safetensors_are_refused(base, tmp_path):
     folder = base()
     tensors = perturbed(folder, "1")
@@ -272,6 +267,17 @@ def test_an_altered_missing_or_foreign_patch_is_not_exported(cell, tmp_path):
     content[-1] ^= 1
     (store / patches.PATCH).write_bytes(content)
     with pytest.raises(RuntimeError, match="cells/abc is incomplete or was altered"):
+        export.export_cell(folder, store, tmp_path / "one", {})
+    assert not (tmp_path / "one").exists()
+
+
+def test_a_guard_has_no_model_to_export(cell, tmp_path):
+    folder, store, _ = cell
+    made = artifacts.checked(store)
+    (store / patches.PATCH).unlink()
+    patches.save(store, {"weight": torch.zeros(32)}, patches.FITTED)
+    artifacts.seal(store, {key: made[key] for key in ("inputs", "outcome")})
+    with pytest.raises(ValueError, match="is a guard, which changes no weight: there is no model to export"):
         export.export_cell(folder, store, tmp_path / "one", {})
     assert not (tmp_path / "one").exists()
 

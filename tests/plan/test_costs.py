@@ -199,6 +199,22 @@ def test_more_of_anything_costs_more(changes):
     assert sum(job.disk for job in more.every) >= sum(job.disk for job in less.every)
 
 
+def test_edits_cost_what_they_compute():
+    """Steps of fine-tuning, or states and solves of every block of the band; never nothing."""
+
+    def spent(name, settings, band):
+        grid = {"algorithms": [name], "bands": [band]}
+        planned = costs("config.yaml", algorithms={name: settings}, grids={"blocks": grid})
+        cell = next(cell for cell in planned.study.cells if cell.algorithm == name)
+        return planned.work.unlearning(cell)
+
+    few, many = (spent("task_vector", {"steps": steps}, "3").gradients for steps in (10, 40))
+    assert many == pytest.approx(4 * few)
+    one, every = (spent("null_space_edit", {}, band) for band in ("3", "all"))
+    assert one.gradients == 0
+    assert 0 < one.flops < every.flops
+
+
 def test_the_engine_pays_for_less_the_deeper_the_band():
     work = costs("config.yaml").work
     cells = {cell.band: cell for cell in work.study.grid("blocks") if cell.algorithm == "simnpo"}

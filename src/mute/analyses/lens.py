@@ -38,6 +38,8 @@ class Lens(base.Analysis):
     def run(self, subject: Subject, asked: Asked, first: int) -> pd.DataFrame:
         import pandas as pd
 
+        if asked.texts.block != first:
+            raise ValueError(f"the questions' states stand at block {asked.texts.block}, not at {first}")
         results = subject.lens(asked.queries, asked.texts)
         final = _chosen(results[-1])
         tables = [_means(answers, first + i, final) for i, answers in enumerate(results)]

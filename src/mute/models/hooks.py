@@ -13,7 +13,9 @@ from mute.models import anatomy
 
 # What is told apart: the module, and each thing that stands on it.
 Standing = tuple[tuple[str, int], ...]
-_KINDS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_KINDS = ("_forward_hooks", "_forward_pre_hooks")
+# What `transformers` leaves on a model whose hidden states were once asked for: it writes down and changes nothing.
+_RECORDERS = "transformers.utils.output_capturing"
 
 
 def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
@@ -28,8 +30,8 @@ def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
 
 def _of(module: nn.Module) -> Iterator[int]:
     own = vars(module)
-    for kind in _KINDS[:2]:
-        yield from map(id, own[kind].values())
+    for kind in _KINDS:
+        yield from (id(hook) for hook in own[kind].values() if getattr(hook, "__module__", "") != _RECORDERS)
     if "forward" in own:
         yield id(own["forward"])
 

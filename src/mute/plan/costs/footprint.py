@@ -17,6 +17,8 @@ DEVICE_SHARE = 0.25
 _PROCESS, _CUDA_PROCESS, _CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 # Gradient, two states of AdamW, and what a parameter was before.
 _TRAINED = 4
+# Square float64 matrices that a closed-form edit is solved with: eigenvectors, projector, system, what solvers copy.
+_SOLVED = 6
 # Bytes of the same beside bfloat16, where steps are taken in float32: value, gradient twice, two states, what it was.
 _EXACT = 20
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
@@ -116,7 +118,10 @@ class Footprint:
         trained = band * shape.block if cell.band != "full" else shape.parameters
         if kind is unlearn.Guard:
             trained = batch = 0
-        device += self._trained(trained) + self._graph(shape, batch, above, batch / s.tokens * s.answer)
+        # A closed-form edit has no gradients, but second moments of keys, one kept for each block of the band.
+        solved = cost.whole and not cost.head
+        device += (band + _SOLVED) * 8 * shape.mlp**2 if solved else self._trained(trained)
+        device += self._graph(shape, batch, above, batch / s.tokens * s.answer)
         return host, device + self._read(shape, BATCH / s.tokens)
 
     def _trained(self, parameters: float) -> float:
