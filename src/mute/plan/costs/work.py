@@ -1,12 +1,12 @@
-"""What the jobs of each rule compute: operations, passes of blocks, logits and questions. No seconds, no machine.
+"""How many seconds the work of a study's jobs takes.
 
-L blocks, K languages. The engine's savings count as they are: nothing below a band is run twice, nothing above it where
-the loss is on states, gradients are the band's alone, and the head reads only where an answer is predicted.
+Sequences pass blocks, and the head reads logits. A model's core or GPU does so many operations a second, and each pass
+of a block over a batch and each question has an overhead. The engine's savings that decide count: nothing below a band
+is run again, and gradients are the band's alone. The constants were fitted to the default study on one core of a shared
+machine with two, and checked against others: benchmarks/results/costs.json. Nobody measured a GPU.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,60 +19,23 @@ from mute.study.cells import Cell, Study
 BATCH, LENGTHS = 8192, 12
 # Most states of questions that are kept, in gigabytes; as `evaluate.scoring`.
 STATES_GB = 16.0
-# How much longer a batch's longest sequence is than its mean; training sorts its batches by length.
-PADDING, SORTED = 1.25, 1.05
+# How much longer a batch's longest sequence is than its mean.
+PADDING = 1.25
 # Of the steps that `matched` may take, what it takes: less at the strength that was chosen than while choosing, as the
 # fastest of equals is taken. Looks at one edit.
-MATCHED, TRIED, LOOKS = 0.4, 0.5, 11
-# Backward passes cost two forward passes: gradients of states, and of weights where these train.
+MATCHED, TRIED, LOOKS = 0.3, 0.35, 11
+# What a step takes, in forward passes: gradients of states, and of weights where these train.
 TRAINED, PASSED = 3, 2
-# Of a training sequence, the share of positions whose prediction counts; see `models.pretrain`.
-READ = 0.4
-
-
-@dataclass(frozen=True)
-class Work:
-    """What takes time.
-
-    flops, gradients: operations of forward passes alone, and of steps that take gradients. passes: of one block over
-    one batch, forwards or backwards. logits: values that are compared. questions: answers that are put into tables.
-    """
-
-    flops: float = 0
-    gradients: float = 0
-    passes: float = 0
-    logits: float = 0
-    questions: float = 0
-
-    def __add__(self, other: Work) -> Work:
-        return Work(
-            self.flops + other.flops,
-            self.gradients + other.gradients,
-            self.passes + other.passes,
-            self.logits + other.logits,
-            self.questions + other.questions,
-        )
-
-    def __mul__(self, times: float) -> Work:
-        return Work(
-            self.flops * times,
-            self.gradients * times,
-            self.passes * times,
-            self.logits * times,
-            self.questions * times,
-        )
-
-
-def span(cell: Cell, depth: int) -> tuple[int, int, int]:
-    """First block that a cell changes, how many, and how many there are above the first: what is run again."""
-    if cell.band in ("all", "full"):
-        return 0, depth, depth
-    blocks = sorted(int(part) for part in cell.band.split("-"))
-    return blocks[0], len(blocks), depth - blocks[0]
+# Seconds to launch one block on one batch, and to put one answer into a table; both on the CPU, whatever runs models.
+_LAUNCH, _QUESTION = 0.3e-3, 0.1e-3
+# Operations that a core does in the time in which it compares one logit.
+_LOGIT = 475
+# Seconds to start Python with torch, on a core and on a GPU; bytes a second at which weights are opened.
+_START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 
 
 class Workload:
-    """The work of every job of a study."""
+    """The seconds that parts of a study's jobs take."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.config = study, study.config
@@ -107,210 +70,173 @@ class Workload:
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
-    def question_states(self, model: str, forms: int | None = None) -> tuple[float, bool]:
-        """Bytes that the states of a model's questions take, and whether they are kept."""
+    def states(self, model: str, forms: int) -> float:
+        """Bytes of the states of all questions of a model; none where they are too large to keep."""
         k, s = self.languages(model), self.size
-        tokens = k * (
-            s.facts * (forms or s.asked) * s.sequences * s.tokens + s.lines * s.line_sequences * s.line_tokens
-        )
-        size = tokens * self.shape(model).hidden * (2 if self.config.engine.dtype == "bfloat16" else 4)
-        return size, size <= STATES_GB * 1e9
+        size = k * (s.facts * forms + s.lines) * s.sequences * s.tokens * self.shape(model).hidden * self.width
+        return size if size <= STATES_GB * 1e9 else 0
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number."""
+        return 2 if self.config.engine.dtype == "bfloat16" else 4
+
+    def span(self, cell: Cell) -> tuple[int, int]:
+        """How many blocks a cell changes, and how many there are from the first of them on: what is run again."""
+        depth = self.shape(cell.model).blocks
+        if cell.band in ("all", "full"):
+            return depth, depth
+        blocks = sorted(int(part) for part in cell.band.split("-"))
+        return len(blocks), depth - blocks[0]
 
     # Parts of jobs
 
-    def run(self, shape: Shape, sequences: float, length: float, blocks: float) -> Work:
+    def opening(self, models: list[str], weights: float) -> float:
+        """Starting a job, and opening so many bytes of weights."""
+        return (_GPU_START if any(map(self.needs_gpu, models)) else _START) + weights / _LOAD
+
+    def operations(self, model: str, flops: float) -> float:
+        costs = self.config.costs
+        gpu = self.needs_gpu(model)
+        return flops / (costs.gpu_tflops * 1e12 * costs.gpu_utilisation if gpu else costs.core_gflops * 1e9)
+
+    def run(self, model: str, sequences: float, blocks: float) -> float:
         """Sequences through some blocks, without gradients."""
-        tokens = sequences * length
-        batches = max(tokens / BATCH, min(LENGTHS, sequences / 2))
-        return Work(shape.forward(tokens, length) * blocks, passes=batches * blocks)
+        batches = max(sequences * self.size.tokens / BATCH, min(LENGTHS, sequences / 2))
+        flops = self.shape(model).forward(sequences * self.size.tokens, self.size.tokens)
+        return (self.operations(model, flops) + batches * _LAUNCH) * blocks
 
-    def ask(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """Questions about facts, and probes of abilities, from the input of the last `blocks` blocks on."""
-        shape, s = self.shape(model), self.size
-        reads = facts * s.reads + lines * s.line_reads
-        work = self.read(model, facts, lines, blocks)
-        return work + Work(shape.head(reads), logits=reads * shape.vocabulary, questions=facts + lines)
-
-    def read(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """The sequences of questions through some blocks: what they begin with alike once, on a core."""
-        shape, s = self.shape(model), self.size
-        new = 1 if self.needs_gpu(model) else 1 - s.shared
-        work = self.run(shape, facts * s.sequences * new, s.tokens, blocks)
-        if lines:
-            work += self.run(shape, lines * s.line_sequences * new, s.line_tokens, blocks)
-        return work
-
-    def step(self, shape: Shape, sequences: float, *, band: float, above: float, head: bool) -> Work:
-        """One step of gradients: the band's blocks train, those above it are passed through."""
+    def ask(self, model: str, questions: float, blocks: float) -> float:
+        """Questions, from the input of the last `blocks` blocks on: what they begin with alike once, on a core."""
         s = self.size
-        tokens = sequences * s.tokens * PADDING
-        blocks = TRAINED * band + PASSED * above
-        reads = sequences * s.answer if head else 0
-        flops = shape.forward(tokens, s.tokens) * blocks + shape.head(reads) * PASSED
-        return Work(gradients=flops, passes=blocks, logits=reads * shape.vocabulary)
+        sequences = questions * s.sequences
+        new = 1 if self.needs_gpu(model) else 1 - s.shared
+        seconds = self.run(model, sequences * new, blocks) + self.head(model, sequences * s.answer)
+        return seconds + questions * _QUESTION
+
+    def head(self, model: str, reads: float) -> float:
+        """Logits at so many places, computed and compared."""
+        shape = self.shape(model)
+        return self.operations(model, shape.head(reads) + _LOGIT * reads * shape.vocabulary)
+
+    def step(self, model: str, sequences: float, blocks: float, reads: float) -> float:
+        """One batch with gradients; blocks: in forward passes; reads: places whose logits are read."""
+        shape, tokens = self.shape(model), sequences * self.size.tokens * PADDING
+        forward = self.operations(model, shape.forward(tokens, self.size.tokens)) + _LAUNCH
+        return forward * blocks + self.head(model, reads) * PASSED
 
     # Models
 
-    def pretraining(self, model: str) -> Work:
-        """Training from scratch: every parameter, by Muon and AdamW."""
-        section, shape, how = self.config.models[model], self.shape(model), self.config.pretraining
-        parts, length = max(1, round(how.batch / 32)), self.size.tokens
-        tokens = how.batch * length * SORTED
-        reads = how.batch * length * READ
-        flops = TRAINED * (shape.forward(tokens, length) * shape.blocks + shape.head(reads))
-        step = Work(
-            gradients=flops + shape.muon * shape.blocks,
-            passes=TRAINED * parts * shape.blocks,
-            logits=reads * shape.vocabulary,
-        )
-        return step * section.steps
+    def pretraining(self, model: str) -> float:
+        """Training from scratch, every parameter; logits are read at half of a text's places."""
+        batch, shape = self.config.pretraining.batch, self.shape(model)
+        reads = 0.5 * batch * self.size.tokens
+        seconds = self.step(model, batch, TRAINED * shape.blocks, reads)
+        # Muon's five iterations: some 25 operations for each parameter and feature.
+        seconds += self.operations(model, 25 * shape.hidden * shape.block * shape.blocks)
+        return seconds * self.config.models[model].steps
 
-    def adaptation(self, model: str) -> Work:
-        """Training of low-rank additions: states get gradients, frozen weights none: two forwards, not three."""
+    def adaptation(self, model: str) -> float:
+        """Training of low-rank additions: states get gradients, frozen weights none."""
         how = getattr(self.config.models[model], "adaptation", None)
         if how is None:
-            return Work()
-        shape, s = self.shape(model), self.size
-        seen = s.facts * s.forms * self.languages(model) * how.epochs
-        # The additions themselves, of all seven matrices of a block, are trained.
-        added = TRAINED * how.rank * (8 * shape.hidden + 3 * (shape.hidden + shape.mlp)) / shape.block
-        flops = shape.forward(seen * s.tokens * PADDING, s.tokens) * shape.blocks * (PASSED + added)
-        return Work(
-            gradients=flops + PASSED * shape.head(seen * s.answer),
-            passes=PASSED * shape.blocks * seen / how.batch_size,
-            logits=seen * s.answer * shape.vocabulary,
-        )
+            return 0
+        steps = self.size.facts * self.size.forms * self.languages(model) * how.epochs / how.batch_size
+        blocks = PASSED * self.shape(model).blocks
+        return self.step(model, how.batch_size, blocks, how.batch_size * self.size.answer) * steps
 
-    def model_evaluation(self, model: str, forget_sets: list[str], retrained: int) -> Work:
+    def model_evaluation(self, model: str, forget_sets: list[str], retrained: int) -> float:
         """Every form of every fact, every ability; lens, and the bypass of each block in turn."""
         k, s, depth = self.languages(model), self.size, self.shape(model).blocks
-        work = self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
+        seconds = self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
         for name in forget_sets:
             facts = k * s.forgotten(name)
-            work += self._lens(model, facts, depth)
-            work += self.ask(model, facts, 0, (depth + 1) / 2) * depth
-            work += self.read(model, facts, 0, depth)
-        return work + self._retraining(model, k * s.forget) * retrained
+            seconds += self._lens(model, facts, depth) + self.ask(model, facts, depth / 2 + 1) * depth
+        return seconds + self._retraining(model, k * s.forget) * retrained
 
-    def layers(self, model: str, forget_set: str, languages: int) -> Work:
-        """States of the forget prompts, and of all prompts for the probe, through every block."""
-        shape, s = self.shape(model), self.size
-        return self.run(shape, languages * (s.forgotten(forget_set) + s.facts), s.tokens, shape.blocks)
+    def layers(self, model: str, forget_set: str, languages: int) -> float:
+        """States of the forget prompts, and of all prompts for the probe, through every block; then the scores."""
+        blocks = self.shape(model).blocks
+        return self.run(model, languages * (self.size.forgotten(forget_set) + self.size.facts), blocks) + 0.3 * blocks
 
     # Cells
 
-    def bench(self, cell: Cell) -> Work:
+    def bench(self, cell: Cell) -> float:
         """What the cells of one workbench share: the base's answers, and all texts moved up once."""
-        shape, s = self.shape(cell.model), self.size
-        probe = self._probe(cell)
-        texts = self._texts(cell)
-        return self.ask(cell.model, probe + self._check(cell), 0, shape.blocks) + self.run(
-            shape, sum(texts) + probe, s.tokens, shape.blocks
+        probe, blocks = self._probe(cell), self.shape(cell.model).blocks
+        return self.ask(cell.model, probe + self._check(cell), blocks) + self.run(
+            cell.model, self._texts(cell) + probe, blocks
         )
 
-    def unlearning(self, cell: Cell, share: float = MATCHED) -> Work:
+    def unlearning(self, cell: Cell, share: float = MATCHED) -> float:
         """One cell; `share` of the steps that a matched one may take."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        kind = self.kinds[cell.algorithm]
-        settings = self.settings[cell.algorithm]
-        matched = cell.protocol == "matched"
-        look = self.ask(cell.model, self._probe(cell), 0, above)
-        ends = look + self.ask(cell.model, self._check(cell), 0, above)
+        band, above = self.span(cell)
+        kind, settings, matched = self.kinds[cell.algorithm], self.settings[cell.algorithm], cell.protocol == "matched"
+        look = self.ask(cell.model, self._probe(cell), above)
+        ends = look + self.ask(cell.model, self._check(cell), above)
         if kind == "filter":
             return ends
         if kind == "edit":
-            return self._direction(cell) + ends + look * (LOOKS if matched else 0)
+            edit = self.run(cell.model, self._texts(cell), above) * PASSED
+            return edit + ends + look * (LOOKS if matched else 0)
         steps = settings["steps"] * (share if matched else 1)
-        looks = look * (steps / self.config.matching.every) if matched else Work()
-        method = self.study.method(cell.algorithm)
-        states = method == "rmu"
-        sides = 1 if settings.get("variant") == "as_written" or method == "gradient_ascent" else 2
-        full = cell.band == "full"
-        step = self.step(
-            shape,
-            settings["batch_size"],
-            band=band,
-            above=0 if states else above - band,
-            head=not states,
-        )
-        work = step * (sides * steps) + looks + ends
-        if states or method == "npo":
-            # What the model said before, once over all texts.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, band if states else above)
-        if full:
-            # Embeddings train: texts start from their tokens at each look.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, shape.blocks)
-        return work
+        batch = settings["batch_size"]
+        side = self.step(cell.model, batch, PASSED * above + (TRAINED - PASSED) * band, batch * self.size.answer)
+        return 2 * side * steps + ends + (look * steps / self.config.matching.every if matched else 0)
 
-    def tuning(self, cells: list[Cell], share: float = TRIED) -> Work:
+    def tuning(self, cells: list[Cell], share: float = TRIED) -> float:
         """Every strength on every band that is tried, for a tuning's cells."""
         first = cells[0]
         depth = self.shape(first.model).blocks
         swept = any(cell.band.isdigit() for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
-        work = self.bench(first)
-        for name in sorted(names):
-            tried = replace(first, band=name, protocol="matched")
-            work += self.unlearning(tried, share) * len(self.settings[first.algorithm]["strengths"])
-        return work
+        tried = sum(self.unlearning(replace(first, band=name, protocol="matched"), share) for name in sorted(names))
+        return self.bench(first) + tried * len(self.settings[first.algorithm]["strengths"])
 
-    def evaluation(self, cell: Cell) -> Work:
-        """All questions of one patch, from its band's input on."""
-        shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
-        above = span(cell, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
-        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
+    def evaluation(self, cell: Cell) -> float:
+        """All questions of one patch, from its band's input on where the states of questions are kept."""
+        k, s = self.languages(cell.model), self.size
+        blocks = self.span(cell)[1] if self.states(cell.model, s.asked) else self.shape(cell.model).blocks
+        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, blocks)
 
-    def questions(self, model: str) -> Work:
-        """The prefixes of all questions of a shard, once: each block for the cells that start above it."""
-        k, s = self.languages(model), self.size
-        if not self.question_states(model)[1]:
-            return Work()
-        return self.read(model, k * s.facts * s.asked, k * s.lines, self.shape(model).blocks)
+    def questions(self, model: str) -> float:
+        """The prefixes of all questions of a shard, once, where their states are kept."""
+        s = self.size
+        if not self.states(model, s.asked):
+            return 0
+        return self.ask(model, self.languages(model) * (s.facts * s.asked + s.lines), self.shape(model).blocks)
 
-    def probes(self, cell: Cell) -> Work:
+    def probes(self, cell: Cell) -> float:
         """Lens; for a single block also its bypass, skipped and mixed, and retraining where it is asked for."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
+        above = self.span(cell)[1]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        work = self._lens(cell.model, facts, above)
-        if band == 1 and cell.band not in ("all", "full"):
-            work += self.ask(cell.model, facts, 0, above) * 2
+        seconds = self._lens(cell.model, facts, above)
+        if cell.band.isdigit():
+            seconds += self.ask(cell.model, facts, above) * 2
             if cell in self.study.retrained:
-                work += self._retraining(cell.model, facts)
-        return work
+                seconds += self._retraining(cell.model, facts)
+        return seconds
 
-    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """Questions, and answers that are written out: each further token runs the whole model again."""
-        shape, more = self.shape(model), facts * self.size.written
-        written = self.run(shape, more, self.size.tokens, shape.blocks) + Work(shape.head(more), questions=more)
-        return self.ask(model, facts, lines, blocks) + written
-
-    def _lens(self, model: str, facts: float, blocks: float) -> Work:
+    def _lens(self, model: str, facts: float, blocks: float) -> float:
         """Forwards once, and the head after every block; only means go into a table."""
-        return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
+        return (self.ask(model, facts, 1) - facts * _QUESTION) * blocks
 
-    def _retraining(self, model: str, facts: float) -> Work:
-        shape, how = self.shape(model), self.config.evaluation.retraining
-        step = self.step(shape, how.batch_size, band=shape.blocks, above=0, head=True)
-        return step * how.steps + self.ask(model, facts, 0, shape.blocks)
+    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> float:
+        """Questions, and answers that are written out: each further token runs the whole model again."""
+        return self.ask(model, facts + lines, blocks) + self.run(
+            model, facts * self.size.written, self.shape(model).blocks
+        )
 
-    def _direction(self, cell: Cell) -> Work:
-        """Gradients of the attention weights over both text sets."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell, shape.blocks)
-        # The band's MLPs and all above it only pass gradients on.
-        trained = band * shape.attention / shape.block
-        sequences = sum(self._texts(cell))
-        whole = self.step(shape, sequences / PADDING, band=trained, above=above - trained, head=True)
-        batches = max(sequences * self.size.tokens / BATCH, 2 * LENGTHS)
-        return replace(whole, passes=PASSED * batches * above)
+    def _retraining(self, model: str, facts: float) -> float:
+        batch, blocks = self.config.evaluation.retraining.batch_size, self.shape(model).blocks
+        step = self.step(model, batch, TRAINED * blocks, batch * self.size.answer)
+        return step * self.config.evaluation.retraining.steps + self.ask(model, facts, blocks)
 
-    def _texts(self, cell: Cell) -> tuple[float, float]:
-        """Texts of the forget and of the retain side."""
+    def _texts(self, cell: Cell) -> float:
+        """Texts of both sides."""
         s, sources = self.size, len(cell.sources.split("-"))
-        retain = s.retain * s.read * (sources if cell.retain != "all" else self.languages(cell.model))
-        return s.forgotten(cell.forget_set) * s.read * sources, retain
+        retained = sources if cell.retain != "all" else self.languages(cell.model)
+        return s.read * (s.forgotten(cell.forget_set) * sources + s.retain * retained)
 
     def _probe(self, cell: Cell) -> float:
         """Questions of a look."""
