@@ -474,3 +474,14 @@ def test_the_workflow_is_read_without_any_tracker():
     code = "import sys, mute.plan.rules; print([m for m in ('wandb', 'tensorboard', 'torch') if m in sys.modules])"
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_runs_summary_is_of_the_cell_as_it_was_left():
+    """Scores of the attacked model stand in the tables, and so do details."""
+    scores = make_tables(THE_PAPER)["scores"]
+    own = scores[(scores["algorithm"] == "rmu") & (scores["band"] == "1")]
+    attacked = pd.concat([own.assign(attack=""), own.assign(attack="rtn4", value=0.77)])
+    found = content.summary(attacked)
+    assert found == content.summary(own)
+    assert found["K/heldout"] == pytest.approx(0.1)
+    assert not any(name.startswith(("C_sentences", "B_base", "chance")) for name in found)
