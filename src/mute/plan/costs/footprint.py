@@ -127,7 +127,12 @@ class Footprint:
         """A patch: what trained, and nothing else."""
         shape, (band, _) = self.work.shape(cell.model), self.work.span(cell)
         cost = self.work.methods[cell.algorithm][1]
-        parts = {"nothing": 0, "attention": shape.attention, "mlp_outputs": shape.mlp_output, "blocks": shape.block}
+        parts = {
+            "nothing": 0,
+            "attention": shape.attention,
+            "mlp_outputs": shape.hidden * shape.mlp,
+            "blocks": shape.block,
+        }
         trained = (min(band, cost.blocks) if cost.blocks else band) * parts[cost.trains]
         if cell.band == FULL and cost.trains == "blocks":
             trained = shape.parameters
