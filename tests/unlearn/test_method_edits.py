@@ -165,6 +165,13 @@ class TestIHL:
         assert all(torch.equal(tensor, before[name]) for name, tensor in bench.model.state_dict().items())
         assert [name for name, _ in bench.model.named_parameters()] == order
 
+    @pytest.mark.parametrize("family", ["llama", "bloom"])
+    def test_what_a_matched_run_asks_under_way_is_what_its_patch_knows(self, bench_of, family):
+        bench = bench_of(family)
+        outcome = run(bench, make("ihl", init="fila", batch_size=8, learning_rate=1e-2), "matched")
+        assert outcome.status == "ok"
+        assert outcome.curve[-1]["knowledge"] == outcome.knowledge <= 0.5
+
     def test_fila_starts_where_the_forget_gradients_are(self, bench):
         """Rows that only the forget side moves weigh more than rows that only the retain side moves."""
         method = make("ihl", init="fila")

@@ -38,7 +38,7 @@ def _cells(study: Study) -> str:
 
 def _rules(costs: Costs) -> str:
     rows = [list(_HEAD), *(_row(rule.replace("_", " "), list(jobs.values())) for rule, jobs in costs.jobs.items())]
-    cache = costs.footprint.cache()
+    cache = costs.config.engine.cache_gb * 1e9
     rows.append(["cached prefixes", *[""] * 7, size(cache)])
     last = _row("all", costs.every)
     # Of all jobs together no mean and no longest is of use.
