@@ -19,8 +19,8 @@ _PROCESS, _CUDA_PROCESS, _CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 _TRAINED, _EXACT = 16, 20
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
 _HIDDEN, _MLP = 12, 4
-# A question as it stands in memory and, with its options, in a table; a token of the probes' tables; a cell's records.
-_QUESTION_MEMORY, _QUESTION_DISK, _PROBE_DISK, _RECORD = 4e3, 65, 65, 6e3
+# An answer or a token in a table; the records of a job.
+_ROW, _RECORD = 65, 6e3
 _SLACK, _TOKENIZER = 64e6, 20e6
 
 
@@ -69,9 +69,7 @@ class Footprint:
 
     def reading(self, model: str, forms: int, trains: bool = False) -> tuple[float, float]:
         """Evaluation: states of all questions, unless they are too large to keep."""
-        s, shape = self.work.size, self.work.shape(model)
-        host, device = self.running(model, self.work.states(model, forms), shape.parameters if trains else 0)
-        return host + self.work.languages(model) * (s.facts * forms + s.lines) * _QUESTION_MEMORY, device
+        return self.running(model, self.work.states(model, forms), self.work.shape(model).parameters if trains else 0)
 
     def capture(self, model: str, languages: int) -> tuple[float, float]:
         """Layer scores: prompts of all facts, and their states in float64."""
@@ -83,9 +81,7 @@ class Footprint:
         s, shape, k = self.work.size, self.work.shape(model), self.work.languages(model)
         states = k * s.forget * s.sequences * s.tokens * shape.hidden * self.work.width
         batch = self.config.evaluation.retraining.batch_size * s.tokens * PADDING
-        trained = (shape.parameters, batch, shape.blocks) if trains else ()
-        host, device = self.running(model, states, *trained)
-        return host + k * s.forget * shape.blocks * _QUESTION_MEMORY, device
+        return self.running(model, states, *((shape.parameters, batch, shape.blocks) if trains else ()))
 
     def unlearning(self, cells: list[Cell]) -> tuple[float, float]:
         """The most that any of the cells takes."""
@@ -128,17 +124,20 @@ class Footprint:
         each = {"filter": 0, "edit": shape.attention}.get(self.work.kinds[cell.algorithm], shape.block)
         return (shape.parameters if cell.band == "full" else band * each) * self.work.width + _RECORD
 
+    def tables(self, rows: float) -> float:
+        """Tables of so many answers, with their options, or tokens of probes."""
+        return rows * _ROW + _RECORD
+
     def cell_tables(self, cell: Cell) -> float:
         s = self.work.size
-        return self.work.languages(cell.model) * (s.facts * s.asked + s.lines) * _QUESTION_DISK + _RECORD
+        return self.tables(self.work.languages(cell.model) * (s.facts * s.asked + s.lines))
 
     def cell_probes(self, cell: Cell) -> float:
         """The lens is small; the token tables of a bypass are not."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        treated = (2 + (cell in self.study.retrained)) if cell.band.isdigit() else 0
-        return facts * treated * _PROBE_DISK + _RECORD
+        return self.tables(facts * (2 + (cell in self.study.retrained)) if cell.band.isdigit() else 0)
 
     def model_tables(self, model: str, forget_sets: list[str]) -> float:
         s, k = self.work.size, self.work.languages(model)
         forgotten = sum(map(s.forgotten, forget_sets)) * self.work.shape(model).blocks
-        return k * ((s.facts * s.forms + s.lines) * _QUESTION_DISK + forgotten * _PROBE_DISK)
+        return self.tables(k * (s.facts * s.forms + s.lines) + k * forgotten)
