@@ -16,10 +16,6 @@ from mute.plan.rules import FIGURES, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
 from mute.plotting.registry import NOTEBOOKS
 from mute.study.cells import Study
 
-<<<<<<< HEAD
-_PRETRAINED = ("record.json", "model.safetensors", "config.json", "tokenizer.json")
-_EVALUATED = ("tokens.parquet", "answers.parquet")
-=======
 # Rules of notebooks, whose log is the notebook itself, and the names of these.
 _EXPLORE = dict(zip(("explore_layers", "explore_trade_off"), NOTEBOOKS))
 # What jobs leave in <results>, by rule; * stands for the name of the job.
@@ -32,15 +28,14 @@ _OUTPUTS = {
         f"models/*/{name}" for name in ("record.json", "model.safetensors", "config.json", "tokenizer.json")
     ],
     "adapt_model": ["models/*/record.json"],
-    "evaluate_model": [
-        f"evaluations/*/{name}" for name in ("tokens.parquet", "answers.parquet", "lens.csv", "bypass.parquet")
-    ],
+    "evaluate_model": [f"evaluations/*/{name}" for name in ("tokens.parquet", "answers.parquet")],
     "check_gates": ["gates/*.csv"],
     "score_layers": ["layers/*.csv"],
     "tune_strength": ["tuning/*.json"],
     "unlearn_shard": ["shards/*/cells.csv"],
     "evaluate_shard": ["shards/*/evaluations.csv"],
-    "probe_shard": ["shards/*/probes.csv"],
+    "attack_shard": ["shards/*/attacks.csv"],
+    "analyse_shard": ["shards/*/analyses.csv"],
     "score_shard": ["shards/*/scores.csv"],
     "make_tables": [f"tables/{name}.csv" for name in TABLES],
     "draw_figures": [f"figures/{name}.svg" for name in FIGURES],
@@ -57,7 +52,6 @@ _OUTPUTS = {
 }
 # Those that somebody has to ask for.
 _ASKED = ("publish_results", "write_values", "draw_exhibits", "compile_paper")
->>>>>>> wb
 
 
 @dataclass(frozen=True)
@@ -113,52 +107,3 @@ class Jobs:
         for name in adaptations.names():
             needed.update(adaptations.fetched(SimpleNamespace(trained=name)))
         return sorted(path.rsplit("/", 1)[1].removesuffix(".json") for path in needed)
-<<<<<<< HEAD
-
-    def _shards(self) -> Iterator[Job]:
-        made = {"unlearn": "cells", "evaluate": "evaluations"}
-        made |= {"attack": "attacks", "analyse": "analyses", "score": "scores"}
-        for verb, table in made.items():
-            yield from self._each(f"{verb}_shard", self.study.shards, f"<results>/shards/*/{table}.csv")
-
-    def _shown(self) -> Iterator[Job]:
-        tables = (f"<results>/tables/{name}.csv" for name in TABLES)
-        yield self._job("make_tables", "", *tables, origin.table(self.study))
-        yield self._job("draw_figures", "", *(f"<results>/figures/{name}.svg" for name in FIGURES))
-        # Rules of notebooks: their log is the notebook itself.
-        for name, rule in NOTEBOOKS.items():
-            log = f"{self.results}/logs/notebooks/{name}.ipynb"
-            yield self._job(rule, "", f"<results>/figures/{name}.svg", log=log)
-        yield self._job("write_metrics", "", "<results>/metrics.json", "<results>/plots/blocks.csv")
-        yield self._job("summarise", "", "<results>/summary.rst", "<results>/index.html")
-
-    def _exported(self) -> Iterator[Job]:
-        exports = Exports(self.study)
-        selected = [cell.name for cell in exports.selected]
-        yield from self._each("export_model", selected, "<results>/exports/*/record.json")
-        if exports.chosen.tasks:
-            yield from self._each("run_harness", exports.evaluated(), "<results>/harness/*.json")
-            yield self._job("collect_harness", "", "<results>/tables/harness.csv")
-        if self.study.config.publishing.with_study:
-            yield self._published()
-
-    def _published(self) -> Job:
-        return self._job("publish_results", "", "<results>/published.csv")
-
-    def _asked(self) -> Iterator[Job]:
-        yield self._published()
-        paper = [f"<results>/paper/{name}.{ending}" for ending in ("csv", "tex") for name in PAPER_TABLES]
-        yield self._job("write_values", "", "<results>/paper/values.json", *paper)
-        drawn = (f"<results>/paper/figures/{name}.{ending}" for ending in ("svg", "pdf") for name in PAPER_FIGURES)
-        yield self._job("draw_exhibits", "", *drawn)
-        yield self._job("compile_paper", "", "<results>/paper/mute.pdf")
-        yield from self._each("export_model", Exports(self.study).names(), "<results>/exports/*/record.json")
-
-
-@dataclass(frozen=True)
-class _Wildcards:
-    """What the plans ask of Snakemake's wildcards."""
-
-    trained: str
-=======
->>>>>>> wb
