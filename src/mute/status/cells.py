@@ -1,7 +1,6 @@
 """How cells stand: their status words, from the tables of finished shards and the store of unfinished ones."""
 
 import csv
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from mute.bands import KEYS
 from mute.plan.rules import Plans
+from mute.store import artifacts
 from mute.study.cells import Cell, Study
 
 
@@ -117,10 +117,9 @@ def _same(kept: Any, now: dict[str, Any]) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     """A JSON file that holds a mapping; an empty one if it does not."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return artifacts.read_mapping(path)
+    except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _number(value: Any, form: str) -> str:
