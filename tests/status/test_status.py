@@ -171,9 +171,11 @@ def test_a_finished_study_is_complete_and_counts_what_its_cells_came_to(micro):
 def test_a_diverged_cell_is_told_with_its_step_and_last_loss(micro):
     finish(micro)
     write_cells(micro, slug="diverged")
-    digest = next(f"d{i}" for i, cell in enumerate(micro.cells) if cell.algorithm == "slug")
-    record = {"outcome": {"status": "diverged", "diverged_at": 7, "last_loss": 12.34567}}
-    write(f"results/micro/cells/{digest}/record.json", json.dumps(record))
+    (path,) = Path("results/micro/shards").glob("*/cells.csv")
+    head, *rows = path.read_text().splitlines()
+    first = next(i for i, row in enumerate(rows) if row.endswith("diverged"))
+    rows = [f"{row},{'7.0,12.34567' if i == first else ','}" for i, row in enumerate(rows)]
+    path.write_text("\n".join([f"{head},diverged_at,last_loss", *rows]) + "\n")
     told = text.diverged(status.collect(micro))
     assert told == [
         "llama.0.slug.0.en-es.source.domain.matched.0: step 7, last finite loss 12.35",

@@ -5,7 +5,6 @@ Only the rule that fetches calls `fetch`; all other jobs run offline and ask `lo
 """
 
 import glob
-import json
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -99,24 +98,14 @@ def look_up(id: str, revision: str = "main") -> dict[str, Any]:
         path = repo.folder / "config.json"
         if not path.is_file():
             raise ValueError(f"there is no config.json in {id}: it is no directory of a model that transformers opens")
-        return _object(path)
+        return artifacts.read_mapping(path)
     snapshot = _snapshot(repo)
     if snapshot is not None and (snapshot / "config.json").is_file():
-        return _object(snapshot / "config.json")
+        return artifacts.read_mapping(snapshot / "config.json")
     from huggingface_hub import hf_hub_download
 
     with errors.explained(repo):
-        return _object(Path(hf_hub_download(id, "config.json", revision=revision)))
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} is no JSON object")
-    return value
+        return artifacts.read_mapping(Path(hf_hub_download(id, "config.json", revision=revision)))
 
 
 def _is_offline() -> bool:

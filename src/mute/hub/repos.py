@@ -32,9 +32,15 @@ _BESIDE_WEIGHTS = (
     "*.model",
     "chat_template.*",
 )
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+-]*")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def local_folder(id: str) -> Path | None:
+    """The local directory that an id is, whether that exists or not; None for one of the hub."""
+    is_path = id.startswith(("./", "../", "/", "~")) or id in (".", "..")
+    return at_home(id) if is_path or (id and is_folder(id)) else None
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Repo:
     patterns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.folder is None and (not _ID.fullmatch(self.id) or ".." in self.id or "--" in self.id):
+        if self.folder is None and (not ID.fullmatch(self.id) or ".." in self.id or "--" in self.id):
             raise ValueError(
                 f"{self.id!r} is neither a {self.what} of the hub, written owner/name, nor a directory that is here"
             )
@@ -61,8 +67,7 @@ class Repo:
     @property
     def folder(self) -> Path | None:
         """The local directory that it is, whether that exists or not; None for one of the hub."""
-        is_path = self.id.startswith(("./", "../", "/", "~")) or self.id in (".", "..")
-        return at_home(self.id) if is_path or (self.id and is_folder(self.id)) else None
+        return local_folder(self.id)
 
     @property
     def what(self) -> str:

@@ -53,29 +53,24 @@ def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generato
         with sealed_job(snakemake, log):
             yield log
     except ValueError as error:
-        _stop(snakemake, log, str(error))
+        _stop(log, str(error))
     except artifacts.NotWholeError as error:
         fault = seals.not_whole(error.folder)
         seals.put_aside(results_of(snakemake), fault)
-        _stop(snakemake, log, str(seals.DamageError([fault])))
+        _stop(log, str(seals.DamageError([fault])))
     except OSError as error:
         if error.errno not in _DISK:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        _stop(snakemake, log, f"cannot write: {error.strerror}{where}. Mend that; the same command goes on from here")
+        _stop(log, f"cannot write: {error.strerror}{where}. Mend that; the same command goes on from here")
     artifacts.write_json(Path(snakemake.log[0]).with_suffix(SECONDS), clock.seconds())
     log.note("done")
 
 
-def _stop(snakemake: Any, log: Log, text: str) -> None:
+def _stop(log: Log, text: str) -> None:
     """End the job with a message, and its traceback in a file beside the log."""
     log.say(f"stopped: {text}")
-    trace = Path(snakemake.log[0]).with_suffix(".traceback")
-    try:
-        trace.write_text(traceback.format_exc(), encoding="utf-8")
-        log.note(f"where in the code: {trace}")
-    except OSError:
-        pass  # the same full disk
+    log.keep_traceback(traceback.format_exc())
     sys.exit(1)
 
 

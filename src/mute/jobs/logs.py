@@ -31,16 +31,20 @@ class Log:
         self.spoke = time.monotonic()
         print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
 
+    def keep_traceback(self, text: str) -> None:
+        """Put a traceback into a file beside the log, unless the disk is full."""
+        with contextlib.suppress(OSError):
+            path = self.path.with_suffix(".traceback")
+            path.write_text(text, encoding="utf-8")
+            self.note(f"where in the code: {path}")
+
     def note_crash(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
         """Note an exception that nobody handles, a bug, before Python prints it; its traceback goes beside the log."""
         if issubclass(kind, KeyboardInterrupt):
             self.note("interrupted")
         else:
             self.note(f"failed: {''.join(traceback.format_exception_only(kind, error)).strip()}")
-            with contextlib.suppress(OSError):
-                path = self.path.with_suffix(".traceback")
-                path.write_text("".join(traceback.format_exception(kind, error, trace)), encoding="utf-8")
-                self.note(f"where in the code: {path}")
+            self.keep_traceback("".join(traceback.format_exception(kind, error, trace)))
         sys.__excepthook__(kind, error, trace)
 
     def progress(self, done: int, total: int, text: str, every: float = 20.0) -> None:

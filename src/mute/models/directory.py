@@ -1,6 +1,5 @@
 """What a model directory must be before it is opened: its files, and what its config.json may say. Imports no torch."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,29 +41,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise ValueError(f"{folder} is no directory of a model: it has no {CONFIG}")
-    return _settings(path)
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file of a directory. Raises ValueError that names the file."""
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} cannot be read: it is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{path} cannot be read: it is nested too deeply") from None
-    if not isinstance(about, dict):
-        raise ValueError(f"{path} is no mapping of settings")
-    return about
+    return artifacts.read_mapping(path)
 
 
 def tokenizer_class(folder: Path) -> str | None:
     """The class that a directory's tokenizer asks for. Raises ValueError where there is none, or it asks for code."""
     if not any((folder / name).is_file() for name in _WORDS):
         raise ValueError(f"{folder} has no tokenizer ({', '.join(_WORDS)})")
-    about = _settings(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}
+    about = artifacts.read_mapping(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}
     _check_code(about, TOKENIZER, str(folder))
     return about.get("tokenizer_class")
 

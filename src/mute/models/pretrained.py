@@ -3,25 +3,22 @@
 Imports no torch: every parse of the workflow asks.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from mute.config.problems import KeyPath, Problem
 from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
+from mute.hub.repos import ID, local_folder
 from mute.models import directory
-from mute.names import at_home, is_folder, shown
+from mute.names import shown
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
 _OVERLAY = "; files merge key by key, so give a model of another kind a name of its own"
 
 
 def folder_of(model: ModelSection) -> Path | None:
     """The local directory of a pretrained model, whether it exists or not; None for one of the hub."""
-    name = model.pretrained or ""
-    is_path = name.startswith(("./", "../", "/", "~")) or name in (".", "..")
-    return at_home(name) if is_path or is_folder(name) else None
+    return local_folder(model.pretrained or "")
 
 
 def opened(pretrained: str, revision: str) -> Path:
@@ -65,7 +62,7 @@ def _problems(config: Config, model: ModelSection) -> Iterator[tuple[str, str]]:
 def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     """Of the model's id or directory, and of its config.json where that is at hand."""
     folder = folder_of(model)
-    if folder is None and not _ID.fullmatch(str(model.pretrained)):
+    if folder is None and not ID.fullmatch(str(model.pretrained)):
         text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
         yield "pretrained", text
         return

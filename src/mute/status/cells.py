@@ -1,8 +1,6 @@
 """How cells stand: their status words, from the tables of finished shards and the store of unfinished ones."""
 
 import csv
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from mute.bands import KEYS
 from mute.plan.rules import Plans
+from mute.store import artifacts
 from mute.study.cells import Cell, Study
 
 
@@ -52,12 +51,8 @@ class Reader:
         return Found(cell, status, below_gate and bool(status), detail)
 
     def _divergence(self, row: dict[str, Any]) -> str:
-        """Where a cell diverged, as far as its row or its record says."""
-        digest = row.get("digest")
-        record = _json(self.results / "cells" / str(digest) / "record.json") if digest else {}
-        outcome = record.get("outcome")
-        known = {**(outcome if isinstance(outcome, dict) else {}), **{k: v for k, v in row.items() if v}}
-        step, loss = known.get("diverged_at"), known.get("last_loss")
+        """Where a cell diverged, as far as its row says."""
+        step, loss = row.get("diverged_at"), row.get("last_loss")
         parts = [f"step {_number(step, '.0f')}" if step not in (None, "") else ""]
         parts.append(f"last finite loss {_number(loss, '.4g')}" if loss not in (None, "") else "")
         return ", ".join(filter(None, parts))
@@ -81,7 +76,7 @@ class Reader:
     def _records(self) -> dict[tuple[str, ...], list[dict[str, Any]]]:
         """Records of the store by their cell. A study without any unfinished shard never asks for them."""
         found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for record in self._every_record():
+        for record in map(_json, sorted((self.results / "cells").glob("*/record.json"))):
             try:
                 key = tuple(str(record["plan"]["cell"][name]) for name in KEYS)
                 if isinstance(record["outcome"], dict):
@@ -89,15 +84,6 @@ class Reader:
             except (KeyError, TypeError):
                 continue
         return found
-
-    def _every_record(self) -> Iterator[dict[str, Any]]:
-        try:
-            folders = sorted((self.results / "cells").iterdir())
-        except OSError:
-            return
-        for folder in folders:
-            if record := _json(folder / "record.json"):
-                yield record
 
     def _rows(self, path: Path) -> list[dict[str, Any]]:
         """The rows of a table; none, and a note, if it cannot be read."""
@@ -131,10 +117,9 @@ def _same(kept: Any, now: dict[str, Any]) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     """A JSON file that holds a mapping; an empty one if it does not."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return artifacts.read_mapping(path)
+    except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _number(value: Any, form: str) -> str:

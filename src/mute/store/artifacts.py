@@ -91,6 +91,21 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file of anybody's. Raises ValueError that names the file."""
+    try:
+        found = read_json(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} cannot be read: it is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} cannot be read: it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is no mapping of settings")
+    return found
+
+
 def write_table(path: Path | str, table: Any) -> None:
     """A pandas table as CSV (short enough to read) or Parquet, by the ending of `path`; no index column."""
     path = Path(path)
