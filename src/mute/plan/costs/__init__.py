@@ -37,6 +37,8 @@ HARNESS_QUESTIONS, HARNESS_OPTIONS = 5000, 4
 _DOWNLOAD = 50e6
 # Bytes a second that are copied on a disk: assumed.
 _DISK = 500e6
+# Bytes of a file of weights, at most, as transformers cuts them.
+_FILE = 5e9
 # Beyond the planned time a job may start slowly, and share its machine.
 _SPARE_MINUTES = 5
 # Each further attempt asks for so many times as much.
@@ -238,7 +240,9 @@ class Costs:
 
     def _export_model(self, name: str) -> Cost:
         weights = self.footprint.weights(name.split(".")[0])
-        return Cost(5 + weights / _DISK, 5 + weights / _DISK, self.footprint.process(False), disk=weights)
+        seconds = 5 + weights / _DISK
+        # One file of weights at a time, as it was and as it becomes.
+        return Cost(seconds, seconds, self.footprint.process(False) + 2 * min(weights, _FILE), disk=weights)
 
     def _run_harness(self, name: str) -> Cost:
         model = self.study.trained[name][0] if name in self.study.trained else name.split(".")[0]

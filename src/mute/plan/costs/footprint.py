@@ -20,8 +20,8 @@ _PROCESS, _CUDA_PROCESS, _CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 _TRAINED, _EXACT = 16, 20
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
 _HIDDEN, _MLP = 12, 4
-# A question as it stands in memory and, with its options, in a table; a token of the probes' tables; a cell's records.
-_QUESTION_MEMORY, _QUESTION_DISK, _PROBE_DISK, _RECORD = 4e3, 65, 65, 6e3
+# An answer or a token in a table; the records of a job.
+_ROW, _RECORD = 65, 6e3
 _SLACK, _TOKENIZER = 64e6, 20e6
 
 
@@ -70,9 +70,7 @@ class Footprint:
 
     def reading(self, model: str, forms: int) -> tuple[float, float]:
         """Evaluation: states of all questions, unless they are too large to keep."""
-        s = self.work.size
-        host, device = self.running(model, self.work.states(model, forms))
-        return host + self.work.languages(model) * (s.facts * forms + s.lines) * _QUESTION_MEMORY, device
+        return self.running(model, self.work.states(model, forms))
 
     def capture(self, model: str, languages: int) -> tuple[float, float]:
         """Layer scores: prompts of all facts, and their states in float64."""
@@ -85,8 +83,7 @@ class Footprint:
         s, shape, k = self.work.size, self.work.shape(model), self.work.languages(model)
         states = k * s.forget * s.sequences * s.tokens * shape.hidden * self.work.width
         trained = (shape.parameters, sequences * s.tokens * PADDING, shape.blocks) if sequences else ()
-        host, device = self.running(model, states, *trained)
-        return host + k * s.forget * shape.blocks * _QUESTION_MEMORY, device
+        return self.running(model, states, *trained)
 
     def unlearning(self, cells: list[Cell]) -> tuple[float, float]:
         """The most that any of the cells takes."""
@@ -141,15 +138,19 @@ class Footprint:
             trained = shape.parameters
         return trained * self.work.width + _RECORD
 
+    def tables(self, rows: float) -> float:
+        """Tables of so many answers, with their options, or tokens of probes."""
+        return rows * _ROW + _RECORD
+
     def cell_tables(self, cell: Cell) -> float:
         s = self.work.size
-        return self.work.languages(cell.model) * (s.facts * s.asked + s.lines) * _QUESTION_DISK + _RECORD
+        return self.tables(self.work.languages(cell.model) * (s.facts * s.asked + s.lines))
 
     def cell_attacks(self, cell: Cell) -> float:
         """The token tables of a cell under its attacks, and a share of those of base and oracle."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        return 1.5 * len(self.study.attacked[cell]) * (facts * _PROBE_DISK + _RECORD)
+        return 1.5 * len(self.study.attacked[cell]) * self.tables(facts)
 
     def model_tables(self, model: str) -> float:
         s, k = self.work.size, self.work.languages(model)
-        return k * (s.facts * s.forms + s.lines) * _QUESTION_DISK
+        return self.tables(k * (s.facts * s.forms + s.lines))
