@@ -140,14 +140,14 @@ def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
     bench = bench_of("llama")
     algorithm = make(name, steps=2, batch_size=4)
     read = {}
-    original = algorithm.terms
+    original = algorithm.gradients
 
-    def terms(task, batches):
+    def gradients(task, batches, names):
         rows = tuple(batches[side].rows.tolist() for side in ("forget", "retain"))
         read.setdefault(task.band.blocks, []).append(rows)
-        return original(task, batches)
+        return original(task, batches, names)
 
-    algorithm.terms = terms
+    algorithm.gradients = gradients
     for band in ("0", "2"):
         unlearn(bench, algorithm, Band.named(band, DEPTH), protocol="paper", seed=5)
     assert read[0,] == read[2,]
