@@ -1,6 +1,7 @@
 """`python -m mute`: what one wants to know of a study at a terminal. Every command is one function here."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -140,12 +141,24 @@ def check(chosen: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def list_(chosen: argparse.Namespace) -> int:
+    """Print what a study can be made of, one line each: methods, guards, attacks, measures, analyses, and the rest."""
+    from mute.plan import catalogue
+
+    found = catalogue.of_kind(chosen.kind)
+    if chosen.json:
+        print(json.dumps(catalogue.as_builtins(found), indent=1, ensure_ascii=False))
+    else:
+        print(catalogue.as_text(found), end="")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(run: Any, words: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__, help=words, description=run.__doc__)
+        added = commands.add_parser(run.__name__.rstrip("_"), help=words, description=run.__doc__)
         added.set_defaults(run=run)
         return added
 
@@ -169,6 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = add(check, "hold results against their seals")
     added.add_argument("results", **results)
     added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
+    added = add(list_, "list what a study can be made of")
+    added.add_argument("kind", nargs="?", default="", help="one kind alone, such as attack")
+    added.add_argument("--json", action="store_true", help="as JSON")
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen)

@@ -6,6 +6,7 @@ read ever sees padding and no mask is needed.
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -42,6 +43,23 @@ def run(
     if not kept:
         return hidden
     return _view(model, tuple(kept))(inputs_embeds=hidden, use_cache=False).last_hidden_state
+
+
+def run_mixed(model: Any, hidden: Tensor, start: int, mixed: Mapping[int, float], *, ids: Tensor | None) -> Tensor:
+    """Blocks start..L-1 as `run`, those in `mixed` as (1 - m) times the identity and m times the block; 0 skips one."""
+    kept: list[int] = []
+
+    def passed(hidden: Tensor, blocks: list[int]) -> Tensor:
+        skip = tuple(set(range(start, depth(model))) - set(blocks))
+        return run(model, hidden, start, depth(model), skip, ids=ids)
+
+    for block in range(start, depth(model)):
+        if block not in mixed:
+            kept.append(block)
+        elif mixed[block]:
+            hidden = passed(hidden, kept)
+            hidden, kept = torch.lerp(hidden, passed(hidden, [block]), mixed[block]), []
+    return passed(hidden, kept)
 
 
 def _view(model: Any, kept: tuple[int, ...]) -> Any:

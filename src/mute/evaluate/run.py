@@ -104,7 +104,7 @@ class Evaluator:
         for rows in sections.exact_batches(sequences, 8192):
             ids = torch.tensor([sequences[row] for row in rows], device=self.model.device)
             embedded = sections.embed(self.model, ids)
-            hidden = sections.run(self.model, embedded, 0, sections.depth(self.model), ids=ids)
+            hidden = sections.run_mixed(self.model, embedded, 0, subject.mixed, ids=ids)
             logits = sections.read_out(self.model, hidden[:, -1])
             if subject.treat is not None:
                 logits = subject.treat(logits, ids.tolist())

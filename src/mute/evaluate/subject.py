@@ -39,16 +39,21 @@ class Subject:
 
     @property
     def start(self) -> int:
-        """The first block whose input differs from the model's by a treatment; its depth if none does."""
+        """The first block that differs from the model's, itself or in its input; its depth if none does."""
         if any(overrides(t, "embeddings") or overrides(t, "weights") for t in self.treatments):
             return 0
         inner = [t.start for t in self.treatments if overrides(t, "states")]
-        return min(inner, default=sections.depth(self.model))
+        return min([*inner, *self.mixed], default=sections.depth(self.model))
+
+    @property
+    def mixed(self) -> dict[int, float]:
+        """Blocks that are mixed with the identity, with their share."""
+        return treatment.mixes(self.model, self.treatments)
 
     @property
     def looks_inside(self) -> bool:
-        """Whether kept states of the model are not the subject's: it has hooks of its own."""
-        return any(overrides(t, "states") or overrides(t, "embeddings") for t in self.treatments)
+        """Whether kept states of the model are not the subject's: it has hooks or weights of its own."""
+        return any(overrides(t, point) for t in self.treatments for point in ("states", "embeddings", "weights"))
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """What is asked in the place of these rows."""
@@ -59,7 +64,7 @@ class Subject:
     def ask(self, queries: Queries, texts: Texts | None = None) -> Answers:
         """Answers to the questions, while `installed`. texts: states of the model that are the subject's too."""
         own = self._own(queries, texts)
-        return queries.run(self.model, own, treatment.mixes(self.model, self.treatments), self.treat)
+        return queries.run(self.model, own, self.mixed, self.treat)
 
     def lens(self, queries: Queries, texts: Texts) -> list[Answers]:
         """What would be answered if the model ended after each block from where the texts stand on."""
@@ -71,6 +76,11 @@ class Subject:
     def _own(self, queries: Queries, texts: Texts | None) -> Texts:
         """Texts anew where a treatment has hooks: what is kept of the model is none of the subject's states."""
         if texts is not None and not self.looks_inside:
+            if texts.block > self.start:
+                raise ValueError(
+                    f"the questions' states stand at block {texts.block}, but the subject differs from block "
+                    f"{self.start} on: restart the texts first"
+                )
             return texts
         own = queries.texts(self.model)
         own.advance(self.start if texts is None else min(self.start, texts.block))

@@ -123,7 +123,7 @@ def score_shard(
             b = score_bypass(given["base"], None, *asked, corpus.facts, roles, **common)
             found.append(b.assign(metric=f"{metric}_base", attack=name))
         table = pd.concat(found, ignore_index=True)
-        if cell.status == "diverged":
+        if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
         for place, key in enumerate(KEYS):
             table.insert(place, key, getattr(cell, key))

@@ -153,19 +153,26 @@ def _before_block(model: Any, block: int, module: Any, own: list[Treatment]) -> 
 
 @contextmanager
 def _bypassed(module: Any, share: float) -> Generator[None]:
-    """The block mixed with the identity, on the plain path."""
+    """The block mixed with the identity, on the plain path; what is done to its input goes with it."""
     import torch
 
+    given: list[Any] = []
+
+    def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given[:] = [args[0] if args else kwargs["hidden_states"]]
+
     def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        before = args[0] if args else kwargs["hidden_states"]
+        before = given.pop()
         after = output[0] if isinstance(output, tuple) else output
         mixed = torch.lerp(before, after, share) if share else before
         return (mixed, *output[1:]) if isinstance(output, tuple) else mixed
 
+    first = module.register_forward_pre_hook(keep, with_kwargs=True, prepend=True)
     hooked = module.register_forward_hook(hook, with_kwargs=True)
     try:
         yield
     finally:
+        first.remove()
         hooked.remove()
 
 

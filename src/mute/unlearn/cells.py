@@ -90,6 +90,8 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
         if record["outcome"]["status"] == "diverged":
             lost += 1
             log.note(f"cell {digest} diverged at step {record['outcome']['diverged_at']}")
+        if new and record["outcome"]["reason"]:
+            log.say(f"{plan['cell']['algorithm']} cannot run here: {record['outcome']['reason']}")
         log.progress(done, len(plans), f"{computed} computed, {done - computed} found, cell")
     if lost:
         log.say(f"{lost} of {len(plans)} cells diverged: they stand in every table, without a score")
@@ -116,6 +118,7 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         "retained": _number(result.retained),
         "diverged_at": result.diverged_at,
         "last_loss": _number(result.last_loss),
+        "reason": result.reason,
     }
     return {
         "producer": "unlearn_shard",
@@ -134,12 +137,15 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
 @contextmanager
 def placed(model: Any, folder: Path) -> Generator[Subject]:
     """What a cell's folder makes of its model: its patch is in place, or its guard stands ready to be installed."""
-    plan = artifacts.read_json(folder / "record.json")["plan"]
+    record = artifacts.read_json(folder / "record.json")
+    plan = record["plan"]
     method = make(plan["method"], plan["settings"])
-    if isinstance(method, Guard):
+    if isinstance(method, Guard) and record["outcome"]["status"] != "not_applicable":
         yield Subject(model, [method.treatment(patches.load(folder, patches.FITTED))])
     else:
-        with patches.applied(model, patches.load(folder)):
+        # Of a method that could not run there is a file with nothing in it.
+        tensors = {} if isinstance(method, Guard) else patches.load(folder)
+        with patches.applied(model, tensors):
             yield Subject(model)
 
 

@@ -44,7 +44,8 @@ class Outcome:
 
     curve: one row per step: step, loss, and source knowledge where it was asked. size: norm of the change relative to
     the norm of the parameters that may change; NaN of a guard. step_size: the scale of an edit. diverged_at: the first
-    step whose loss, gradient or model was no number; None unless the status is `diverged`.
+    step whose loss, gradient or model was no number; None unless the status is `diverged`. reason: why a method cannot
+    run on these texts, where the status is `not_applicable`; nothing was changed then.
     """
 
     status: str
@@ -56,6 +57,7 @@ class Outcome:
     curve: list[dict[str, float]] = field(default_factory=list)
     step_size: float | None = None
     diverged_at: int | None = None
+    reason: str = ""
 
     @property
     def last_loss(self) -> float | None:
@@ -205,6 +207,8 @@ def unlearn(
     or, to compare with, `engine.reference.WholeModel`.
     """
     model = bench.model
+    if reason := algorithm.applies(bench.view):
+        return Outcome("not_applicable", {}, 0, math.nan, math.nan, math.nan, reason=reason)
     sides = bench.sides(algorithm)
     bench.advance(band.start)
     if strength is not None and isinstance(algorithm, Descent):

@@ -1,0 +1,101 @@
+"""What a study can be made of: methods, guards, attacks, measures, analyses, models, sources, languages, figures."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mute import analyses, attacks, unlearn
+from mute.corpus import languages, sources
+from mute.evaluate import measures
+from mute.models.anatomy import ANATOMIES
+from mute.names import unknown_name
+from mute.paper import figures as paper_figures
+from mute.plotting import figures
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing: its kind, its name, what it is in one line, and the paper it comes from, or ''."""
+
+    kind: str
+    name: str
+    about: str
+    paper: str = ""
+
+
+def _title(text: str | None, name: str) -> str:
+    """The first line of a docstring, without the name that it may begin with."""
+    first = (text or "").strip().split("\n")[0]
+    before, colon, rest = first.partition(": ")
+    return rest if colon and before.lower().replace(" ", "_") == name else first
+
+
+def _module(kind: type) -> str | None:
+    return sys.modules[kind.__module__].__doc__
+
+
+def _methods(guards: bool) -> Iterable[Entry]:
+    for name in unlearn.names():
+        method = unlearn.load(name)
+        if issubclass(method, unlearn.Guard) == guards:
+            yield Entry("guard" if guards else "method", name, _title(_module(method), name), method.paper)
+
+
+def _registry(kind: str, registry: object) -> Iterable[Entry]:
+    for name in registry.names():  # type: ignore[attr-defined]
+        found = registry.load(name)  # type: ignore[attr-defined]
+        yield Entry(kind, name, _title(_module(found), name), found.paper)
+
+
+def _figures() -> Iterable[Entry]:
+    # By their text: to import one takes as long as a plot.
+    for registry in (figures, paper_figures):
+        folder = Path(inspect.getfile(registry)).parent
+        for name in registry.names():
+            text = (folder / f"{name}.py").read_text(encoding="utf-8")
+            yield Entry("figure", name, _title(ast.get_docstring(ast.parse(text)), name))
+
+
+def entries() -> list[Entry]:
+    """Everything, kind by kind, each sorted by name."""
+    packs = [languages.load(code) for code in languages.codes()]
+    return [
+        *_methods(guards=False),
+        *_methods(guards=True),
+        *_registry("attack", attacks),
+        *_registry("measure", measures),
+        *_registry("analysis", analyses),
+        *(Entry("model", name, "family of models that the engine runs exactly") for name in sorted(ANATOMIES)),
+        *(Entry("source", name, _title(sources.load(name).__doc__, name)) for name in sources.names()),
+        *(Entry("language", p.code, f"{p.name}, {p.endonym}; {p.script}; {p.family}, {p.branch}") for p in packs),
+        *_figures(),
+    ]
+
+
+def of_kind(kind: str) -> list[Entry]:
+    """Entries of one kind, or of all (''). Raises ValueError that names the nearest kind if there is none."""
+    found = entries()
+    kinds = list(dict.fromkeys(entry.kind for entry in found))
+    if kind and kind not in kinds:
+        raise ValueError(unknown_name("kind", kind, kinds))
+    return [entry for entry in found if kind in ("", entry.kind)]
+
+
+def as_text(found: Iterable[Entry]) -> str:
+    """One line each, under the name of their kind."""
+    lines, last = [], ""
+    for entry in found:
+        if entry.kind != last:
+            lines += [*([""] if lines else []), entry.kind]
+            last = entry.kind
+        paper = f" [{entry.paper}]" if entry.paper else ""
+        lines.append(f"  {entry.name:<20} {entry.about}{paper}")
+    return "\n".join(lines) + "\n"
+
+
+def as_builtins(found: Iterable[Entry]) -> list[dict[str, str]]:
+    """For JSON: a list of mappings with kind, name, about and paper."""
+    return [asdict(entry) for entry in found]

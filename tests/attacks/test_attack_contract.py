@@ -1,0 +1,173 @@
+"""What every registered attack keeps to, on every embedded family; an attack's new file joins here. Then quantization.
+
+tests/golden/quantize.json says by which formula its values were made.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from families import EMBEDDED
+from mute import attacks
+from mute.attacks import base, shard
+from mute.attacks.quantize import Quantize, rounded
+from mute.bands import Band
+from mute.engine import cache
+from mute.engine.cache import PrefixCache
+from mute.evaluate.asked import Asked
+from mute.evaluate.subject import Subject
+from mute.models import hooks
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/quantize.json").read_text(encoding="utf-8"))
+ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
+BAND = Band((1,))
+# Little of an attack, for those that have a setting that says how much: (settings, most change of a log-probability).
+WEAK = {
+    "mix": ({"share": 1 - 1e-6}, 1e-3),
+    "quantize": ({"bits": 8}, 0.3),
+    "retraining": ({"learning_rate": 1e-12}, 1e-4),
+}
+QUICK = {"retraining": {"steps": 3, "batch_size": 4}}
+
+
+def prepared(name, **settings):
+    method = attacks.load(name)
+    return shard.Prepared(name, method, method.Settings(**{**QUICK.get(name, {}), **settings}), 1, "")
+
+
+def run(asked, name, **settings):
+    return shard.attacked(asked, Subject(asked.model), BAND, prepared(name, **settings), ("en", "es"))
+
+
+@pytest.fixture(params=EMBEDDED)
+def asked(request, trained_model, encoder, corpus):
+    model = copy.deepcopy(trained_model(request.param))
+    return Asked(model, encoder, corpus, ["en", "es"], "domain")
+
+
+@pytest.mark.parametrize("name", attacks.names())
+def test_every_attack_says_what_it_is_and_refuses_what_it_does_not_know(name):
+    method = attacks.load(name)
+    assert method.name == name == method.__module__.rsplit(".", 1)[1]
+    assert method.paper
+    assert method.metric
+    assert method.access in get_args(base.Access)
+    assert issubclass(method.Settings, base.Settings)
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        method.Settings(strngth=1)
+    cost = method.cost(method.Settings())
+    assert cost.asks >= 0
+    assert (cost.steps > 0) == (cost.batch > 0)
+    assert set(method.depends) <= set(shard.KEYS)
+
+
+@pytest.mark.parametrize("intent", ["removal", "suppression", "guard"])
+@pytest.mark.parametrize("band", ["1", "0-1", "all", "full"])
+@pytest.mark.parametrize("name", attacks.names())
+def test_every_attack_says_why_it_cannot_be_tried(name, band, intent):
+    method = attacks.load(name)
+    reason = method.applies(method.Settings(), band, intent)
+    assert isinstance(reason, str)
+    if reason:
+        assert len(reason.split()) > 2, "a reason in words"
+    if band == "1" and intent == "removal":
+        assert not reason, "an edit of one block is what every attack can be tried on"
+
+
+@pytest.mark.parametrize("name", attacks.names())
+def test_every_attack_gives_the_same_twice_and_leaves_the_model_as_it_was(asked, name, tmp_path):
+    model = asked.model
+    cache.attach(model, PrefixCache(tmp_path, 10**8))
+    asked = Asked(model, asked.encoder, asked.corpus, ["en", "es"], "domain")
+    asked.texts.advance(1)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    entries = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    standing, plain = hooks.on([("model", model)]), Subject(model).ask(asked.queries, asked.texts).tokens()
+    one, outcome = run(asked, name)
+    two, again = run(asked, name)
+    assert outcome == again
+    assert outcome["status"] == "ok"
+    assert one.equals(two)
+    assert set(one.columns) == set(plain.columns)
+    assert one["item"].equals(plain["item"])
+    assert one["logprob"].notna().all()
+    assert not one["logprob"].equals(plain["logprob"]), "it does something"
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+    assert hooks.on([("model", model)]) == standing
+    assert Subject(model).ask(asked.queries, asked.texts).tokens().equals(plain)
+    # Attacked states are none of the model's: what was kept before is as it was, and nothing else came.
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == entries
+
+
+@pytest.mark.parametrize("name", WEAK)
+def test_an_attack_of_no_strength_is_the_identity(asked, name):
+    settings, most = WEAK[name]
+    plain = Subject(asked.model).ask(asked.queries).tokens()["logprob"]
+    weak, full = (run(asked, name, **own)[0]["logprob"] for own in (settings, {}))
+    assert abs(weak - plain).max() < most
+    assert abs(weak - plain).max() < abs(full - plain).max() / 2
+
+
+def matrix() -> torch.Tensor:
+    i, j = torch.arange(3, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)
+    return torch.sin(1.3 * i + 0.77 * j) + 0.2 * j
+
+
+@pytest.mark.parametrize("case", ENTRIES["rtn fake quantization"]["value"])
+def test_clamped_levels_are_the_golden_ones(case):
+    wanted = ENTRIES["rtn fake quantization"]["value"][case]
+    made = rounded(matrix(), int(case.split()[0]), 4 if case.endswith("4") else 0, "clamped")
+    assert np.isclose(made[0], wanted["row 0"], rtol=1e-9, atol=1e-12).all()
+    error = made - matrix()
+    assert float(error.abs().max()) == pytest.approx(wanted["max error"], rel=1e-9)
+    assert float(error.square().mean()) == pytest.approx(wanted["mean squared error"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", ENTRIES["rtn symmetric, no clamp"]["value"])
+def test_symmetric_levels_are_the_golden_ones(case):
+    wanted = ENTRIES["rtn symmetric, no clamp"]["value"][case]
+    bits = int(case.split()[0])
+    made = rounded(matrix(), bits)
+    assert np.isclose(made[0], wanted["row 0"], rtol=1e-9, atol=1e-12).all()
+    error = (made - matrix()).abs()
+    assert float(error.max()) == pytest.approx(wanted["max error"], rel=1e-9)
+    step = matrix().abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
+    assert (error <= step / 2 + 1e-12).all()
+    assert torch.allclose(rounded(made, bits), made, atol=1e-12), "once rounded, it stays"
+
+
+def test_a_change_of_less_than_half_a_step_is_undone():
+    before = torch.tensor([[1.0, 0.30, -0.62]], dtype=torch.float64)
+    after = before + torch.tensor([[0.0, 0.02, -0.01]], dtype=torch.float64)
+    levels = ENTRIES["rtn hides a small update"]["value"]["levels"]
+    assert torch.allclose(rounded(before, 4) * 7, torch.tensor(levels, dtype=torch.float64))
+    assert torch.equal(rounded(before, 4), rounded(after, 4))
+
+
+@pytest.mark.parametrize("convention", ["symmetric", "clamped"])
+@pytest.mark.parametrize("group", [0, 3, 64])
+def test_error_falls_with_bits_and_zeros_stay(group, convention):
+    weight = torch.cat([matrix(), torch.zeros(1, 8, dtype=torch.float64)])
+    made = {bits: rounded(weight, bits, group, convention) for bits in range(2, 9)}
+    errors = [float((own - weight).square().sum()) for own in made.values()]
+    assert errors == sorted(errors, reverse=True)
+    assert all(own.shape == weight.shape and not own[-1].any() for own in made.values())
+
+
+def test_every_matrix_of_the_blocks_is_rounded_and_nothing_else(asked):
+    model = asked.model
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    attack = Quantize(Quantize.Settings(bits=2, group=0), None)  # ty: ignore[invalid-argument-type]
+    with attack.weights(model):
+        changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+        for name in changed:
+            assert torch.equal(model.get_parameter(name), rounded(before[name], 2))
+    blocks = {n for n in before if ".layers." in n or ".h." in n}
+    assert changed == {n for n in blocks if before[n].ndim == 2}
