@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mute import analyses, attacks, unlearn
 from mute.corpus import languages, sources
@@ -44,9 +45,9 @@ def _methods(guards: bool) -> Iterable[Entry]:
             yield Entry("guard" if guards else "method", name, _title(_module(method), name), method.paper)
 
 
-def _registry(kind: str, registry: object) -> Iterable[Entry]:
-    for name in registry.names():  # type: ignore[attr-defined]
-        found = registry.load(name)  # type: ignore[attr-defined]
+def _registry(kind: str, registry: Any) -> Iterable[Entry]:
+    for name in registry.names():
+        found = registry.load(name)
         yield Entry(kind, name, _title(_module(found), name), found.paper)
 
 
