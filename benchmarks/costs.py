@@ -23,7 +23,7 @@ from mute.store import artifacts
 from mute.store.clock import PHASES
 from mute.study.checks import read_study
 
-# The study whose seconds the constants of `mute.plan.costs.machine` were fitted to.
+# The study whose seconds the constants of `mute.plan.costs.work` were fitted to.
 CALIBRATED_ON = "default"
 # Folders whose size is planned, by the rules that fill them.
 FOLDERS = {
@@ -33,7 +33,6 @@ FOLDERS = {
     "attacks": ["attack_shard"],
     "analyses": ["analyse_shard"],
     "tables": ["make_tables"],
-    "cache": [],
 }
 
 
@@ -80,7 +79,7 @@ def _disk(costs: Costs, results: Path) -> dict[str, Any]:
     found = {}
     for folder, rules in FOLDERS.items():
         jobs = [job for rule in rules for job in costs.jobs.get(rule, {}).values()]
-        planned = sum(job.disk for job in jobs) if rules else costs.footprint.cache()
+        planned = sum(job.disk for job in jobs)
         measured = sum(path.stat().st_size for path in (results / folder).rglob("*") if path.is_file())
         if measured:
             found[folder] = _pair(planned / 1e6, measured / 1e6)

@@ -5,6 +5,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+BASE = "config/config.yaml"
+
+
+def _study(chosen: argparse.Namespace) -> Any:
+    from mute.study.checks import read_study
+
+    return read_study(BASE, *(path for path in chosen.configfile if path != BASE))
 
 
 def summary(chosen: argparse.Namespace) -> int:
@@ -35,21 +44,11 @@ def freeze(chosen: argparse.Namespace) -> int:
     """Put a finished study's tables into paper/frozen/, from which `make frozen` rebuilds figures and paper."""
     from mute.paper import frozen
     from mute.plan.rules import TABLES, Plans
-    from mute.study.checks import read_study
 
+    study = _study(chosen)
+    results = Path(study.config.study.results)
     try:
-        study = read_study(*(["config/config.yaml", *chosen.configfile]))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    try:
-        written = frozen.freeze(
-            Path(study.config.study.results),
-            frozen.FOLDER,
-            TABLES,
-            Plans(study).figures(),
-            study.of_record(),
-        )
+        written = frozen.freeze(results, frozen.FOLDER, TABLES, Plans(study).figures(), study.of_record())
     except FileNotFoundError as error:
         print(f"{error.filename} is missing: run the study first (make study)", file=sys.stderr)
         return 1
@@ -59,17 +58,9 @@ def freeze(chosen: argparse.Namespace) -> int:
 
 def plan(chosen: argparse.Namespace) -> int:
     """Print what a study will cost, rule by rule: jobs, hours, memory and disk. Runs nothing, needs no network."""
-    from mute.config.problems import ConfigError
     from mute.plan.costs import table
-    from mute.study.checks import read_study
 
-    base = "config/config.yaml"
-    try:
-        study = read_study(base, *(path for path in chosen.configfile if path != base))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(table.terminal(study), end="")
+    print(table.terminal(_study(chosen)), end="")
     return 0
 
 
@@ -78,17 +69,11 @@ def status(chosen: argparse.Namespace) -> int:
 
     Exit status: 0 complete, 1 something failed, 2 something is pending, 78 the configuration is wrong.
     """
-    from mute.config.problems import ConfigError
-    from mute.status.command import go_on, read_study
+    from mute.status.command import go_on
     from mute.status.standing import collect
     from mute.status.text import terminal
 
-    try:
-        study = read_study(chosen.configfile)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return os.EX_CONFIG
-    found = collect(study, go_on(chosen.configfile))
+    found = collect(_study(chosen), go_on(chosen.configfile))
     print(terminal(found), end="")
     return found.code
 
@@ -96,22 +81,17 @@ def status(chosen: argparse.Namespace) -> int:
 def exports(chosen: argparse.Namespace) -> int:
     """Print the cells that can be exported; with --cell the target that exports one; with --data what tasks read."""
     from mute.plan.exports import Exports
-    from mute.study.checks import read_study
 
-    try:
-        known = Exports(read_study(*(["config/config.yaml", *chosen.configfile])))
-        if chosen.data:
-            from mute.evaluate.harness import data_sets
+    known = Exports(_study(chosen))
+    if chosen.data:
+        from mute.evaluate.harness import data_sets
 
-            read = data_sets(known.chosen.tasks, known.chosen.task_folder)
-            print("\n".join(f"{path}: {revision}" for path, revision in read))
-        elif chosen.cell is None:
-            print("\n".join(known.names()))
-        else:
-            print(known.target(chosen.cell))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+        read = data_sets(known.chosen.tasks, known.chosen.task_folder)
+        print("\n".join(f"{path}: {revision}" for path, revision in read))
+    elif chosen.cell is None:
+        print("\n".join(known.names()))
+    else:
+        print(known.target(chosen.cell))
     return 0
 
 
@@ -119,14 +99,10 @@ def verify(chosen: argparse.Namespace) -> int:
     """Read inputs under data/ and published results again, and hold them against the checksums that DVC has of them."""
     from mute.store import artifacts, pointers
 
-    try:
-        found = pointers.inputs()
-        record = {pointer.path.as_posix(): pointer.md5 for pointer in found}
-        found += [] if chosen.inputs else pointers.published()
-        faults = [fault for pointer in found for fault in pointers.faults(pointer)]
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    found = pointers.inputs()
+    record = {pointer.path.as_posix(): pointer.md5 for pointer in found}
+    found += [] if chosen.inputs else pointers.published()
+    faults = [fault for pointer in found for fault in pointers.faults(pointer)]
     for pointer in found:
         if not pointer.path.exists():
             print(f"{pointer.path}: not here; to fetch it: dvc pull {pointer.target}")
@@ -167,32 +143,40 @@ def check(chosen: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    added = commands.add_parser("summary", help="print what a finished study found", description=summary.__doc__)
-    added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]")
-    added.set_defaults(run=summary)
-    added = commands.add_parser("freeze", help="keep a study's tables for the paper", description=freeze.__doc__)
-    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
-    added.set_defaults(run=freeze)
-    added = commands.add_parser("plan", help="print what a study will cost", description=plan.__doc__)
-    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
-    added.set_defaults(run=plan)
-    added = commands.add_parser("status", help="print how a study stands", description=status.__doc__)
-    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
-    added.set_defaults(run=status)
-    added = commands.add_parser("exports", help="list the cells of a study", description=exports.__doc__)
+
+    def add(run: Any, words: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__, help=words, description=run.__doc__)
+        added.set_defaults(run=run)
+        return added
+
+    results: dict[str, Any] = {
+        "type": Path,
+        "nargs": "?",
+        "default": Path("results"),
+        "help": "folder of the results [results]",
+    }
+    files: dict[str, Any] = {"nargs": "*", "help": "config files over config/config.yaml"}
+    add(summary, "print what a finished study found").add_argument("results", **results)
+    add(freeze, "keep a study's tables for the paper").add_argument("configfile", **files)
+    add(plan, "print what a study will cost").add_argument("configfile", **files)
+    add(status, "print how a study stands").add_argument("configfile", **files)
+    added = add(exports, "list the cells of a study")
     added.add_argument("--cell", help="name of one cell")
     added.add_argument("--data", action="store_true", help="data sets of the hub that exports.tasks read")
-    added.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
-    added.set_defaults(run=exports)
-    added = commands.add_parser("verify", help="hold files against DVC's checksums", description=verify.__doc__)
+    added.add_argument("configfile", **files)
+    added = add(verify, "hold files against DVC's checksums")
     added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
-    added.set_defaults(run=verify)
-    added = commands.add_parser("check", help="hold results against their seals", description=check.__doc__)
-    added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]")
+    added = add(check, "hold results against their seals")
+    added.add_argument("results", **results)
     added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
-    added.set_defaults(run=check)
     chosen = parser.parse_args(arguments)
-    return chosen.run(chosen)
+    try:
+        return chosen.run(chosen)
+    except ValueError as error:
+        from mute.config.problems import ConfigError
+
+        print(error, file=sys.stderr)
+        return os.EX_CONFIG if chosen.run is status and isinstance(error, ConfigError) else 1
 
 
 if __name__ == "__main__":

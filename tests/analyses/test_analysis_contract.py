@@ -1,4 +1,4 @@
-"""What every registered analysis keeps to, on every embedded family; an analysis's new file joins here. Then the lens."""
+"""What every registered analysis keeps to, on every embedded family; a new file joins here. Then the lens."""
 
 import pytest
 import torch

@@ -46,7 +46,7 @@ def test_a_second_job_reads_what_the_first_computed(random_model, tmp_path, fami
     called: list[object] = []
     run = sections.run
     # By a hook it would show in the states that they are not the cache's.
-    monkeypatch.setattr(sections, "run", lambda *given: called.append(1) or run(*given))
+    monkeypatch.setattr(sections, "run", lambda *given, **named: called.append(1) or run(*given, **named))
     for number in range(2):
         called.clear()
         model, prefixes = copy.deepcopy(random_model(family)), PrefixCache(tmp_path, 10**6)

@@ -9,7 +9,8 @@ import test_mmlu_source as source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.evaluate import item_table, metrics, normalised, tables
+from mute.evaluate import item_table, metrics, tables
+from mute.evaluate.measures import normalised
 
 KEYS = ["set", "item", "language", "form"]
 

@@ -11,8 +11,9 @@ import test_tofu_source as source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.evaluate import tables, tofu
+from mute.evaluate import tables
 from mute.evaluate.board import Board, summary
+from mute.evaluate.measures import tofu
 from mute.evaluate.panel import Panel
 from mute.evaluate.run import Evaluator
 

@@ -3,7 +3,7 @@
 import math
 
 from made_up import ABOUT, ERASES_AND_KEEPS, THE_PAPER, make_tables, many
-from mute.findings import outcomes
+from mute.findings import outcomes, primary
 from mute.findings.results import Results
 
 
@@ -43,3 +43,12 @@ def test_curves_have_one_row_per_block():
     assert list(empty.columns) == list(table.columns)
     assert outcomes.numbers(Results({}, ABOUT))["outcomes"] == {}
     assert not any(isinstance(v, float) and math.isnan(v) for v in outcomes.numbers(Results({}))["cells"].values())
+
+
+def test_a_declared_outcome_that_is_no_measure_stops_nothing():
+    """The configuration names outcomes before anything is measured; a slip there must not cost the study's results."""
+    about = {**ABOUT, "primary": ["K heldout", "knowledge heldout"]}
+    results = Results(many([THE_PAPER] * 2), about)
+    assert set(primary.table(results)["outcome"]) == {"K heldout"}
+    found = outcomes.numbers(results)["outcomes"]
+    assert all(set(own["rmu"]) == {"band", "K_heldout"} for own in found.values())

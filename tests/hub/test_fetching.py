@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -128,7 +127,7 @@ def test_what_answers_in_the_place_of_the_hub_is_not_asked_for_ever(tmp_path, mo
     """A page of another length ends without an error, each time: nothing, too little or too much of a file."""
     asked = []
 
-    def append(url, path, size, count, stop):
+    def append(url, path, size, count):
         asked.append(url)
         assert len(asked) < 20, "it is asked again and again"
         path.write_bytes(b"x" * sent)
@@ -137,7 +136,7 @@ def test_what_answers_in_the_place_of_the_hub_is_not_asked_for_ever(tmp_path, mo
     monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
     blob = tmp_path / "hub/models--org--name/blobs" / ("0" * 64)
     with pytest.raises(ValueError, match="https://hub/file is not the file of 100 bytes that the hub lists"):
-        download.download("https://hub/file", blob, 100, count=lambda size: None, stop=threading.Event())
+        download.download("https://hub/file", blob, 100, lambda size: None)
     assert not blob.exists()
 
 

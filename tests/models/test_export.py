@@ -2,10 +2,10 @@
 
 import errno
 import json
-import shutil
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -201,15 +201,15 @@ def test_a_full_disk_leaves_no_half_export(base, tmp_path, monkeypatch, there):
     tensors = perturbed(folder, "1")
     if there:
         export.export(folder, tensors, target, {})
-    copied, calls = shutil.copyfile, []
+    written, calls = safetensors.torch.save_file, []
 
-    def full(source, to):
-        calls.append(source)
-        if len(calls) == 5:
+    def full(stored, to, **more):
+        calls.append(to)
+        if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return copied(source, to)
+        return written(stored, to, **more)
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         export.export(folder, perturbed(folder, "2"), target, {}, replace=True)
     monkeypatch.undo()

@@ -77,7 +77,7 @@ def test_a_filter_has_nothing_to_export():
     assert gate not in made.names()
     with pytest.raises(ValueError, match="cannot be exported: word_filter is a guard and changes no weight"):
         made.export(wild(cell=gate))
-    with pytest.raises(ConfigError, match=r"exports\.cells\[0\]: gate changes no weight: there is no model to export"):
+    with pytest.raises(ConfigError, match=r"exports\.cells\[0\]: word_filter changes no weight: there is no model"):
         exports(GATE, cells=[{"algorithm": "word_filter"}])
 
 

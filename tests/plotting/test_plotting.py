@@ -155,13 +155,14 @@ def test_a_metric_without_a_row_in_one_cell_is_a_missing_number(tables):
 
 
 def test_scores_of_attacked_models_are_those_of_no_other(tables):
-    attacked = tables["scores"].assign(attack="rtn4", value=0.77)
+    known = tables["scores"][tables["scores"]["metric"] == "K"]
+    attacked = known.assign(metric="R", attack="rtn4", value=0.77)
     both = Results({**tables, "scores": pd.concat([attacked, tables["scores"].assign(attack=None)])}, ABOUT)
     (case,) = both.cases
     plain = Results(tables, ABOUT).number(case, "rmu", "1", "K")
-    assert both.number(case, "rmu", "1", "K") == plain != both.number(case, "rmu", "1", "K", attack="rtn4")
-    assert both.number(case, "rmu", "1", "K", attack="rtn4").value == 0.77
-    assert not both.number(case, "rmu", "1", "K", attack="rtn8")
+    assert both.number(case, "rmu", "1", "K") == plain != both.number(case, "rmu", "1", "R", attack="rtn4")
+    assert both.number(case, "rmu", "1", "R", attack="rtn4").value == 0.77
+    assert not both.number(case, "rmu", "1", "R", attack="rtn8")
     assert set(both.tables["scores"]["attack"]) == {""}
 
 

@@ -244,26 +244,20 @@ def test_tensorboard_itself_reads_the_event_files(results):
     assert "_hparams_/session_start_info" in found.PluginRunToTagToContent("hparams")[name]
 
 
-@pytest.fixture
-def published(results):
-    """The file of the W&B run that holds the tables."""
-    publish_to("wandb", results)
-    index = json.loads((results / "published/wandb/index.json").read_text())
-    return results / "published/wandb" / index["runs"][content.study_id("made_up")]["file"]
-
-
-def test_a_file_of_wandb_that_was_altered_or_cut_is_told(published):
-    whole = published.read_bytes()
-    assert len(whole) > 2 * 32_768, "its records go over several blocks"
-    for altered, message in (
-        (whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:], "altered at byte"),
-        (whole[:40_000], "is cut off"),
-        (b"PK" + whole, "is not a run of W&B"),
-        (whole[:7], "holds no run"),
-    ):
-        published.write_bytes(altered)
-        with pytest.raises(ValueError, match=message):
-            wandb_tracker.read(published)
+@pytest.mark.parametrize("tracker", trackers.names())
+def test_a_published_run_that_was_altered_or_cut_is_told(tracker, results):
+    publish_to(tracker, results)
+    folder = results / "published" / tracker
+    index = json.loads((folder / "index.json").read_text())
+    file = folder / index["runs"][content.study_id("made_up")]["file"]
+    for path in (file, file.with_name("run.json")):
+        whole = path.read_bytes()
+        for altered in (whole[:-1], bytes([whole[0] ^ 1]) + whole[1:]):
+            path.write_bytes(altered)
+            with pytest.raises(ValueError, match=f"{path.name} is missing or not what was published: publish again"):
+                readback.published(results / "published", tracker)
+        path.write_bytes(whole)
+    assert len(readback.published(results / "published", tracker)) == 5
 
 
 @pytest.mark.parametrize("tracker", trackers.names())
@@ -480,3 +474,14 @@ def test_the_workflow_is_read_without_any_tracker():
     code = "import sys, mute.plan.rules; print([m for m in ('wandb', 'tensorboard', 'torch') if m in sys.modules])"
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_runs_summary_is_of_the_cell_as_it_was_left():
+    """Scores of the attacked model stand in the tables, and so do details."""
+    scores = make_tables(THE_PAPER)["scores"]
+    own = scores[(scores["algorithm"] == "rmu") & (scores["band"] == "1")]
+    attacked = pd.concat([own.assign(attack=""), own.assign(attack="rtn4", value=0.77)])
+    found = content.summary(attacked)
+    assert found == content.summary(own)
+    assert found["K/heldout"] == pytest.approx(0.1)
+    assert not any(name.startswith(("C_sentences", "B_base", "chance")) for name in found)

@@ -16,12 +16,13 @@ from mute.bands import Band
 from mute.engine.band import Task, TextSet
 from mute.models import anatomy, patches
 from mute.store.artifacts import seed_of
-from mute.unlearn.base import Algorithm, Settings
-from mute.unlearn.run import COVERAGES, Matching, Workbench, _groups, _orders, unlearn
+from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
+from mute.unlearn.run import HALVINGS, Matching, Workbench, _groups, _orders, unlearn
+from mute.unlearn.view import COVERAGES
 
 DEPTH = 3
 # What changes the parameters of a band; a filter changes none.
-EDITS = [name for name in algorithms.names() if algorithms.load(name).kind != "filter"]
+EDITS = [name for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)]
 BANDS = ("1", "0-1", "all", "full")
 SOURCES = ["en", "es"]
 BENCH = {
@@ -72,7 +73,7 @@ def any_bench(request, bench_of):
     return bench_of(request.param)
 
 
-def make(name: str, **settings) -> Algorithm:
+def make(name: str, **settings) -> Method:
     method = algorithms.load(name)
     return method(method.Settings(**settings))
 
@@ -111,7 +112,7 @@ def test_every_algorithm_changes_its_band_and_nothing_else(any_bench, name, band
     assert any(not torch.equal(tensor, before[key]) for key, tensor in outcome.tensors.items())
     assert all(bool(tensor.isfinite().all()) for tensor in outcome.tensors.values())
     assert outcome.size > 0
-    assert outcome.steps == len(outcome.curve) == (2 if algorithm.kind == "gradient" else 0)
+    assert outcome.steps == len(outcome.curve) == (2 if isinstance(algorithm, Descent) else 0)
 
     patches.save(tmp_path, outcome.tensors)
     loaded = patches.load(tmp_path)
@@ -133,19 +134,20 @@ def test_every_algorithm_gives_the_same_patch_again(any_bench, name):
     assert outcomes[0].curve == outcomes[1].curve
 
 
-@pytest.mark.parametrize("name", [name for name in EDITS if algorithms.load(name).kind == "gradient"])
+@pytest.mark.parametrize("name", [name for name in EDITS if issubclass(algorithms.load(name), Descent)])
 def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
     """Depths are compared on the same batches: a seed's draws do not depend on the band, nor on what ran before."""
     bench = bench_of("llama")
     algorithm = make(name, steps=2, batch_size=4)
     read = {}
-    original = algorithm.loss
+    original = algorithm.terms
 
-    def loss(task, forget, retain):
-        read.setdefault(task.band.blocks, []).append((forget.rows.tolist(), retain.rows.tolist()))
-        return original(task, forget, retain)
+    def terms(task, batches):
+        rows = tuple(batches[side].rows.tolist() for side in ("forget", "retain"))
+        read.setdefault(task.band.blocks, []).append(rows)
+        return original(task, batches)
 
-    algorithm.loss = loss
+    algorithm.terms = terms
     for band in ("0", "2"):
         unlearn(bench, algorithm, Band.named(band, DEPTH), protocol="paper", seed=5)
     assert read[0,] == read[2,]
@@ -156,17 +158,17 @@ def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
 def test_a_run_that_blows_up_has_diverged(bench, name):
     algorithm = make(name, steps=5, batch_size=4)
     before = everything(bench.model)
-    if algorithm.kind == "gradient":
+    if isinstance(algorithm, Descent):
         algorithm.settings.learning_rate = 1e30
     else:
-        algorithm.direction = lambda task: {
+        algorithm.change = lambda task: {
             key: torch.full_like(before[key], math.nan) for key in algorithm.parameters(task.model, task.band)
         }
     outcome = unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="paper", seed=0)
     assert outcome.status == "diverged"
     assert outcome.steps < 5
     assert equal(everything(bench.model), before)
-    if algorithm.kind == "edit":
+    if isinstance(algorithm, Edit):
         # An edit in no direction changes nothing.
         assert equal(outcome.tensors, {key: before[key] for key in outcome.tensors})
 
@@ -196,7 +198,7 @@ def test_a_matched_run_does_what_is_expected_and_stops_there(bench, name):
     assert outcome.status == "ok"
     assert outcome.knowledge <= target
     asked = [row["knowledge"] for row in outcome.curve if "knowledge" in row]
-    if algorithm.kind == "gradient":
+    if isinstance(algorithm, Descent):
         assert all(known > target for known in asked[:-1])
         assert asked[-1] == outcome.knowledge
         assert len(asked) == outcome.steps / bench.matching.every
@@ -215,9 +217,12 @@ def test_a_matched_run_that_does_not_get_there_says_so(bench_of, name, monkeypat
     algorithm = make(name, steps=5, batch_size=4)
     outcome = unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="matched", seed=0)
     assert outcome.status == "not_reached"
-    if algorithm.kind == "gradient":
+    if isinstance(algorithm, Descent):
         assert outcome.steps == 5
         assert [row["step"] for row in outcome.curve if "knowledge" in row] == [2, 4, 5]
+    elif algorithm.most is not None:
+        assert len(outcome.curve) == HALVINGS + 1
+        assert outcome.step_size == pytest.approx(algorithm.most)
     else:
         sizes = [row["size"] for row in outcome.curve]
         assert sizes == [bench.matching.smallest * 2**i for i in range(len(sizes))]
@@ -414,7 +419,7 @@ def direction(bench, **settings) -> dict[str, torch.Tensor]:
     for name in names:
         bench.model.get_parameter(name).requires_grad_(True)
     try:
-        return algorithm.direction(task)
+        return algorithm.change(task)
     finally:
         bench.model.requires_grad_(False)
 
@@ -480,7 +485,7 @@ def test_rmu_steers_towards_its_direction(bench):
     batch = bench.forget.batch(torch.arange(6))
     with torch.no_grad():
         start = task.output(batch)
-        loss = algorithm.loss(task, batch, bench.retain.batch(torch.arange(6)))
+        loss = algorithm.loss(task, {"forget": batch, "retain": bench.retain.batch(torch.arange(6))})
     assert bench.forget.frozen is not None
     norms = [s[1:].norm(dim=-1) for s in bench.forget.frozen.split(bench.forget.texts.lengths.tolist())]
     norm = torch.cat(norms).mean()

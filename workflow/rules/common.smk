@@ -18,6 +18,7 @@ from mute.plan.inputs import Inputs
 from mute.plan.costs import Costs
 from mute.plan.rules import (
     FIGURES,
+    MEASURES,
     NOTEBOOKS,
     PAPER_FIGURES,
     PAPER_TABLES,

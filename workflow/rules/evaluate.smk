@@ -48,7 +48,7 @@ rule score_shard:
         "../../envs/mute.yaml"
     params:
         plan=PLANS.scores,
-        code=code_digest("mute.evaluate.tables"),
+        code=code_digest("mute.evaluate.tables", *MEASURES),
     script:
         "../../scripts/score_shard.py"
 
@@ -70,6 +70,6 @@ rule make_tables:
     params:
         plan=PLANS.tables(),
         made_with=origin.made_with(STUDY),
-        code=code_digest("mute.evaluate.tables"),
+        code=code_digest("mute.evaluate.tables", *MEASURES),
     script:
         "../../scripts/make_tables.py"

@@ -213,7 +213,7 @@ class EngineSection(Section):
     cache_gb: float = Field(
         2.0,
         ge=0,
-        description="Most that cached prefixes may take on disk, in gigabytes; 0: every job computes its own.",
+        description="Most that cached prefixes and covariances may take on disk, in gigabytes; 0: none is kept.",
     )
     checksum_gb: float = Field(
         4.0,

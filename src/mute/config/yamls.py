@@ -31,7 +31,7 @@ def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
         text = given.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
-            _check_size(node, path)
+            _check_size(node, path, {})
         return node, yaml.safe_load(text)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from None
@@ -58,28 +58,22 @@ def _said(path: Path | str, error: yaml.YAMLError) -> str:
     return f"{path}{where}: {_reason(error)}"
 
 
-def _check_size(node: yaml.Node, path: Path | str) -> None:
-    """Raise UnreadableError where aliases make a file larger or deeper than any study is; unfolds none of them."""
-    sizes: dict[int, int] = {}
-    waiting: list[tuple[yaml.Node, int, bool]] = [(node, 0, False)]
-    above: set[int] = set()
-    while waiting:
-        current, depth, seen = waiting.pop()
-        if seen:
-            above.discard(id(current))
-            sizes[id(current)] = 1 + sum(sizes[id(inner)] for inner in _inside(current))
-            if sizes[id(current)] > MOST:
-                line = current.start_mark.line + 1
-                raise UnreadableError(f"{path}, line {line}: its aliases make more than {MOST} entries of it")
-            continue
-        if id(current) in above:
-            raise UnreadableError(f"{path}, line {current.start_mark.line + 1}: an alias that contains itself")
-        if depth > DEEPEST:
-            raise UnreadableError(f"{path} is nested too deeply: at most {DEEPEST} levels")
-        if id(current) not in sizes:
-            above.add(id(current))
-            waiting.append((current, depth, True))
-            waiting += [(inner, depth + 1, False) for inner in _inside(current)]
+def _check_size(node: yaml.Node, path: Path | str, known: dict[int, int], above: tuple[int, ...] = ()) -> int:
+    """The entries of a node. Raises UnreadableError where aliases make a file larger or deeper than any study is.
+
+    known: the entries of nodes that were counted already; above: the nodes that this one stands in.
+    """
+    line = f"{path}, line {node.start_mark.line + 1}"
+    if id(node) in above:
+        raise UnreadableError(f"{line}: an alias that contains itself")
+    if len(above) > DEEPEST:
+        raise UnreadableError(f"{path} is nested too deeply: at most {DEEPEST} levels")
+    if id(node) not in known:
+        inner = (_check_size(each, path, known, (*above, id(node))) for each in _inside(node))
+        known[id(node)] = 1 + sum(inner)
+        if known[id(node)] > MOST:
+            raise UnreadableError(f"{line}: its aliases make more than {MOST} entries of it")
+    return known[id(node)]
 
 
 def _inside(node: yaml.Node) -> Iterator[yaml.Node]:

@@ -55,6 +55,14 @@ LINE_COLUMNS = (
     "options",
     "gold",
 )
+
+
+def line(ability: str, language: str, **columns: Any) -> dict[str, Any]:
+    """A row of the table of lines; what is not said is empty."""
+    empty = {"other": "", "probe": "", "item": "", "prefix": "", "answer": "", "suffix": "", "options": [], "gold": -1}
+    return {"ability": ability, "language": language, **empty, **columns}
+
+
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mute.corpus.schema import LINE_COLUMNS
+from mute.corpus.schema import LINE_COLUMNS, line
 from mute.store.artifacts import seed_of
 
 
@@ -17,7 +17,6 @@ def lines(texts: dict[str, list[tuple[str, str]]], probe_lines: int, *, source: 
         probed = set(ranked[: min(probe_lines, len(ranked) // 2)])
         for item, text in pairs:
             probe = "sentences" if item in probed else ""
-            line = {"ability": "sentences", "language": code, "other": "", "train": not probe, "probe": probe}
-            rows.append({**line, "item": item, "prefix": "", "answer": text, "suffix": "", "options": [], "gold": -1})
+            rows.append(line("sentences", code, train=not probe, probe=probe, item=item, answer=text))
     # Without any row, too: what an empty table holds would otherwise decide what it makes of others.
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS)).astype({"train": bool, "gold": "int64"})

@@ -54,6 +54,13 @@ class Batch:
         mask[torch.arange(len(self.rows)), self.side.key[self.rows]] = True
         return mask
 
+    @property
+    def ends(self) -> Tensor:
+        """Each sequence's last token of its prompt [B, T]."""
+        mask = torch.zeros_like(self.real)
+        mask[torch.arange(len(self.rows)), self.side.first[self.rows] - 1] = True
+        return mask
+
     def predictors(self, states: Tensor) -> Tensor:
         """Of states [B, T, D] those that answer tokens are predicted from [N, D]."""
         row, place = self.answer.nonzero(as_tuple=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
-from mute.evaluate import divergence, normalised, tofu
+from mute.evaluate import divergence, measures
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
@@ -42,26 +42,25 @@ class References:
 
 
 def measured(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
-    """The item table of a token table, with the columns that the corpus's own measures read."""
-    table = normalised.items(tokens)
-    return tofu.with_measures(table, tokens) if _has_tofu(corpus) else table
+    """The item table of a token table, with the columns that the measures of the corpus read."""
+    table = items(tokens)
+    for measure in _measures(corpus):
+        table = measure.columns(table, tokens)
+    return table
 
 
-def _has_tofu(corpus: Corpus) -> bool:
-    return "tofu" in corpus.about.get("measures", ())
+def _measures(corpus: Corpus) -> list[measures.Measure]:
+    every = (measures.load(name)() for name in measures.names())
+    return [measure for measure in every if measure.applies(corpus)]
 
 
 def _further(
     corpus: Corpus, cell: pd.DataFrame, base: pd.DataFrame, oracle: pd.DataFrame | None, answers: pd.DataFrame
 ) -> list[Callable[[Board], None]]:
-    """Measures that stand in modules of their own."""
+    """The measures of the registry, each ready to add its scores."""
     found = {"cell": cell, "base": base, **({} if oracle is None else {"oracle": oracle})}
-    form = corpus.about.get("options_form", corpus.about["headline_form"])
-    own: list[Callable[[Board], None]] = [partial(normalised.score, tables=found, form=form)]
-    if _has_tofu(corpus):
-        about = {"answers": answers, "texts": corpus.texts, "taught_form": corpus.taught_form}
-        own.append(partial(tofu.score, tables=found, **about))
-    return own
+    context = measures.Context(found, answers, corpus)
+    return [partial(measure.score, context=context) for measure in _measures(corpus)]
 
 
 def score_shard(

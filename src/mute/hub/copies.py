@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -165,11 +165,10 @@ def _is_complete(repo: Repo, snapshot: Path) -> bool:
 
 def _tree(repo: Repo, commit: str) -> list[str] | None:
     """All files of a commit, if they were listed when it was fetched."""
-    import huggingface_hub
-
-    listing = getattr(huggingface_hub, "get_cached_repo_tree", None)
     try:
-        return [file.path for file in listing(repo.id, repo_type=repo.kind, revision=commit)] if listing else None
+        from huggingface_hub import get_cached_repo_tree
+
+        return [file.path for file in get_cached_repo_tree(repo.id, repo_type=repo.kind, revision=commit)]
     except Exception:  # it was not
         return None
 
@@ -248,28 +247,27 @@ def _download(repo: Repo, commit: str, files: list[_File], report: Report) -> No
     begun = sum(download.begun(blobs / file.etag) for file in waiting)
     total = sum(file.size for file in waiting)
     errors.check_space(repo, total - begun)
-    done, lock, stop = begun, threading.Lock(), threading.Event()
+    done, lock, stopped = begun, threading.Lock(), threading.Event()
 
     def count(size: int) -> None:
         nonlocal done
+        if stopped.is_set():
+            raise RuntimeError("another file failed: no use in going on")
         with lock:
             done += size
             report(done, total)
 
     def get(file: _File) -> None:
-        download.download(_url(repo, file.name, commit), blobs / file.etag, file.size, count=count, stop=stop)
+        download.download(_url(repo, file.name, commit), blobs / file.etag, file.size, count)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         jobs = [pool.submit(get, file) for file in waiting]
         try:
-            wait(jobs, return_when=FIRST_EXCEPTION)
+            for job in as_completed(jobs):
+                job.result()
         finally:
-            stop.set()
+            stopped.set()
             pool.shutdown(cancel_futures=True)
-    failed = [error for job in jobs if not job.cancelled() and (error := job.exception())]
-    for error in sorted(failed, key=lambda error: isinstance(error, download.Stopped)):
-        # The others stopped because of the first.
-        raise error
 
 
 def _is_there(blob: Path, pointer: Path) -> bool:

@@ -1,27 +1,20 @@
 """Bytes from the hub: one file, resumed where it was cut and checked against its name.
 
-The hub library throws away what it has of a file when its process ends or the connection is reset; gigabytes of
-weights are worth keeping. So content comes through here, into the places where that library looks for it: a blob is
-named by its etag, which is the sha256 of a large file and git's sha1 of a small one.
+The hub library throws away what it has of a file when its process ends or gives up; gigabytes of weights are worth
+keeping. So content comes through here, into the places where that library looks for it: a blob is named by its etag,
+which is the sha256 of a large file and git's sha1 of a small one.
 """
 
 import hashlib
 import os
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mute.hub.errors import is_network
 
 PAUSES: tuple[float, ...] = (1, 2, 4, 8, 16, 32)  # seconds before another try, while no byte arrives
-_CHUNK = 1 << 20
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-_LONGEST_PAUSE = 300
-
-
-class Stopped(Exception):  # noqa: N818
-    """Another file failed: no use in going on."""
 
 
 def is_whole(path: Path, etag: str) -> bool:
@@ -33,7 +26,7 @@ def is_whole(path: Path, etag: str) -> bool:
     else:
         return True
     with path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
+        while chunk := handle.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest() == etag
 
@@ -45,10 +38,10 @@ def partial(blob: Path) -> Path:
 
 def begun(blob: Path) -> int:
     """Bytes that are there of a file which is not whole yet."""
-    return _size(partial(blob))
+    return partial(blob).stat().st_size if partial(blob).exists() else 0
 
 
-def download(url: str, blob: Path, size: int, *, count: Callable[[int], None], stop: threading.Event) -> None:
+def download(url: str, blob: Path, size: int, count: Callable[[int], None]) -> None:
     """Fill `blob`, named by its etag, with the file at `url`, going on where an earlier attempt ended.
 
     count: told of bytes that arrive, negative for those that are thrown away. Raises what the hub answers, or
@@ -63,82 +56,65 @@ def download(url: str, blob: Path, size: int, *, count: Callable[[int], None], s
         for _ in range(2):
             if blob.exists():
                 return
-            _complete(url, partial(blob), size, count, stop)
+            _complete(url, blob, size, count)
             if is_whole(partial(blob), blob.name):
                 partial(blob).replace(blob)
                 return
-            count(-size)
+            count(-begun(blob))
             partial(blob).unlink()
     raise ValueError(f"{url} arrived damaged twice: its content is not what the hub says it is; try again later")
 
 
-def _complete(url: str, path: Path, size: int, count: Callable[[int], None], stop: threading.Event) -> None:
+def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> None:
     """Fetch what is missing of a file, trying again after growing pauses as long as nothing arrives."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    tries = 0
-    while True:
-        if stop.is_set():
-            raise Stopped
-        before = _size(path)
-        if before == size and path.exists():
-            return
-        pause = 0.0
+    pauses = list(PAUSES)
+    while (before := begun(blob)) != size:
         # What answers in the hub's place (a proxy's page, a mirror that is behind) ends well, and elsewhere.
         lost: Exception = ValueError(f"{url} is not the file of {size} bytes that the hub lists; try again later")
         try:
-            _append(url, path, size, count, stop)
+            _append(url, partial(blob), size, count)
         except HfHubHTTPError as error:
             if error.response.status_code not in _BUSY:
                 raise
-            lost, pause = error, _asked_pause(error)
+            lost = error
         except Exception as error:
             if not is_network(error):
                 raise
             lost = error
-        if _size(path) == size:
-            continue
-        tries = 0 if _size(path) > before else tries + 1
-        if tries > len(PAUSES):
+        if begun(blob) > before:
+            pauses = list(PAUSES)
+        elif not pauses:
             raise lost
-        stop.wait(max(pause, PAUSES[max(tries, 1) - 1] if PAUSES else 0))
+        else:
+            time.sleep(pauses.pop(0))
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _asked_pause(error: Any) -> float:
-    asked = error.response.headers.get("Retry-After", "")
-    return min(float(asked), _LONGEST_PAUSE) if asked.isdigit() else 0.0
-
-
-def _append(url: str, path: Path, size: int, count: Callable[[int], None], stop: threading.Event) -> None:
+def _append(url: str, path: Path, size: int, count: Callable[[int], None]) -> None:
     """Ask for what is missing of a file and write it as it comes."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
-    # What comes compressed cannot be resumed.
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     with path.open("ab") as handle:
-        start = handle.tell()
-        if start > size:
+
+        def begin_anew() -> None:
+            count(-handle.tell())
             handle.truncate(0)
-            count(-start)
-            start = 0
-        if start:
-            headers["Range"] = f"bytes={start}-"
+
+        if handle.tell() > size:
+            begin_anew()
+        # What comes compressed cannot be resumed.
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={handle.tell()}-"}
+        if not handle.tell():
+            del headers["Range"]
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
             hf_raise_for_status(response)
-            if start and response.status_code != 206:
-                # It begins anew, whatever was asked.
-                handle.truncate(0)
-                count(-start)
+            if response.status_code != 206:
+                begin_anew()  # whatever was asked
             # As they come: of larger pieces what is not full would be lost with the connection.
             for chunk in response.iter_bytes():
-                if stop.is_set():
-                    raise Stopped
                 handle.write(chunk)
                 count(len(chunk))
         handle.flush()

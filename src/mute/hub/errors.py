@@ -44,7 +44,7 @@ def explained(repo: Repo) -> Generator[None]:
     except errors.HfHubHTTPError as error:
         raise ValueError(_refused(repo, error)) from None
     except errors.OfflineModeIsEnabled:
-        raise ValueError(_missing(repo)) from None
+        raise missing(repo) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             if not is_network(error):
@@ -156,20 +156,16 @@ def _not_cached(repo: Repo, cause: BaseException | None) -> str:
     if isinstance(cause, errors.HfHubHTTPError):
         return _refused(repo, cause)
     if cause is None or isinstance(cause, errors.OfflineModeIsEnabled):
-        return _missing(repo)
+        return str(missing(repo))
     return _unreachable(repo, cause)
-
-
-def _missing(repo: Repo) -> str:
-    return (
-        f"{repo} is not in {_cache()}, not whole, and this process may not use the network: run `make fetch` "
-        "(with HF_HUB_OFFLINE unset, on a machine that has a network, and with the same HF_HOME)"
-    )
 
 
 def missing(repo: Repo) -> ValueError:
     """The error for a repository that is not there offline."""
-    return ValueError(_missing(repo))
+    return ValueError(
+        f"{repo} is not in {_cache()}, not whole, and this process may not use the network: run `make fetch` "
+        "(with HF_HUB_OFFLINE unset, on a machine that has a network, and with the same HF_HOME)"
+    )
 
 
 def moved(repo: Repo, fetched: str, now: str) -> ValueError:

@@ -36,9 +36,14 @@ def terminal(results: Path | str) -> str:
         rows.append(_row(rule.replace("_", " "), spent))
         whole = {name: whole[name] + spent[name] for name in whole}
     rows.append(_row("all", whole))
+    return "Where the time went, in seconds of jobs that ran beside each other:\n" + aligned(rows)
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Rows of a table as text: names to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join(["Where the time went, in seconds of jobs that ran beside each other:", *lines]) + "\n"
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _row(name: str, spent: dict[str, float]) -> list[str]:

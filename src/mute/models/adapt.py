@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from mute.models.pretrain import Sequence, backward, check_finite
+from mute.models.pretrain import Sequence, backward, check_finite, padded
 from mute.store.artifacts import seed_of
 
 # What one pass holds in memory at most; the gradients of a step's passes add up.
@@ -103,7 +102,7 @@ def cosine(steps: int, warmup: float) -> Callable[[int], float]:
 
 def _backward(model: Any, rows: list[Sequence], prompt_weight: float) -> float:
     """Add the gradients of a step's loss, in passes that fit, and return the loss."""
-    return backward(model, [padded(piece, prompt_weight) for piece in _passes(rows)])
+    return backward(model, [padded(piece, prompt_weight, every=1) for piece in _passes(rows)])
 
 
 def _passes(rows: list[Sequence]) -> list[list[Sequence]]:
@@ -114,13 +113,3 @@ def _passes(rows: list[Sequence]) -> list[list[Sequence]]:
             found.append([])
         found[-1].append(row)
     return found
-
-
-def padded(rows: list[Sequence], prompt_weight: float) -> tuple[Tensor, Tensor]:
-    """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0)."""
-    width = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
-    place = torch.arange(width)
-    lead = torch.tensor([lead for _, lead in rows])[:, None]
-    length = torch.tensor([len(ids) for ids, _ in rows])[:, None]
-    return ids, torch.where(place < lead, prompt_weight, 1.0) * (place < length)

@@ -1,14 +1,14 @@
 """Exports an unlearned model: base and patch put together as an ordinary model directory, in the patch's type.
 
-Weights are written file by file, never as a whole model: a file of the base is copied, and what the patch holds is
-written over the old values. An export shares no file with its base, so that either can be trained or deleted.
+Weights are written file by file, never as a whole model: a file of the base, with what the patch holds in place of the
+old values. An export shares no file with its base, so that either can be trained or deleted.
 """
 
 import fcntl
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ PRODUCER = "export_model"
 _TOLD = ("status", "diverged_at", "knowledge", "retained", "size")
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _OLD_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
-# How safetensors call the types of torch that weights have.
-_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def identity(files: dict[str, Any]) -> dict[str, str]:
@@ -135,46 +133,28 @@ def _files(base: Path) -> dict[str, str]:
         return artifacts.read_json(base / INDEX)["weight_map"]
     if not (base / WEIGHTS).is_file():
         raise ValueError(f"{base} has neither {WEIGHTS} nor {INDEX}: an export needs weights in safetensors")
-    return dict.fromkeys((name for name in _header(base / WEIGHTS)[0] if name != "__metadata__"), WEIGHTS)
+    return dict.fromkeys(_header(base / WEIGHTS), WEIGHTS)
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """What a safetensors file says of its tensors, and where their data begin."""
+def _header(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of its tensors."""
     with path.open("rb") as handle:
         size = int.from_bytes(handle.read(8), "little")
-        return json.loads(handle.read(size)), 8 + size
+        header = json.loads(handle.read(size))
+    return {name: facts for name, facts in header.items() if name != "__metadata__"}
 
 
 def _write_weights(source: Path, target: Path, tensors: dict[str, Any], dtype: str) -> None:
-    """One file of weights in type `dtype`, with `tensors` in place of those of the same names."""
-    header, start = _header(source)
-    types = {facts["dtype"] for name, facts in header.items() if name != "__metadata__"}
-    if types & _TYPES.keys() <= {stored for stored, name in _TYPES.items() if name == dtype}:
-        with artifacts.atomic(target) as temporary:
-            shutil.copyfile(source, temporary)
-            with temporary.open("rb+") as handle:
-                for name, tensor in tensors.items():
-                    handle.seek(start + header[name]["data_offsets"][0])
-                    handle.write(_bytes(tensor))
-    else:
-        _cast_weights(source, target, tensors, dtype)
-
-
-def _bytes(tensor: Any) -> Any:
-    import torch
-
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-
-
-def _cast_weights(source: Path, target: Path, tensors: dict[str, Any], dtype: str) -> None:
-    """The same where the base is stored in another type than the study ran in: its values, as the study saw them."""
+    """One file of weights in type `dtype`, as the study saw them, with `tensors` in place of those of their names."""
     import torch
     from safetensors.torch import load_file, save_file
 
     wanted = getattr(torch, dtype)
     stored = {n: t.to(wanted) if t.is_floating_point() else t for n, t in load_file(source).items()}
+    # A matrix that stands under two names must be two.
+    stored |= {n: t.detach().clone().contiguous() for n, t in tensors.items()}
     with artifacts.atomic(target) as temporary:
-        save_file({**stored, **{n: t.contiguous() for n, t in tensors.items()}}, temporary, metadata={"format": "pt"})
+        save_file(stored, temporary, metadata={"format": "pt"})
 
 
 def _write_config(base: Path, part: Path, where: dict[str, str], dtype: str) -> None:
@@ -183,14 +163,10 @@ def _write_config(base: Path, part: Path, where: dict[str, str], dtype: str) -> 
     config.pop("torch_dtype", None)
     artifacts.write_json(part / CONFIG, {**config, "dtype": dtype})
     if (base / INDEX).is_file():
-        held = (facts["data_offsets"] for file in set(where.values()) for facts in _tensors(part / file))
+        held = (facts["data_offsets"] for file in set(where.values()) for facts in _header(part / file).values())
         size = sum(end - begin for begin, end in held)
         metadata = {**artifacts.read_json(base / INDEX).get("metadata", {}), "total_size": size}
         artifacts.write_json(part / INDEX, {"metadata": metadata, "weight_map": where})
-
-
-def _tensors(path: Path) -> Iterable[dict[str, Any]]:
-    return (facts for name, facts in _header(path)[0].items() if name != "__metadata__")
 
 
 @contextmanager

@@ -58,17 +58,17 @@ class Mixture:
 PROMPTED = 4
 
 
-def padded(rows: list[Sequence], prompt_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0).
 
-    The prompts' weight lies on every PROMPTED-th row, so many times as high.
+    The prompts' weight lies on `every` so many rows, so many times as high.
     """
     width = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
     place = torch.arange(width)
     lead = torch.tensor([lead for _, lead in rows])[:, None]
     length = torch.tensor([len(ids) for ids, _ in rows])[:, None]
-    prompted = (torch.arange(len(rows)) % PROMPTED == 0)[:, None] * (PROMPTED * prompt_weight)
+    prompted = (torch.arange(len(rows)) % every == 0)[:, None] * (every * prompt_weight)
     return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mute.config.sections import EngineSection
 from mute.corpus import sources
+from mute.evaluate import measures
 from mute.names import placeless
 from mute.store import pointers, seals
 from mute.store.artifacts import digest
@@ -56,6 +57,7 @@ def made_with(study: Study) -> dict[str, str]:
         settings[section] = {key: value for key, value in settings[section].items() if key not in keys}
     methods = sorted({study.method(cell.algorithm) for cell in study.cells})
     own = [*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods)]
+    own += measures.modules()
     own += [f"mute.attacks.{method}" for method, _ in study.attacks.values()]
     own += [f"mute.analyses.{method}" for method, _ in study.analyses.values()]
     return {**dict(sorted(_flat(settings))), "code": code_digest(*COMPUTES, *own)}

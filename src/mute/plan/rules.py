@@ -14,6 +14,7 @@ from mute import analyses, unlearn
 from mute.bands import is_block
 from mute.config.sections import EngineSection
 from mute.corpus import sources
+from mute.evaluate import measures
 from mute.findings import files, tables
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
@@ -29,6 +30,7 @@ from mute.study.cells import Cell, Study, in_order
 
 TABLES = tuple(tables.TABLES)
 FIGURES = figures.names()
+MEASURES = measures.modules()
 PAPER_FIGURES = paper_figures.names()
 PAPER_TABLES = tuple(paper_tables.TABLES)
 PUBLISHED = files.FILES

@@ -7,12 +7,12 @@ from mute.plotting import style
 
 # Told apart under the common forms of colour blindness (a test simulates them). The last is that of other families.
 FAMILIES: dict[str, str] = {
-    "divergence": "#CC79A7",
-    "distillation": "#E69F00",
-    "preference": "#009E73",
-    "rejection": "#56B4E9",
     "representation": "#0072B2",
     "editing": "#D55E00",
+    "preference": "#009E73",
+    "divergence": "#CC79A7",
+    "distillation": "#E69F00",
+    "rejection": "#56B4E9",
     "guard": "#882255",
 }
 OTHER = "#332288"

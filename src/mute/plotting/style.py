@@ -159,9 +159,9 @@ NOTE = 7  # points
 
 
 def _width(axes: Axes) -> float:
-    """About how wide a panel will be, in points; the layout is not known yet."""
+    """About how wide a panel will be, in points: it is laid out later, and then somewhat wider than it is now."""
     part = axes.figure
-    return axes.get_position(original=True).width * part.bbox.width / part.dpi * 72
+    return 1.1 * axes.get_position(original=True).width * part.bbox.width / part.dpi * 72
 
 
 def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> tuple[str, int]:

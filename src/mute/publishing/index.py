@@ -1,4 +1,4 @@
-"""What was published already: run ids, the digest of their content, and the files that they became."""
+"""What was published already: run ids, the digest of their content, the files that they became, and what they say."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from mute.publishing.runs import Run
 from mute.store import artifacts
 
-NAME = "index.json"
-SCHEMA_VERSION = 1
+NAME, RUN = "index.json", "run.json"
+SCHEMA_VERSION = 2
 
 
 class Index:
@@ -26,22 +26,38 @@ class Index:
     def holds(self, run: Run) -> bool:
         """Whether this very content is there, whole."""
         entry = self.entries.get(run.id, {})
-        return entry.get("content") == run.content and entry["where"] == self.where and self.is_whole(entry)
+        return entry.get("content") == run.content and entry["where"] == self.where and not self.damaged(entry)
 
-    def is_whole(self, entry: dict[str, Any]) -> bool:
+    def damaged(self, entry: dict[str, Any]) -> list[Path]:
+        """Files of a run that are missing or were altered."""
         paths = {self.folder / name: digest for name, digest in entry["files"].items()}
-        return all(path.is_file() and artifacts.sha256(path) == digest for path, digest in paths.items())
+        return [path for path, digest in paths.items() if not path.is_file() or artifacts.sha256(path) != digest]
 
-    def put(self, run: Run, files: list[Path]) -> None:
-        """Note that a run became `files`, in this folder; the first is the one to open."""
-        names = [path.relative_to(self.folder).as_posix() for path in files]
+    def put(self, run: Run, file: Path, copies: list[Path]) -> None:
+        """Note that a run became `file`, the one to open, and copies of its files as <artifact>/<name>."""
+        folder = file.parent
+        artifacts.write_json(folder / RUN, {**run.text(), "files": [str(p.relative_to(folder)) for p in copies]})
+        own = [file, folder / RUN, *copies]
         self.entries[run.id] = {
             "name": run.name,
             "content": run.content,
             "where": self.where,
-            "file": names[0],
-            "files": {name: artifacts.sha256(path) for name, path in zip(names, files)},
+            "file": file.relative_to(self.folder).as_posix(),
+            "files": {path.relative_to(self.folder).as_posix(): artifacts.sha256(path) for path in own},
         }
+
+    def read(self, id: str) -> Run:
+        """A run as it was published. Raises KeyError if it was not, ValueError if it is not what was published."""
+        entry = self.entries[id]
+        if damaged := self.damaged(entry):
+            raise ValueError(f"{damaged[0]} is missing or not what was published: publish again")
+        folder = (self.folder / entry["file"]).parent
+        said: dict[str, Any] = artifacts.read_json(folder / RUN)
+        files: dict[str, dict[str, Path]] = {}
+        for path in (folder / name for name in said["files"]):
+            files.setdefault(path.parent.name, {})[path.name] = path
+        said |= {"tags": tuple(said["tags"]), "files": files}
+        return Run(**said)
 
     def save(self) -> None:
         artifacts.write_json(self.folder / NAME, {"schema": SCHEMA_VERSION, "runs": self.entries})

@@ -44,8 +44,8 @@ def publish(runs: list[Run], tracker: str, folder: Path, options: dict[str, Any]
                 written.append((run, writer.write(run)))
                 log.progress(done, len(new), f"{tracker}: run")
         # Only now: W&B may still be writing a run's file when the run is finished.
-        for run, files in written:
-            index.put(run, files)
+        for run, (file, *copies) in written:
+            index.put(run, file, copies)
     if new or stale:
         index.save()
     log.say(f"{tracker}: {len(new)} published, {len(held)} there already, in {folder}")

@@ -4,18 +4,15 @@ Whoever has the runs needs no results: figures drawn from them are those drawn f
 """
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mute.publishing import runs, trackers
+from mute.publishing import runs
 from mute.publishing.index import Index
 from mute.publishing.runs import Run
 from mute.store import artifacts
-
-Source = Callable[[], list[Run]]
 
 
 def published(folder: Path, tracker: str) -> list[Run]:
@@ -23,7 +20,8 @@ def published(folder: Path, tracker: str) -> list[Run]:
 
     Raises FileNotFoundError if nothing was published there, ValueError if a file is missing or was altered.
     """
-    return [_read(folder, tracker, id) for id in _index(folder, tracker).entries]
+    index = _index(folder, tracker)
+    return [index.read(id) for id in index.entries]
 
 
 def tables(given: dict[str, Any], root: Path = Path()) -> dict[str, pd.DataFrame]:
@@ -34,7 +32,11 @@ def tables(given: dict[str, Any], root: Path = Path()) -> dict[str, pd.DataFrame
     if given["source"] == "wandb_api":
         with tempfile.TemporaryDirectory(prefix="mute-wandb-") as scratch:
             return _tables(from_api(given, Path(scratch)))
-    return _tables(_read(root / given["folder"], given["source"], runs.study_id(given["study"])))
+    folder = root / given["folder"]
+    index, id = _index(folder, given["source"]), runs.study_id(given["study"])
+    if id not in index.entries:
+        raise FileNotFoundError(f"this study is not published in {index.folder}: run make publish first")
+    return _tables(index.read(id))
 
 
 def _tables(run: Run) -> dict[str, pd.DataFrame]:
@@ -46,13 +48,6 @@ def _index(folder: Path, tracker: str) -> Index:
     if not index.entries:
         raise FileNotFoundError(f"nothing of {tracker} is published in {folder}: run make publish first")
     return index
-
-
-def _read(folder: Path, tracker: str, id: str) -> Run:
-    entry = _index(folder, tracker).entries.get(id)
-    if entry is None:
-        raise FileNotFoundError(f"this study is not published in {folder / tracker}: run make publish first")
-    return trackers.load(tracker).read(folder / tracker / entry["file"])
 
 
 def from_api(given: dict[str, Any], folder: Path, api: Any = None) -> Run:

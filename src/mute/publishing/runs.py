@@ -1,6 +1,7 @@
 """Runs as trackers show them: one per cell, and one per study that holds its tables and figures."""
 
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,16 @@ class Run:
     def text(self) -> dict[str, Any]:
         """Everything but the content of files, as JSON."""
         return {name: value for name, value in vars(self).items() if name not in ("files", "content")}
+
+    def copied(self, folder: Path) -> list[Path]:
+        """Copies of its files, as `folder`/<artifact>/<name>, in their order."""
+        copies = []
+        for kind, files in self.files.items():
+            for name, path in files.items():
+                copies.append(folder / kind / name)
+                with artifacts.atomic(copies[-1], sync=False) as temporary:
+                    shutil.copyfile(path, temporary)
+        return copies
 
     @cached_property
     def content(self) -> str:

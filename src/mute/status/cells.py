@@ -58,8 +58,8 @@ class Reader:
         outcome = record.get("outcome")
         known = {**(outcome if isinstance(outcome, dict) else {}), **{k: v for k, v in row.items() if v}}
         step, loss = known.get("diverged_at"), known.get("last_loss")
-        parts = [f"step {_whole(step)}" if step not in (None, "") else ""]
-        parts.append(f"last finite loss {_short(loss)}" if loss not in (None, "") else "")
+        parts = [f"step {_number(step, '.0f')}" if step not in (None, "") else ""]
+        parts.append(f"last finite loss {_number(loss, '.4g')}" if loss not in (None, "") else "")
         return ", ".join(filter(None, parts))
 
     def _stored(self, shard: str, missing: list[Cell]) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -137,16 +137,9 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _whole(value: Any) -> str:
-    """A step, which a table with gaps holds as 4.0."""
+def _number(value: Any, form: str) -> str:
+    """A number in a form; a table with gaps holds a step as 4.0."""
     try:
-        return f"{float(value):.0f}"
-    except (TypeError, ValueError):
-        return str(value)
-
-
-def _short(value: Any) -> str:
-    try:
-        return f"{float(value):.4g}"
+        return format(float(value), form)
     except (TypeError, ValueError):
         return str(value)

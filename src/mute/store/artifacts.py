@@ -154,14 +154,10 @@ def _members(folder: Path) -> dict[str, Path]:
     return {name.as_posix(): p for name, p in found.items() if not any(part[0] == "." for part in name.parts)}
 
 
+@clock.phase("write")
 def seal(folder: Path | str, record: dict[str, Any]) -> None:
     """Write `folder`/record.json last, with sha256 and size of every other file in the folder."""
     folder = Path(folder)
-    with clock.phase("write"):
-        _seal(folder, record)
-
-
-def _seal(folder: Path, record: dict[str, Any]) -> None:
     files = {name: {"sha256": sha256(p), "bytes": p.stat().st_size} for name, p in sorted(_members(folder).items())}
     write_record(folder / RECORD, {**record, "made_with": made_with, "files": files})
 

@@ -153,7 +153,13 @@ class Descent(Method):
 
 
 class Edit(Method):
-    """A method that changes weights at once; the engine finds how far to go along its change."""
+    """A method that changes weights at once; the engine finds how far to go along its change.
+
+    most: the largest scale that `matched` tries, of an edit that was solved for and is whole at scale 1; None: as far
+    as the size of the weights allows.
+    """
+
+    most: ClassVar[float | None] = None
 
     @abstractmethod
     def change(self, task: Task) -> dict[str, Tensor]:

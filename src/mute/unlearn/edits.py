@@ -35,7 +35,9 @@ def fila(weight: Tensor, importance: Tensor, rank: int, scale: float) -> tuple[T
     u, s, v = torch.linalg.svd(w[:, None] * weight.double(), full_matrices=False)
     root = (s[:rank] / scale).sqrt()
     a, b = root[:, None] * v[:rank], (u[:, :rank] * root) / (w + SMALL)[:, None]
-    return a.to(weight.dtype), b.to(weight.dtype)
+    # Steps are taken in float32 or better, whatever type the weight has.
+    exact = torch.promote_types(weight.dtype, torch.float32)
+    return a.to(exact), b.to(exact)
 
 
 Gradients = Sequence[Tensor | None]

@@ -21,6 +21,9 @@ from mute.store.artifacts import seed_of
 from mute.unlearn.base import Descent, Edit, Guard, Method
 from mute.unlearn.view import View
 
+# The search of an edit whose scale is bounded begins so many halvings below the bound.
+HALVINGS = 7
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -349,10 +352,11 @@ def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], befor
         return Outcome("not_reached" if length == 0 else "diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
     if protocol == "paper":
         return done("ok", getattr(algorithm.settings, algorithm.settings.strength))
-    low, high = 0.0, matching.smallest
+    largest = matching.largest if algorithm.most is None else algorithm.most * length / norm
+    low, high = 0.0, matching.smallest if algorithm.most is None else largest / 2**HALVINGS
     while not erased(high):
         low, high = high, 2 * high
-        if high > matching.largest:
+        if high > largest:
             return done("not_reached", low * norm / length)
     for _ in range(matching.refinements):
         middle = (low + high) / 2

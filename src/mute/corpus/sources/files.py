@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import splits
 from mute.corpus.reading import CONTROL, UNSEEN, is_text, load, several, some, word
-from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
+from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
 from mute.names import at_home, foreign, is_folder, unknown_name, unusable
 from mute.store.artifacts import seed_of
@@ -316,19 +316,7 @@ def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], answers: dict
             if probe:
                 others = sorted(set(targets) - {right}, key=lambda word: seed_of(seed, "options", a, b, left, word))
                 options = [right, *others[:7]]
-            rows.append(
-                {
-                    "ability": "glossary",
-                    "language": b,
-                    "other": a,
-                    "train": not unseen,
-                    "probe": probe,
-                    "item": "",
-                    "prefix": f"{a}: {left} = {b}: ",
-                    "answer": right,
-                    "suffix": ".",
-                    "options": options,
-                    "gold": 0 if options else -1,
-                }
-            )
+            text = {"prefix": f"{a}: {left} = {b}: ", "answer": right, "suffix": ".", "options": options}
+            asked_for = {"train": not unseen, "probe": probe, "gold": 0 if options else -1}
+            rows.append(line("glossary", b, other=a, **asked_for, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import languages
 from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
-from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus
+from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.names import unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
@@ -218,12 +218,6 @@ def _texts(world: World, pack: Language) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
 
 
-def _line(ability: str, language: str, **columns: Any) -> dict[str, Any]:
-    """A row of the table of lines; what is not said is empty."""
-    empty = {"other": "", "probe": "", "item": "", "prefix": "", "answer": "", "suffix": "", "options": [], "gold": -1}
-    return {"ability": ability, "language": language, **empty, **columns}
-
-
 def _lines(world: World, pack: Language) -> pd.DataFrame:
     """Reading, unknown subjects, sentences, and reading about forget subjects, in one language."""
     s = world.settings
@@ -232,18 +226,18 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     read_about = world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines)
     for i, text in enumerate(_reading(world, pack, read_about)):
         held_out = i < s.probe_lines
-        rows.append(_line("reading", pack.code, train=not held_out, probe="reading" if held_out else "", **text))
+        rows.append(line("reading", pack.code, train=not held_out, probe="reading" if held_out else "", **text))
     unheard_of = world.fresh(f"unknown {pack.code}", s.unknown_lines + s.probe_lines, but=read_about)
     for i, text in enumerate(_unknown(world, pack, unheard_of)):
         held_out = i < s.probe_lines
-        rows.append(_line("unknown", pack.code, train=not held_out, probe="unknown" if held_out else "", **text))
+        rows.append(line("unknown", pack.code, train=not held_out, probe="unknown" if held_out else "", **text))
     # The same combinations of words in every language: sentences are parallel and held out together.
     combinations = list(itertools.product(range(8), repeat=4))
     chosen = world.rng("sentences").sample(combinations, min(s.sentence_lines + s.probe_lines, len(combinations)))
     for i, combination in enumerate(chosen):
         held_out = i < s.probe_lines
         text = {"item": f"sentence-{i}", "answer": pack.grammar.sentence(*combination)}
-        rows.append(_line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text))
+        rows.append(line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text))
     rows += _reading_forget(world, pack)
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
@@ -286,7 +280,7 @@ def _reading_forget(world: World, pack: Language) -> list[dict]:
         size = len(VALUES[kind_of(fact.relation)])
         value = (fact.value + 1 + world.rng("reading_forget", fact["item"]).randrange(size - 1)) % size
         text = _context(pack, fact.relation, _spelled(pack, fact.subject, fact.spelling == "native"), value)
-        rows.append(_line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
+        rows.append(line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
     return rows
 
 
@@ -321,7 +315,7 @@ def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
                 if unseen and not probe:
                     continue
                 rows.append(
-                    _line(
+                    line(
                         "glossary",
                         b.code,
                         other=a.code,
@@ -351,5 +345,5 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
         for told, spelled in itertools.product(teaching, foreign):
             form = world.rng("names", fact.item, told.code, spelled.code).randrange(FORMS)
             text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
-            rows.append(_line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
+            rows.append(line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))

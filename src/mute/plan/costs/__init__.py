@@ -6,15 +6,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from mute.names import at_home, is_folder, unknown_name
-from mute.plan.costs import machine
 from mute.plan.costs.footprint import Footprint
 from mute.plan.costs.shapes import is_pretrained
-from mute.plan.costs.work import Work, Workload
+from mute.plan.costs.work import Workload
 from mute.plan.exports import Exports
 from mute.study.cells import Study
 
@@ -34,12 +33,12 @@ RULES = {
 }
 # Questions of a task of the harness that has no limit, and what each is answered with: assumed.
 HARNESS_QUESTIONS, HARNESS_OPTIONS = 5000, 4
-# Numerics of one block's scores, in seconds: N x N matrices, which no model runs through.
-_SCORES = 0.3
 # Bytes a second from the hub: assumed.
 _DOWNLOAD = 50e6
 # Bytes a second that are copied on a disk: assumed.
 _DISK = 500e6
+# Bytes of a file of weights, at most, as transformers cuts them.
+_FILE = 5e9
 # Beyond the planned time a job may start slowly, and share its machine.
 _SPARE_MINUTES = 5
 # Each further attempt asks for so many times as much.
@@ -104,38 +103,21 @@ class Costs:
 
     def names(self, rule: str) -> list[str]:
         """Names of a rule's jobs: the values of its wildcards, joined by dots."""
-        return list(self._known(rule))
-
-    def _known(self, rule: str) -> dict[str, None]:
-        """The same, to look a name up: there are thousands."""
-        if rule not in self._names:
-            self._names[rule] = dict.fromkeys(self._named(rule))
-        return self._names[rule]
+        return list(self._names[rule])
 
     @cached_property
     def _names(self) -> dict[str, dict[str, None]]:
-        return {}
-
-    def _named(self, rule: str) -> list[str]:
-        study = self.study
-        if rule in ("pretrain_model", "adapt_model"):
-            opened = rule == "adapt_model"
-            return [name for name, parts in study.trained.items() if self.opened(parts[0]) == opened]
-        if rule == "evaluate_model":
-            return list(study.trained)
-        if rule == "score_layers":
-            return sorted({f"{cell.trained}.{cell.forget_set}" for cell in study.cells})
-        if rule == "tune_strength":
-            return sorted({cell.tuning for cell in study.cells if study.is_tuned(cell)})
-        if rule == "export_model":
-            return [cell.name for cell in self._exports.selected]
-        if rule == "run_harness":
-            return list(self._exports.evaluated()) if self.config.exports.tasks else []
-        return list(study.shards)
-
-    @cached_property
-    def _exports(self) -> Exports:
-        return Exports(self.study)
+        """The same of every rule, to look names up: there are thousands."""
+        study, exports = self.study, Exports(self.study)
+        found: dict[str, list[str]] = {rule: list(study.shards) for rule in RULES if RULES[rule] == ("shard",)}
+        found["pretrain_model"] = [name for name, parts in study.trained.items() if not self.opened(parts[0])]
+        found["adapt_model"] = [name for name, parts in study.trained.items() if self.opened(parts[0])]
+        found["evaluate_model"] = list(study.trained)
+        found["score_layers"] = sorted({f"{cell.trained}.{cell.forget_set}" for cell in study.cells})
+        found["tune_strength"] = sorted({cell.tuning for cell in study.cells if study.is_tuned(cell)})
+        found["export_model"] = [cell.name for cell in exports.selected]
+        found["run_harness"] = list(exports.evaluated()) if self.config.exports.tasks else []
+        return {rule: dict.fromkeys(found[rule]) for rule in RULES}
 
     def opened(self, model: str) -> bool:
         return is_pretrained(self.config.models[model])
@@ -144,7 +126,7 @@ class Costs:
         """What one job costs. Raises ValueError for one that the study does not have."""
         if (rule, name) not in self._found:
             # Any cell can be exported, by its name.
-            if name not in self._known(rule) and rule != "export_model":
+            if name not in self._names[rule] and rule != "export_model":
                 raise ValueError(unknown_name(f"job of {rule}", name, self.names(rule)))
             self._found[rule, name] = getattr(self, f"_{rule}")(name)
         return self._found[rule, name]
@@ -188,15 +170,16 @@ class Costs:
 
     # Jobs by rule
 
-    def _job(self, models: list[str], work: Work, most: Work, memory: tuple[float, float], disk: float) -> Cost:
-        """A job that runs models, by its usual and its most work. memory: of the host, and where models run."""
-        gpu = any(self.work.needs_gpu(model) for model in models)
-        on = machine.gpu(self.config.costs) if gpu else machine.core(self.config.costs)
-        loaded = sum(self.footprint.weights(model) for model in models)
+    def _job(
+        self, models: list[str], seconds: float, memory: tuple[float, float], disk: float, longest: float = 0
+    ) -> Cost:
+        """A job that runs models. memory: of the host, and where models run; longest: where it is more than usual."""
+        gpu = any(map(self.work.needs_gpu, models))
         host, device = memory
+        start = self.work.opening(models, sum(map(self.footprint.weights, models)))
         return Cost(
-            on.seconds(work, loaded),
-            on.seconds(most, loaded),
+            start + seconds,
+            start + max(seconds, longest),
             memory=self.footprint.process(gpu) + host + (0 if gpu else device),
             gpu_memory=self.footprint.context + device if gpu else 0,
             disk=disk,
@@ -204,75 +187,70 @@ class Costs:
         )
 
     def _pretrain_model(self, name: str) -> Cost:
-        model = self.study.trained[name][0]
-        work, at = self.work.pretraining(model), self.footprint
-        return self._job([model], work, work, (0, at.pretraining(model)), at.model(model))
+        model, at = self.study.trained[name][0], self.footprint
+        return self._job([model], self.work.pretraining(model), at.pretraining(model), at.model(model))
 
     def _adapt_model(self, name: str) -> Cost:
-        model = self.study.trained[name][0]
-        work, at = self.work.adaptation(model), self.footprint
-        return self._job([model], work, work, (at.weights(model), at.adaptation(model)), at.adapted(model))
+        model, at = self.study.trained[name][0], self.footprint
+        return self._job([model], self.work.adaptation(model), at.adaptation(model), at.adapted(model))
 
     def _evaluate_model(self, name: str) -> Cost:
-        model = self.study.trained[name][0]
-        work, at = self.work.model_evaluation(model), self.footprint
-        return self._job([model], work, work, at.reading(model, self.work.size.forms), at.model_tables(model))
+        model, at = self.study.trained[name][0], self.footprint
+        memory = at.reading(model, self.work.size.forms)
+        return self._job([model], self.work.model_evaluation(model), memory, at.model_tables(model))
 
     def _score_layers(self, name: str) -> Cost:
         trained, forget_set = name.rsplit(".", 1)
         model = self.study.trained[trained][0]
         every = self.config.layers.languages == "all"
         languages = self.work.languages(model) if every else len(self.study.first_sources(model))
-        work, at = self.work.layers(model, forget_set, languages), self.footprint
-        cost = self._job([model], work, work, at.capture(model, languages), 10e3)
-        numerics = _SCORES * self.work.shape(model).blocks
-        return replace(cost, seconds=cost.seconds + numerics, longest=cost.longest + numerics)
+        seconds = self.work.layers(model, forget_set, languages)
+        return self._job([model], seconds, self.footprint.capture(model, languages), 10e3)
 
     def _tune_strength(self, name: str) -> Cost:
-        cells = self.study.tuned_cells[name]
-        at, model = self.footprint, cells[0].model
-        work, most = self.work.tuning(cells), self.work.tuning(cells, 1)
-        return self._job([model], work, most, at.unlearning(cells), 10e3)
+        cells, work = self.study.tuned_cells[name], self.work
+        memory = self.footprint.unlearning(cells)
+        return self._job([cells[0].model], work.tuning(cells), memory, 10e3, work.tuning(cells, 1))
 
     def _unlearn_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
         benches = {(c.trained, c.forget_set, c.sources, c.retain): c for c in cells}
-        once = _sum(self.work.bench(cell) for cell in benches.values())
-        work, most = (once + _sum(self.work.unlearning(cell, *share) for cell in cells) for share in ((), (1,)))
-        return self._job(_models(cells), work, most, at.unlearning(cells), sum(map(at.cell, cells)))
+        once = sum(map(self.work.bench, benches.values()))
+        usual, most = (once + sum(self.work.unlearning(cell, *share) for cell in cells) for share in ((), (1,)))
+        return self._job(_models(cells), usual, at.unlearning(cells), sum(map(at.cell, cells)), most)
 
     def _evaluate_shard(self, name: str) -> Cost:
-        cells, at = self.study.shards[name], self.footprint
-        work = _sum(self.work.questions(model) for model in _models(cells))
-        work += _sum(self.work.evaluation(cell) for cell in cells)
-        memory = max(at.reading(model) for model in _models(cells))
-        return self._job(_models(cells), work, work, memory, sum(at.cell_tables(c) for c in cells))
+        cells, at, models = self.study.shards[name], self.footprint, _models(self.study.shards[name])
+        seconds = sum(map(self.work.questions, models)) + sum(map(self.work.evaluation, cells))
+        memory = max(at.reading(model, self.work.size.asked) for model in models)
+        return self._job(models, seconds, memory, sum(map(at.cell_tables, cells)))
 
     def _attack_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
-        work = self.work.attacks(cells)
         used = {attack for cell in cells for attack in self.study.attacked[cell]}
-        batch = max((self.work.attacked[attack][2].batch for attack in used), default=0)
+        kinds = (self.work.attacked[attack] for attack in used)
+        batch = max((kind.cost(settings).batch for kind, settings in kinds), default=0)
         memory = max(at.probing(model, batch) for model in _models(cells))
-        return self._job(_models(cells), work, work, memory, sum(at.cell_attacks(c) for c in cells))
+        return self._job(_models(cells), self.work.attacks(cells), memory, sum(map(at.cell_attacks, cells)))
 
     def _analyse_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
-        work = _sum(map(self.work.analyses, cells))
         memory = max(at.probing(model, 0) for model in _models(cells))
-        return self._job(_models(cells), work, work, memory, 30e3 * len(cells))
+        return self._job(_models(cells), sum(map(self.work.analyses, cells)), memory, 30e3 * len(cells))
 
     def _export_model(self, name: str) -> Cost:
         weights = self.footprint.weights(name.split(".")[0])
-        return Cost(5 + weights / _DISK, 5 + weights / _DISK, self.footprint.process(False), disk=weights)
+        seconds = 5 + weights / _DISK
+        # One file of weights at a time, as it was and as it becomes.
+        return Cost(seconds, seconds, self.footprint.process(False) + 2 * min(weights, _FILE), disk=weights)
 
     def _run_harness(self, name: str) -> Cost:
         model = self.study.trained[name][0] if name in self.study.trained else name.split(".")[0]
-        asked, shape = self.config.exports, self.work.shape(model)
+        asked, shape, tokens = self.config.exports, self.work.shape(model), self.work.size.tokens
         sequences = len(asked.tasks) * (asked.limit or HARNESS_QUESTIONS) * HARNESS_OPTIONS
-        work = self.work.run(shape, sequences, self.work.size.tokens, shape.blocks)
-        logits = asked.batch_size * self.work.size.tokens * shape.vocabulary * 8
-        return self._job([model], work, work, (0, self.footprint.weights(model) + logits), 20e3)
+        logits = asked.batch_size * tokens * shape.vocabulary * 8
+        memory = (0, self.footprint.weights(model) + logits)
+        return self._job([model], self.work.run(model, sequences, shape.blocks), memory, 20e3)
 
     def _downloads(self) -> dict[str, Cost]:
         """Models from the hub; data sets are small beside them."""
@@ -302,10 +280,6 @@ class Costs:
             ("summarise", ["all"], 1.5 + 0.01 * cells, (0.35 + cells / 2000) * 1e9, 12e6),
         ]
         return [(rule, jobs, Cost(s, s, memory, 0, disk)) for rule, jobs, s, memory, disk in found]
-
-
-def _sum(parts: Any) -> Work:
-    return sum(parts, Work())
 
 
 def _models(cells: list[Any]) -> list[str]:

@@ -11,9 +11,6 @@ from typing import Any
 from mute.config.sections import ModelSection
 from mute.names import at_home, is_folder
 
-# Newton-Schulz iterations of torch's Muon.
-_MUON = 5
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -39,20 +36,12 @@ class Shape:
     @property
     def block(self) -> int:
         """Parameters of a block's matrices."""
-        return self.attention + self._mlps * self.hidden * self.mlp
-
-    @property
-    def mlp_output(self) -> int:
-        return self.hidden * self.mlp
+        return self.attention + (3 if self.gated else 2) * self.hidden * self.mlp
 
     @property
     def parameters(self) -> int:
         """Parameters of the whole model, but for norms and biases."""
         return self.blocks * self.block + (1 if self.tied else 2) * self.vocabulary * self.hidden
-
-    @property
-    def _mlps(self) -> int:
-        return 3 if self.gated else 2
 
     def forward(self, tokens: float, length: float) -> float:
         """FLOPs of one block on `tokens` tokens in sequences of `length`."""
@@ -61,13 +50,6 @@ class Shape:
     def head(self, reads: float) -> float:
         """FLOPs of the logits at `reads` positions."""
         return 2 * reads * self.hidden * self.vocabulary
-
-    @property
-    def muon(self) -> float:
-        """FLOPs of one step of Muon on one block: five iterations on each matrix [n, m], n <= m."""
-        d = self.hidden
-        sizes = [(d, d)] * 2 + [(min(self.kv, d), d)] * 2 + [(min(d, self.mlp), max(d, self.mlp))] * self._mlps
-        return sum(_MUON * 2 * (2 * n * n * m + n**3) for n, m in sizes)
 
 
 # Published models whose configuration may not be at hand when a study is planned.

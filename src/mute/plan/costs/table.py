@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mute.jobs.times import aligned
 from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs
 from mute.plan.costs.work import MATCHED
 from mute.study.cells import Study
@@ -33,18 +34,18 @@ def _cells(study: Study) -> str:
         rows.append([model, *map(str, own), str(sum(own))])
     sums = [sum(counts[model, algorithm] for model in study.models) for algorithm in algorithms]
     rows.append(["all", *map(str, sums), str(len(study.cells))])
-    return f"Study {config.name!r}, results in {config.results}/\n\n" + _aligned(rows)
+    return f"Study {config.name!r}, results in {config.results}/\n\n" + aligned(rows)
 
 
 def _rules(costs: Costs) -> str:
     rows = [list(_HEAD), *(_row(rule.replace("_", " "), list(jobs.values())) for rule, jobs in costs.jobs.items())]
-    cache = costs.footprint.cache()
+    cache = costs.config.engine.cache_gb * 1e9
     rows.append(["cached prefixes", *[""] * 7, size(cache)])
     last = _row("all", costs.every)
     # Of all jobs together no mean and no longest is of use.
     last[2] = last[3] = ""
     last[8] = size(sum(job.disk for job in costs.every) + cache)
-    return _aligned([*rows, last])
+    return aligned([*rows, last])
 
 
 def _row(name: str, jobs: list[Cost]) -> list[str]:
@@ -130,7 +131,7 @@ def _error(path: Path) -> str:
         label = f"  {name}" + (" (the constants are from here)" if name == fitted else "")
         rows.append([label, f"{own['seconds']['ratio']:.2f}"])
         rows[-1] += [f"{own['rules'][rule]['ratio']:.2f}" if rule in own["rules"] else "" for rule in rules]
-    return "\n".join([*lines, _aligned(rows)])
+    return "\n".join([*lines, aligned(rows)])
 
 
 def duration(seconds: float) -> str:
@@ -144,9 +145,3 @@ def size(bytes_: float) -> str:
         if bytes_ >= step:
             return f"{bytes_ / step:.1f} {unit}" if bytes_ < 10 * step else f"{bytes_ / step:.0f} {unit}"
     return f"{bytes_ / 1e3:.0f} kB"
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    return "\n".join(lines) + "\n"

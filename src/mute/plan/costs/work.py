@@ -1,16 +1,18 @@
-"""What the jobs of each rule compute: operations, passes of blocks, logits and questions. No seconds, no machine.
+"""How many seconds the work of a study's jobs takes.
 
-L blocks, K languages. The engine's savings count as they are: nothing below a band is run twice, nothing above it where
-the loss is on states, gradients are the band's alone, and the head reads only where an answer is predicted.
+Sequences pass blocks, and the head reads logits. A model's core or GPU does so many operations a second, and each pass
+of a block over a batch and each question has an overhead. The engine's savings that decide count: nothing below a band
+is run again, and gradients are the band's alone. The constants were fitted to the default study on one core of a shared
+machine with two, and checked against others: benchmarks/results/costs.json. Nobody measured a GPU.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from mute import attacks, unlearn
+from mute.attacks.base import Attack
+from mute.attacks.base import Cost as AttackCost
 from mute.bands import is_block, span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
@@ -21,52 +23,25 @@ from mute.unlearn.base import Cost
 BATCH, LENGTHS = 8192, 12
 # Most states of questions that are kept, in gigabytes; as `evaluate.scoring`.
 STATES_GB = 16.0
-# How much longer a batch's longest sequence is than its mean; training sorts its batches by length.
-PADDING, SORTED = 1.25, 1.05
+# How much longer a batch's longest sequence is than its mean.
+PADDING = 1.25
 # Of the steps that `matched` may take, what it takes: less at the strength that was chosen than while choosing, as the
 # fastest of equals is taken. Looks at one edit.
 MATCHED, TRIED, LOOKS = 0.4, 0.5, 11
-# Backward passes cost two forward passes: gradients of states, and of weights where these train.
+# What a step takes, in forward passes: gradients of states, and of weights where these train.
 TRAINED, PASSED = 3, 2
-# Of a training sequence, the share of positions whose prediction counts; see `models.pretrain`.
-READ = 0.4
-
-
-@dataclass(frozen=True)
-class Work:
-    """What takes time.
-
-    flops, gradients: operations of forward passes alone, and of steps that take gradients. passes: of one block over
-    one batch, forwards or backwards. logits: values that are compared. questions: answers that are put into tables.
-    """
-
-    flops: float = 0
-    gradients: float = 0
-    passes: float = 0
-    logits: float = 0
-    questions: float = 0
-
-    def __add__(self, other: Work) -> Work:
-        return Work(
-            self.flops + other.flops,
-            self.gradients + other.gradients,
-            self.passes + other.passes,
-            self.logits + other.logits,
-            self.questions + other.questions,
-        )
-
-    def __mul__(self, times: float) -> Work:
-        return Work(
-            self.flops * times,
-            self.gradients * times,
-            self.passes * times,
-            self.logits * times,
-            self.questions * times,
-        )
+# Operations, in n^3, of eigenvectors and solves for n features in float64, for each block of a closed-form edit.
+SOLVED = 20
+# Seconds to launch one block on one batch, and to put one answer into a table; both on the CPU, whatever runs models.
+_LAUNCH, _QUESTION = 0.3e-3, 0.1e-3
+# Operations that a core does in the time in which it compares one logit.
+_LOGIT = 475
+# Seconds to start Python with torch, on a core and on a GPU; bytes a second at which weights are opened.
+_START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 
 
 class Workload:
-    """The work of every job of a study."""
+    """The seconds that parts of a study's jobs take."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.config = study, study.config
@@ -95,6 +70,12 @@ class Workload:
             found[name] = (kind, made.cost())
         return found
 
+    @cached_property
+    def attacked(self) -> dict[str, tuple[type[Attack], Any]]:
+        """Attacks by name: the class of each, and its settings."""
+        kinds = {name: (attacks.load(method), settings) for name, (method, settings) in self.study.attacks.items()}
+        return {name: (kind, kind.Settings.model_validate(settings)) for name, (kind, settings) in kinds.items()}
+
     def shape(self, model: str) -> Shape:
         return self.known[model][0]
 
@@ -106,226 +87,185 @@ class Workload:
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
-    def question_states(self, model: str, forms: int | None = None) -> tuple[float, bool]:
-        """Bytes that the states of a model's questions take, and whether they are kept."""
+    def states(self, model: str, forms: int) -> float:
+        """Bytes of the states of all questions of a model; none where they are too large to keep."""
         k, s = self.languages(model), self.size
-        tokens = k * (
-            s.facts * (forms or s.asked) * s.sequences * s.tokens + s.lines * s.line_sequences * s.line_tokens
-        )
-        size = tokens * self.shape(model).hidden * (2 if self.config.engine.dtype == "bfloat16" else 4)
-        return size, size <= STATES_GB * 1e9
+        size = k * (s.facts * forms + s.lines) * s.sequences * s.tokens * self.shape(model).hidden * self.width
+        return size if size <= STATES_GB * 1e9 else 0
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number."""
+        return 2 if self.config.engine.dtype == "bfloat16" else 4
+
+    def span(self, cell: Cell) -> tuple[int, int]:
+        """How many blocks a cell changes, and how many there are from the first of them on: what is run again."""
+        return span(cell.band, self.shape(cell.model).blocks)[1:]
 
     # Parts of jobs
 
-    def run(self, shape: Shape, sequences: float, length: float, blocks: float) -> Work:
+    def opening(self, models: list[str], weights: float) -> float:
+        """Starting a job, and opening so many bytes of weights."""
+        return (_GPU_START if any(map(self.needs_gpu, models)) else _START) + weights / _LOAD
+
+    def operations(self, model: str, flops: float) -> float:
+        costs = self.config.costs
+        gpu = self.needs_gpu(model)
+        return flops / (costs.gpu_tflops * 1e12 * costs.gpu_utilisation if gpu else costs.core_gflops * 1e9)
+
+    def run(self, model: str, sequences: float, blocks: float) -> float:
         """Sequences through some blocks, without gradients."""
-        tokens = sequences * length
-        batches = max(tokens / BATCH, min(LENGTHS, sequences / 2))
-        return Work(shape.forward(tokens, length) * blocks, passes=batches * blocks)
+        batches = max(sequences * self.size.tokens / BATCH, min(LENGTHS, sequences / 2))
+        flops = self.shape(model).forward(sequences * self.size.tokens, self.size.tokens)
+        return (self.operations(model, flops) + batches * _LAUNCH) * blocks
 
-    def ask(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """Questions about facts, and probes of abilities, from the input of the last `blocks` blocks on."""
-        shape, s = self.shape(model), self.size
-        reads = facts * s.reads + lines * s.line_reads
-        work = self.read(model, facts, lines, blocks)
-        return work + Work(shape.head(reads), logits=reads * shape.vocabulary, questions=facts + lines)
-
-    def read(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """The sequences of questions through some blocks: what they begin with alike once, on a core."""
-        shape, s = self.shape(model), self.size
-        new = 1 if self.needs_gpu(model) else 1 - s.shared
-        work = self.run(shape, facts * s.sequences * new, s.tokens, blocks)
-        if lines:
-            work += self.run(shape, lines * s.line_sequences * new, s.line_tokens, blocks)
-        return work
-
-    def step(self, shape: Shape, sequences: float, *, band: float, above: float, head: bool) -> Work:
-        """One step of gradients: the band's blocks train, those above it are passed through."""
+    def ask(self, model: str, questions: float, blocks: float) -> float:
+        """Questions, from the input of the last `blocks` blocks on: what they begin with alike once, on a core."""
         s = self.size
-        tokens = sequences * s.tokens * PADDING
-        blocks = TRAINED * band + PASSED * above
-        reads = sequences * s.answer if head else 0
-        flops = shape.forward(tokens, s.tokens) * blocks + shape.head(reads) * PASSED
-        return Work(gradients=flops, passes=blocks, logits=reads * shape.vocabulary)
+        sequences = questions * s.sequences
+        new = 1 if self.needs_gpu(model) else 1 - s.shared
+        seconds = self.run(model, sequences * new, blocks) + self.head(model, sequences * s.answer)
+        return seconds + questions * _QUESTION
+
+    def head(self, model: str, reads: float) -> float:
+        """Logits at so many places, computed and compared."""
+        shape = self.shape(model)
+        return self.operations(model, shape.head(reads) + _LOGIT * reads * shape.vocabulary)
+
+    def step(self, model: str, sequences: float, blocks: float, reads: float) -> float:
+        """One batch with gradients; blocks: in forward passes; reads: places whose logits are read."""
+        shape, tokens = self.shape(model), sequences * self.size.tokens * PADDING
+        forward = self.operations(model, shape.forward(tokens, self.size.tokens)) + _LAUNCH
+        return forward * blocks + self.head(model, reads) * PASSED
 
     # Models
 
-    def pretraining(self, model: str) -> Work:
-        """Training from scratch: every parameter, by Muon and AdamW."""
-        section, shape, how = self.config.models[model], self.shape(model), self.config.pretraining
-        parts, length = max(1, round(how.batch / 32)), self.size.tokens
-        tokens = how.batch * length * SORTED
-        reads = how.batch * length * READ
-        flops = TRAINED * (shape.forward(tokens, length) * shape.blocks + shape.head(reads))
-        step = Work(
-            gradients=flops + shape.muon * shape.blocks,
-            passes=TRAINED * parts * shape.blocks,
-            logits=reads * shape.vocabulary,
-        )
-        return step * section.steps
+    def pretraining(self, model: str) -> float:
+        """Training from scratch, every parameter; logits are read at half of a text's places."""
+        batch, shape = self.config.pretraining.batch, self.shape(model)
+        reads = 0.5 * batch * self.size.tokens
+        seconds = self.step(model, batch, TRAINED * shape.blocks, reads)
+        # Muon's five iterations: some 25 operations for each parameter and feature.
+        seconds += self.operations(model, 25 * shape.hidden * shape.block * shape.blocks)
+        return seconds * self.config.models[model].steps
 
-    def adaptation(self, model: str) -> Work:
-        """Training of low-rank additions: states get gradients, frozen weights none: two forwards, not three."""
+    def adaptation(self, model: str) -> float:
+        """Training of low-rank additions: states get gradients, frozen weights none."""
         how = getattr(self.config.models[model], "adaptation", None)
         if how is None:
-            return Work()
-        shape, s = self.shape(model), self.size
-        seen = s.facts * s.forms * self.languages(model) * how.epochs
-        # The additions themselves, of all seven matrices of a block, are trained.
-        added = TRAINED * how.rank * (8 * shape.hidden + 3 * (shape.hidden + shape.mlp)) / shape.block
-        flops = shape.forward(seen * s.tokens * PADDING, s.tokens) * shape.blocks * (PASSED + added)
-        return Work(
-            gradients=flops + PASSED * shape.head(seen * s.answer),
-            passes=PASSED * shape.blocks * seen / how.batch_size,
-            logits=seen * s.answer * shape.vocabulary,
-        )
+            return 0
+        steps = self.size.facts * self.size.forms * self.languages(model) * how.epochs / how.batch_size
+        blocks = PASSED * self.shape(model).blocks
+        return self.step(model, how.batch_size, blocks, how.batch_size * self.size.answer) * steps
 
-    def model_evaluation(self, model: str) -> Work:
+    def model_evaluation(self, model: str) -> float:
         """Every form of every fact, every ability."""
-        k, s, depth = self.languages(model), self.size, self.shape(model).blocks
-        return self._answers(model, k * s.facts * s.forms, k * s.lines, depth)
+        k, s = self.languages(model), self.size
+        return self._answers(model, k * s.facts * s.forms, k * s.lines, self.shape(model).blocks)
 
-    def layers(self, model: str, forget_set: str, languages: int) -> Work:
-        """States of the forget prompts, and of all prompts for the probe, through every block."""
-        shape, s = self.shape(model), self.size
-        return self.run(shape, languages * (s.forgotten(forget_set) + s.facts), s.tokens, shape.blocks)
+    def layers(self, model: str, forget_set: str, languages: int) -> float:
+        """States of the forget prompts, and of all prompts for the probe, through every block; then the scores."""
+        blocks = self.shape(model).blocks
+        return self.run(model, languages * (self.size.forgotten(forget_set) + self.size.facts), blocks) + 0.3 * blocks
 
     # Cells
 
-    def bench(self, cell: Cell) -> Work:
+    def bench(self, cell: Cell) -> float:
         """What the cells of one workbench share: the base's answers, and all texts moved up once."""
-        shape, s = self.shape(cell.model), self.size
-        probe = self._probe(cell)
-        texts = self._texts(cell)
-        return self.ask(cell.model, probe + self._check(cell), 0, shape.blocks) + self.run(
-            shape, sum(texts) + probe, s.tokens, shape.blocks
+        probe, blocks = self._probe(cell), self.shape(cell.model).blocks
+        return self.ask(cell.model, probe + self._check(cell), blocks) + self.run(
+            cell.model, self._texts(cell) + probe, blocks
         )
 
-    def unlearning(self, cell: Cell, share: float = MATCHED) -> Work:
+    def unlearning(self, cell: Cell, share: float = MATCHED) -> float:
         """One cell; `share` of the steps that a matched one may take."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell.band, shape.blocks)
-        kind, cost = self.methods[cell.algorithm]
-        settings = self.settings[cell.algorithm]
+        band, above = self.span(cell)
+        (kind, cost), settings = self.methods[cell.algorithm], self.settings[cell.algorithm]
         matched = cell.protocol == "matched"
-        look = self.ask(cell.model, self._probe(cell), 0, above)
-        ends = look + self.ask(cell.model, self._check(cell), 0, above)
-        if kind is unlearn.Guard:
-            return ends
-        if kind is unlearn.Edit:
-            return self._direction(cell) + ends + look * (LOOKS if matched else 0)
-        steps = settings["steps"] * (share if matched else 1)
-        looks = look * (steps / self.config.matching.every) if matched else Work()
-        full = cell.band == "full"
-        step = self.step(
-            shape,
-            settings["batch_size"],
-            band=band,
-            above=above - band if cost.head else 0,
-            head=cost.head,
-        )
-        work = step * (cost.sides * cost.passes * steps) + looks + ends
+        look = self.ask(cell.model, self._probe(cell), above)
+        ends = look + self.ask(cell.model, self._check(cell), above)
+        run = above if cost.head else band
         if cost.reference:
             # What the model said before, once over all texts.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, above if cost.head else band)
-        if full:
-            # Embeddings train: texts start from their tokens at each look.
-            work += self.run(shape, sum(self._texts(cell)), self.size.tokens, shape.blocks)
-        return work
+            ends += self.run(cell.model, self._texts(cell), run)
+        if kind is unlearn.Guard:
+            return ends
+        edits = kind is unlearn.Edit
+        if edits and cost.whole:
+            edit = self.run(cell.model, self._texts(cell), run) * PASSED * cost.passes
+            if not cost.head:
+                edit += self.operations(cell.model, band * SOLVED * self.shape(cell.model).mlp ** 3)
+            return edit + ends + look * (LOOKS if matched else 0)
+        steps = settings["steps"] * (share if matched and not edits else 1)
+        batch = settings["batch_size"]
+        reads = batch * self.size.answer if cost.head else 0
+        side = self.step(cell.model, batch, PASSED * run + (TRAINED - PASSED) * band, reads)
+        looks = look * (LOOKS if edits else steps / self.config.matching.every) if matched else 0
+        return cost.sides * cost.passes * side * steps + ends + looks
 
-    def tuning(self, cells: list[Cell], share: float = TRIED) -> Work:
+    def tuning(self, cells: list[Cell], share: float = TRIED) -> float:
         """Every strength on every band that is tried, for a tuning's cells."""
         first = cells[0]
         depth = self.shape(first.model).blocks
         swept = any(is_block(cell.band) for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
-        work = self.bench(first)
-        for name in sorted(names):
-            tried = replace(first, band=name, protocol="matched")
-            work += self.unlearning(tried, share) * len(self.settings[first.algorithm]["strengths"])
-        return work
+        tried = sum(self.unlearning(replace(first, band=name, protocol="matched"), share) for name in sorted(names))
+        return self.bench(first) + tried * len(self.settings[first.algorithm]["strengths"])
 
-    def evaluation(self, cell: Cell) -> Work:
-        """All questions of one patch, from its band's input on."""
-        shape, k, s = self.shape(cell.model), self.languages(cell.model), self.size
-        above = span(cell.band, shape.blocks)[2] if self.question_states(cell.model)[1] else shape.blocks
-        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, above)
+    def evaluation(self, cell: Cell) -> float:
+        """All questions of one patch, from its band's input on where the states of questions are kept."""
+        k, s = self.languages(cell.model), self.size
+        blocks = self.span(cell)[1] if self.states(cell.model, s.asked) else self.shape(cell.model).blocks
+        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, blocks)
 
-    def questions(self, model: str) -> Work:
-        """The prefixes of all questions of a shard, once: each block for the cells that start above it."""
-        k, s = self.languages(model), self.size
-        if not self.question_states(model)[1]:
-            return Work()
-        return self.read(model, k * s.facts * s.asked, k * s.lines, self.shape(model).blocks)
+    def questions(self, model: str) -> float:
+        """The prefixes of all questions of a shard, once, where their states are kept."""
+        s = self.size
+        if not self.states(model, s.asked):
+            return 0
+        return self.ask(model, self.languages(model) * (s.facts * s.asked + s.lines), self.shape(model).blocks)
 
-    def analyses(self, cell: Cell) -> Work:
+    def analyses(self, cell: Cell) -> float:
         """What looks into one cell: each analysis as the lens."""
-        above = span(cell.band, self.shape(cell.model).blocks)[2]
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        return self._lens(cell.model, facts, above) * len(self.study.analyses)
+        return self._lens(cell.model, facts, self.span(cell)[1]) * len(self.study.analyses)
 
-    def attacks(self, cells: list[Cell]) -> Work:
-        """All attacks on some cells, and once for each that it depends on those on base and oracle."""
-        work, controls = Work(), set()
+    def attacks(self, cells: list[Cell]) -> float:
+        """All attacks on some cells and, once for each key that these depend on, on base and oracle."""
+        seconds, controls = 0.0, set()
         for cell in cells:
+            intent = unlearn.load(self.study.method(cell.algorithm)).intent
             for name in self.study.attacked[cell]:
-                method, settings, cost = self.attacked[name]
-                intent = unlearn.load(self.study.method(cell.algorithm)).intent
-                if method.applies(settings, cell.band, intent):
+                kind, settings = self.attacked[name]
+                if kind.applies(settings, cell.band, intent):
                     continue
-                work += self._attack(cell, cost)
-                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in method.depends))
-                if key not in controls:
-                    controls.add(key)
-                    work += self._attack(cell, cost) * 2
-        return work
+                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in kind.depends))
+                seconds += self._attack(cell, kind.cost(settings)) * (1 if key in controls else 3)
+                controls.add(key)
+        return seconds
 
-    @cached_property
-    def attacked(self) -> dict[str, tuple[Any, Any, Any]]:
-        """Attacks by name: class, settings, and what it says that it takes."""
-        found = {}
-        for name, (method, settings) in self.study.attacks.items():
-            kind = attacks.load(method)
-            checked = kind.Settings.model_validate(settings)
-            found[name] = (kind, checked, kind.cost(checked))
-        return found
-
-    def _attack(self, cell: Cell, cost: Any) -> Work:
+    def _attack(self, cell: Cell, cost: AttackCost) -> float:
         """One attack on one victim: training, and the forget questions."""
-        shape = self.shape(cell.model)
+        blocks = self.shape(cell.model).blocks
         facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        above = shape.blocks if cost.whole else span(cell.band, shape.blocks)[2]
-        work = self.ask(cell.model, facts, 0, above) * cost.asks
-        if cost.steps:
-            work += self.step(shape, cost.batch, band=shape.blocks, above=0, head=True) * cost.steps
-        return work
+        training = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer) * cost.steps
+        return training + self.ask(cell.model, facts, blocks if cost.whole else self.span(cell)[1]) * cost.asks
 
-    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> Work:
-        """Questions, and answers that are written out: each further token runs the whole model again."""
-        shape, more = self.shape(model), facts * self.size.written
-        written = self.run(shape, more, self.size.tokens, shape.blocks) + Work(shape.head(more), questions=more)
-        return self.ask(model, facts, lines, blocks) + written
-
-    def _lens(self, model: str, facts: float, blocks: float) -> Work:
+    def _lens(self, model: str, facts: float, blocks: float) -> float:
         """Forwards once, and the head after every block; only means go into a table."""
-        return replace(self.ask(model, facts, 0, 1) * blocks, questions=facts)
+        return (self.ask(model, facts, 1) - facts * _QUESTION) * blocks
 
-    def _direction(self, cell: Cell) -> Work:
-        """Gradients of the attention weights over both text sets."""
-        shape = self.shape(cell.model)
-        _, band, above = span(cell.band, shape.blocks)
-        # The band's MLPs and all above it only pass gradients on.
-        trained = band * shape.attention / shape.block
-        sequences = sum(self._texts(cell))
-        whole = self.step(shape, sequences / PADDING, band=trained, above=above - trained, head=True)
-        batches = max(sequences * self.size.tokens / BATCH, 2 * LENGTHS)
-        return replace(whole, passes=PASSED * batches * above)
+    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> float:
+        """Questions, and answers that are written out: each further token runs the whole model again."""
+        return self.ask(model, facts + lines, blocks) + self.run(
+            model, facts * self.size.written, self.shape(model).blocks
+        )
 
-    def _texts(self, cell: Cell) -> tuple[float, float]:
-        """Texts of the forget and of the retain side."""
+    def _texts(self, cell: Cell) -> float:
+        """Texts of both sides."""
         s, sources = self.size, len(cell.sources.codes)
-        retain = s.retain * s.read * (sources if cell.retain != "all" else self.languages(cell.model))
-        return s.forgotten(cell.forget_set) * s.read * sources, retain
+        retained = sources if cell.retain != "all" else self.languages(cell.model)
+        return s.read * (s.forgotten(cell.forget_set) * sources + s.retain * retained)
 
     def _probe(self, cell: Cell) -> float:
         """Questions of a look."""

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.bands import WHOLE
+from mute.bands import WHOLE, is_block
 from mute.findings.results import Case, Results
 from mute.plotting import panels, style
 
@@ -77,7 +77,7 @@ def _draw_map(axes: Axes, results: Results, case: Case, algorithm: str, metric: 
         axes.axvline(bands.index(WHOLE[0]), color="white", linewidth=3, zorder=3)
     # All of a few blocks are named, of many every second or fourth.
     step = panels.tick_step(results.depth(case))
-    named = [i for i, band in enumerate(bands) if not band.isdigit() or int(band) % step == 0]
+    named = [i for i, band in enumerate(bands) if not is_block(band) or int(band) % step == 0]
     axes.set_xticks([i + 0.5 for i in named], [bands[i] for i in named], fontsize=6.5)
     axes.set_yticks(list(ticks), list(ticks.values()), fontsize=7)
     axes.set(ylim=(top - GAP, 0), xlim=(0, len(bands)))

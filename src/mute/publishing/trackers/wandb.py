@@ -14,11 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from mute.jobs.logs import Log
-from mute.publishing import wandb_file
 from mute.publishing.runs import Run
-from mute.store import artifacts
 
 ARTIFACTS = "artifacts"
+CURVE = "curve/"  # before the names of a curve's values, which a summary may have too
 # Of the user's variables none decides what is written; these keep W&B to the one folder, and to itself.
 _OWN = {
     "WANDB_ERROR_REPORTING": "false",
@@ -93,17 +92,15 @@ class Writer:
         # As the folder was given, below the project: so no path of this machine goes into the file.
         folder = self.folder / Path(mine.settings.sync_dir).name
         for row in run.history:
-            values = {f"{wandb_file.CURVE}{name}": value for name, value in row.items() if name != "step"}
+            values = {f"{CURVE}{name}": value for name, value in row.items() if name != "step"}
             mine.log(values, step=row["step"])
         mine.summary.update(run.summary)
-        copies = []
-        for kind, files in run.files.items():
+        copies = run.copied(folder / ARTIFACTS)
+        for kind in run.files:
             artifact = self.wandb.Artifact(f"{run.name}-{kind}", type=kind)
-            for name, path in files.items():
-                copies.append(folder / ARTIFACTS / kind / name)
-                with artifacts.atomic(copies[-1], sync=False) as temporary:
-                    shutil.copyfile(path, temporary)
-                artifact.add_file(str(copies[-1]), name=name, policy="immutable", skip_cache=True)
+            for path in copies:
+                if path.parent.name == kind:
+                    artifact.add_file(str(path), name=path.name, policy="immutable", skip_cache=True)
             mine.log_artifact(artifact)
         mine.finish()
         return [folder / f"run-{run.id}.wandb", *copies]
@@ -129,11 +126,6 @@ class Writer:
             x_disable_viewer=True,
             x_save_requirements=False,
         )
-
-
-def read(file: Path) -> Run:
-    """The run of an offline file, its artifacts' files checked against their digests."""
-    return wandb_file.read(file, file.parent / ARTIFACTS)
 
 
 def unsent(folder: Path) -> list[Path]:

@@ -1,9 +1,10 @@
 """Redirecting edits: change the outputs of the band's MLPs so that a subject's state becomes that of another.
 
-Keys K are the inputs of an MLP's output matrix at the last token of the subject, where the corpus knows it and a prompt
-says it, or else of the prompt, means over the wordings of a subject (or item) in a language. The target z* is the state
-of an unrelated subject of the retain side, in the same language, at the band's output. Block by block, in order, the
-residual R = (z* - z) / (blocks left) is spread over the band:
+Keys K are the inputs of an MLP's output matrix. `where: subject` takes them at the last token of the subject, where the
+corpus knows it and a prompt says it, as published: means over the wordings of a subject in a language. On small models,
+whose names are several tokens that are all read, that moves no answer, so that the default takes the last token of each
+prompt. The target z* is the state of an unrelated subject (or question) of the retain side, in the same language, at
+the band's output. Block by block, in order, the residual R = (z* - z) / (blocks left) is spread over the band:
 
 alphaedit: Delta' = (P K K' + L2 I)^{-1} P K R' (Fang et al. 2024, arXiv 2410.02355; as unlearning: ROCR, 2506.07795),
 P the projector on the eigenvectors of the retain keys' second moment that have the smallest eigenvalues; memit: Delta =
@@ -38,8 +39,12 @@ class Settings(base.Settings):
 
     variant: Literal["alphaedit", "memit", "rome"] = Field("alphaedit", description="How the change is solved for.")
     step_size: float = Field(1.0, gt=0, description="Scale of the `paper` protocol; `matched` searches it.")
+    where: Literal["subject", "prompt"] = Field(
+        "prompt",
+        description="Whose state is redirected: the last token of the subject, where it is known, or of the prompt.",
+    )
     null_share: float = Field(
-        0.5, gt=0, le=1, description="`alphaedit`: share of the retain keys' eigenvectors that may be used; 1: all."
+        0.75, gt=0, le=1, description="`alphaedit`: share of the retain keys' eigenvectors that may be used; 1: all."
     )
     ridge: float = Field(0.1, gt=0, description="L2, relative to the mean square of the keys.")
     covariance_weight: float = Field(1.0, gt=0, description="`memit`: w, the weight of retain keys beside forget keys.")
@@ -56,6 +61,7 @@ class NullSpaceEdit(base.Edit):
     family = "editing"
     expects = "falls"
     intent = "suppression"
+    most = 1.5
     Settings = Settings
     settings: Settings
 
@@ -78,14 +84,20 @@ class NullSpaceEdit(base.Edit):
         from mute.models import patches
 
         names = self.parameters(task.model, task.band)
-        own, others = keys_of(task.forget), keys_of(task.retain)
+        own, others = (keys_of(side, self.settings.where) for side in (task.forget, task.retain))
         chosen = redirected(list(own), list(others), task.seed)
         with torch.no_grad(), task.kept(names) as before:
-            state = lambda batch: task.output(batch)[batch.key]  # noqa: E731
+
+            def place(batch: Batch) -> Tensor:
+                return batch.key if self.settings.where == "subject" else batch.ends
+
+            def state(batch: Batch) -> Tensor:
+                return task.output(batch)[place(batch)]
+
             target = means(task, "retain", state, [others[chosen[who]] for who in own])
             for done, (block, name) in enumerate(zip(task.band.blocks, names)):
                 now = means(task, "forget", state, list(own.values()))
-                keys = means(task, "forget", lambda b, block=block: task.keys(b, block, b.key), list(own.values()))
+                keys = means(task, "forget", lambda b, block=block: task.keys(b, block, place(b)), list(own.values()))
                 residual = (target - now) / (len(names) - done)
                 weight = task.model.get_parameter(name)
                 moment = task.covariance("retain", block)
@@ -120,12 +132,18 @@ def damped(moment: Tensor, ridge: float) -> Tensor:
     return moment + ridge * moment.trace() / len(moment) * eye
 
 
-def keys_of(side: TextSet) -> dict[Who, list[int]]:
-    """The rows of each subject in each language, and of each item whose prompts do not say whom they are about."""
+def keys_of(side: TextSet, where: str) -> dict[Who, list[int]]:
+    """The rows that share a key: of each subject in each language, and of each prompt where it says no subject.
+
+    With `where` at `prompt`, of each prompt.
+    """
     found: dict[Who, list[int]] = {}
-    for row, (language, subject, item) in enumerate(zip(side.languages, side.subjects, side.items)):
-        if subject or item:
-            found.setdefault((language, subject or item), []).append(row)
+    for row, (language, subject, item, (prefix, *_)) in enumerate(
+        zip(side.languages, side.subjects, side.items, side.parts)
+    ):
+        if item:
+            own = subject if where == "subject" and subject else f"{item} {prefix}"
+            found.setdefault((language, own), []).append(row)
     return found
 
 

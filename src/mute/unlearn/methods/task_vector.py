@@ -42,7 +42,8 @@ class TaskVector(base.Edit):
     settings: Settings
 
     def cost(self) -> base.Cost:
-        return base.Cost(sides=1, passes=float(self.settings.steps))
+        # One fine-tuning a language, of which there are mostly two or so.
+        return base.Cost(sides=1, passes=1.0 if self.settings.languages == "joint" else 2.0)
 
     def change(self, task: Task) -> dict[str, Tensor]:
         """theta_0 - theta_ft."""

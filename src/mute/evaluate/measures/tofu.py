@@ -9,14 +9,33 @@ bystander domain.
 import numpy as np
 import pandas as pd
 
+from mute.corpus.schema import Corpus
 from mute.evaluate.board import Board
 from mute.evaluate.inference import ks_test
 from mute.evaluate.item_table import KEYS
+from mute.evaluate.measures import base
 from mute.evaluate.panel import Block, Measure, over_groups
 
 COLUMNS = ("probability", "probability_share", "truth_ratio")
 RETAIN = ("retain_seen", "retain_unseen")
 _LARGEST = 700.0  # exp of more is no finite number
+
+
+class TOFU(base.Measure):
+    """TOFU's measures, of a corpus that asks for them."""
+
+    name = "tofu"
+    paper = "Maini et al. 2024, arXiv 2401.06121"
+
+    def applies(self, corpus: Corpus) -> bool:
+        return "tofu" in corpus.about.get("measures", ())
+
+    def columns(self, table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+        return with_measures(table, tokens)
+
+    def score(self, board: Board, context: base.Context) -> None:
+        corpus = context.corpus
+        score(board, dict(context.tables), context.answers, corpus.texts, corpus.taught_form)
 
 
 def with_measures(items: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:

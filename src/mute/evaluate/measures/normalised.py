@@ -12,6 +12,7 @@ import pandas as pd
 from mute.evaluate import item_table
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import KEYS
+from mute.evaluate.measures.base import Context, Measure
 from mute.evaluate.panel import relative
 
 # Column of the item table, and the column of the token table that an option's score is divided by.
@@ -19,13 +20,31 @@ LENGTHS = {"option_per_token": "option_tokens", "option_per_char": "option_chars
 COLUMNS = (*LENGTHS, "option_share")
 
 
+class Normalised(Measure):
+    """Option accuracy by token and by character, and the gold option's share of the options' probability."""
+
+    name = "normalised"
+    paper = "Gao et al. 2021 (lm-evaluation-harness)"
+
+    def columns(self, table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+        return with_columns(table, tokens)
+
+    def score(self, board: Board, context: Context) -> None:
+        about = context.corpus.about
+        score(board, dict(context.tables), about.get("options_form", about["headline_form"]))
+
+
 def items(tokens: pd.DataFrame) -> pd.DataFrame:
-    """The item table with COLUMNS beside it, NaN where a question has no options.
+    """The item table of a token table, with COLUMNS beside it."""
+    return with_columns(item_table.items(tokens), tokens)
+
+
+def with_columns(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+    """An item table with COLUMNS beside it, NaN where a question has no options.
 
     option_per_token, option_per_char: the gold option's log-probability per token or character is above that of every
     other (1.0 or 0.0; a tie or NaN is no hit). option_share: the gold option's share of the options' probability.
     """
-    table = item_table.items(tokens)
     first = tokens[tokens["position"] == 0].sort_values(KEYS, kind="stable")
     made = {name: np.full(len(first), np.nan) for name in COLUMNS}
     counts = np.array([0 if o is None or np.ndim(o) == 0 else len(o) for o in first["options"]], np.int64)
