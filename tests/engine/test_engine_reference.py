@@ -100,8 +100,7 @@ def compare(bench, name, settings, band):
     chosen, found = Band.named(band, DEPTH), []
     rows = {"forget": torch.arange(8)}
     for path in (WholeModel, Task):
-        # A small step where an edit is fine-tuned for; see below.
-        algorithm = make(name, settings, learning_rate=1e-5)
+        algorithm = make(name, settings)
         sides = bench.sides(algorithm)
         bench.restart()
         bench.advance(chosen.start)
@@ -130,8 +129,6 @@ def compare(bench, name, settings, band):
 def test_twenty_steps_give_the_whole_models_patch(bench, name, settings):
     # A small step: AdamW divides by the gradient's size, and would make steps of what is only rounding.
     algorithm = make(name, settings, steps=20, batch_size=8, learning_rate=1e-4)
-    # A method may read other texts, which need not have one length.
-    read = bench.sides(algorithm).values()
     whole, engine = (
         (bench.restart(), unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="paper", seed=3, path=path))[1]
         for path in (WholeModel, Task)
@@ -140,8 +137,7 @@ def test_twenty_steps_give_the_whole_models_patch(bench, name, settings):
     assert whole.tensors.keys() == engine.tensors.keys()
     assert engine.size > 0
     # What a method makes of the texts may be of other lengths.
-    alike = all(len({len(row) for row in side.texts.sequences}) == 1 for side in read)
-    if bench.exact and not bench.further and alike:
+    if bench.exact and not bench.further:
         assert whole.curve == engine.curve
         assert all(torch.equal(whole.tensors[key], engine.tensors[key]) for key in whole.tensors)
     else:
