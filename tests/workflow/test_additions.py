@@ -184,7 +184,7 @@ class StrangerWeights(base.Attack):
         names = [name for name, _ in model.named_parameters()]
         return patches.applied(model, {n: t * 0.9 for n, t in patches.take(model, names).items()})
 ''',
-    "src/mute/evaluate/measures/stranger_measure.py": '''"""A stranger's measure: the share of forget facts that are asked of right at once."""
+    "src/mute/evaluate/measures/stranger_measure.py": '''"""A stranger's measure: forget facts known."""
 
 from mute.evaluate.measures.base import Measure
 
@@ -221,17 +221,18 @@ class StrangerNorms(base.Analysis):
         own = [["stranger_norm", first + i, "", value, 1] for i, value in enumerate(values)]
         return pd.DataFrame(own, columns=list(base.COLUMNS))
 ''',
-    "src/mute/plotting/figures/stranger_figure.py": '''"""A stranger's figure: how many cells there are."""
+    "src/mute/plotting/figures/stranger_figure.py": '''"""A stranger's figure: how many cases there are."""
 
+from mute.findings.results import Results
 from mute.plotting import style
 
 TITLE = "A stranger's figure"
-CAPTION = "How many cells there are."
+CAPTION = "How many cases there are."
 
 
 def draw(tables, about):
     figure = style.new_figure(3.0, 2.0)
-    figure.add_subplot().bar(["cells"], [len(tables["cells"])])
+    figure.add_subplot().bar(["cases"], [len(Results.of(tables, about).cases)])
     return figure
 ''',
 }
@@ -293,7 +294,8 @@ def test_registries_give_each_to_the_contract_tests(finished):
     code = (
         "import json\nfrom mute import unlearn, attacks, analyses\nfrom mute.evaluate import measures\n"
         "from mute.plotting import figures\n"
-        "print(json.dumps([*unlearn.names(), *attacks.names(), *analyses.names(), *measures.names(), *figures.names()]))"
+        "rooms = (unlearn, attacks, analyses, measures, figures)\n"
+        "print(json.dumps([name for room in rooms for name in room.names()]))"
     )
     done = call(finished, "python", "-c", code)
     assert {Path(path).stem for path in FILES} <= set(json.loads(done.stdout)), done.stderr
