@@ -151,11 +151,12 @@ class Side:
 
     def step(self) -> None:
         """One optimizer step on one batch of each side; of an edit, the gradients of one batch of each side."""
-        if self.algorithm.kind == "edit":
-            self.algorithm.direction(self.task)
+        if isinstance(self.algorithm, unlearn.Edit):
+            self.algorithm.change(self.task)
             return
-        batches = [self.task.batch(name, self.rows) for name in ("forget", "retain")]
-        gradients = self.task.gradients(self.algorithm.loss(self.task, *batches), self.names)
+        assert isinstance(self.algorithm, unlearn.Descent)
+        batches = {name: self.task.batch(name, self.rows) for name in ("forget", "retain")}
+        _, gradients = self.algorithm.gradients(self.task, batches, self.names)
         for parameter, gradient in zip(self.chosen, gradients):
             parameter.grad = gradient
         self.optimizer.step()

@@ -534,7 +534,7 @@ DELETED = [
     Row("a table", _delete("tables/cells.csv"), TABLES, OUTPUT),
     Row(
         "the table of a shard, and a table of the study",
-        _delete("shards/llama/scores.csv", "tables/cells.csv"),
+        _delete("shards/llama/scores.parquet", "tables/cells.csv"),
         SCORES,
         OUTPUT,
     ),

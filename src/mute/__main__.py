@@ -147,7 +147,7 @@ def list_(chosen: argparse.Namespace) -> int:
 
     found = catalogue.of_kind(chosen.kind)
     if chosen.json:
-        print(json.dumps(catalogue.as_builtins(found), indent=1, ensure_ascii=False))
+        print(json.dumps(catalogue.as_builtins(found), indent=1, ensure_ascii=False, allow_nan=False))
     else:
         print(catalogue.as_text(found), end="")
     return 0

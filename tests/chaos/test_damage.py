@@ -28,7 +28,7 @@ KINDS = {
     "attack on a cell": "attacks/*/tokens.parquet",
     "profile of a cell": "analyses/*/profile.parquet",
     "cells of a shard": "shards/*/cells.csv",
-    "scores of a shard": "shards/*/scores.csv",
+    "scores of a shard": "shards/*/scores.parquet",
     "export": "exports/*/model.safetensors",
     "table": "tables/scores.csv",
     "origin of the tables": "tables/study.*.csv",
@@ -116,7 +116,7 @@ READ = {
     "tokens of a model": ("evaluations/llama-s0/tokens.parquet", "gates/*.csv"),
     "cells of a shard": ("shards/*/cells.csv", "shards/*/evaluations.csv"),
     "patch of a cell": ("cells/*/*.safetensors", "shards/*/evaluations.csv"),
-    "tokens of a cell": ("evaluations/cells/*/tokens.parquet", "shards/*/scores.csv"),
+    "tokens of a cell": ("evaluations/cells/*/tokens.parquet", "shards/*/scores.parquet"),
     "table": ("tables/scores.csv", "metrics.json"),
 }
 

@@ -113,14 +113,17 @@ def test_a_script_is_its_text_and_all_that_it_imports(package, tmp_path):
 
 def test_what_a_store_is_named_by_holds_all_that_fills_it():
     """Its digests are made from these closures; what walks over the cells and opens their models is among them."""
-    opens = {"mute.engine.opening", "mute.models.loading", "mute.models.patches"}
+    opens = {"mute.engine.opening", "mute.models.loading"}
     walks = {"mute.evaluate.shards", *opens}
-    assert {"mute.unlearn.cells", *opens} <= {*provenance.closure("mute.unlearn.cells")}
-    evaluated, probed = provenance.closure("mute.evaluate.patched"), provenance.closure("mute.analyses.patched")
+    assert {"mute.unlearn.cells", "mute.models.patches", *opens} <= {*provenance.closure("mute.unlearn.cells")}
+    evaluated, attacked = provenance.closure("mute.evaluate.patched"), provenance.closure("mute.attacks.shard")
     assert {"mute.evaluate.run", *walks} <= {*evaluated}
-    assert {"mute.analyses.lens", *walks} <= {*probed}
-    assert "mute.analyses.lens" not in evaluated, "a probe's line would evaluate every patch anew"
-    assert "mute.evaluate.run" not in probed
+    assert walks <= {*attacked}
+    assert walks <= {*provenance.closure("mute.analyses.shard")}
+    assert "mute.attacks.shard" not in evaluated, "a line of an attack would evaluate every patch anew"
+    assert "mute.evaluate.run" not in attacked
+    # One more attack computes that attack alone: none depends on another's code.
+    assert not {"mute.attacks.mix", "mute.attacks.retraining"} & {*attacked}
 
 
 def test_the_package_itself():

@@ -231,19 +231,21 @@ class Settings(base.Settings):
     wobble: float = Field(0.5, gt=0, description="How much it wobbles.")
 
 
-class Dummy(base.Algorithm):
+class Dummy(base.Descent):
     name = "dummy"
+    paper = "none"
+    family = "divergence"
     Settings = Settings
 
-    def loss(self, task, forget, retain):
-        logprob, tokens = task.answer_logprobs(forget)
-        return logprob.sum() / tokens.sum()
+    def terms(self, task, batches):
+        logprob, tokens = task.answer_logprobs(batches["forget"])
+        return {"forget": logprob.sum() / tokens.sum()}
 '''
 
 
 def test_an_algorithm_is_one_file(finished, changed):
     """It stands in schema, workflow and contract tests, and no other file was touched; finished cells stay."""
-    (changed / "src/mute/unlearn/dummy.py").write_text(DUMMY)
+    (changed / "src/mute/unlearn/methods/dummy.py").write_text(DUMMY)
     assert planned(changed) == {}, "a file that no study uses yet changes nothing"
     overlay = ["--config", "grids={blocks: {algorithms: [rmu, slug, dummy]}}"]
     jobs = planned(changed, *MICRO, *overlay)
@@ -354,7 +356,9 @@ def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     cells = artifacts.read_table(results / "tables/cells.csv")
     # Two algorithms on one more band; two more algorithms, protocols and seeds, less what was there.
     assert len(cells) == len(list((results / "cells").iterdir())) == 5 + 2 + 7
-    assert said.count("9 computed, 5 found, cell 14/14") == 3
+    # Unlearned and evaluated; of analyses the base is one more.
+    assert said.count("9 computed, 5 found, cell 14/14") == 2
+    assert "9 computed, 6 found, analysis 15/15" in said
     # Strengths are tried where there is more than one; a single one is taken.
     tried = pd.read_csv(results / "tables/tuning.csv")
     assert set(tried["algorithm"]) == {"gradient_difference"}

@@ -26,6 +26,7 @@ rule attack_shard:
         gpu=COSTS.gpus("attack_shard"),
     params:
         plan=PLANS.attacks,
+        code=code_digest("mute.attacks.shard"),
     script:
         "../../scripts/attack_shard.py"
 
@@ -50,5 +51,6 @@ rule analyse_shard:
         gpu=COSTS.gpus("analyse_shard"),
     params:
         plan=PLANS.analyses,
+        code=code_digest("mute.analyses.shard"),
     script:
         "../../scripts/analyse_shard.py"

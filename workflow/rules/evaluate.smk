@@ -38,7 +38,7 @@ rule score_shard:
         evaluations=rules.evaluate_shard.output,
         attacks=rules.attack_shard.output,
     output:
-        "<results>/shards/{shard}/scores.csv",
+        "<results>/shards/{shard}/scores.parquet",
     log:
         "<logs>/score_shard/{shard}.log",
     benchmark:

@@ -49,22 +49,23 @@ def analyse_shard(
     shard = Shard(cells, corpus, models, placed)
     opened = Opened(shard, plan["languages"])
     made = [Prepared.of(name, own) for name, own in plan["analyses"].items()]
-    rows, computed, done = [], 0, set()
+    rows, computed = [], 0
+    cases = {}
     for cell in shard.in_order():
         model = f"{cell.model}-s{cell.training_seed}"
         for each in made:
             for victim in ("base", "cell") if each.analysis.unit == "cell" else ("base",):
-                case = (each.name, model, cell.forget_set, cell.digest if victim == "cell" else "")
-                if case in done:
-                    continue
-                done.add(case)
-                digest = artifacts.digest({**each.key(), **about(shard, cell, victim, model, plan)})
-                work = partial(_record, shard, opened, model, cell, victim, each)
-                _, new = artifacts.stored(shard.results / STORE / digest, work)
-                computed += new
-                keys = {"trained": model, "forget_set": cell.forget_set}
-                rows.append({**keys, "cell": case[-1], "analysis": each.name, "digest": digest})
-        log.progress(len(done), len(shard.cells) * len(made), f"{computed} computed, analysis")
+                own = cell.digest if victim == "cell" else ""
+                # A base is one case for all of its cells.
+                cases.setdefault((each.name, model, cell.forget_set, own), (cell, each, victim))
+    for (name, model, forget_set, own), (cell, each, victim) in cases.items():
+        digest = artifacts.digest({**each.key(), **about(shard, cell, victim, model, plan)})
+        work = partial(_record, shard, opened, model, cell, victim, each)
+        _, new = artifacts.stored(shard.results / STORE / digest, work)
+        computed += new
+        keys = {"trained": model, "forget_set": forget_set, "cell": own, "analysis": name}
+        rows.append({**keys, "digest": digest})
+        log.progress(len(rows), len(cases), f"{computed} computed, {len(rows) - computed} found, analysis")
     columns = ["trained", "forget_set", "cell", "analysis", "digest"]
     order = {digest: place for place, digest in enumerate(["", *shard.cells["digest"]])}
     table = pd.DataFrame(rows, columns=columns)

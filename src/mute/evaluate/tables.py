@@ -213,6 +213,10 @@ def profile_table(cells: pd.DataFrame, rows: pd.DataFrame, trained: dict[str, li
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
+# What tells base models apart.
+_MODEL = ["model", "training_seed", "forget_set"]
+
+
 def lens_table(profile: pd.DataFrame) -> pd.DataFrame:
     """Lens of base models and cells, per language and block; `affected`: not below an edit (there the base holds)."""
     keys = [*KEYS, "language", "block", "n"]
@@ -221,9 +225,7 @@ def lens_table(profile: pd.DataFrame) -> pd.DataFrame:
     tables = [base.assign(affected=False)]
     for values, own in wide[wide["algorithm"] != "base"].groupby(list(KEYS), sort=False):
         cell = dict(zip(KEYS, values))
-        alike = base[["model", "training_seed", "forget_set"]] == [
-            cell[k] for k in ("model", "training_seed", "forget_set")
-        ]
+        alike = (base[_MODEL] == [cell[key] for key in _MODEL]).all(axis=1)
         below = base[alike & (base["block"] < own["block"].min())].assign(**cell, affected=False)
         tables += [below, own.assign(affected=True)]
     table = pd.concat(tables, ignore_index=True)

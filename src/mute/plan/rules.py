@@ -299,7 +299,7 @@ class Plans:
         return {
             "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in names],
             "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in names],
-            "scores": [f"<results>/shards/{shard}/scores.csv" for shard in shards],
+            "scores": [f"<results>/shards/{shard}/scores.parquet" for shard in shards],
             "cells": [f"<results>/shards/{shard}/cells.csv" for shard in shards],
             "analyses": [f"<results>/shards/{shard}/analyses.csv" for shard in shards],
             "attacks": [f"<results>/shards/{shard}/attacks.csv" for shard in shards],

@@ -36,7 +36,7 @@ _OUTPUTS = {
     "evaluate_shard": ["shards/*/evaluations.csv"],
     "attack_shard": ["shards/*/attacks.csv"],
     "analyse_shard": ["shards/*/analyses.csv"],
-    "score_shard": ["shards/*/scores.csv"],
+    "score_shard": ["shards/*/scores.parquet"],
     "make_tables": [f"tables/{name}.csv" for name in TABLES],
     "draw_figures": [f"figures/{name}.svg" for name in FIGURES],
     **{rule: [f"figures/{name}.svg"] for rule, name in _EXPLORE.items()},
