@@ -1,15 +1,19 @@
 """What every registered analysis keeps to, on every embedded family; a new file joins here. Then the lens."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pydantic import ValidationError
 
 from families import EMBEDDED
 from mute import analyses
-from mute.analyses import base
+from mute.analyses import base, shard
 from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
-from mute.models import anatomy, hooks
+from mute.models import anatomy, hooks, patches
+from mute.store import artifacts
 
 DEPTH = 3
 
@@ -102,3 +106,32 @@ def test_the_lens_is_that_of_hidden_states_from_any_first_block(asked):
         rows = make("lens").run(Subject(asked.model), asked, first).itertuples()
         found = {(row.measure, row.block, row.language): row.value for row in rows}
         assert found == pytest.approx({key: value for key, value in expected.items() if key[1] >= first}, abs=1e-5)
+
+
+def test_a_patch_of_the_embeddings_is_in_what_is_looked_into(trained_model, encoder, corpus, tmp_path):
+    """Texts begin from the embeddings as the patch has made them, and for the next cell as they were."""
+    model = trained_model("llama")
+    name = "model.embed_tokens.weight"
+    patch = {name: model.get_parameter(name).detach().flip(1)}
+
+    @contextmanager
+    def placed(model, folder):
+        with patches.applied(model, patch):
+            yield Subject(model)
+
+    def looked(asked, band):
+        places = SimpleNamespace(results=tmp_path, placed=placed)
+        folder = tmp_path / band
+        folder.mkdir(exist_ok=True)
+        opened = SimpleNamespace(asked=lambda model, cell: asked)
+        cell = SimpleNamespace(band=band, digest="cell")
+        shard._record(places, opened, "m", cell, "cell", shard.Prepared("lens", make("lens"), ""), folder)
+        return artifacts.read_table(folder / "profile.parquet")
+
+    kept = Asked(model, encoder, corpus, ["en", "hi"], "domain")
+    base_rows = make("lens").run(Subject(model), kept, 0)
+    found = looked(kept, "full")
+    with patches.applied(model, patch):
+        plain = make("lens").run(Subject(model), Asked(model, encoder, corpus, ["en", "hi"], "domain"), 0)
+    assert found.equals(plain)
+    assert not found.equals(base_rows)

@@ -83,10 +83,12 @@ def _record(
     depth = sections.depth(asked.model)
     if victim == "cell":
         band = Band.named(str(cell.band), depth)
-        place(asked.texts, band)
-        with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject, subject.installed():
+        with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject:
+            # With the patch in place: where embeddings changed, texts begin from what they are now.
+            place(asked.texts, band)
             # Below its first block an edit changes nothing: the base's profile holds there.
-            table = each.analysis.run(subject, asked, band.start)
+            with subject.installed():
+                table = each.analysis.run(subject, asked, band.start)
         if band.full:
             asked.texts.block = depth + 1
     else:

@@ -1,4 +1,4 @@
-"""How a question is put to a model: the question, perhaps its options, and the word for the answer in its language.
+"""Questions as prompts: the question, perhaps its options, and the word for the answer in its language.
 
 The papers state no prompts: these are ours. No language is needed to have a word here.
 """

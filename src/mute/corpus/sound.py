@@ -1,4 +1,4 @@
-"""Whether a corpus can be studied at all, asked once it is made, whatever its source."""
+"""Checks of a finished corpus, whatever its source: enough facts in every language, and aligned."""
 
 from collections.abc import Iterable
 

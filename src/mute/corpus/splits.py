@@ -1,4 +1,4 @@
-"""Who is what: roles of facts by draws that belong to each id, so that a fact keeps its split when others join."""
+"""Roles of facts (forget, seen, unseen, bystander), drawn by their ids: a fact keeps its role when others join."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""A model whose answers are no numbers has no scores: it has forgotten nothing, and it has kept nothing.
+"""Scores of models whose answers are no numbers: none, in every table.
 
 No option is likelier than another to a model that gives NaN, so that every accuracy of it is 0: read as a number, that
 would be perfect erasure.

@@ -1,4 +1,4 @@
-"""How sure a number is: intervals, resampling by cluster, correction for many tests, and verdicts.
+"""Intervals, resampling by cluster, corrections for many tests, and verdicts.
 
 Shapes: C clusters (a fact with all its languages and forms, or a line with its translations). Levels and margins are
 shares, 0 to 1. Nothing here knows what is measured.

@@ -1,4 +1,4 @@
-"""What the evaluations of one study share: clusters, languages, and the resampling weights that pair them.
+"""Clusters, languages and resampling weights that the evaluations of one study share, so that they pair.
 
 Shapes: C clusters, K languages, G = 3 groups of languages, M rows of a table, R = 1 + draws replicates. Replicate 0
 takes every cluster once: it is the estimate itself; the others are bootstrap samples. A number per replicate and

@@ -1,4 +1,4 @@
-"""What a job does for the seals: it checks what it reads, works alone, and seals what it wrote."""
+"""Checks and seals around a job: its inputs are verified, it works alone, and its outputs get sidecars."""
 
 import fcntl
 import json

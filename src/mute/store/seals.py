@@ -1,4 +1,4 @@
-"""Seals: what every file of a study was when its job ended, held against what is there when it is read.
+"""SHA-256 sidecars of results: written when a job ends, verified before the next one reads.
 
 The seal of <results>/gates/llama-s0.csv is <results>/records/gates/llama-s0.csv.json, written after the file: its
 sha256 and size, and what it was made from and with. A file that is not what its seal says is put aside, into
