@@ -1,4 +1,4 @@
-"""Checks of a finished corpus, whatever its source: enough facts in every language, and aligned."""
+"""Checks of a finished corpus, whatever its source: forget sets large enough, and texts that files can hold."""
 
 from collections.abc import Iterable
 

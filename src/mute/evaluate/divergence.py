@@ -1,4 +1,4 @@
-"""Scores of models whose answers are no numbers: none, in every table.
+"""Scores of models whose answers are no numbers: there are none, in every table.
 
 No option is likelier than another to a model that gives NaN, so that every accuracy of it is 0: read as a number, that
 would be perfect erasure.
