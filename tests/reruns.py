@@ -274,13 +274,16 @@ NOTHING = [
     Row("`engine.checksum_gb`, what is compared by its size alone", _config(engine={"checksum_gb": 1})),
     Row("`costs`, what jobs ask of a cluster", _config(costs={"margin": 4, "core_gflops": 3})),
     Row(
-        "a message: a line of `config.py`, `problems.py`, `names.py`, `jobs.py`, `logs.py`, `clock.py`, `hub.py`, …",
-        _line("config", "problems", "names", "jobs", "logs", "clock", "provenance", "pointers", "hub"),
+        "a message: a line of `config/`, `names.py`, `jobs/job.py`, `jobs/logs.py`, `store/clock.py`, `hub/copies.py`, …",
+        _line(
+            *("config/sections", "config/problems", "names", "jobs/job", "jobs/logs", "store/clock"),
+            *("store/provenance", "store/pointers", "hub/copies"),
+        ),
         note="They check, watch and bring. What is asked for reaches a rule as its parameters.",
     ),
     Row(
         "a module that the study does not use: an algorithm, a source, a language",
-        _line("unlearn/simnpo", "languages/ja"),
+        _line("unlearn/methods/simnpo", "corpus/languages/ja"),
     ),
     Row(
         "a comment, priority or resource in the rules",
@@ -381,7 +384,7 @@ SETTINGS = [
         _config(study={"training_seeds": [0, 1]}),
         MODELS,
         OUTPUT,
-        (5, 5, 5, 10),
+        (5, 5, 4, 5, 10),
         note="Only the new model is trained, evaluated and scored.",
     ),
     Row(
@@ -418,8 +421,8 @@ FIGURES = {"draw_figures", "summarise", "publish_results", "compile_paper"}
 CODE = [
     Row("the corpus: `corpus/sources/world.py`", _line("corpus/sources/world"), ALL, PARAMETERS, (0, 0, 0, 0, 5)),
     Row(
-        "a language pack: `languages/hi.py`",
-        _line("languages/hi"),
+        "a language pack: `corpus/languages/hi.py`",
+        _line("corpus/languages/hi"),
         ALL,
         PARAMETERS,
         (0, 0, 0, 0, 5),
@@ -433,7 +436,7 @@ CODE = [
         (5, 5, 4, 5, 5),
     ),
     Row("training: `models/pretrain.py`", _line("models/pretrain"), MODELS, PARAMETERS, (0, 0, 0, 0, 5)),
-    Row("layer scores: `layers/similarity.py`", _line("layers/similarity"), {"score_layers"} | TABLES, PARAMETERS),
+    Row("layer scores: `analyses/similarity.py`", _line("analyses/similarity"), {"score_layers"} | TABLES, PARAMETERS),
     Row(
         "the engine: `engine/sections.py`",
         _line("engine/sections"),
@@ -516,7 +519,7 @@ CODE = [
         PAPER - {"write_values"},
         PARAMETERS,
     ),
-    Row("claims of the paper: `paper/claims.py`", _line("paper/claims"), PAPER - {"draw_exhibits"}, PARAMETERS),
+    Row("claims of the paper: `findings/claims.py`", _line("findings/claims"), PAPER - {"draw_exhibits"}, PARAMETERS),
     Row(
         "the text of the paper: `paper/mute.typ`", _append("\n// A line.\n", "paper/mute.typ"), {"compile_paper"}, INPUT
     ),
