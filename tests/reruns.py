@@ -274,7 +274,7 @@ NOTHING = [
     Row("`engine.checksum_gb`, what is compared by its size alone", _config(engine={"checksum_gb": 1})),
     Row("`costs`, what jobs ask of a cluster", _config(costs={"margin": 4, "core_gflops": 3})),
     Row(
-        "a message: a line of `config/`, `names.py`, `jobs/job.py`, `jobs/logs.py`, `store/clock.py`, `hub/copies.py`, …",
+        "a message: a line of `config/`, `names.py`, `jobs/`, `store/clock.py`, `hub/copies.py`, …",
         _line(
             *("config/sections", "config/problems", "names", "jobs/job", "jobs/logs", "store/clock"),
             *("store/provenance", "store/pointers", "hub/copies"),
