@@ -519,7 +519,13 @@ CODE = [
         PAPER - {"write_values"},
         PARAMETERS,
     ),
-    Row("claims of the paper: `findings/claims.py`", _line("findings/claims"), PAPER - {"draw_exhibits"}, PARAMETERS),
+    Row(
+        "claims of the paper: `findings/claims.py`",
+        _line("findings/claims"),
+        PAPER - {"draw_exhibits"} | {"explore_layers", "explore_trade_off", "summarise", "publish_results"},
+        PARAMETERS,
+        note="Notebooks know the names of the paper's tables.",
+    ),
     Row(
         "the text of the paper: `paper/mute.typ`", _append("\n// A line.\n", "paper/mute.typ"), {"compile_paper"}, INPUT
     ),

@@ -44,6 +44,10 @@ METRICS |= {
 }
 
 
+# Those of which only the column `attack` says what they are of.
+SHARED = tuple(name for name, metric in METRICS.items() if metric.attacked)
+
+
 class UnknownMetricError(ValueError):
     """A measure that no table has and no measure is called: a slip in what asks for it, and not a missing number."""
 

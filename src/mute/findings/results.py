@@ -82,8 +82,7 @@ class Results:
         self.tables = {name: _whole(tables.get(name), columns) for name, columns in TABLES.items()}
         # Scores of attacked models stand apart: whoever does not ask for an attack must not get them by chance.
         scores = self.tables["scores"]
-        shared = [name for name, metric in metrics.METRICS.items() if metric.attacked]
-        self._scores = scores.assign(attack=scores["attack"].where(scores["metric"].isin(shared), NO_ATTACK))
+        self._scores = scores.assign(attack=scores["attack"].where(scores["metric"].isin(metrics.SHARED), NO_ATTACK))
         self.tables["scores"] = self._scores[self._scores["attack"] == NO_ATTACK]
         self._found: dict[tuple, Any] = {}
 

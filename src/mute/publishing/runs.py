@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mute.bands import KEYS, file_name
-from mute.findings.metrics import is_detail
+from mute.findings.metrics import SHARED, is_detail
 from mute.names import placeless
 from mute.store import artifacts
 
@@ -110,8 +110,8 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
     columns = ("metric", "facts", "group", "language", "value", "low", "high")
     if "attack" in scores:
-        # A run is a cell as it was left: attacked it stands in the tables.
-        scores = scores[scores["attack"].fillna("") == ""]
+        # A run is a cell as it was left, and the attacks that have measures of their own; others stand in the tables.
+        scores = scores[(scores["attack"].fillna("") == "") | ~scores["metric"].isin(SHARED)]
     rows = scores.assign(**{name: scores[name].fillna("") for name in columns[:4]})
     for metric, facts, group, language, *values in zip(*(rows[name].tolist() for name in columns)):
         if (
