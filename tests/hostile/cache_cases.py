@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import test_cache as source
 import torch
 from cases import Place, refused, taken
 
-import test_cache as source
 from mute.engine import cache
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import test_files_source as source
 from cases import Place, refused, taken
 from pyarrow import parquet
 
-import test_files_source as source
 from mute.corpus import sound
 from mute.corpus.schema import Corpus
 

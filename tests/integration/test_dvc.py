@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_workflow import COMPUTE, copy_project, stamps
 
 from mute.store import artifacts, pointers
-from test_workflow import COMPUTE, copy_project, stamps
 
 pytestmark = pytest.mark.integration
 

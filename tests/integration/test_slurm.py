@@ -12,9 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from test_workflow import copy_project, stamps
 
 from mute.store import artifacts
-from test_workflow import copy_project, stamps
 
 ROOT = Path(__file__).parents[2]
 KIT = Path(__file__).parent / "slurm"

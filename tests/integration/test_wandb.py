@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import wandb_server
+from test_workflow import MICRO, copy_project, fork, planned, run, snakemake, stamps
 
 from mute.bands import KEYS
 from mute.publishing import readback, runs
 from mute.store import artifacts
-from test_workflow import MICRO, copy_project, fork, planned, run, snakemake, stamps
 
 pytestmark = pytest.mark.integration
 
