@@ -123,9 +123,7 @@ def test_captions_of_the_report_are_those_of_the_modules(tmp_path):
 
 
 def test_what_a_figure_lacks_is_told(monkeypatch):
-    registry._whole.cache_clear()
     monkeypatch.delattr(figures.load("leak"), "CAPTION")
-    registry._whole.cache_clear()
     with pytest.raises(ValueError, match=r"'mute.plotting.figures.leak' defines no CAPTION \("):
         figures.load("leak")
     with pytest.raises(ValueError, match="trade_off"):

@@ -4,14 +4,13 @@ The workflow reads the names each time it is parsed.
 """
 
 import importlib
-import pkgutil
 from collections.abc import Iterable
-from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mute.findings.metrics import UnknownMetricError
 from mute.names import unknown_name
+from mute.registry import Modules
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ NOTEBOOKS = {"layer_curves": "explore_layers", "trade_off": "explore_trade_off"}
 LAST = 100
 
 
-class Registry:
+class Figures(Modules):
     """The figures of one package.
 
     A module has `draw`, a function of the tables that gives a figure, TITLE and CAPTION; PLACE if it stands before the
@@ -34,22 +33,11 @@ class Registry:
     """
 
     def __init__(self, package: str, folders: Iterable[str]) -> None:
-        self._package, self._folders = package, list(folders)
-        self.names = cache(self._names)
-
-    def _names(self) -> tuple[str, ...]:
-        """Names of all figures, sorted."""
-        return tuple(sorted(m.name for m in pkgutil.iter_modules(self._folders) if not m.name.startswith("_")))
-
-    def modules(self) -> tuple[str, ...]:
-        """The figures' modules, whose code their files depend on."""
-        return tuple(f"{self._package}.{name}" for name in self.names())
+        super().__init__(package, folders, "figure")
 
     def load(self, name: str) -> ModuleType:
         """The module of a figure. Raises ValueError that names the nearest one if there is none, or what it lacks."""
-        if name not in self.names():
-            raise ValueError(unknown_name("figure", name, self.names()))
-        return _whole(f"{self._package}.{name}")
+        return _whole(self.module(name))
 
     def has(self, name: str, results: "Results") -> bool:
         """Whether a study has what a figure shows; without it the paper leaves the figure out."""
@@ -70,13 +58,11 @@ def of_notebook(name: str) -> ModuleType:
     """The module of a figure that a notebook draws."""
     if name not in NOTEBOOKS:
         raise ValueError(unknown_name("figure of a notebook", name, NOTEBOOKS))
-    return _whole(f"{__package__}.{name}")
+    return _whole(importlib.import_module(f"{__package__}.{name}"))
 
 
-@cache
-def _whole(path: str) -> ModuleType:
-    module = importlib.import_module(path)
+def _whole(module: ModuleType) -> ModuleType:
     lacking = [part for part in PARTS if not hasattr(module, part)]
     if lacking:
-        raise ValueError(f"figure {path!r} defines no {' and no '.join(lacking)} ({module.__file__})")
+        raise ValueError(f"figure {module.__name__!r} defines no {' and no '.join(lacking)} ({module.__file__})")
     return module

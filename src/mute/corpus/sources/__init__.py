@@ -7,24 +7,10 @@ the user's files that it reads; `fact_free` says whether it has text that states
 (docs/planning.md).
 """
 
-import importlib
-import pkgutil
-from functools import cache
-from types import ModuleType
+from mute.registry import Modules
 
-from mute.names import unknown_name
-
-
-@cache
-def names() -> tuple[str, ...]:
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
-
-
-def load(name: str) -> ModuleType:
-    """The module of a source. Raises ValueError that names the nearest source if there is none."""
-    if name not in names():
-        raise ValueError(unknown_name("corpus source", name, names()))
-    return importlib.import_module(f"{__name__}.{name}")
+_REGISTRY = Modules(__name__, __path__, "corpus source")
+names, load = _REGISTRY.names, _REGISTRY.module
 
 
 def modules(name: str, languages: list[str]) -> list[str]:

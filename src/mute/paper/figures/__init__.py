@@ -3,7 +3,7 @@
 Figures 1 to 4 are the published paper's, ours beside them. What a study did not run is said in the panel's place.
 """
 
-from mute.plotting.registry import Registry
+from mute.plotting.registry import Figures
 
-REGISTRY = Registry(__name__, __path__)
+REGISTRY = Figures(__name__, __path__)
 names, modules, load, draw, has = REGISTRY.names, REGISTRY.modules, REGISTRY.load, REGISTRY.draw, REGISTRY.has

@@ -1,6 +1,6 @@
 """The figures of the report, one file each: `draw(tables, about)`, TITLE and CAPTION (`mute.plotting.registry`)."""
 
-from mute.plotting.registry import Registry
+from mute.plotting.registry import Figures
 
-REGISTRY = Registry(__name__, __path__)
+REGISTRY = Figures(__name__, __path__)
 names, modules, load, draw = REGISTRY.names, REGISTRY.modules, REGISTRY.load, REGISTRY.draw

@@ -5,21 +5,7 @@ and the copies of the run's files in their order), `folders`, those of all runs 
 that say where runs belong, and `send` if its options have a mode `online`.
 """
 
-import importlib
-import pkgutil
-from functools import cache
-from types import ModuleType
+from mute.registry import Modules
 
-from mute.names import unknown_name
-
-
-@cache
-def names() -> tuple[str, ...]:
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
-
-
-def load(name: str) -> ModuleType:
-    """The module of a tracker. Raises ValueError that names the nearest one if there is none."""
-    if name not in names():
-        raise ValueError(unknown_name("tracker", name, names()))
-    return importlib.import_module(f"{__name__}.{name}")
+_REGISTRY = Modules(__name__, __path__, "tracker")
+names, load = _REGISTRY.names, _REGISTRY.module
