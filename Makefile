@@ -15,6 +15,9 @@ INSTALLED := $(VENV)/installed
 DRAWING := figures paper write_metrics draw_figures explore_layers explore_trade_off summarise \
 	write_values draw_exhibits compile_paper
 
+# Two tests at a time, those of one file one after the other: they share a study.
+BESIDE := -n 2 --dist loadfile
+
 # Python then keeps the bytecode it compiles. Without it every job compiles torch anew: the largest cost of a small one.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -77,7 +80,7 @@ verify: $(INSTALLED) ## read inputs and published results again and hold them ag
 	@$(BIN)/python -m mute verify $(ARGS)
 
 test: $(INSTALLED) ## run the tests; the slow ones: make test ARGS='-m slow'
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m "not slow and not integration and not chaos" $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest $(BESIDE) -m "not slow and not integration and not chaos" $(ARGS)
 
 integration: $(INSTALLED) ## test against a real SLURM, S3, hub and W&B, all of them on this machine
 	@bash tests/integration/install.sh

@@ -14,6 +14,9 @@ from mute.evaluate import harness, harness_table
 from mute.evaluate.scoring import Queries
 from mute.models import export, loading, patches, tokenizer
 
+# The harness takes seconds to import, in every process that asks it.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TASKS = ROOT / "tests/data/harness"
 PLAN = {

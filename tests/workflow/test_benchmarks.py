@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["--pairs", "1", "--batch", "4", "--items", "8", "--item-tokens", "12", "--device", "cpu"]
 
 
-@pytest.mark.parametrize("model", ["bloom", "llama-3.1-8b", "bloom-7b1"])
+@pytest.mark.parametrize(
+    "model",
+    ["bloom-7b1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bloom", "llama-3.1-8b"))],
+)
 def test_the_engine_is_measured_against_the_plain_path(tmp_path, model):
     shrink = ["--shrink", "32"] if "-" in model else []
     command = [

@@ -478,6 +478,7 @@ def test_tables_are_the_same_bytes_from_run_to_run(finished, tmp_path):
             assert other.read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_cells_are_exported_and_asked_by_the_harness(changed):
     """Two selected, one by name; what the export says is what was evaluated; a second run does nothing."""
     from transformers import AutoModelForCausalLM
