@@ -1,23 +1,15 @@
 """The values of the paper's text: one mapping of every number and computed sentence that it prints."""
 
 import math
-from collections import Counter
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from mute.bands import Languages
-from mute.findings import claims, findings, limits, primary, regimes, trainings
-from mute.findings.published import Published
+from mute.findings import claims, findings, limits, primary, regimes, trainings, transfer
 from mute.findings.results import Number, Results
 from mute.paper import figures, layout
-from mute.paper import tables as paper_tables
-
-
-def tables(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:
-    """The paper's tables by name (docs/tables.md)."""
-    return paper_tables.make(results, published, seed)
 
 
 def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:
@@ -89,13 +81,8 @@ def _study(results: Results) -> dict[str, Any]:
 
 def _effects(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows with their effect and its interval as one text."""
-    return [
-        {
-            **{k: v for k, v in row.items() if k not in ("low", "high")},
-            "effect": _number(row["effect"], row["low"], row["high"]),
-        }
-        for row in rows.to_dict("records")
-    ]
+    effects = [_number(*each) for each in zip(rows["effect"], rows["low"], rows["high"])]
+    return rows.assign(effect=effects).drop(columns=["low", "high"]).to_dict("records")
 
 
 def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -135,16 +122,9 @@ def _decimals(value: float) -> str:
 
 def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> dict[str, Any]:
     """The matrix in a few numbers, and what explains it."""
-    other = matrix[matrix["source"] != matrix["language"]]
-    own = matrix[matrix["source"] == matrix["language"]]
-    parts = {"itself": own, "others": other}
-    means = {name: str(mean_over_languages(rows)) for name, rows in parts.items()}
-    return {"languages": matrix["source"].nunique(), **means, "terms": _rounded(kinship)}
-
-
-def mean_over_languages(rows: pd.DataFrame) -> Number:
-    """Mean of K over the languages that were unlearned in, with a t-interval over them."""
-    return trainings.mean(Number(value, n=1) for value in rows.groupby("source")["value"].mean())
+    itself, others = map(str, transfer.over_languages(matrix))
+    languages = matrix["source"].nunique()
+    return {"languages": languages, "itself": itself, "others": others, "terms": _rounded(kinship)}
 
 
 def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -161,20 +141,12 @@ def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _gates(results: Results) -> list[dict[str, Any]]:
     gates = results.tables["gates"]
     own = gates[(gates["oracle"] == "") & (gates["language"] == "")]
-    return [
-        {
-            "model": r["model"],
-            "seed": str(r["training_seed"]),
-            "measure": r["measure"],
-            "value": f"{r['value']:.2f}",
-            "passed": str(r["passed"]),
-        }
-        for r in own.to_dict("records")
-    ]
+    each = zip(*(own[key] for key in ("model", "training_seed", "measure", "value", "passed")))
+    keys = ("model", "seed", "measure", "value", "passed")
+    return [dict(zip(keys, (m, str(s), measure, f"{value:.2f}", str(ok)))) for m, s, measure, value, ok in each]
 
 
 def _statuses(results: Results) -> list[dict[str, Any]]:
-    cells = results.tables["cells"]
-    keys = ("model", "algorithm", "protocol", "status", "gate")
-    counted = Counter(zip(*(cells[key] for key in keys)))
-    return [{**dict(zip(keys, key)), "cells": count} for key, count in sorted(counted.items())]
+    keys = ["model", "algorithm", "protocol", "status", "gate"]
+    cells = results.tables["cells"].assign(cells=1)
+    return cells.groupby(keys, as_index=False)["cells"].sum().to_dict("records")
