@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pandas as pd
 
@@ -18,10 +18,12 @@ from mute.evaluate.divergence import is_own
 from mute.findings import metrics
 from mute.findings.tables import NUMBERS, TABLES, TEXT, WHOLE_NUMBERS
 from mute.store import artifacts
+from mute.store.records import Facts
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")
 NO_ATTACK = ""
+T = TypeVar("T")
 
 
 class Number(NamedTuple):
@@ -77,7 +79,7 @@ class Case:
 class Results:
     """The tables of one study and what its configuration says about itself (`Plans.figures`, {} where unknown)."""
 
-    def __init__(self, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, tables: Mapping[str, pd.DataFrame], about: Facts | None = None) -> None:
         self.about = dict(about or {})
         self.tables = {name: _whole(tables.get(name), columns) for name, columns in TABLES.items()}
         # Scores of attacked models stand apart: whoever does not ask for an attack must not get them by chance.
@@ -87,13 +89,13 @@ class Results:
         self._found: dict[tuple, Any] = {}
 
     @classmethod
-    def read(cls, paths: Iterable[Path | str], about: Mapping[str, Any] | None = None) -> "Results":
+    def read(cls, paths: Iterable[Path | str], about: Facts | None = None) -> "Results":
         """From the files of tables, each named after its table. A file that is not there is an absent table."""
         files = [Path(path) for path in paths]
         return cls({path.stem: artifacts.read_table(path) for path in files if path.is_file()}, about)
 
     @classmethod
-    def of(cls, tables: "Mapping[str, pd.DataFrame] | Results", about: Mapping[str, Any] | None = None) -> "Results":
+    def of(cls, tables: "Tables", about: Facts | None = None) -> "Results":
         return tables if isinstance(tables, Results) else cls(tables, about)
 
     # Cases, algorithms, bands
@@ -304,7 +306,7 @@ class Results:
 
     # Layers, views, gates
 
-    def once(self, key: tuple, make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple, make: Callable[[], T]) -> T:
         """What was looked up before is not looked up again: tables do not change."""
         if key not in self._found:
             self._found[key] = make()
@@ -373,6 +375,9 @@ class Results:
     def _lenses(self) -> dict[tuple, pd.DataFrame]:
         groups = self.tables["lens"].groupby(list(CELL), sort=False)
         return {tuple(key): rows for key, rows in groups}  # ty: ignore[invalid-argument-type]
+
+
+Tables: TypeAlias = Mapping[str, pd.DataFrame] | Results
 
 
 def place(band: str, depth: int) -> float:

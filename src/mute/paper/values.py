@@ -1,7 +1,6 @@
 """The values of the paper's text: one mapping of every number and computed sentence that it prints."""
 
 import math
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -10,9 +9,10 @@ from mute.bands import Languages
 from mute.findings import claims, findings, limits, primary, regimes, trainings, transfer
 from mute.findings.results import Number, Results
 from mute.paper import figures, layout
+from mute.store.records import Facts, Record
 
 
-def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:
+def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) -> Record:
     """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed.
 
     provenance: where the tables came from, with `config` (of record) and `costs` (by rule) where they are known.
@@ -61,7 +61,7 @@ def _number(value: float, low: float, high: float) -> str:
     return str(Number(float(value), float(low), float(high)))
 
 
-def _study(results: Results) -> dict[str, Any]:
+def _study(results: Results) -> Record:
     models = results.about.get("models", {})
     cells = results.tables["cells"]
     return {
@@ -79,13 +79,13 @@ def _study(results: Results) -> dict[str, Any]:
     }
 
 
-def _effects(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _effects(rows: pd.DataFrame) -> list[Record]:
     """Rows with their effect and its interval as one text."""
     effects = [_number(*each) for each in zip(rows["effect"], rows["low"], rows["high"])]
     return rows.assign(effect=effects).drop(columns=["low", "high"]).to_dict("records")
 
 
-def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _regimes(rows: pd.DataFrame) -> list[Record]:
     keys = ("protocol", "algorithm", "regime", "words", "n", "shows", "fails", "open", "anywhere")
     return [
         {
@@ -96,7 +96,7 @@ def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _primary(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _primary(rows: pd.DataFrame) -> list[Record]:
     return [
         {
             **{key: str(row[key]) for key in ("outcome", "algorithm", "protocol", "test", "unit", "n")},
@@ -120,17 +120,17 @@ def _decimals(value: float) -> str:
     return "< 0.001" if 0 <= value < 0.001 else f"{value:.3f}".replace("-", "−")
 
 
-def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> dict[str, Any]:
+def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> Record:
     """The matrix in a few numbers, and what explains it."""
     itself, others = map(str, transfer.over_languages(matrix))
     languages = matrix["source"].nunique()
     return {"languages": languages, "itself": itself, "others": others, "terms": _rounded(kinship)}
 
 
-def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _beside(rows: pd.DataFrame) -> list[Record]:
     """A row per model, algorithm and view, a column per quantity and group."""
     names = ("origin", "model", "algorithm", "view", "block")
-    found: dict[tuple, dict[str, Any]] = {}
+    found: dict[tuple, Record] = {}
     for row in rows.to_dict("records"):
         key = tuple(row[name] for name in names)
         entry = found.setdefault(key, dict(zip(names, key)))
@@ -138,7 +138,7 @@ def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _gates(results: Results) -> list[dict[str, Any]]:
+def _gates(results: Results) -> list[Record]:
     gates = results.tables["gates"]
     own = gates[(gates["oracle"] == "") & (gates["language"] == "")]
     each = zip(*(own[key] for key in ("model", "training_seed", "measure", "value", "passed")))
@@ -146,7 +146,7 @@ def _gates(results: Results) -> list[dict[str, Any]]:
     return [dict(zip(keys, (m, str(s), measure, f"{value:.2f}", str(ok)))) for m, s, measure, value, ok in each]
 
 
-def _statuses(results: Results) -> list[dict[str, Any]]:
+def _statuses(results: Results) -> list[Record]:
     keys = ["model", "algorithm", "protocol", "status", "gate"]
     cells = results.tables["cells"].assign(cells=1)
     return cells.groupby(keys, as_index=False)["cells"].sum().to_dict("records")

@@ -1,13 +1,13 @@
 """Knowledge and capability by edited block, above the layer scores CKA and LRDS on the same axis."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 PLACE = 2
 TITLE = "Depth: forgetting and keeping by edited block, above the layer scores"
@@ -21,7 +21,7 @@ MEASURES = (("K", "forget set known (K)", style.FORGET), ("C", "capability (C)",
 GROUPS = (("source", "source languages", "-", "o"), ("heldout", "held-out languages", "--", "s"))
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.0, 0.75, 0.75])
     for case, algorithm, (above, middle, below) in columns:
@@ -31,7 +31,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         panels.block_axis(above, results, case, [algorithm], label=False)
         panels.block_axis(middle, results, case, [algorithm], label=False)
         panels.block_axis(below, results, case, [algorithm])
-    keys: list[Any] = [
+    keys = [
         style.line_key(f"{label}, {where}", colour, linestyle=line, marker=marker)
         for _, label, colour in MEASURES
         for _, where, line, marker in GROUPS
