@@ -171,7 +171,7 @@ def test_script_explains_what_script_made_and_symmetry_is_seen():
 
     results = Results(matrix_study(left), ABOUT)
     table = transfer.matrix(results)
-    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    rows = transfer.explained(table, results, 1).set_index("term")
     assert rows.loc["same script", "estimate"] == pytest.approx(-0.6)
     assert rows.loc["asymmetry", "estimate"] == pytest.approx(0)
     # One language of four is apart: a quarter of the labellings are the same matrix.
@@ -182,7 +182,7 @@ def test_script_explains_what_script_made_and_symmetry_is_seen():
 def test_asymmetry_is_the_mean_difference_of_the_two_directions():
     results = Results(matrix_study(lambda a, b: 0.0 if a == b else 0.8 if a < b else 0.2), ABOUT)
     table = transfer.matrix(results)
-    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    rows = transfer.explained(table, results, 1).set_index("term")
     assert rows.loc["asymmetry", "estimate"] == pytest.approx(0.6)
 
 

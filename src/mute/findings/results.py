@@ -72,8 +72,7 @@ class Case:
     def cell(self, algorithm: str, band: str) -> tuple:
         if algorithm in REFERENCES:
             return (self.model, self.training_seed, algorithm, "", self.sources, "", self.forget_set, "", 0)
-        middle = (self.sources, self.retain, self.forget_set, self.protocol)
-        return (self.model, self.training_seed, algorithm, band, *middle, self.seed)
+        return (self.model, self.training_seed, algorithm, band, *self.setting, self.seed)
 
 
 class Results:
@@ -326,11 +325,6 @@ class Results:
     def curve(self, case: Case) -> pd.DataFrame:
         return self._of("layers", case).sort_values("block")
 
-    def languages_of(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Kinship of the languages of the model that `rows` are about."""
-        pairs = self.tables["languages"]
-        return pairs[pairs["model"].isin(set(rows["model"]))]
-
     def regions(self, case: Case) -> pd.DataFrame:
         return self._of("regions", case)
 
@@ -350,17 +344,13 @@ class Results:
         rules = rows.loc[(rows["algorithm"] == algorithm) & (rows["view"] == "target"), "rule"]
         return str(rules.iloc[0]).replace("_", " ") if len(rules) else ""
 
-    def gates(self, case: Case, oracle: str = "") -> pd.DataFrame:
-        rows = self._of("gates", case)
-        return rows[rows["oracle"] == oracle]
-
     def below_gate(self, case: Case) -> list[str]:
         """The gates that the edited model misses, in words."""
         return self.once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
 
     def _missed(self, case: Case) -> list[str]:
-        rows = self.gates(case)
-        failed = rows[rows["passed"].astype(str) == "False"]
+        rows = self._of("gates", case)
+        failed = rows[(rows["oracle"] == "") & (rows["passed"].astype(str) == "False")]
         where = [f" in {code}" if code else "" for code in failed["language"]]
         return [f"{m.replace('_', ' ')}{w} {v:.2f}" for m, w, v in zip(failed["measure"], where, failed["value"])]
 
@@ -393,7 +383,6 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
     for column in columns:
         if column not in made:
             made[column] = None
-    for column in columns:
         if column in TEXT:
             made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
         elif column in NUMBERS:

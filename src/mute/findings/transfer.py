@@ -64,7 +64,7 @@ def square(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return languages, wide.reindex(index=languages, columns=languages).to_numpy(float)
 
 
-def explained(table: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+def explained(table: pd.DataFrame, results: Results, seed: int) -> pd.DataFrame:
     """What K left goes with: asymmetry, and a regression on script, family and subword overlap.
 
     Coefficients of a least-squares fit over ordered pairs of different languages, all three together; p by permuting
@@ -72,6 +72,8 @@ def explained(table: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> pd.DataFra
     """
     columns = ["term", "estimate", "null_low", "null_high", "p", "n", "unit"]
     languages, y = square(table)
+    pairs = results.tables["languages"]
+    pairs = pairs[pairs["model"].isin(set(table["model"]))]
     if len(languages) < 4 or np.isnan(y).any() or pairs.empty:
         return pd.DataFrame(columns=columns)
     known = {(a, b): row for a, b, row in zip(pairs["language"], pairs["other"], pairs.to_dict("records"))}

@@ -42,18 +42,14 @@ def table(name: str, results: Results, published: Published) -> pd.DataFrame:
 
 def _published(published: Published, number: int, conditions: Iterable[str] | None = None) -> list[dict]:
     rows = published.tables[(published.tables["table"] == number) & (published.tables["lang"] != "avg")]
-    found = []
-    for row in rows.to_dict("records"):
-        if conditions is None or row["condition"] in conditions:
-            keys = (row["model"], row["algorithm"], row["condition"], row["split"], row["lang"])
-            found.append(_row("published", *keys, _percent(row["value"]), QUESTIONS_UNIT))
-    groups: dict[tuple, list[dict]] = {}
-    for row in found:
-        groups.setdefault((row["model"], row["algorithm"], row["condition"], row["split"]), []).append(row)
-    for keys, own in groups.items():
-        mean = _percent(sum(row["value"] for row in own) / len(own))
-        found.append(_row("published", *keys, MEAN, mean, QUESTIONS_UNIT))
-    return found
+    if conditions is not None:
+        rows = rows[rows["condition"].isin(list(conditions))]
+    keys = ["model", "algorithm", "condition", "split"]
+    means = rows.groupby(keys, sort=False, as_index=False)["value"].mean().assign(lang=MEAN)
+    return [
+        _row("published", *key, _percent(value), QUESTIONS_UNIT)
+        for *key, value in pd.concat([rows, means])[[*keys, "lang", "value"]].itertuples(index=False)
+    ]
 
 
 def _percent(value: float) -> Number:

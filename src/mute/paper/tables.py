@@ -36,7 +36,7 @@ def make(results: Results, published: Published, seed: int) -> dict[str, pd.Data
         "primary": primary.table(results),
         "predictions": predict.table(results),
         "transfer": matrix,
-        "kinship": transfer.explained(matrix, results.languages_of(matrix), seed),
+        "kinship": transfer.explained(matrix, results, seed),
         **{name: exhibits.table(name, results, published) for name in exhibits.EXHIBITS},
         "beside": beside.table(results, published),
         "checks": pd.DataFrame(checks(published)),

@@ -46,15 +46,8 @@ def _draw_scores(axes: Axes, results: Results, case: Case, algorithm: str) -> No
     drawn = False
     for metric, _, colour in MEASURES:
         for group, _, line, marker in GROUPS:
-            shift = 0.07 if group == "heldout" else -0.07
-            look: dict[str, Any] = {
-                "colour": colour,
-                "line": line,
-                "marker": marker,
-                "area": True,
-                "shift": shift,
-                "size": 4,
-            }
+            look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "area": True, "size": 4}
+            look["shift"] = 0.07 if group == "heldout" else -0.07
             drawn |= panels.series(axes, results, case, algorithm, metric, group, **look)
     for y in (0, 1):
         panels.line_at(axes, y, dashes="-", colour=style.FAINT)

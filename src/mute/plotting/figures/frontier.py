@@ -103,18 +103,12 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *,
         if band in target:
             axes.plot([at[0]], [at[1]], color=style.INK, zorder=5.5, **RING)
         if whole:
-            look: dict[str, Any] = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
+            look = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
             axes.annotate(band, at, xytext=(6, -3), textcoords="offset points", **look)
         else:
             path.append(at)
             low = (0, -0.8) if marker == "^" else (0, 0)
-            look: dict[str, Any] = {
-                "fontsize": 6.5,
-                "weight": "bold",
-                "color": ink,
-                "ha": "center",
-                "va": "center_baseline",
-            }
+            look = {"fontsize": 6.5, "weight": "bold", "color": ink, "ha": "center", "va": "center_baseline"}
             axes.annotate(band, at, xytext=low, textcoords="offset points", zorder=7, **look)
     if len(path) > 1:
         look = {"alpha": 0.3, "zorder": 2} if crowded else {"alpha": 0.6, "zorder": 4}
