@@ -1,7 +1,6 @@
 """The primary outcomes that the study declared before it ran, tested at the target over trained models, with Holm."""
 
 import math
-import statistics
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ def table(results: Results) -> pd.DataFrame:
             numbers = trainings.over(results, cases, algorithm, "target", metric, group)
             values = [number.value for number in numbers]
             mean = trainings.mean(numbers)
-            detectable = minimum_detectable(len(values), statistics.stdev(values)) if len(values) > 1 else math.nan
+            detectable = minimum_detectable(len(values), float(pd.Series(values, dtype=float).std()))
             test, p = _test(metric, values)
             asked = (f"{metric} {group}", algorithm, protocol, test, trainings.unit(numbers))
             rows.append((*asked, mean.n, mean.value, mean.low, mean.high, detectable, p))
