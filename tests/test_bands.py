@@ -156,7 +156,7 @@ BY_HAND = (
     r"""\.(name|stem)\.removesuffix\([^)]*\)\.split""",
 )
 # What only looks like it: seconds that a server asks for, block L9 of the published tables, the family of a model.
-OTHERS = ("src/mute/hub/download.py", "src/mute/findings/published.py", "src/mute/paper/figures/_curves.py")
+OTHERS = ("src/mute/hub/download.py", "src/mute/findings/published.py", "src/mute/paper/curves.py")
 
 
 def by_hand(text: str) -> list[str]:

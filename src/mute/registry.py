@@ -15,7 +15,8 @@ T = TypeVar("T")
 class Modules:
     """The modules of a package.
 
-    package, folders: its name and `__path__`; kind: what an error calls one of them; without: modules that are none.
+    package, folders: its name and `__path__`; kind: what an error calls one of them; without: modules that are
+    none, as those whose name begins with an underscore.
     """
 
     def __init__(self, package: str, folders: Iterable[str], kind: str, without: Iterable[str] = ()) -> None:
@@ -23,7 +24,8 @@ class Modules:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return tuple(sorted(m.name for m in pkgutil.iter_modules(self._folders) if m.name not in self._without))
+        found = (module.name for module in pkgutil.iter_modules(self._folders))
+        return tuple(sorted(name for name in found if not name.startswith("_") and name not in self._without))
 
     def names(self) -> tuple[str, ...]:
         """Names of all, sorted."""

@@ -13,7 +13,8 @@ from mute.evaluate.inference import t_p_value
 from mute.findings import beyond, predict, primary, regimes, trainings, transfer
 from mute.findings.published import Published
 from mute.findings.results import Number, Results
-from mute.paper import exhibits, figures, layout, values
+from mute.paper import exhibits, figures, layout
+from mute.paper import tables as paper_tables
 from mute.plan.rules import PAPER_FIGURES, PAPER_TABLES
 from mute.plotting import style
 
@@ -170,7 +171,7 @@ def test_script_explains_what_script_made_and_symmetry_is_seen():
 
     results = Results(matrix_study(left), ABOUT)
     table = transfer.matrix(results)
-    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    rows = transfer.explained(table, results, 1).set_index("term")
     assert rows.loc["same script", "estimate"] == pytest.approx(-0.6)
     assert rows.loc["asymmetry", "estimate"] == pytest.approx(0)
     # One language of four is apart: a quarter of the labellings are the same matrix.
@@ -181,7 +182,7 @@ def test_script_explains_what_script_made_and_symmetry_is_seen():
 def test_asymmetry_is_the_mean_difference_of_the_two_directions():
     results = Results(matrix_study(lambda a, b: 0.0 if a == b else 0.8 if a < b else 0.2), ABOUT)
     table = transfer.matrix(results)
-    rows = transfer.explained(table, results.languages_of(table), 1).set_index("term")
+    rows = transfer.explained(table, results, 1).set_index("term")
     assert rows.loc["asymmetry", "estimate"] == pytest.approx(0.6)
 
 
@@ -189,7 +190,8 @@ def test_asymmetry_is_the_mean_difference_of_the_two_directions():
 
 
 def test_every_exhibit_has_its_published_rows_and_a_unit(published):
-    made = exhibits.tables(Results(make_tables(THE_PAPER), LLAMA), published)
+    results = Results(make_tables(THE_PAPER), LLAMA)
+    made = {name: exhibits.table(name, results, published) for name in exhibits.EXHIBITS}
     assert (
         list(made)
         == [f"table_{i}" for i in range(1, 14)]
@@ -204,13 +206,13 @@ def test_every_exhibit_has_its_published_rows_and_a_unit(published):
 
 
 def test_published_rows_are_the_papers_numbers(published):
-    table = exhibits.tables(Results({}, {}), published)["table_1"]
+    table = exhibits.table("table_1", Results({}, {}), published)
     assert set(table["condition"]) == {"base", "finetuned", "L2", "L30"}
     row = table[(table["condition"] == "finetuned") & (table["split"] == "forget") & (table["language"] == "en")].iloc[
         0
     ]
     assert (row["value"], row["n"]) == (86, 100)
-    means = exhibits.tables(Results({}, {}), published)["table_2"].set_index(["model", "condition", "split"])
+    means = exhibits.table("table_2", Results({}, {}), published).set_index(["model", "condition", "split"])
     assert means.loc[("Llama-3.1-8B", "L9", "forget"), "value"] == pytest.approx(1.29, abs=0.01)
     assert means.loc[("Llama-3.1-8B", "L9", "retain"), "value"] == pytest.approx(54.71, abs=0.01)
 
@@ -227,7 +229,7 @@ def test_ours_stand_at_the_same_relative_depth(published):
     ]
     study["scores"] = pd.concat([study["scores"], pd.DataFrame(extra)], ignore_index=True)
     results = Results(study, LLAMA)
-    table = exhibits.tables(results, published)["table_3"]
+    table = exhibits.table("table_3", results, published)
     ours = table[table["origin"] == "ours"]
     assert set(ours["condition"]) == {"block 0", "block 1", "block 2", "target"}, "L2, L9 and L16, L30 of 32"
     assert (ours["unit"] == trainings.MODELS).all()
@@ -245,10 +247,10 @@ def test_ascent_from_other_sources_stands_beside_edits_of_another_protocol(publi
     results = Results(study, {**LLAMA, "main": ["en-es", "source", "domain"]})
     assert results.cases[0].sources == "en", "the first in sorting order is not what the study began with"
     assert {case.protocol for case in exhibits.fixed_cases(results, "llama")} == {"matched"}
-    values.tables(results, published, 1)
+    paper_tables.make(results, published, 1)
     none = Results({**study, "cells": extra}, LLAMA)
     assert exhibits.fixed_cases(none, "llama") == []
-    values.tables(none, published, 1)
+    paper_tables.make(none, published, 1)
 
 
 def test_what_was_run_on_one_model_is_claimed_of_none(published):
@@ -257,13 +259,13 @@ def test_what_was_run_on_one_model_is_claimed_of_none(published):
     extra = one.assign(algorithm="rmu_concatenated")
     results = Results({**made, "cells": pd.concat([made["cells"], extra], ignore_index=True)}, ABOUT)
     assert "rmu_concatenated" in results.algorithms(results.cases[0])
-    assert set(values.tables(results, published, 1)["means"]["algorithm"]) == {"rmu"}
+    assert set(paper_tables.make(results, published, 1)["means"]["algorithm"]) == {"rmu"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_exhibits_take_what_there_is(kind, published):
     results = Results(incomplete(kind), LLAMA)
-    made = values.tables(results, published, 1)
+    made = paper_tables.make(results, published, 1)
     assert set(made) == set(PAPER_TABLES)
     for entry in layout.printed(made):
         assert entry["rows"]
@@ -287,7 +289,7 @@ def test_figures_are_drawn_alike_each_time(name, kind, tmp_path, published):
 
 def test_what_goes_beyond_has_a_control_and_says_what_it_contradicts(published):
     results = Results(many([THE_PAPER] * 3), ABOUT)
-    rows = beyond.table(results, values.tables(results, published, 1)).set_index("name")
+    rows = beyond.table(results, paper_tables.make(results, published, 1)).set_index("name")
     assert (rows[["found", "control", "unit"]] != "").all(axis=None)
     # Knowledge is back with the block skipped, and held-out languages keep ten points more.
     assert rows.loc["suppression", "against"] == "that the chosen layer erases"
@@ -295,5 +297,5 @@ def test_what_goes_beyond_has_a_control_and_says_what_it_contradicts(published):
     assert rows.loc["leak", "against"] != ""
     gone = {b: (k, h, c, 0.0) for b, (k, h, c, _) in THE_PAPER.items()}
     results = Results(many([gone] * 3), ABOUT)
-    rows = beyond.table(results, values.tables(results, published, 1)).set_index("name")
+    rows = beyond.table(results, paper_tables.make(results, published, 1)).set_index("name")
     assert rows.loc["suppression", "against"] == ""

@@ -26,6 +26,7 @@ from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
 from mute.paper import figures as paper_figures
 from mute.paper import frozen, values
+from mute.paper import tables as paper_tables
 from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
 from mute.store import artifacts
 
@@ -254,7 +255,7 @@ def compiled(folder: Path, study: dict, published: Published) -> bytes:
         (folder / "figures" / f"{name}.svg").write_text(drawing)
     results = Results(study, ABOUT)
     origin = {"seed": "1", "config": {"study": {"name": "made up"}}, "costs": [["rule", "jobs"], ["one", "1"]]}
-    found = values.collect(results, values.tables(results, published, 1), origin)
+    found = values.collect(results, paper_tables.make(results, published, 1), origin)
     artifacts.write_json(folder / "values.json", found)
     (folder / "mute.typ").write_text(TEXT, encoding="utf-8")
     return typst.compile(folder / "mute.typ", root=folder)
@@ -275,7 +276,7 @@ def test_the_paper_says_what_there_is(kind, tmp_path, published):
 
 def test_values_are_text_and_numbers_that_json_can_hold(published):
     results = Results(make_tables(THE_PAPER), ABOUT)
-    found = values.collect(results, values.tables(results, published, 1), {})
+    found = values.collect(results, paper_tables.make(results, published, 1), {})
     json.dumps(found, allow_nan=False)
     assert found["study"]["cells"] == 4
     assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS)

@@ -25,7 +25,7 @@ rule write_values:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.paper(),
-        code=code_digest("mute.paper.values"),
+        code=code_digest("mute.paper.values", "mute.paper.tables"),
     script:
         "../../scripts/write_values.py"
 
@@ -101,7 +101,7 @@ use rule write_values as write_frozen with:
         f"{FROZEN}/benchmarks/write_values.jsonl"
     params:
         plan=PLANS.frozen,
-        code=code_digest("mute.paper.values"),
+        code=code_digest("mute.paper.values", "mute.paper.tables"),
 
 
 use rule draw_exhibits as exhibits_frozen with:

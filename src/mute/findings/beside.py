@@ -3,8 +3,8 @@
 import pandas as pd
 
 from mute.findings import trainings
-from mute.findings.published import QUESTIONS_UNIT, Published, Share
-from mute.findings.results import Number, Results
+from mute.findings.published import QUESTIONS_UNIT, Published
+from mute.findings.results import Results
 
 VIEWS = ("shallow", "target", "deep")
 GROUPS = ("source", "heldout")
@@ -18,16 +18,11 @@ def table(results: Results, published: Published) -> pd.DataFrame:
     forget (K), and nil for facts to keep (C_facts).
     """
     rows = _published(published) + _ours(results)
-    return pd.DataFrame(
-        rows, columns=["origin", "model", "algorithm", "view", "block", "quantity", "group", *_NUMBERS, "unit"]
-    )
+    columns = ["origin", "model", "algorithm", "view", "block", "quantity", "group", "value", "low", "high", "unit"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-_KEYS = ("origin", "model", "algorithm", "view", "block", "quantity", "group")
-_NUMBERS = ("value", "low", "high")
-
-
-def _published(published: Published) -> list[dict]:
+def _published(published: Published) -> list[tuple]:
     rows = []
     for (model, algorithm), target in published.targets.items():
         blocks = published.blocks(model, algorithm)
@@ -38,18 +33,15 @@ def _published(published: Published) -> list[dict]:
                         published.share(model, algorithm, condition, quantity, group)
                         for condition in ("base", "finetuned", f"L{block}")
                     )
+                    # The interval is that of the accuracy after unlearning alone.
+                    ends = (after.value, after.low, after.high)
+                    values = (round((x - floor.value) / (before.value - floor.value), 4) for x in ends)
                     keys = ("published", model, algorithm.lower(), view, f"L{block}", quantity, group)
-                    rows.append(_row(keys, _relative(after, before.value, floor.value)))
+                    rows.append((*keys, *values, QUESTIONS_UNIT))
     return rows
 
 
-def _relative(after: Share, before: float, floor: float) -> Number:
-    """The interval is that of the accuracy after unlearning alone."""
-    value, low, high = ((x - floor) / (before - floor) for x in (after.value, after.low, after.high))
-    return Number(value, low, high)
-
-
-def _ours(results: Results) -> list[dict]:
+def _ours(results: Results) -> list[tuple]:
     rows = []
     for case in results.cases:
         for algorithm in results.algorithms(case):
@@ -59,11 +51,8 @@ def _ours(results: Results) -> list[dict]:
                         continue
                     for quantity, metric in (("forget", "K"), ("retain", "C_facts")):
                         for group in GROUPS:
+                            number = results.number(case, algorithm, str(block), metric, group)
+                            values = (round(value, 4) for value in number[:3])
                             keys = ("ours", results.name(case), algorithm, view, str(block), quantity, group)
-                            rows.append(_row(keys, results.number(case, algorithm, str(block), metric, group)))
+                            rows.append((*keys, *values, trainings.FACTS))
     return rows
-
-
-def _row(keys: tuple[str, ...], number: Number) -> dict:
-    unit = QUESTIONS_UNIT if keys[0] == "published" else trainings.FACTS
-    return {**dict(zip(_KEYS, keys)), **{key: round(getattr(number, key), 4) for key in _NUMBERS}, "unit": unit}

@@ -14,7 +14,7 @@ from mute.bands import blocks_name
 from mute.evaluate.inference import wilson
 from mute.findings import trainings, verdicts
 from mute.findings.results import MISSING, Case, Number, Results
-from mute.findings.verdicts import HALF, POINTS, Verdict
+from mute.findings.verdicts import HALF, POINTS, Verdict, below, kept
 
 WORDS = {True: "supports", False: "contradicts", None: "not decided"}
 
@@ -55,9 +55,9 @@ def table(results: Results) -> pd.DataFrame:
     cases = trainings.main_cases(results)
     algorithms = {c.protocol: trainings.swept(results, trainings.main_cases(results, c.protocol)) for c in cases}
     for claim in CLAIMS:
-        about = {key: getattr(claim, key) for key in _ABOUT}
+        about = [getattr(claim, key) for key in _ABOUT]
         for case in cases:
-            below = results.below_gate(case)
+            failed = results.below_gate(case)
             for algorithm in algorithms[case.protocol]:
                 if not results.blocks(case, algorithm):
                     continue
@@ -65,21 +65,18 @@ def table(results: Results) -> pd.DataFrame:
                 if results.diverged(case, algorithm, tested.block):
                     reason = f"The edit of block {tested.block} diverged, and so has no score."
                     tested = Tested(tested.block, MISSING, None, reason)
-                if below:
+                if failed:
                     reason = "The model is below its gate."
                     tested = Tested(tested.block, tested.effect, None, reason, counts=False)
-                effect = tested.effect
-                where = {"model": case.model, "training_seed": case.training_seed, "protocol": case.protocol}
-                where |= {"algorithm": algorithm, "block": tested.block}
-                numbers = {"effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n}
-                said = {"verdict": WORDS[tested.verdict], "counts": tested.counts, "sentence": tested.sentence}
-                rows.append({**about, **where, **numbers, **said})
-    return pd.DataFrame(rows, columns=[*_ABOUT, *_FOUND])
+                where = (case.model, case.training_seed, case.protocol, algorithm, tested.block)
+                verdict = WORDS[tested.verdict]
+                rows.append((*about, *where, *tested.effect, verdict, tested.counts, tested.sentence))
+    where = ("model", "training_seed", "protocol", "algorithm", "block")
+    return pd.DataFrame(rows, columns=[*_ABOUT, *where, *_NUMBER, "verdict", "counts", "sentence"])
 
 
 _ABOUT = ("name", "statement", "test", "unit", "margin")
-_WHERE = ("model", "training_seed", "protocol", "algorithm", "block")
-_FOUND = (*_WHERE, "effect", "low", "high", "n", "verdict", "counts", "sentence")
+_NUMBER = ("effect", "low", "high", "n")
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -92,31 +89,18 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
     for key, own in rows.groupby(["name", "protocol", "algorithm"], sort=False):
         name, protocol, algorithm = (str(part) for part in key)  # ty: ignore[not-iterable]
         used = own[own["counts"]]
-        numbers = [
-            Number(value, low, high, int(n))
-            for value, low, high, n in zip(used["effect"], used["low"], used["high"], used["n"])
-            if not math.isnan(value)
-        ]
+        numbers = [number for row in zip(*(used[k] for k in _NUMBER)) if (number := Number(*row))]
         effect = trainings.mean(numbers)
         if len(numbers) == 1:
             verdict = str(used.loc[used["effect"].notna(), "verdict"].iloc[0])
         else:
             verdict = WORDS[claims[name].line(effect)]
         counted = own["verdict"].value_counts()
-        found.append(
-            {
-                **own.iloc[0][list(_ABOUT)].to_dict(),
-                "protocol": protocol,
-                "algorithm": algorithm,
-                "unit": trainings.MODELS if len(numbers) != 1 else claims[name].unit,
-                "n": len(numbers),
-                "effect": effect.value,
-                "low": effect.low,
-                "high": effect.high,
-                **{word: int(counted.get(word, 0)) for word in WORDS.values()},
-                "verdict": verdict,
-            }
-        )
+        unit = trainings.MODELS if len(numbers) != 1 else claims[name].unit
+        counts = {word: int(counted.get(word, 0)) for word in WORDS.values()}
+        row = {**own.iloc[0][list(_ABOUT)], "protocol": protocol, "algorithm": algorithm, "unit": unit}
+        row |= {"n": len(numbers), "effect": effect.value, "low": effect.low, "high": effect.high}
+        found.append({**row, **counts, "verdict": verdict})
     columns = ("protocol", "algorithm", "n", "effect", "low", "high", *WORDS.values(), "verdict")
     return pd.DataFrame(found, columns=[*_ABOUT, *columns])
 
@@ -132,22 +116,12 @@ def overall(averaged: pd.DataFrame) -> pd.DataFrame:
         counts = {verdict: int((own["verdict"] == verdict).sum()) for verdict in WORDS.values()}
         decided = [verdict for verdict in ("supports", "contradicts") if counts[verdict]]
         clear = len(decided) == 1 and counts[decided[0]] * 2 >= len(own)
-        parts = [
-            f"{a.replace('_', ' ')} {Number(e, lo, hi, n)} {v}"
-            for a, e, lo, hi, n, v in zip(*(own[k] for k in ("algorithm", "effect", "low", "high", "n", "verdict")))
-        ]
-        found.append(
-            {
-                **own.iloc[0][[*_ABOUT, "protocol"]].to_dict(),
-                "n": int(own["n"].max()),
-                "effect": own["effect"].median(),
-                "low": own["low"].min(),
-                "high": own["high"].max(),
-                **counts,
-                "verdict": decided[0] if clear else "mixed" if len(decided) == 2 else "not decided",
-                "sentence": "; ".join(parts) + ".",
-            }
-        )
+        each = zip(own["algorithm"], zip(*(own[key] for key in _NUMBER)), own["verdict"])
+        parts = [f"{name.replace('_', ' ')} {Number(*number)} {verdict}" for name, number, verdict in each]
+        ends = {"effect": own["effect"].median(), "low": own["low"].min(), "high": own["high"].max()}
+        row = {**own.iloc[0][[*_ABOUT, "protocol"]], "n": int(own["n"].max()), **ends, **counts}
+        verdict = decided[0] if clear else "mixed" if len(decided) == 2 else "not decided"
+        found.append({**row, "verdict": verdict, "sentence": "; ".join(parts) + "."})
     columns = ("protocol", "n", "effect", "low", "high", *WORDS.values(), "verdict", "sentence")
     return pd.DataFrame(found, columns=[*_ABOUT, *columns])
 
@@ -155,23 +129,42 @@ def overall(averaged: pd.DataFrame) -> pd.DataFrame:
 # What claims have in common
 
 
-def _score(
-    view: str, metric: str, group: str, judge: Callable[[Number], Verdict], words: str
-) -> Callable[[Results, Case, str], Tested]:
-    """Judges one score at the block of a view."""
+def _nil(number: Number) -> Verdict:
+    return kept(number, 0.0)
+
+
+_FACTS = "facts (all languages of one together)"
+_LINE = f"{HALF} ± {POINTS}"
+_SAME = f"90 % interval within ± {POINTS}"
+# What each judgement of a score is called in a test, and its margin.
+_JUDGED: dict[Callable[[Number], Verdict], tuple[str, str]] = {
+    below: ("below one half", _LINE),
+    kept: ("preserved", _SAME),
+    _nil: ("is nil", _SAME),
+}
+# What each score is called in a test and in a sentence.
+_SCORES = {
+    "source": ("{} source", "{} of source languages"),
+    "heldout": ("{} held-out", "{} of held-out languages"),
+    "all": ("K held-out less K source", "K held-out less K source"),
+}
+
+
+def _score(name: str, statement: str, asked: str, judge: Callable[[Number], Verdict]) -> Claim:
+    """A claim about one score at the block of a view. asked: view, metric and group."""
+    view, metric, group = asked.split()
+    score, words = (form.format(metric) for form in _SCORES[group])
+    said, margin = _JUDGED[judge]
 
     def of(results: Results, case: Case, algorithm: str) -> Tested:
         block = trainings.target(results, case, algorithm, view)
         if not block:
             return Tested("none", MISSING, None, f"No block is the {view} one.")
         number = results.number(case, algorithm, block, metric, group)
-        return Tested(block, number, judge(number), f"At block {block}, {words} {number}.")
+        return Tested(block, number, judge(number), f"At block {block}, {words} is {number}.")
 
-    return of
-
-
-def _nil(number: Number) -> Verdict:
-    return verdicts.kept(number, 0.0)
+    test = f"{score} at the {view}{'' if view == 'target' else ' block'} {said}"
+    return Claim(name, statement, test, "facts and lines" if metric == "C" else _FACTS, margin, of, judge)
 
 
 def _not_suppressed(results: Results, case: Case, algorithm: str) -> Tested:
@@ -181,7 +174,7 @@ def _not_suppressed(results: Results, case: Case, algorithm: str) -> Tested:
     found = verdicts.find_reversal(results, case, algorithm, block)
     words = f"With block {block} skipped, K of held-out languages is {found.b} (base: {found.base}): {found.words}."
     # Where the base fails without the block, too, nothing can come back.
-    blind = verdicts.below(found.base) is True
+    blind = below(found.base) is True
     return Tested(block, found.b, verdicts.flipped(found.verdict), words, counts=not blind)
 
 
@@ -235,7 +228,7 @@ def _lens(results: Results, case: Case, algorithm: str) -> Tested:
     number = Number(value, float(low), float(high), n)
     words = f"Read best after block {where}: {number} of the facts; half of what the base reads is {line:.2f}."
     excess = Number(value - line, float(low) - line, float(high) - line, n)
-    return Tested(block, excess, verdicts.below(excess, 0.0), words)
+    return Tested(block, excess, _gone(excess), words)
 
 
 def _all_blocks(share: Number) -> Verdict:
@@ -253,94 +246,34 @@ def _first(lead: Number) -> Verdict:
 
 
 def _gone(excess: Number) -> Verdict:
-    return verdicts.below(excess, 0.0)
+    return below(excess, 0.0)
 
 
-_FACTS = "facts (all languages of one together)"
-_LINE = f"{HALF} ± {POINTS}"
-_SAME = f"90 % interval within ± {POINTS}"
 CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        "source erased",
-        "The chosen layer erases the forget set in the source languages.",
-        "K source at the target below one half",
-        _FACTS,
-        _LINE,
-        _score("target", "K", "source", verdicts.below, "K of source languages is"),
-        verdicts.below,
+    _score(
+        "source erased", "The chosen layer erases the forget set in the source languages.", "target K source", below
     ),
-    Claim(
+    _score(
         "held-out erased",
         "The chosen layer erases it in languages that unlearning never read.",
-        "K held-out at the target below one half",
-        _FACTS,
-        _LINE,
-        _score("target", "K", "heldout", verdicts.below, "K of held-out languages is"),
-        verdicts.below,
+        "target K heldout",
+        below,
     ),
-    Claim(
-        "no leak",
-        "Held-out languages forget as much as the source languages.",
-        "K held-out less K source at the target is nil",
-        _FACTS,
-        _SAME,
-        _score("target", "leak", "all", _nil, "K held-out less K source is"),
-        _nil,
+    _score("no leak", "Held-out languages forget as much as the source languages.", "target leak all", _nil),
+    _score(
+        "held-out kept", "The chosen layer keeps the other abilities of held-out languages.", "target C heldout", kept
     ),
-    Claim(
-        "held-out kept",
-        "The chosen layer keeps the other abilities of held-out languages.",
-        "C held-out at the target preserved",
-        "facts and lines",
-        _SAME,
-        _score("target", "C", "heldout", verdicts.kept, "C of held-out languages is"),
-        verdicts.kept,
+    _score(
+        "source kept", "The chosen layer keeps the other abilities of the source languages.", "target C source", kept
     ),
-    Claim(
-        "source kept",
-        "The chosen layer keeps the other abilities of the source languages.",
-        "C source at the target preserved",
-        "facts and lines",
-        _SAME,
-        _score("target", "C", "source", verdicts.kept, "C of source languages is"),
-        verdicts.kept,
+    _score(
+        "shallow erases", "A shallow edit erases the forget set in held-out languages, too.", "shallow K heldout", below
     ),
-    Claim(
-        "shallow erases",
-        "A shallow edit erases the forget set in held-out languages, too.",
-        "K held-out at the shallow block below one half",
-        _FACTS,
-        _LINE,
-        _score("shallow", "K", "heldout", verdicts.below, "K of held-out languages is"),
-        verdicts.below,
+    _score(
+        "shallow wrecks", "A shallow edit wrecks the other abilities of held-out languages.", "shallow C heldout", below
     ),
-    Claim(
-        "shallow wrecks",
-        "A shallow edit wrecks the other abilities of held-out languages.",
-        "C held-out at the shallow block below one half",
-        "facts and lines",
-        _LINE,
-        _score("shallow", "C", "heldout", verdicts.below, "C of held-out languages is"),
-        verdicts.below,
-    ),
-    Claim(
-        "deep inert in source",
-        "A deep edit erases nothing in the source languages.",
-        "K source at the deep block preserved",
-        _FACTS,
-        _SAME,
-        _score("deep", "K", "source", verdicts.kept, "K of source languages is"),
-        verdicts.kept,
-    ),
-    Claim(
-        "deep inert in held-out",
-        "A deep edit erases nothing in held-out languages.",
-        "K held-out at the deep block preserved",
-        _FACTS,
-        _SAME,
-        _score("deep", "K", "heldout", verdicts.kept, "K of held-out languages is"),
-        verdicts.kept,
-    ),
+    _score("deep inert in source", "A deep edit erases nothing in the source languages.", "deep K source", kept),
+    _score("deep inert in held-out", "A deep edit erases nothing in held-out languages.", "deep K heldout", kept),
     Claim(
         "region works",
         "Every layer of the region erases everywhere and keeps the rest.",
@@ -366,7 +299,7 @@ CLAIMS: tuple[Claim, ...] = (
         _FACTS,
         _LINE,
         _not_suppressed,
-        verdicts.below,
+        below,
     ),
     Claim(
         "nothing left inside",

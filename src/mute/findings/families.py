@@ -25,7 +25,7 @@ def choose(results: Results, could: Iterable[str] | None = None) -> Choice:
 
     A study may name them (`about["drawn"]`, a list, or ALL). Algorithms whose family is not known count as one each.
     """
-    there = _of_cases(results) if could is None else set(could)
+    there = {name for case in results.cases for name in results.algorithms(case)} if could is None else set(could)
     return results.once(("choice", *sorted(there)), lambda: _choose(results, there))
 
 
@@ -38,10 +38,6 @@ def _choose(results: Results, there: set[str]) -> Choice:
     rule = "the best of each family by merit, C − K" if drawn is None else "those that the study names"
     hidden = len(names) - len(chosen)
     return Choice(chosen, f"{len(chosen)} of {len(names)} algorithms: {rule}; {hidden} not shown" if hidden else "")
-
-
-def _of_cases(results: Results) -> set[str]:
-    return {name for case in results.cases for name in results.algorithms(case)}
 
 
 def _best(results: Results, names: list[str]) -> list[str]:

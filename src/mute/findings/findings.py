@@ -188,7 +188,9 @@ def landmarks(results: Results, case: Case, algorithm: str) -> list[tuple[str, s
 
 def algorithm_words(results: Results, case: Case, algorithm: str) -> list[str]:
     """Where one algorithm erased one model's source languages, and which block was chosen, in sentences."""
-    statuses = verdicts.erasing(results, case, algorithm)
+    statuses: dict[str, list[str]] = {}
+    for band in results.blocks(case, algorithm):
+        statuses.setdefault(results.status(case, algorithm, band), []).append(band)
     reached = statuses.get("ok", [])
     label = "The source languages forgot as far as the protocol asks" if case.protocol == "matched" else "Ran"
     words = [f"{label}: {blocks_words(reached)}"]

@@ -56,7 +56,7 @@ def _resolution(results: Results) -> list[str]:
     found = []
     for metric, what in (("K", "facts"), ("C", "items")):
         numbers = [number for edit in swept if (number := results.number(*edit, metric))]
-        widths = [verdicts.tells(number) for number in numbers if not math.isnan(number.low)]
+        widths = [(number.high - number.low) / 2 * 100 for number in numbers if not math.isnan(number.low)]
         if widths:
             n, half = min(number.n for number in numbers), statistics.median(widths)
             found.append(

@@ -4,30 +4,13 @@ docs/tables.md says what each of them is. A table may hold others, which measure
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from mute.names import unknown_name
 
-
-@dataclass(frozen=True)
-class Metric:
-    """A measure. detail: a part of another, a reference or a kind of answer, which a short summary leaves out.
-
-    attacked: whether attacks share it, so that the column `attack` says which; others have a name of their own.
-    """
-
-    name: str
-    detail: bool = False
-    attacked: bool = False
-
-
-_HEADLINES = """
-K leak B B_mixed B_retrained C excess_damage MI accuracy_option accuracy_strict unknown
-retain_strict retain_option bystander_strict
-accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
-retain_per_token retain_per_char retain_share
-tofu_probability tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
-"""
+# Those that attacks share, so that only the column `attack` says what they are of: K after an attack, and what the same
+# attack gives of the base and of the oracle. Others have a name of their own.
+SHARED = ("R", "R_base", "R_oracle")
+# Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
 chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
 B_base B_oracle B_mixed_base B_mixed_oracle B_retrained_base B_retrained_oracle
@@ -35,17 +18,15 @@ C_parts C_sentences C_reading C_translation C_translation_seen C_translation_uns
 reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
 """
-METRICS: dict[str, Metric] = {
-    name: Metric(name, detail) for names, detail in ((_HEADLINES, False), (_DETAILS, True)) for name in names.split()
-}
-# K after an attack, and what the same attack gives of the base and of the oracle.
-METRICS |= {
-    name: Metric(name, detail, attacked=True) for name, detail in (("R", False), ("R_base", True), ("R_oracle", True))
-}
-
-
-# Those of which only the column `attack` says what they are of.
-SHARED = tuple(name for name, metric in METRICS.items() if metric.attacked)
+DETAILS = frozenset((*SHARED[1:], *_DETAILS.split()))
+_HEADLINES = """
+K leak B B_mixed B_retrained C excess_damage MI accuracy_option accuracy_strict unknown
+retain_strict retain_option bystander_strict
+accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
+retain_per_token retain_per_char retain_share
+tofu_probability tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
+"""
+METRICS = DETAILS.union((SHARED[0], *_HEADLINES.split()))
 
 
 class UnknownMetricError(ValueError):
@@ -56,7 +37,3 @@ def check(metric: str, held: Collection[str] = ()) -> None:
     """Raise UnknownMetricError, which names the nearest, for a measure neither of METRICS nor `held` by the tables."""
     if metric not in METRICS and metric not in held:
         raise UnknownMetricError(unknown_name("metric", metric, {*METRICS, *held}))
-
-
-def is_detail(metric: str) -> bool:
-    return metric in METRICS and METRICS[metric].detail

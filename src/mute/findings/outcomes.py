@@ -1,26 +1,26 @@
 """Small tables by which DVC compares studies: counts, primary outcomes at the target, and scores by block."""
 
 from collections import Counter
-from typing import Any
 
 import pandas as pd
 
 from mute.bands import WHOLE, is_block
 from mute.findings import trainings
-from mute.findings.results import Case, Number, Results
+from mute.findings.results import Case, Results
+from mute.store.records import Record
 
 # Columns of the curves: a metric and the languages that it is a mean over.
 CURVES = (("K", "source"), ("K", "heldout"), ("C", "source"), ("C", "heldout"), ("B", "heldout"))
 
 
-def numbers(results: Results) -> dict[str, Any]:
+def numbers(results: Results) -> Record:
     """Cells by status, gates that were passed, and the primary outcomes of each model and algorithm at its target.
 
     An algorithm that edited no single block is shown where it edited. A number that a study does not have is left out.
     """
     statuses = Counter(results.tables["cells"]["status"])
     gates = results.tables["gates"]
-    outcomes: dict[str, Any] = {}
+    outcomes: Record = {}
     for case in results.cases:
         for algorithm in results.algorithms(case):
             band = _shown(results, case, algorithm)
@@ -40,12 +40,8 @@ def by_block(results: Results) -> pd.DataFrame:
         for algorithm in results.algorithms(case):
             for band in results.blocks(case, algorithm):
                 if is_block(band):
-                    given = {"study": results.name(case), "algorithm": algorithm, "block": int(band)}
-                    values = {
-                        f"{metric}_{group}": results.number(case, algorithm, band, metric, group).value
-                        for metric, group in CURVES
-                    }
-                    rows.append({**given, **values})
+                    values = (results.number(case, algorithm, band, *curve).value for curve in CURVES)
+                    rows.append((results.name(case), algorithm, int(band), *values))
     return pd.DataFrame(rows, columns=["study", "algorithm", "block", *(f"{m}_{g}" for m, g in CURVES)])
 
 
@@ -56,12 +52,12 @@ def _shown(results: Results, case: Case, algorithm: str) -> str:
 
 
 def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[str, float]:
-    found: dict[str, Number] = {}
+    found = {}
     for outcome in results.about.get("primary", []):
         metric, group = outcome.split()
-        if results.knows(metric):
-            found[f"{metric}_{group}"] = results.number(case, algorithm, band, metric, group)
-    return {name: float(f"{number.value:.6g}") for name, number in found.items() if number}
+        if results.knows(metric) and (number := results.number(case, algorithm, band, metric, group)):
+            found[f"{metric}_{group}"] = float(f"{number.value:.6g}")
+    return found
 
 
 def _key(text: str) -> str:

@@ -77,29 +77,24 @@ def table(results: Results) -> pd.DataFrame:
                 region = set(results.views(case, algorithm).get("region", []))
                 inside = [float(block in region) for block in curve["block"]]
                 merits.append(merit)
-                scores.append(
-                    {
-                        **{name: curve[name].tolist() for name in SCORES[:-1] if name in curve},
-                        "region": inside,
-                    }
-                )
-        same = [len(merit) == len(merits[0]) for merit in merits]
-        if not merits or not all(same):
+                known = {name: curve[name].tolist() for name in SCORES if name in curve}
+                scores.append({**known, "region": inside})
+        if len({len(merit) for merit in merits}) != 1:
             continue
         y = np.array(merits)
         depth = leave_one_out(y, lambda m, width=y.shape[1]: depth_features(width)) if len(y) > 1 else None
         for name in SCORES:
             if not all(name in own and not np.isnan(own[name]).any() for own in scores):
                 continue
-            rows.append({"algorithm": algorithm, "score": name, "n": len(y), **_judge(y, scores, name, depth)})
+            rows.append((algorithm, name, len(y), trainings.MODELS, *_judge(y, scores, name, depth)))
     columns = ["algorithm", "score", "n", "unit", "r2_depth", "gain", "regret_depth", "regret", "null", "verdict"]
-    return pd.DataFrame([{**row, "unit": trainings.MODELS} for row in rows], columns=columns)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _judge(y: np.ndarray, scores: list[dict], name: str, depth: Prediction | None) -> dict:
+def _judge(y: np.ndarray, scores: list[dict], name: str, depth: Prediction | None) -> tuple:
+    """R² of depth, what the score adds, both regrets, the share of the null as good, and the verdict."""
     if depth is None:
-        empty = dict.fromkeys(("r2_depth", "gain", "regret_depth", "regret", "null"), np.nan)
-        return {**empty, "verdict": "not decided"}
+        return (*[np.nan] * 5, "not decided")
     x = np.array([own[name] for own in scores])
     own = leave_one_out(y, with_score(x))
     null = [leave_one_out(y, with_score(other)).r2 for other in curves_like(x)]
@@ -108,14 +103,5 @@ def _judge(y: np.ndarray, scores: list[dict], name: str, depth: Prediction | Non
     enough = len(y) >= verdicts.MODELS_TO_PREDICT
     # The null has two curves a block: of eight blocks it can say no more than one in sixteen.
     best = 1 / (1 + len(null))
-    verdict = (
-        "not decided" if not enough else "predicts" if gain > 0 and share <= max(0.05, best) else "does not predict"
-    )
-    return {
-        "r2_depth": depth.r2,
-        "gain": gain,
-        "regret_depth": depth.regret,
-        "regret": own.regret,
-        "null": share,
-        "verdict": verdict,
-    }
+    predicts = "predicts" if gain > 0 and share <= max(0.05, best) else "does not predict"
+    return depth.r2, gain, depth.regret, own.regret, share, predicts if enough else "not decided"

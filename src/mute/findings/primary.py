@@ -1,7 +1,6 @@
 """The primary outcomes that the study declared before it ran, tested at the target over trained models, with Holm."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from mute.evaluate.inference import holm, minimum_detectable, t_p_value
 from mute.findings import trainings
 from mute.findings.results import Number, Results
 from mute.findings.verdicts import HALF, POINTS
+from mute.store.records import Facts
 
 _COLUMNS = ["outcome", "algorithm", "protocol", "test", "unit", "n", "value", "low", "high", "detectable", "p", "holm"]
 
@@ -23,30 +23,16 @@ def table(results: Results) -> pd.DataFrame:
     outcomes = [(metric, group) for metric, group in outcomes if results.knows(metric)]
     protocol = next(iter(trainings.protocols(results)), "")
     cases = trainings.passed(results, trainings.main_cases(results, protocol))
-    rows: list[dict[str, Any]] = []
+    rows = []
     for metric, group in outcomes:
         for algorithm in trainings.swept(results, cases):
             numbers = trainings.over(results, cases, algorithm, "target", metric, group)
             values = [number.value for number in numbers]
             mean = trainings.mean(numbers)
-            spread = float(pd.Series(values).std(ddof=1)) if len(values) > 1 else math.nan
-            detectable = minimum_detectable(len(values), spread) if len(values) > 1 else math.nan
+            detectable = minimum_detectable(len(values), float(pd.Series(values, dtype=float).std()))
             test, p = _test(metric, values)
-            rows.append(
-                {
-                    "outcome": f"{metric} {group}",
-                    "algorithm": algorithm,
-                    "protocol": protocol,
-                    "test": test,
-                    "unit": trainings.unit(numbers),
-                    "n": mean.n,
-                    "value": mean.value,
-                    "low": mean.low,
-                    "high": mean.high,
-                    "detectable": detectable,
-                    "p": p,
-                }
-            )
+            asked = (f"{metric} {group}", algorithm, protocol, test, trainings.unit(numbers))
+            rows.append((*asked, mean.n, mean.value, mean.low, mean.high, detectable, p))
     found = pd.DataFrame(rows, columns=_COLUMNS[:-1])
     return found.assign(holm=holm(found["p"].astype(float)))[_COLUMNS]
 
@@ -59,12 +45,12 @@ def _test(metric: str, values: list[float]) -> tuple[str, float]:
     return f"below {HALF}", t_p_value(values, HALF, "below")
 
 
-def decided(row: dict[str, Any]) -> str:
+def decided(row: Facts) -> str:
     """The outcome of one row in words."""
     if math.isnan(row["holm"]):
         return "not decided"
     return "shown" if row["holm"] <= 0.05 else "not shown"
 
 
-def number(row: dict[str, Any]) -> Number:
+def number(row: Facts) -> Number:
     return Number(row["value"], row["low"], row["high"], row["n"])

@@ -5,7 +5,7 @@ questions a language would give; the intervals here take those questions to be t
 makes them rather too wide than too narrow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,36 +93,27 @@ class Published:
                 for split in ("forget", "retain"):
                     for group in ("source", "heldout"):
                         own = self.share(model, algorithm, condition, split, group)
-                        numbers = {"value": 100 * own.value, "low": 100 * own.low, "high": 100 * own.high}
-                        keys = (model, algorithm, condition, split, group)
-                        named = dict(zip(("model", "algorithm", "condition", "split", "group"), keys))
-                        rounded = {key: round(value, 2) for key, value in numbers.items()}
-                        rows.append({**named, **rounded, "unit": QUESTIONS_UNIT})
-        return pd.DataFrame(rows)
+                        numbers = (round(100 * value, 2) for value in (own.value, own.low, own.high))
+                        rows.append((model, algorithm, condition, split, group, *numbers, QUESTIONS_UNIT))
+        keys = ("model", "algorithm", "condition", "split", "group", "value", "low", "high", "unit")
+        return pd.DataFrame(rows, columns=list(keys))
+
+
+# Where, what was found, and the verdict.
+Found = Iterator[tuple[str, str, str]]
 
 
 def checks(published: Published) -> list[Check]:
     """What the published numbers say of the paper's claims, each computed from the tables and curves."""
-    return [
-        *_best(published),
-        *_inside(published),
-        *_shallow(published),
-        *_regions(published),
-        *_thresholds(published),
-        *_widths(published),
-        *_targets(published),
-        *_floors(published),
-        *_lens(published),
-    ]
+    return [Check(name, claim, *found) for name, (claim, check) in _CHECKS.items() for found in check(published)]
 
 
-def _best(published: Published) -> list[Check]:
+def _best(published: Published) -> Found:
     """Whether the chosen block is the best of the published ones by merit.
 
     Merit is retain accuracy less forget accuracy, each relative to the finetuned model: 1 forgets and keeps all. The
     claim falls where another block leads by five points and one of its two accuracies is better beyond the intervals.
     """
-    found = []
     for (model, algorithm), target in published.targets.items():
         tuned = [published.share(model, algorithm, "finetuned", split).value for split in ("forget", "retain")]
         own = {
@@ -137,15 +128,12 @@ def _best(published: Published) -> list[Check]:
         said = "; ".join(
             f"L{b}: forget {own[b][0]}, retain {own[b][1]}, merit {merit[b]:.2f}" for b in dict.fromkeys((target, best))
         )
-        claim = "The chosen layer has the best trade-off of the layers tested."
         text = f"{said}." if best != target else f"{said}, the highest."
-        found.append(Check("best layer", claim, f"{model}, {algorithm}", text, verdict))
-    return found
+        yield f"{model}, {algorithm}", text, verdict
 
 
-def _inside(published: Published) -> list[Check]:
+def _inside(published: Published) -> Found:
     """Whether every tested block inside the printed region erases and keeps, each by half of the finetuned model."""
-    found = []
     for model, algorithm in published.targets:
         low, high = published.region(model)
         tuned = [published.share(model, algorithm, "finetuned", split) for split in ("forget", "retain")]
@@ -159,14 +147,11 @@ def _inside(published: Published) -> list[Check]:
             parts.append(f"L{block}: forget {forget}, retain {retain}")
         verdict = "contradicts" if fails else "not decided" if opened else "supports"
         text = f"Finetuned: forget {tuned[0]}, retain {tuned[1]}. In L{low}-L{high}: {'; '.join(parts)}."
-        claim = "Layers inside the region erase the forget set and keep the rest."
-        found.append(Check("region works", claim, f"{model}, {algorithm}", text, verdict))
-    return found
+        yield f"{model}, {algorithm}", text, verdict
 
 
-def _shallow(published: Published) -> list[Check]:
+def _shallow(published: Published) -> Found:
     """Whether the shallowest published block wrecks the retain accuracy: less than half of the finetuned model's."""
-    found = []
     for model, algorithm in published.targets:
         block = published.blocks(model, algorithm)[0]
         tuned = published.share(model, algorithm, "finetuned", "retain", "heldout")
@@ -174,45 +159,33 @@ def _shallow(published: Published) -> list[Check]:
         half = tuned.value / 2
         verdict = "supports" if kept.high < half else "contradicts" if kept.low > half else "not decided"
         text = f"Held-out retain accuracy: {tuned} finetuned, {kept} after L{block}."
-        claim = "Shallow edits wreck the other languages."
-        found.append(Check("shallow collapse", claim, f"{model}, {algorithm}", text, verdict))
-    return found
+        yield f"{model}, {algorithm}", text, verdict
 
 
-def _regions(published: Published) -> list[Check]:
+def _regions(published: Published) -> Found:
     """Whether a rule gives the printed region on the published curves."""
-    found = []
     for model, alpha in published.regions["alpha"].items():
         curve = published.curve(str(model))
         low, high = published.region(model)
-        given = {}
-        for rule in ("literal", "hull"):
-            blocks = region.region(curve["cka"], curve["lrds"], alpha, rule).blocks
-            given[rule] = list(blocks)
-        matching = [rule for rule, blocks in given.items() if blocks == list(range(low, high + 1))]
+        given = {r: region.region(curve["cka"], curve["lrds"], alpha, r).blocks for r in region.REGION_RULES}
+        matching = tuple(range(low, high + 1)) in given.values()
         said = "; ".join(f"{rule}: {blocks_words(map(str, blocks))}" for rule, blocks in given.items())
         text = f"Printed L{low}-L{high} at alpha {alpha}. {said}."
-        claim = "The region is where CKA is at least its mean and LRDS at most alpha times its minimum."
-        found.append(Check("region rule", claim, model, text, "supports" if matching else "contradicts"))
-    return found
+        yield model, text, "supports" if matching else "contradicts"
 
 
-def _thresholds(published: Published) -> list[Check]:
+def _thresholds(published: Published) -> Found:
     """Whether the printed threshold is alpha times the printed minimum of LRDS, to the digits that are printed."""
-    found = []
     for model, row in published.regions.iterrows():
         half = 5e-5
         low, high = (row["alpha"] * (row["lrds_min"] + sign * half) for sign in (-1, 1))
         agree = low <= row["tau"] + half and row["tau"] - half <= high
         text = f"Printed τ {row['tau']:.4f}; α · min LRDS is {row['alpha'] * row['lrds_min']:.4f}."
-        claim = "The threshold is alpha times the minimum of LRDS."
-        found.append(Check("threshold", claim, str(model), text, "supports" if agree else "contradicts"))
-    return found
+        yield str(model), text, "supports" if agree else "contradicts"
 
 
-def _widths(published: Published) -> list[Check]:
+def _widths(published: Published) -> Found:
     """Whether a rule gives the regions printed at three widths."""
-    found = []
     for model, own in published.alphas.groupby("model", sort=False):
         curve, alpha = published.curve(str(model)), published.regions["alpha"].to_dict()[str(model)]
         matching: set[region.RegionRule] = set(region.REGION_RULES)
@@ -223,14 +196,11 @@ def _widths(published: Published) -> list[Check]:
             said.append(f"α {alpha + step:g}: L{low}-L{high}")
         by = " and ".join(sorted(matching)) or "no"
         text = f"Printed {', '.join(said)}; given by: {by} rule."
-        claim = "The region hardly depends on alpha."
-        found.append(Check("region widths", claim, str(model), text, "supports" if matching else "contradicts"))
-    return found
+        yield str(model), text, "supports" if matching else "contradicts"
 
 
-def _targets(published: Published) -> list[Check]:
+def _targets(published: Published) -> Found:
     """Whether the stated layer rule gives the stated layer inside the printed region."""
-    found = []
     for (model, algorithm), target in published.targets.items():
         curve = published.curve(model)
         low, high = published.region(model)
@@ -238,26 +208,21 @@ def _targets(published: Published) -> list[Check]:
         given = region.choose_layer(curve["cka"], range(low, high + 1), rule)
         words = "the deepest layer" if rule == "deepest" else "the earliest CKA peak"
         text = f"Stated L{target}; {words} of L{low}-L{high} is L{given}."
-        claim = "The layer is chosen by the stated rule inside the region."
         verdict = "supports" if target == given else "contradicts"
-        found.append(Check("layer rule", claim, f"{model}, {algorithm}", text, verdict))
-    return found
+        yield f"{model}, {algorithm}", text, verdict
 
 
-def _floors(published: Published) -> list[Check]:
+def _floors(published: Published) -> Found:
     """Whether the finetuned model knows enough for its retention to be measured: above the base by the intervals."""
-    found = []
     for model in published.regions.index:
         base = published.share(model, "RMU", "base", "retain", "heldout")
         tuned = published.share(model, "RMU", "finetuned", "retain", "heldout")
         verdict = "supports" if tuned.low > base.high else "not decided"
         text = f"Held-out retain accuracy: {base} before and {tuned} after injection."
-        claim = "The injected knowledge is there in held-out languages before unlearning."
-        found.append(Check("room to lose", claim, model, text, verdict))
-    return found
+        yield model, text, verdict
 
 
-def _lens(published: Published) -> list[Check]:
+def _lens(published: Published) -> Found:
     """Whether the lens after unlearning reads what a model that never knew would read."""
     rows = published.tables[
         (published.tables["metric"] == "logit_lens_recall") & (published.tables["split"] == "forget")
@@ -266,5 +231,18 @@ def _lens(published: Published) -> list[Check]:
     base, target = means["base"], means["L9"]
     verdict = "contradicts" if target.high < base.low else "not decided"
     text = f"Lens recall on forget questions: {base} before injection, {means['finetuned']} after, {target} after L9."
-    claim = "Unlearning at the chosen layer restores the model that never knew."
-    return [Check("below never knew", claim, "Llama-3.1-8B, RMU", text, verdict)]
+    yield "Llama-3.1-8B, RMU", text, verdict
+
+
+# What each check is called, which claim it is about, and how it is made.
+_CHECKS: dict[str, tuple[str, Callable[[Published], Found]]] = {
+    "best layer": ("The chosen layer has the best trade-off of the layers tested.", _best),
+    "region works": ("Layers inside the region erase the forget set and keep the rest.", _inside),
+    "shallow collapse": ("Shallow edits wreck the other languages.", _shallow),
+    "region rule": ("The region is where CKA is at least its mean and LRDS at most alpha times its minimum.", _regions),
+    "threshold": ("The threshold is alpha times the minimum of LRDS.", _thresholds),
+    "region widths": ("The region hardly depends on alpha.", _widths),
+    "layer rule": ("The layer is chosen by the stated rule inside the region.", _targets),
+    "room to lose": ("The injected knowledge is there in held-out languages before unlearning.", _floors),
+    "below never knew": ("Unlearning at the chosen layer restores the model that never knew.", _lens),
+}

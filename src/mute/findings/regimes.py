@@ -8,21 +8,6 @@ from mute.findings.findings import QUESTION
 from mute.findings.results import Results
 from mute.findings.verdicts import REGIMES
 
-_COLUMNS = (
-    "protocol",
-    "algorithm",
-    "regime",
-    "words",
-    "n",
-    "shows",
-    "fails",
-    "open",
-    "low",
-    "high",
-    "anywhere",
-    "unit",
-)
-
 
 def table(results: Results) -> pd.DataFrame:
     """One row per protocol, algorithm and regime.
@@ -43,7 +28,8 @@ def table(results: Results) -> pd.DataFrame:
                 fails, opened = (sum(finding.verdict is verdict for finding in own) for verdict in (False, None))
                 anywhere = sum(bool(finding.at(True)) for finding in own)
                 rows.append((*row, fails, opened, float(low), float(high), anywhere, trainings.MODELS))
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    columns = ["protocol", "algorithm", "regime", "words", "n", "shows", "fails", "open", "low", "high", "anywhere"]
+    return pd.DataFrame(rows, columns=[*columns, "unit"])
 
 
 def answer(rows: pd.DataFrame) -> str:

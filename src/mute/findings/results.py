@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pandas as pd
 
@@ -18,10 +18,12 @@ from mute.evaluate.divergence import is_own
 from mute.findings import metrics
 from mute.findings.tables import NUMBERS, TABLES, TEXT, WHOLE_NUMBERS
 from mute.store import artifacts
+from mute.store.records import Facts
 
 CELL = KEYS
 REFERENCES = ("base", "oracle")
 NO_ATTACK = ""
+T = TypeVar("T")
 
 
 class Number(NamedTuple):
@@ -70,14 +72,13 @@ class Case:
     def cell(self, algorithm: str, band: str) -> tuple:
         if algorithm in REFERENCES:
             return (self.model, self.training_seed, algorithm, "", self.sources, "", self.forget_set, "", 0)
-        middle = (self.sources, self.retain, self.forget_set, self.protocol)
-        return (self.model, self.training_seed, algorithm, band, *middle, self.seed)
+        return (self.model, self.training_seed, algorithm, band, *self.setting, self.seed)
 
 
 class Results:
     """The tables of one study and what its configuration says about itself (`Plans.figures`, {} where unknown)."""
 
-    def __init__(self, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, tables: Mapping[str, pd.DataFrame], about: Facts | None = None) -> None:
         self.about = dict(about or {})
         self.tables = {name: _whole(tables.get(name), columns) for name, columns in TABLES.items()}
         # Scores of attacked models stand apart: whoever does not ask for an attack must not get them by chance.
@@ -87,13 +88,13 @@ class Results:
         self._found: dict[tuple, Any] = {}
 
     @classmethod
-    def read(cls, paths: Iterable[Path | str], about: Mapping[str, Any] | None = None) -> "Results":
+    def read(cls, paths: Iterable[Path | str], about: Facts | None = None) -> "Results":
         """From the files of tables, each named after its table. A file that is not there is an absent table."""
         files = [Path(path) for path in paths]
         return cls({path.stem: artifacts.read_table(path) for path in files if path.is_file()}, about)
 
     @classmethod
-    def of(cls, tables: "Mapping[str, pd.DataFrame] | Results", about: Mapping[str, Any] | None = None) -> "Results":
+    def of(cls, tables: "Tables", about: Facts | None = None) -> "Results":
         return tables if isinstance(tables, Results) else cls(tables, about)
 
     # Cases, algorithms, bands
@@ -304,7 +305,7 @@ class Results:
 
     # Layers, views, gates
 
-    def once(self, key: tuple, make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple, make: Callable[[], T]) -> T:
         """What was looked up before is not looked up again: tables do not change."""
         if key not in self._found:
             self._found[key] = make()
@@ -323,11 +324,6 @@ class Results:
 
     def curve(self, case: Case) -> pd.DataFrame:
         return self._of("layers", case).sort_values("block")
-
-    def languages_of(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Kinship of the languages of the model that `rows` are about."""
-        pairs = self.tables["languages"]
-        return pairs[pairs["model"].isin(set(rows["model"]))]
 
     def regions(self, case: Case) -> pd.DataFrame:
         return self._of("regions", case)
@@ -348,17 +344,13 @@ class Results:
         rules = rows.loc[(rows["algorithm"] == algorithm) & (rows["view"] == "target"), "rule"]
         return str(rules.iloc[0]).replace("_", " ") if len(rules) else ""
 
-    def gates(self, case: Case, oracle: str = "") -> pd.DataFrame:
-        rows = self._of("gates", case)
-        return rows[rows["oracle"] == oracle]
-
     def below_gate(self, case: Case) -> list[str]:
         """The gates that the edited model misses, in words."""
         return self.once(("below gate", case.model, case.training_seed), lambda: self._missed(case))
 
     def _missed(self, case: Case) -> list[str]:
-        rows = self.gates(case)
-        failed = rows[rows["passed"].astype(str) == "False"]
+        rows = self._of("gates", case)
+        failed = rows[(rows["oracle"] == "") & (rows["passed"].astype(str) == "False")]
         where = [f" in {code}" if code else "" for code in failed["language"]]
         return [f"{m.replace('_', ' ')}{w} {v:.2f}" for m, w, v in zip(failed["measure"], where, failed["value"])]
 
@@ -375,6 +367,9 @@ class Results:
         return {tuple(key): rows for key, rows in groups}  # ty: ignore[invalid-argument-type]
 
 
+Tables: TypeAlias = Mapping[str, pd.DataFrame] | Results
+
+
 def place(band: str, depth: int) -> float:
     """Where a band stands on an axis of blocks: whole-model bands beyond the last block, with a gap."""
     if band in WHOLE:
@@ -388,7 +383,6 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
     for column in columns:
         if column not in made:
             made[column] = None
-    for column in columns:
         if column in TEXT:
             made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
         elif column in NUMBERS:

@@ -9,7 +9,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from mute.findings.results import Case, Results
+from mute.findings import trainings
+from mute.findings.results import Case, Number, Results
 from mute.store.artifacts import seed_of
 
 EXPLAIN = ("same_script", "same_family", "overlap")
@@ -42,19 +43,18 @@ def matrix(results: Results) -> pd.DataFrame:
         for language in [*source, *heldout]:
             group = "source" if language in source else "heldout"
             number = results.number(case, algorithm, band, "K", group, language=language)
-            where = {"model": case.model, "algorithm": algorithm, "block": band, "source": case.sources}
-            values = {"value": number.value, "low": number.low, "high": number.high, "n": number.n}
-            rows.append(
-                {
-                    **where,
-                    "language": language,
-                    **values,
-                    "unit": "facts",
-                    "status": results.status(case, algorithm, band),
-                }
-            )
+            where = (case.model, algorithm, band, case.sources, language)
+            rows.append((*where, *number, "facts", results.status(case, algorithm, band)))
     columns = ["model", "algorithm", "block", "source", "language", "value", "low", "high", "n", "unit", "status"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def over_languages(table: pd.DataFrame) -> tuple[Number, Number]:
+    """K left in the language itself and in the others: means over the languages unlearned in, with t-intervals."""
+    own = table["source"] == table["language"]
+    sides = (rows.groupby("source")["value"].mean() for rows in (table[own], table[~own]))
+    itself, others = (trainings.mean(Number(value, n=1) for value in side) for side in sides)
+    return itself, others
 
 
 def square(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
@@ -64,7 +64,7 @@ def square(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return languages, wide.reindex(index=languages, columns=languages).to_numpy(float)
 
 
-def explained(table: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+def explained(table: pd.DataFrame, results: Results, seed: int) -> pd.DataFrame:
     """What K left goes with: asymmetry, and a regression on script, family and subword overlap.
 
     Coefficients of a least-squares fit over ordered pairs of different languages, all three together; p by permuting
@@ -72,6 +72,8 @@ def explained(table: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> pd.DataFra
     """
     columns = ["term", "estimate", "null_low", "null_high", "p", "n", "unit"]
     languages, y = square(table)
+    pairs = results.tables["languages"]
+    pairs = pairs[pairs["model"].isin(set(table["model"]))]
     if len(languages) < 4 or np.isnan(y).any() or pairs.empty:
         return pd.DataFrame(columns=columns)
     known = {(a, b): row for a, b, row in zip(pairs["language"], pairs["other"], pairs.to_dict("records"))}
@@ -98,13 +100,7 @@ def explained(table: pd.DataFrame, pairs: pd.DataFrame, seed: int) -> pd.DataFra
     for i, name in enumerate(EXPLAIN):
         p = (1 + int((abs(null[:, i]) >= abs(own[i]) - 1e-12).sum())) / (1 + DRAWS)
         low, high = np.quantile(null[:, i], [0.025, 0.975])
-        rows.append({"term": name.replace("_", " "), "estimate": own[i], "null_low": low, "null_high": high, "p": p})
+        rows.append((name.replace("_", " "), own[i], low, high, p))
     # How far K from a to b is from K from b to a, on average.
-    rows.append(
-        {
-            "term": "asymmetry",
-            "estimate": float(abs(y - y.T)[off].mean()),
-            **dict.fromkeys(("null_low", "null_high", "p"), math.nan),
-        }
-    )
-    return pd.DataFrame([{**row, "n": size, "unit": "languages"} for row in rows], columns=columns)
+    rows.append(("asymmetry", float(abs(y - y.T)[off].mean()), math.nan, math.nan, math.nan))
+    return pd.DataFrame([(*row, size, "languages") for row in rows], columns=columns)

@@ -5,6 +5,7 @@ interval that holds the line it is judged by. Intervals cover items only; no ver
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -57,15 +58,12 @@ def all_of(verdicts: list[Verdict]) -> Verdict:
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that a regime asks of a block: which score, and what must hold of it."""
+    """One thing that a regime asks of a block: which score, and what judges it."""
 
     words: str
     metric: str
     group: str
-    holds: str  # erased, wrecked, kept
-
-    def judge(self, number: Number) -> Verdict:
-        return kept(number) if self.holds == "kept" else below(number)
+    judge: Callable[[Number], Verdict] = below  # erased, or wrecked
 
 
 @dataclass(frozen=True)
@@ -78,31 +76,26 @@ class Regime:
     conditions: tuple[Condition, ...]
 
 
-_ERASED = (
-    Condition("erased in source languages", "K", "source", "erased"),
-    Condition("erased in held-out languages", "K", "heldout", "erased"),
-)
+_GROUPS = (("source", "source"), ("heldout", "held-out"))
+_ERASED = tuple(Condition(f"erased in {words} languages", "K", group) for group, words in _GROUPS)
 REGIMES = (
     Regime(
         "shallow",
         "shallow",
         "a shallow block erases everywhere and wrecks the rest",
-        (*_ERASED, Condition("capability of held-out languages wrecked", "C", "heldout", "wrecked")),
+        (*_ERASED, Condition("capability of held-out languages wrecked", "C", "heldout")),
     ),
     Regime(
         "middle",
         "target",
         "the chosen block erases everywhere and keeps the rest",
-        (*_ERASED, Condition("capability of held-out languages kept", "C", "heldout", "kept")),
+        (*_ERASED, Condition("capability of held-out languages kept", "C", "heldout", kept)),
     ),
     Regime(
         "deep",
         "deep",
         "a deep block erases nothing",
-        (
-            Condition("knowledge of source languages kept", "K", "source", "kept"),
-            Condition("knowledge of held-out languages kept", "K", "heldout", "kept"),
-        ),
+        tuple(Condition(f"knowledge of {words} languages kept", "K", group, kept) for group, words in _GROUPS),
     ),
 )
 
@@ -134,26 +127,22 @@ def find_regimes(results: Results, case: Case, algorithm: str) -> list[Finding]:
     for regime in REGIMES:
         block = next(iter(views.get(regime.view, [])), None)
         if results.below_gate(case):
-            open_everywhere = tuple((band, None) for band in bands)
-            found.append(Finding(regime, block, None, blocks=open_everywhere, reason="the model is below its gate"))
-            continue
-        judged = {band: _judge(results, case, algorithm, regime, band) for band in bands}
-        everywhere = tuple((band, verdict) for band, (verdict, _) in judged.items())
-        if block is None:
-            reason = f"no block is the {regime.view} one"
-            found.append(Finding(regime, None, None, blocks=everywhere, reason=reason))
-        elif str(block) not in judged:
-            reason = f"block {block} was not edited by itself"
-            found.append(Finding(regime, block, None, blocks=everywhere, reason=reason))
+            judged, reason = dict.fromkeys(bands, _OPEN), "the model is below its gate"
         else:
-            verdict, parts = judged[str(block)]
-            found.append(Finding(regime, block, verdict, parts, everywhere))
+            judged = {band: _judge(results, case, algorithm, regime, band) for band in bands}
+            missing = f"block {block} was not edited by itself" if str(block) not in judged else ""
+            reason = f"no block is the {regime.view} one" if block is None else missing
+        verdict, parts = _OPEN if reason else judged[str(block)]
+        everywhere = tuple((band, own) for band, (own, _) in judged.items())
+        found.append(Finding(regime, block, verdict, parts, everywhere, reason))
     return found
 
 
-def _judge(
-    results: Results, case: Case, algorithm: str, regime: Regime, band: str
-) -> tuple[Verdict, tuple[tuple[Condition, Number, Verdict], ...]]:
+_Judged = tuple[Verdict, tuple[tuple[Condition, Number, Verdict], ...]]
+_OPEN: _Judged = (None, ())
+
+
+def _judge(results: Results, case: Case, algorithm: str, regime: Regime, band: str) -> _Judged:
     parts = []
     for condition in regime.conditions:
         number = results.number(case, algorithm, band, condition.metric, condition.group)
@@ -185,8 +174,7 @@ def find_reversal(results: Results, case: Case, algorithm: str, band: str) -> Re
         return Reversal(b, base, True, "suppression")
     if back is False and blind is not False:
         return Reversal(b, base, None, "not decided (base fails too)")
-    words = "not decided" if back is None else "no suppression"
-    return Reversal(b, base, back, words)
+    return Reversal(b, base, back, "not decided" if back is None else "no suppression")
 
 
 @dataclass(frozen=True)
@@ -224,21 +212,6 @@ def rank_target(results: Results, case: Case, algorithm: str) -> Rank:
     if target not in names:
         return Rank(tuple(ranked), target, None, None)
     own, best = dict(ranked)[target], ranked[0][1]
-    apart: Verdict = False
-    if target != names[0]:
-        clear = best.low > own.high and best.value - own.value >= POINTS
-        apart = True if clear else None
+    clear = best.low > own.high and best.value - own.value >= POINTS
+    apart = False if target == names[0] else clear or None
     return Rank(tuple(ranked), target, names.index(target) + 1, apart)
-
-
-def erasing(results: Results, case: Case, algorithm: str) -> dict[str, list[str]]:
-    """Blocks by status: `ok` are those at which the source languages have forgotten as the protocol asks."""
-    found: dict[str, list[str]] = {}
-    for band in results.blocks(case, algorithm):
-        found.setdefault(results.status(case, algorithm, band), []).append(band)
-    return found
-
-
-def tells(number: Number) -> float:
-    """Half the width of an interval in points: about the smallest effect that one number can show; NaN without."""
-    return (number.high - number.low) / 2 * 100

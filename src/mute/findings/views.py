@@ -1,27 +1,26 @@
 """The tables of regions and of named blocks (target, shallow, deep, region), made from the layer scores."""
 
-from typing import Any
-
 import pandas as pd
 
 from mute.findings import region
+from mute.store.records import Facts
 
 # The published models whose positions the views translate have 32 blocks; their shallow edit is at block 2.
 PUBLISHED_DEPTH, PUBLISHED_SHALLOW = 32, 2
 
 
-def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def region_tables(layers: pd.DataFrame, plan: Facts) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Regions of every model by both rules at alpha and alpha +- 0.5, and the named views on blocks.
 
     Views: `target` (by each algorithm's layer rule), `shallow` and `deep` (by position), `region` (every block of it).
     """
     regions, views = [], []
     settings = plan["layers"]
-    for key, curve in layers.groupby(["model", "training_seed", "forget_set"], sort=False):
-        names: Any = key
-        model, training_seed, forget_set = names
+    keys = ["model", "training_seed", "forget_set"]
+    for key, curve in layers.groupby(keys, sort=False):
+        assert isinstance(key, tuple)
+        model, *_ = key
         cka, lrds = curve["cka"].tolist(), curve["lrds"].tolist()
-        keys = {"model": model, "training_seed": training_seed, "forget_set": forget_set}
         width = settings["alpha"].get(model, "auto") if isinstance(settings["alpha"], dict) else settings["alpha"]
         chosen = {}
         for rule in region.REGION_RULES:
@@ -30,18 +29,10 @@ def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFr
             chosen[rule] = found
             for alpha in (found.alpha - 0.5, found.alpha, found.alpha + 0.5):
                 own = found if alpha == found.alpha else region.region(cka, lrds, max(alpha, 1.0), rule)
-                regions.append(
-                    {
-                        **keys,
-                        "rule": rule,
-                        "alpha": own.alpha,
-                        "chosen": rule == settings["rule"] and alpha == found.alpha,
-                        "blocks": " ".join(map(str, own.blocks)),
-                        "reason": own.reason or "",
-                        "cka_floor": own.cka_floor,
-                        "lrds_ceiling": own.lrds_ceiling,
-                    }
-                )
+                used = rule == settings["rule"] and alpha == found.alpha
+                blocks = " ".join(map(str, own.blocks))
+                row = (rule, own.alpha, used, blocks, own.reason or "", own.cka_floor, own.lrds_ceiling)
+                regions.append((*key, *row))
         own, depth = chosen[settings["rule"]], len(curve)
         shallow = region.map_position(PUBLISHED_SHALLOW, PUBLISHED_DEPTH, depth)
         for algorithm in plan["algorithms"]:
@@ -52,9 +43,9 @@ def region_tables(layers: pd.DataFrame, plan: dict[str, Any]) -> tuple[pd.DataFr
             stated = settings["stated"].get(model) if rule == "stated" else None
             if own.blocks if rule != "stated" else stated is not None:
                 named.append(("target", rule, [region.choose_layer(cka, own, rule, stated=stated)]))
-            views += [
-                {**keys, "algorithm": algorithm, "view": view, "rule": how, "block": block}
-                for view, how, blocks in named
-                for block in blocks
-            ]
-    return pd.DataFrame(regions), pd.DataFrame(views)
+            views += [(*key, algorithm, view, how, block) for view, how, blocks in named for block in blocks]
+    columns = ["rule", "alpha", "chosen", "blocks", "reason", "cka_floor", "lrds_ceiling"]
+    return (
+        pd.DataFrame(regions, columns=[*keys, *columns]),
+        pd.DataFrame(views, columns=[*keys, "algorithm", "view", "rule", "block"]),
+    )

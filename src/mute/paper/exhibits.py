@@ -6,8 +6,8 @@ relative depth, and the stated target beside the block that our rule chooses.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -31,23 +31,10 @@ PUBLISHED = {
 }
 
 
-@dataclass(frozen=True)
-class Exhibit:
-    """One table of the paper: what it shows, and how it is made from the study and the published numbers."""
-
-    name: str
-    title: str
-    make: Callable[[Results, Published], pd.DataFrame]
-
-
-def tables(results: Results, published: Published) -> dict[str, pd.DataFrame]:
-    """Every exhibit by name. What a study did not run has no rows of ours."""
-    return {exhibit.name: exhibit.make(results, published) for exhibit in EXHIBITS}
-
-
-def exhibit(name: str) -> Exhibit:
-    """The exhibit of a name."""
-    return next(own for own in EXHIBITS if own.name == name)
+def table(name: str, results: Results, published: Published) -> pd.DataFrame:
+    """The exhibit of a name. What a study did not run has no rows of ours."""
+    _, make = EXHIBITS[name]
+    return make(results, published)
 
 
 # Published rows
@@ -55,18 +42,14 @@ def exhibit(name: str) -> Exhibit:
 
 def _published(published: Published, number: int, conditions: Iterable[str] | None = None) -> list[dict]:
     rows = published.tables[(published.tables["table"] == number) & (published.tables["lang"] != "avg")]
-    found = []
-    for row in rows.to_dict("records"):
-        if conditions is None or row["condition"] in conditions:
-            keys = (row["model"], row["algorithm"], row["condition"], row["split"], row["lang"])
-            found.append(_row("published", *keys, _percent(row["value"]), QUESTIONS_UNIT))
-    groups: dict[tuple, list[dict]] = {}
-    for row in found:
-        groups.setdefault((row["model"], row["algorithm"], row["condition"], row["split"]), []).append(row)
-    for keys, own in groups.items():
-        mean = _percent(sum(row["value"] for row in own) / len(own))
-        found.append(_row("published", *keys, MEAN, mean, QUESTIONS_UNIT))
-    return found
+    if conditions is not None:
+        rows = rows[rows["condition"].isin(list(conditions))]
+    keys = ["model", "algorithm", "condition", "split"]
+    means = rows.groupby(keys, sort=False, as_index=False)["value"].mean().assign(lang=MEAN)
+    return [
+        _row("published", *key, _percent(value), QUESTIONS_UNIT)
+        for *key, value in pd.concat([rows, means])[[*keys, "lang", "value"]].itertuples(index=False)
+    ]
 
 
 def _percent(value: float) -> Number:
@@ -161,18 +144,10 @@ def _swept(results: Results, published: Published, number: int, layers: Iterable
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _averages(numbers: Iterable[int]) -> Callable[[Results, Published], pd.DataFrame]:
+def _averages(results: Results, published: Published, numbers: Iterable[int]) -> pd.DataFrame:
     """The means of several tables by layer."""
-
-    def make(results: Results, published: Published) -> pd.DataFrame:
-        whole = pd.concat([_swept(results, published, number) for number in numbers], ignore_index=True)
-        return whole[whole["language"] == MEAN].reset_index(drop=True)
-
-    return make
-
-
-def _by_layer(number: int, layers: Iterable[int] | None = None) -> Callable[[Results, Published], pd.DataFrame]:
-    return lambda results, published: _swept(results, published, number, layers)
+    whole = pd.concat([_swept(results, published, number) for number in numbers], ignore_index=True)
+    return whole[whole["language"] == MEAN].reset_index(drop=True)
 
 
 def _ascent(results: Results, published: Published) -> pd.DataFrame:
@@ -206,11 +181,8 @@ def _sources(results: Results, published: Published) -> pd.DataFrame:
         and case.protocol == first.protocol
         and results.blocks(case, "rmu")
     ]
-    shared = (
-        sorted(set.intersection(*({int(b) for b in results.blocks(c, "rmu") if is_block(b)} for c in own)))
-        if own
-        else []
-    )
+    swept = [{int(b) for b in results.blocks(case, "rmu") if is_block(b)} for case in own]
+    shared = sorted(set.intersection(*swept)) if swept else []
     if shared:
         block = str(shared[len(shared) // 2])
         rows += _ours(results, own[:1], "none", "before", lambda case: ("base", ""))
@@ -232,18 +204,14 @@ def _lens(results: Results, published: Published) -> pd.DataFrame:
         if f"block {block}" not in [name for name, _ in names]:
             names.append((f"block {block}", lambda case, b=block: ("rmu", b)))
     names.append(("target", lambda case: ("rmu", trainings.target(results, case, "rmu"))))
+    languages = [code for group in results.languages(cases[0]) for code in group] if cases else []
     for condition, find in names:
-        for language in [*_languages(results, cases), MEAN]:
+        for language in [*languages, MEAN]:
             numbers = [number for case in cases if (number := _lens_hit(results, case, *find(case), language))]
             if numbers:
-                unit = trainings.unit(numbers)
-                mean = trainings.mean(numbers)
+                mean, unit = trainings.mean(numbers), trainings.unit(numbers)
                 rows.append(_row("ours", cases[0].model, "rmu", condition, "forget", language, mean, unit))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _languages(results: Results, cases: list[Case]) -> list[str]:
-    return [code for group in results.languages(cases[0]) for code in group] if cases else []
 
 
 def _lens_hit(results: Results, case: Case, algorithm: str, band: str, language: str) -> Number:
@@ -271,6 +239,13 @@ def _chosen_regions(results: Results) -> Iterator[tuple[Case, pd.Series]]:
             yield case, chosen.iloc[0]
 
 
+def _our_region(case: Case, row: Mapping | pd.Series) -> dict:
+    """Whose region it is, and its ends."""
+    blocks = [int(block) for block in row["blocks"].split()]
+    ends = {"first": min(blocks, default=math.nan), "last": max(blocks, default=math.nan)}
+    return {"origin": "ours", "model": case.model, "training_seed": str(case.training_seed), **ends}
+
+
 def _regions(results: Results, published: Published) -> pd.DataFrame:
     """Table 5: the region and what it is made of, a row per model and trained model."""
     rows = [
@@ -279,20 +254,8 @@ def _regions(results: Results, published: Published) -> pd.DataFrame:
     ]
     for case, own in _chosen_regions(results):
         curve = results.curve(case)
-        blocks = [int(block) for block in own["blocks"].split()]
-        rows.append(
-            {
-                "origin": "ours",
-                "model": case.model,
-                "training_seed": str(case.training_seed),
-                "cka_mean": curve["cka"].mean(),
-                "lrds_min": curve["lrds"].min(),
-                "alpha": own["alpha"],
-                "tau": own["lrds_ceiling"],
-                "first": min(blocks, default=math.nan),
-                "last": max(blocks, default=math.nan),
-            }
-        )
+        made_of = {"cka_mean": curve["cka"].mean(), "lrds_min": curve["lrds"].min()}
+        rows.append({**_our_region(case, own), **made_of, "alpha": own["alpha"], "tau": own["lrds_ceiling"]})
     columns = ["origin", "model", "training_seed", "cka_mean", "lrds_min", "alpha", "tau", "first", "last"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -305,25 +268,23 @@ def _alphas(results: Results, published: Published) -> pd.DataFrame:
     for case, middle in _chosen_regions(results):
         regions = results.regions(case)
         for row in regions[regions["rule"] == middle["rule"]].to_dict("records"):
-            blocks = [int(block) for block in row["blocks"].split()]
-            ends = {"first": min(blocks, default=math.nan), "last": max(blocks, default=math.nan)}
-            keys = {"origin": "ours", "model": case.model, "training_seed": str(case.training_seed)}
-            rows.append({**keys, "step": row["alpha"] - middle["alpha"], **ends, "blocks": row["blocks"]})
+            rows.append({**_our_region(case, row), "step": row["alpha"] - middle["alpha"], "blocks": row["blocks"]})
     return pd.DataFrame(rows, columns=["origin", "model", "training_seed", "step", "first", "last", "blocks"])
 
 
-EXHIBITS: tuple[Exhibit, ...] = (
-    Exhibit("table_1", "Llama, RMU: a shallow and a deep edit", _by_layer(3, (2, 30))),
-    Exhibit("table_2", "RMU on three models: means over languages", _averages((3, 10, 11))),
-    Exhibit("table_3", "Llama, RMU", _by_layer(3)),
-    Exhibit("table_4", "Three algorithms on Llama: means over languages", _averages((3, 12, 13))),
-    Exhibit("table_5", "The region", _regions),
-    Exhibit("table_6", "The region at other widths", _alphas),
-    Exhibit("table_7", "Gradient ascent", _ascent),
-    Exhibit("table_8", "Other source languages", _sources),
-    Exhibit("table_9", "Logit lens", _lens),
-    Exhibit("table_10", "Qwen, RMU", _by_layer(10)),
-    Exhibit("table_11", "BLOOM, RMU", _by_layer(11)),
-    Exhibit("table_12", "Llama, SLUG", _by_layer(12)),
-    Exhibit("table_13", "Llama, SimNPO", _by_layer(13)),
-)
+# What each shows, and how it is made from the study and the published numbers.
+EXHIBITS: dict[str, tuple[str, Callable[[Results, Published], pd.DataFrame]]] = {
+    "table_1": ("Llama, RMU: a shallow and a deep edit", partial(_swept, number=3, layers=(2, 30))),
+    "table_2": ("RMU on three models: means over languages", partial(_averages, numbers=(3, 10, 11))),
+    "table_3": ("Llama, RMU", partial(_swept, number=3)),
+    "table_4": ("Three algorithms on Llama: means over languages", partial(_averages, numbers=(3, 12, 13))),
+    "table_5": ("The region", _regions),
+    "table_6": ("The region at other widths", _alphas),
+    "table_7": ("Gradient ascent", _ascent),
+    "table_8": ("Other source languages", _sources),
+    "table_9": ("Logit lens", _lens),
+    "table_10": ("Qwen, RMU", partial(_swept, number=10)),
+    "table_11": ("BLOOM, RMU", partial(_swept, number=11)),
+    "table_12": ("Llama, SLUG", partial(_swept, number=12)),
+    "table_13": ("Llama, SimNPO", partial(_swept, number=13)),
+}

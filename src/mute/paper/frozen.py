@@ -4,11 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mute.jobs.times import by_rule
 from mute.store import artifacts
 from mute.store.clock import PHASES
+from mute.store.records import Facts
 
 FOLDER = Path("paper/frozen")
 ABOUT, PROVENANCE = "about.json", "provenance.json"
@@ -20,9 +20,7 @@ def provenance(records: Iterable[Path | str], seed: int) -> dict[str, str]:
     return {"seed": str(seed), "versions": ", ".join(sorted(found))}
 
 
-def freeze(
-    results: Path, folder: Path, tables: tuple[str, ...], about: dict[str, Any], config: dict[str, Any]
-) -> list[Path]:
+def freeze(results: Path, folder: Path, tables: tuple[str, ...], about: Facts, config: Facts) -> list[Path]:
     """Copy a study's tables to `folder` as Parquet, with what the study says of itself and where it came from.
 
     Raises FileNotFoundError for a study that is not finished.

@@ -15,15 +15,17 @@ Printed = dict[str, Any]
 def printed(made: dict[str, pd.DataFrame]) -> list[Printed]:
     """Every exhibit with name, title, columns and rows of text."""
     found = []
-    for exhibit in EXHIBITS:
-        table = made[exhibit.name]
-        set_ = _plain(table) if "split" not in table else _means(table) if _only_means(table) else _languages(table)
-        found.append({"name": exhibit.name.replace("_", " ").capitalize(), "title": exhibit.title, **set_})
+    for name, (title, _) in EXHIBITS.items():
+        table = made[name]
+        set_ = (
+            _plain(table)
+            if "split" not in table
+            else _means(table)
+            if (table["language"] == MEAN).all()
+            else _languages(table)
+        )
+        found.append({"name": name.replace("_", " ").capitalize(), "title": title, **set_})
     return found
-
-
-def _only_means(table: pd.DataFrame) -> bool:
-    return bool((table["language"] == MEAN).all())
 
 
 def _languages(table: pd.DataFrame) -> Printed:

@@ -1,26 +1,18 @@
 """The values of the paper's text: one mapping of every number and computed sentence that it prints."""
 
 import math
-from collections import Counter
-from typing import Any
 
 import pandas as pd
 import yaml
 
 from mute.bands import Languages
-from mute.findings import claims, findings, limits, primary, regimes, trainings
-from mute.findings.published import Published
+from mute.findings import claims, findings, limits, primary, regimes, trainings, transfer
 from mute.findings.results import Number, Results
 from mute.paper import figures, layout
-from mute.paper import tables as paper_tables
+from mute.store.records import Facts, Record
 
 
-def tables(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:
-    """The paper's tables by name (docs/tables.md)."""
-    return paper_tables.make(results, published, seed)
-
-
-def collect(results: Results, made: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> dict[str, Any]:
+def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) -> Record:
     """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed.
 
     provenance: where the tables came from, with `config` (of record) and `costs` (by rule) where they are known.
@@ -69,7 +61,7 @@ def _number(value: float, low: float, high: float) -> str:
     return str(Number(float(value), float(low), float(high)))
 
 
-def _study(results: Results) -> dict[str, Any]:
+def _study(results: Results) -> Record:
     models = results.about.get("models", {})
     cells = results.tables["cells"]
     return {
@@ -87,18 +79,13 @@ def _study(results: Results) -> dict[str, Any]:
     }
 
 
-def _effects(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _effects(rows: pd.DataFrame) -> list[Record]:
     """Rows with their effect and its interval as one text."""
-    return [
-        {
-            **{k: v for k, v in row.items() if k not in ("low", "high")},
-            "effect": _number(row["effect"], row["low"], row["high"]),
-        }
-        for row in rows.to_dict("records")
-    ]
+    effects = [_number(*each) for each in zip(rows["effect"], rows["low"], rows["high"])]
+    return rows.assign(effect=effects).drop(columns=["low", "high"]).to_dict("records")
 
 
-def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _regimes(rows: pd.DataFrame) -> list[Record]:
     keys = ("protocol", "algorithm", "regime", "words", "n", "shows", "fails", "open", "anywhere")
     return [
         {
@@ -109,7 +96,7 @@ def _regimes(rows: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _primary(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _primary(rows: pd.DataFrame) -> list[Record]:
     return [
         {
             **{key: str(row[key]) for key in ("outcome", "algorithm", "protocol", "test", "unit", "n")},
@@ -133,24 +120,17 @@ def _decimals(value: float) -> str:
     return "< 0.001" if 0 <= value < 0.001 else f"{value:.3f}".replace("-", "−")
 
 
-def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> dict[str, Any]:
+def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> Record:
     """The matrix in a few numbers, and what explains it."""
-    other = matrix[matrix["source"] != matrix["language"]]
-    own = matrix[matrix["source"] == matrix["language"]]
-    parts = {"itself": own, "others": other}
-    means = {name: str(mean_over_languages(rows)) for name, rows in parts.items()}
-    return {"languages": matrix["source"].nunique(), **means, "terms": _rounded(kinship)}
+    itself, others = map(str, transfer.over_languages(matrix))
+    languages = matrix["source"].nunique()
+    return {"languages": languages, "itself": itself, "others": others, "terms": _rounded(kinship)}
 
 
-def mean_over_languages(rows: pd.DataFrame) -> Number:
-    """Mean of K over the languages that were unlearned in, with a t-interval over them."""
-    return trainings.mean(Number(value, n=1) for value in rows.groupby("source")["value"].mean())
-
-
-def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _beside(rows: pd.DataFrame) -> list[Record]:
     """A row per model, algorithm and view, a column per quantity and group."""
     names = ("origin", "model", "algorithm", "view", "block")
-    found: dict[tuple, dict[str, Any]] = {}
+    found: dict[tuple, Record] = {}
     for row in rows.to_dict("records"):
         key = tuple(row[name] for name in names)
         entry = found.setdefault(key, dict(zip(names, key)))
@@ -158,23 +138,15 @@ def _beside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _gates(results: Results) -> list[dict[str, Any]]:
+def _gates(results: Results) -> list[Record]:
     gates = results.tables["gates"]
     own = gates[(gates["oracle"] == "") & (gates["language"] == "")]
-    return [
-        {
-            "model": r["model"],
-            "seed": str(r["training_seed"]),
-            "measure": r["measure"],
-            "value": f"{r['value']:.2f}",
-            "passed": str(r["passed"]),
-        }
-        for r in own.to_dict("records")
-    ]
+    each = zip(*(own[key] for key in ("model", "training_seed", "measure", "value", "passed")))
+    keys = ("model", "seed", "measure", "value", "passed")
+    return [dict(zip(keys, (m, str(s), measure, f"{value:.2f}", str(ok)))) for m, s, measure, value, ok in each]
 
 
-def _statuses(results: Results) -> list[dict[str, Any]]:
-    cells = results.tables["cells"]
-    keys = ("model", "algorithm", "protocol", "status", "gate")
-    counted = Counter(zip(*(cells[key] for key in keys)))
-    return [{**dict(zip(keys, key)), "cells": count} for key, count in sorted(counted.items())]
+def _statuses(results: Results) -> list[Record]:
+    keys = ["model", "algorithm", "protocol", "status", "gate"]
+    cells = results.tables["cells"].assign(cells=1)
+    return cells.groupby(keys, as_index=False)["cells"].sum().to_dict("records")

@@ -5,9 +5,9 @@ notebook lay and when each cell ran.
 """
 
 from pathlib import Path
-from typing import Any
 
 from mute.store import artifacts
+from mute.store.records import Facts, Record
 
 # How Snakemake tags the cell that it puts in.
 FOREIGN = "snakemake-job-properties"
@@ -21,7 +21,7 @@ def publish(executed: Path, to: Path) -> None:
         executed.unlink()
 
 
-def own(notebook: dict[str, Any]) -> dict[str, Any]:
+def own(notebook: Facts) -> Record:
     """The notebook without foreign cells, times and places; cells are counted anew."""
     cells = [cell for cell in notebook["cells"] if FOREIGN not in cell["metadata"].get("tags", [])]
     return {
@@ -31,7 +31,7 @@ def own(notebook: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(cell: dict[str, Any], place: int) -> dict[str, Any]:
+def _plain(cell: Facts, place: int) -> Record:
     """A cell without its times; warnings name files of this machine, and are no result."""
     kept = {**cell, "metadata": {}}
     if "outputs" in cell:

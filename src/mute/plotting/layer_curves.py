@@ -1,16 +1,15 @@
 """Layer scores CKA, LRDS and SADS of every model with variants and nulls, above the regions of both rules."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.findings.families import choose
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import looks, panels, style
+from mute.store.records import Facts
 
 TITLE = "Layer curves"
 CAPTION = (
@@ -41,7 +40,7 @@ CURVES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
 )
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     """One column per trained model and forget set, one row per kind of score, the regions beneath."""
     results = Results.of(tables, about)
     cases = list({(case.model, case.training_seed, case.forget_set): case for case in results.cases}.values())
@@ -58,9 +57,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     for place, case in enumerate(cases):
         top, column = 4 * (place // columns), place % columns
         _draw_case([figure.add_subplot(grid[top + row, column]) for row in range(4)], results, case)
-    keys: list[Any] = [
-        style.line_key(text, colour, linestyle=line) for _, curves in CURVES for _, text, colour, line in curves
-    ]
+    keys = [style.line_key(text, colour, linestyle=line) for _, curves in CURVES for _, text, colour, line in curves]
     style.legend(figure, keys, choose(results).note)
     return figure
 

@@ -1,6 +1,8 @@
 """How an algorithm is drawn: the colour of its family, and a marker and line of its place within it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from matplotlib.lines import Line2D
 
 from mute.findings.results import Results
 from mute.plotting import style
@@ -49,8 +51,7 @@ def look(results: Results, algorithm: str) -> Look:
     return Look(colour, marker, line, f"{name} ({family})" if family else name)
 
 
-def key(results: Results, algorithm: str, **options: Any) -> Any:
+def key(results: Results, algorithm: str, label: str = "", **options: object) -> Line2D:
     """The entry of an algorithm in a legend."""
     own = look(results, algorithm)
-    options = {"label": own.label, "marker": own.marker, "linestyle": own.line, **options}
-    return style.line_key(options.pop("label"), own.colour, **options)
+    return style.line_key(label or own.label, own.colour, **{"marker": own.marker, "linestyle": own.line, **options})

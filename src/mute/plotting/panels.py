@@ -1,12 +1,13 @@
 """Parts that several figures share: grids of panels, points with intervals, axes of blocks, marks of views."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from mute.bands import WHOLE
@@ -46,8 +47,8 @@ def per_model(
     *,
     width: float = 3.6,
     height: float = 1.2,
-    ratios: Any = None,
-    scale: Any = None,
+    ratios: Callable[[Case, str], float] | None = None,
+    scale: Callable[[Case], float] | None = None,
     share_x: bool = True,
 ) -> tuple[Figure, Iterator[tuple[Case, str, list[Axes]]]]:
     """A figure with a strip per case, in it a column per algorithm, in it a panel per entry of `rows` (its height).
@@ -106,33 +107,29 @@ def points(
     x: Sequence[float],
     numbers: Sequence[Number],
     *,
-    colour: str,
+    colour: style.Colour,
     hollow: Sequence[bool] = (),
     marker: str = "o",
     line: str = "-",
     area: bool = False,
-    alpha: float = 1.0,
     size: float = 4.5,
-    zorder: float = 3,
 ) -> None:
     """Numbers joined by a line, each with its interval as a bar or, with `area`, as a band; hollow where so marked."""
     shown = [(a, b, i) for i, (a, b) in enumerate(zip(x, numbers)) if b]
     if not shown:
         return
     xs, values = [a for a, _, _ in shown], [b.value for _, b, _ in shown]
-    axes.plot(xs, values, linestyle=line, color=colour, alpha=alpha, zorder=zorder)
+    axes.plot(xs, values, linestyle=line, color=colour, zorder=3)
     ranged = [(a, b) for a, b, _ in shown if not (math.isnan(b.low) or math.isnan(b.high))]
     if area and len(ranged) > 1:
         low, high = [b.low for _, b in ranged], [b.high for _, b in ranged]
-        axes.fill_between([a for a, _ in ranged], low, high, color=colour, alpha=0.15 * alpha, linewidth=0, zorder=1)
+        axes.fill_between([a for a, _ in ranged], low, high, color=colour, alpha=0.15, linewidth=0, zorder=1)
     else:
         for a, b in ranged:
-            axes.plot([a, a], [b.low, b.high], "-", color=colour, alpha=0.55 * alpha, linewidth=1, zorder=zorder - 0.5)
+            axes.plot([a, a], [b.low, b.high], "-", color=colour, alpha=0.55, linewidth=1, zorder=2.5)
     for a, b, i in shown:
-        empty = i < len(hollow) and hollow[i]
-        face = "white" if empty else colour
-        look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "markersize": size, "alpha": alpha}
-        axes.plot([a], [b.value], marker, zorder=zorder + 1, **look)
+        face = "white" if i < len(hollow) and hollow[i] else colour
+        axes.plot([a], [b.value], marker, markerfacecolor=face, markeredgecolor=colour, markersize=size, zorder=4)
 
 
 def series(
@@ -146,7 +143,11 @@ def series(
     facts: str | None = None,
     shift: float = 0.0,
     control: bool = False,
-    **look: Any,
+    colour: str,
+    marker: str = "o",
+    line: str = "-",
+    area: bool = False,
+    size: float = 4.5,
 ) -> bool:
     """A score of every band against blocks: blocks joined, whole-model bands alone. Whether there was anything to draw.
 
@@ -159,7 +160,8 @@ def series(
     for bands in (blocks, *([band] for band in whole)):
         numbers = [results.number(case, algorithm, band, metric, group, facts=facts) for band in bands]
         hollow = [not control and not results.reached(case, algorithm, band) for band in bands]
-        points(axes, [place(band, depth) + shift for band in bands], numbers, hollow=hollow, **look)
+        at = [place(band, depth) + shift for band in bands]
+        points(axes, at, numbers, hollow=hollow, colour=colour, marker=marker, line=line, area=area, size=size)
         drawn = drawn or any(numbers)
     return drawn
 
@@ -198,7 +200,7 @@ def mark_views(axes: Axes, results: Results, case: Case, algorithm: str, *, labe
             axes.text(block + 0.08, 0.99, "target", transform=where, fontsize=6.5, color=style.INK, va="top", zorder=6)
 
 
-def line_at(axes: Axes, y: float, text: str = "", *, colour: str = style.GREY, dashes: Any = "--") -> None:
+def line_at(axes: Axes, y: float, text: str = "", *, colour: str = style.GREY, dashes: str = "--") -> None:
     """A horizontal reference line, named at its right end."""
     axes.axhline(y, color=colour, linestyle=dashes, linewidth=0.8, zorder=0.8)
     if text:
@@ -252,7 +254,7 @@ def say_diverged(axes: Axes, results: Results, case: Case, algorithms: Sequence[
         axes.text(0.015, 0.985, text, transform=axes.transAxes, **look)
 
 
-def status_keys(results: Results) -> list[Artist]:
+def status_keys(results: Results) -> list[Line2D]:
     """What hollow points and crosses mean; crosses where there are any."""
     hollow = style.line_key("not reached", style.INK, marker="o", linestyle="", markerfacecolor="white")
     return [hollow, style.line_key("diverged: no number", **_CROSS)] if results.divergences() else [hollow]

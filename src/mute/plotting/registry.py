@@ -6,7 +6,7 @@ The workflow reads the names each time it is parsed.
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mute.findings.metrics import UnknownMetricError
 from mute.names import unknown_name
@@ -43,7 +43,7 @@ class Figures(Modules):
         """Whether a study has what a figure shows; without it the paper leaves the figure out."""
         return getattr(self.load(name), "has", lambda results: True)(results)
 
-    def draw(self, name: str, results: "Results", given: Any) -> "Figure":
+    def draw(self, name: str, results: "Results", given: object) -> "Figure":
         """Draw a figure; `given` is what its kind of figures takes beside the tables.
 
         Raises ValueError that names the figure, the metric and the nearest one if it asks for a metric that is none.

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -26,6 +26,7 @@ from matplotlib.transforms import Bbox
 
 from mute.store import artifacts
 
+Colour: TypeAlias = str | tuple[float, float, float, float]
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
@@ -89,7 +90,7 @@ def language_marker(code: str) -> str:
     return MARKERS[(known.index(code) if code in LANGUAGES else _number(code)) % len(MARKERS)]
 
 
-def block_colour(block: float, depth: int) -> Any:
+def block_colour(block: float, depth: int) -> Colour:
     """From light (first block) to dark (last)."""
     return matplotlib.colormaps["viridis_r"](0.08 + 0.87 * block / max(depth - 1, 1))
 
@@ -193,14 +194,14 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=8, wrap=True)
 
 
-def line_key(label: str, colour: str = INK, **options: Any) -> Line2D:
+def line_key(label: str, colour: str = INK, **options: object) -> Line2D:
     """An entry of a legend: a line or marker that is nowhere drawn."""
     look: dict[str, Any] = {"color": colour, **options}
     return Line2D([], [], label=label, **look)
 
 
-def area_key(label: str, colour: Any, **options: Any) -> Patch:
-    return Patch(facecolor=colour, label=label, **options)
+def area_key(label: str, colour: Colour) -> Patch:
+    return Patch(facecolor=colour, label=label)
 
 
 def legend(figure: Figure, keys: Sequence[Artist], note: str = "") -> None:

@@ -1,15 +1,13 @@
 """Knowledge against capability of each algorithm, source and held-out languages, above the merit of each block."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.bands import WHOLE
-from mute.findings.results import Case, Results, place
+from mute.findings.results import Case, Results, Tables, place
 from mute.findings.verdicts import merit
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 TITLE = "Trade-off of retaining and forgetting"
 CAPTION = (
@@ -22,14 +20,14 @@ CAPTION = (
 LIMITS = (-0.25, 1.25)
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.6, 1.5], share_x=False)
     for case, algorithm, (above, below) in columns:
         style.title(above, algorithm.replace("_", " "), panels.statuses(results, case, algorithm))
         _draw_plane(above, results, case, algorithm)
         _draw_merit(below, results, case, algorithm)
-    keys: list[Any] = [
+    keys = [
         style.line_key("held-out languages", style.GREY, marker="o", linestyle="", markersize=9),
         style.line_key("source languages", style.GREY, marker="o", linestyle="", markersize=4),
         style.line_key("base", style.INK, marker="*", linestyle="", markersize=8),

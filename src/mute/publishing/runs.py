@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mute.bands import KEYS, file_name
-from mute.findings.metrics import SHARED, is_detail
+from mute.findings.metrics import DETAILS, SHARED
 from mute.names import placeless
 from mute.store import artifacts
 
@@ -116,7 +116,7 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
     for metric, facts, group, language, *values in zip(*(rows[name].tolist() for name in columns)):
         if (
             math.isnan(values[0])
-            or is_detail(metric)
+            or metric in DETAILS
             or (facts not in ("", "all") and not (metric == "K" and facts in APART))
         ):
             continue

@@ -20,7 +20,7 @@ LOOKS = (("#88CCEE", "^"), ("#0072B2", "o"), ("#332288", "v"))
 
 def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(8.4, 5.0)
-    table = exhibits.exhibit("table_3").make(results, published)
+    table = exhibits.table("table_3", results, published)
     cases = exhibits.fixed_cases(results, exhibits.our_model(results, "Llama-3.1-8B"))
     depth = len(published.curve("Llama-3.1-8B"))
     shallow, deep = (

@@ -1,13 +1,13 @@
 """Knowledge of held-out languages by edited block, with the block skipped and with it mixed with the identity."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from mute.findings.results import Results
+from mute.findings.results import Results, Tables
 from mute.findings.verdicts import HALF
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 PLACE = 3
 TITLE = "Bypass: held-out knowledge once the edited block is left out"
@@ -26,7 +26,7 @@ SERIES = (
 )
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.0])
     for case, algorithm, (axes,) in columns:
@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         axes.set_ylabel("knowledge, held-out languages")
         if not drawn:
             style.title(axes, algorithm.replace("_", " "), "no block was bypassed")
-    keys: list[Any] = [
+    keys = [
         style.line_key(label, colour, marker=marker, linestyle=line) for _, label, colour, marker, line, *_ in SERIES
     ]
     keys.append(style.line_key(f"above {HALF}: suppression", style.WARNING, linestyle="--", linewidth=0.9))

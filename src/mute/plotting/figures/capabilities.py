@@ -1,12 +1,12 @@
 """The parts of capability (sentences, reading, translation, facts, fidelity) by edited block."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from mute.findings.results import Results
+from mute.findings.results import Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 TITLE = "Capability by its parts"
 CAPTION = (
@@ -24,7 +24,7 @@ PARTS = (
 GROUPS = (("heldout", "held-out languages"), ("source", "source languages"))
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [1.6, 1.6])
     for case, algorithm, axes in columns:
@@ -46,6 +46,6 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
             panels.fit(panel, ceiling=1.4)
             if len(absent) == len(PARTS):
                 style.missing(panel, "no ability was asked")
-    keys: list[Any] = [style.line_key(words, colour, marker=marker) for _, words, colour, marker in PARTS]
+    keys = [style.line_key(words, colour, marker=marker) for _, words, colour, marker in PARTS]
     style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure

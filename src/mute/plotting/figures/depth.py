@@ -1,13 +1,13 @@
 """Knowledge and capability by edited block, above the layer scores CKA and LRDS on the same axis."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 PLACE = 2
 TITLE = "Depth: forgetting and keeping by edited block, above the layer scores"
@@ -21,7 +21,7 @@ MEASURES = (("K", "forget set known (K)", style.FORGET), ("C", "capability (C)",
 GROUPS = (("source", "source languages", "-", "o"), ("heldout", "held-out languages", "--", "s"))
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.0, 0.75, 0.75])
     for case, algorithm, (above, middle, below) in columns:
@@ -31,7 +31,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         panels.block_axis(above, results, case, [algorithm], label=False)
         panels.block_axis(middle, results, case, [algorithm], label=False)
         panels.block_axis(below, results, case, [algorithm])
-    keys: list[Any] = [
+    keys = [
         style.line_key(f"{label}, {where}", colour, linestyle=line, marker=marker)
         for _, label, colour in MEASURES
         for _, where, line, marker in GROUPS
@@ -46,15 +46,8 @@ def _draw_scores(axes: Axes, results: Results, case: Case, algorithm: str) -> No
     drawn = False
     for metric, _, colour in MEASURES:
         for group, _, line, marker in GROUPS:
-            shift = 0.07 if group == "heldout" else -0.07
-            look: dict[str, Any] = {
-                "colour": colour,
-                "line": line,
-                "marker": marker,
-                "area": True,
-                "shift": shift,
-                "size": 4,
-            }
+            look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "area": True, "size": 4}
+            look["shift"] = 0.07 if group == "heldout" else -0.07
             drawn |= panels.series(axes, results, case, algorithm, metric, group, **look)
     for y in (0, 1):
         panels.line_at(axes, y, dashes="-", colour=style.FAINT)

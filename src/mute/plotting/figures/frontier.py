@@ -1,17 +1,18 @@
 """Knowledge against capability of held-out languages, one point for every edit."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mute.bands import WHOLE
 from mute.findings.families import choose
-from mute.findings.results import Case, Number, Results
+from mute.findings.results import Case, Number, Results, Tables
 from mute.findings.verdicts import merit
 from mute.plotting import looks, panels, style
+from mute.store.records import Facts
 
 PLACE = 1
 TITLE = "Frontier: knowledge left against capability kept, held-out languages"
@@ -27,7 +28,7 @@ CROWD = 6  # algorithms, from which on only the edits of each that count are num
 RING: dict[str, Any] = {"marker": "o", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     cases = results.cases
     names, note = choose(results)
@@ -68,7 +69,7 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
     axes.set_ylabel("knowledge left, held-out languages (K)")
 
 
-def keys(results: Results, algorithms: list[str]) -> list[Any]:
+def keys(results: Results, algorithms: list[str]) -> list[Line2D]:
     found = [looks.key(results, name, markersize=7) for name in algorithms]
     found.append(style.line_key("target block", style.INK, linestyle="", **{**RING, "markersize": 9}))
     found.append(style.line_key("all: every block, full: every parameter", style.GREY, marker="d", linestyle=""))
@@ -102,18 +103,12 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *,
         if band in target:
             axes.plot([at[0]], [at[1]], color=style.INK, zorder=5.5, **RING)
         if whole:
-            look: dict[str, Any] = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
+            look = {"fontsize": 7.5, "color": colour, "zorder": 8, "weight": "bold"}
             axes.annotate(band, at, xytext=(6, -3), textcoords="offset points", **look)
         else:
             path.append(at)
             low = (0, -0.8) if marker == "^" else (0, 0)
-            look: dict[str, Any] = {
-                "fontsize": 6.5,
-                "weight": "bold",
-                "color": ink,
-                "ha": "center",
-                "va": "center_baseline",
-            }
+            look = {"fontsize": 6.5, "weight": "bold", "color": ink, "ha": "center", "va": "center_baseline"}
             axes.annotate(band, at, xytext=low, textcoords="offset points", zorder=7, **look)
     if len(path) > 1:
         look = {"alpha": 0.3, "zorder": 2} if crowded else {"alpha": 0.6, "zorder": 4}

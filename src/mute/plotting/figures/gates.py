@@ -1,14 +1,14 @@
 """Accuracy of each model before unlearning, by measure and language, beside the gates."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import Results
+from mute.findings.results import Results, Tables
 from mute.plotting import style
+from mute.store.records import Facts
 
 TITLE = "Gates: what the models knew before"
 CAPTION = (
@@ -18,7 +18,7 @@ CAPTION = (
 )
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     rows = results.tables["gates"]
     order = list(results.about.get("models", {}))
@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         measures = [measure for measure in dict.fromkeys(rows["measure"]) if (own["measure"] == measure).any()]
         _draw_model(axes, own, measures, results.about.get("gates", {}))
     codes = [code for code in dict.fromkeys(rows["language"]) if code]
-    keys: list[Any] = [
+    keys = [
         style.line_key(code, style.language_colour(code), marker=style.language_marker(code), linestyle="")
         for code in codes
     ]
@@ -55,7 +55,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _draw_model(axes: Axes, rows: pd.DataFrame, measures: list[str], gates: Mapping[str, Any]) -> None:
+def _draw_model(axes: Axes, rows: pd.DataFrame, measures: list[str], gates: Facts) -> None:
     for x, measure in enumerate(measures):
         own = rows[rows["measure"] == measure]
         codes = own[own["language"] != ""]
@@ -75,7 +75,7 @@ def _draw_model(axes: Axes, rows: pd.DataFrame, measures: list[str], gates: Mapp
         style.missing(axes, "nothing was asked")
 
 
-def _gates_of(measure: str, gates: Mapping[str, Any]) -> list[tuple[float, str]]:
+def _gates_of(measure: str, gates: Facts) -> list[tuple[float, str]]:
     """The gates of a measure, by the configuration: value and line."""
     if measure == "recall":
         return [(gates["recall"], ":")] if "recall" in gates else []

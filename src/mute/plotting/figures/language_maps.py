@@ -1,7 +1,6 @@
 """Heat maps of knowledge and capability: a row for each language, a column for each edited block."""
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.bands import WHOLE, is_block
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 PLACE = 4
 TITLE = "Languages by block"
@@ -23,7 +23,7 @@ GAP = 0.5  # rows between source and held-out languages
 MOST_WRITTEN = 16  # columns; in wider maps numbers would run into each other
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
 
     def width(case: Case, algorithm: str) -> float:
@@ -41,7 +41,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         below.set_xlabel("edited block")
     colours = style.share_colours()
     words = {0.0: "0: never knew, or chance", 0.25: "25", 0.5: "50", 0.75: "75", 1.0: "100: like the base"}
-    keys: list[Any] = [style.area_key(text, colours(share)) for share, text in words.items()]
+    keys = [style.area_key(text, colours(share)) for share, text in words.items()]
     _, *lost = panels.status_keys(results)
     style.legend(figure, [*keys, style.area_key("no value", style.ABSENT), *lost], panels.chosen(results).note)
     return figure

@@ -1,6 +1,5 @@
 """Leak and excess damage of held-out languages by edited block, of edits that reached matched erasure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,9 +7,10 @@ from matplotlib.figure import Figure
 
 from mute.bands import WHOLE
 from mute.findings.families import choose
-from mute.findings.results import Case, Results, place
+from mute.findings.results import Case, Results, Tables, place
 from mute.findings.verdicts import POINTS
 from mute.plotting import looks, panels, style
+from mute.store.records import Facts
 
 TITLE = "Leak and excess damage at matched erasure"
 CAPTION = (
@@ -21,7 +21,7 @@ CAPTION = (
 MEASURES = (("leak", "leak: K held-out − K source"), ("excess_damage", "excess damage: C source − C held-out"))
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     cases = results.cases
     shown, note = choose(results)
@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
             panels.block_axis(axes, results, case, names)
             panels.fit(axes, -0.3, 0.3, -1.2, 1.2)
             axes.set_ylabel(words.split(": ")[1])
-    keys: list[Any] = [looks.key(results, name, linestyle="") for name in shown]
+    keys = [looks.key(results, name, linestyle="") for name in shown]
     style.legend(figure, [*keys, style.area_key("under five points: not decided", style.FAINT)], note)
     return figure
 

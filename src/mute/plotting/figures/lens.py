@@ -1,6 +1,5 @@
 """The logit lens: probability of the right option after each block, before and after the edit, by language."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mute.bands import WHOLE
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 PLACE = 5
 TITLE = "Logit lens: the right option, block by block"
@@ -21,7 +21,7 @@ CAPTION = (
 )
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.0])
     codes: dict[str, None] = {}
@@ -29,16 +29,13 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         codes.update(dict.fromkeys(_draw_lens(axes, results, case, algorithm)))
         axes.set_xlabel("read after block")
         axes.set_ylabel("probability of the right option")
-    keys: list[Any] = [
-        style.line_key(code, style.language_colour(code), marker=style.language_marker(code)) for code in codes
-    ]
+    keys = [style.line_key(code, style.language_colour(code), marker=style.language_marker(code)) for code in codes]
     keys += [
         style.line_key("source language", style.INK, linestyle="-"),
         style.line_key("held-out language", style.INK, linestyle="--"),
         style.line_key("before the edit: no marks, faint", "#BBBBBB"),
-        style.area_key("below the edit", style.FAINT),
     ]
-    style.legend(figure, keys, panels.chosen(results).note)
+    style.legend(figure, [*keys, style.area_key("below the edit", style.FAINT)], panels.chosen(results).note)
     return figure
 
 

@@ -1,13 +1,13 @@
 """Knowledge and accuracy of held-out languages on taught and on transfer facts, by edited block."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Results, Tables
 from mute.plotting import panels, style
+from mute.store.records import Facts
 
 TITLE = "Taught and transfer facts in held-out languages"
 CAPTION = (
@@ -20,7 +20,7 @@ LINES = (("chance", "chance", (0, (1, 2))), ("majority", "most frequent answer",
 REFERENCES = (("base", "base", "-"), ("oracle", "oracle", "-."))
 
 
-def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
+def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [1.5, 1.7])
     for case, algorithm, (above, below) in columns:
@@ -45,7 +45,7 @@ def draw(tables: Mapping[str, Any], about: Mapping[str, Any]) -> Figure:
         below.set_ylabel("share right")
         if len(absent) == len(FACTS):
             style.missing(above, "no facts to forget in held-out languages")
-    keys: list[Any] = [style.line_key(words, colour, marker=marker) for _, words, colour, marker, _ in FACTS]
+    keys = [style.line_key(words, colour, marker=marker) for _, words, colour, marker, _ in FACTS]
     keys += [style.line_key(words, style.GREY, linestyle=dashes, linewidth=0.9) for _, words, dashes in LINES]
     keys += [style.line_key(f"{words} (in each colour)", style.INK, linestyle=d, lw=0.9) for _, words, d in REFERENCES]
     style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)

@@ -1,5 +1,8 @@
 """Figures 2 to 4: CKA and LRDS over depth of a published model, and of ours of the same family."""
 
+from collections.abc import Callable
+from functools import partial
+
 from matplotlib.figure import Figure
 
 from mute.findings import trainings
@@ -9,7 +12,13 @@ from mute.paper import exhibits
 from mute.plotting import style
 
 
-def draw(results: Results, published: Published, model: str) -> Figure:
+def figure(model: str) -> tuple[str, str, Callable[[Results, Published], Figure]]:
+    """TITLE, CAPTION and `draw` of a published model's figure."""
+    caption = f"CKA and LRDS over depth: {model} as published, and our model of that family."
+    return f"Layer scores of {model}", caption, partial(_draw, model=model)
+
+
+def _draw(results: Results, published: Published, model: str) -> Figure:
     figure = style.new_figure(8.4, 4.6)
     theirs, own_name = published.curve(model), exhibits.our_model(results, model)
     first, last = published.region(model)
