@@ -67,7 +67,7 @@ def terminal(status: Status) -> str:
     lines += failures(status)
     stopped = [f"  {standing.job}" for standing in status.of_state("stopped")]
     lines += _listed("Stopped together with their run, and no failures:", stopped)
-    running = [f"  {standing.job}{_at(standing.log)}" for standing in status.of_state("running")]
+    running = [f"  {one.job}{f': {one.log}' if one.log else ''}" for one in status.of_state("running")]
     lines += _listed("Running:", running)
     lines += ["", *(f"Note: {note}." for note in status.notes)] if status.notes else []
     page = Path(status.study.config.study.results) / PAGE
@@ -101,10 +101,6 @@ def after(status: Status) -> str:
     """What the front door says after a run that did not complete: what failed, and where to read on."""
     page = Path(status.study.config.study.results) / PAGE
     return "\n".join([headline(status), *failures(status), "", f"All of it: {page}", *go_on(status)[1:]])
-
-
-def _at(log: str) -> str:
-    return f": {log}" if log else ""
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
