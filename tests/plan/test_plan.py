@@ -12,7 +12,7 @@ import pytest
 
 from mute.config.sections import overlay, read_files
 from mute.plan.costs import Costs
-from mute.plan.costs.announcement import announce, minutes
+from mute.plan.costs.table import announce, minutes
 from mute.plan.rules import Plans, keep_memory, share_code
 from mute.study.checks import checked_study
 from reruns import backwards

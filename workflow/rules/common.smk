@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from mute.plan import origin
-from mute.plan.costs.announcement import announce
+from mute.plan.costs.table import announce
 from mute.config.sections import read_files
 from mute.plan.costs import Costs
 from mute.plan.rules import (

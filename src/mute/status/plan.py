@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mute.plan import origin
-from mute.plan.costs import RULES, Costs
+from mute.plan.costs import Costs
 from mute.plan.exports import Exports
 from mute.plan.rules import FIGURES, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
 from mute.plotting.registry import NOTEBOOKS
@@ -88,7 +88,7 @@ class Jobs:
     def _names(self) -> dict[str, Iterable[str]]:
         """Names of the jobs of each rule, in the order in which rules run."""
         study, costs = self.study, Costs(self.study)
-        found: dict[str, Iterable[str]] = {rule: costs.names(rule) for rule in RULES}
+        found: dict[str, Iterable[str]] = dict(costs.names)
         # Other jobs wait for no record of a model in a local directory.
         repos = self.plans.repos.items()
         found["fetch_inputs"] = sorted(name for name, repo in repos if repo.kind == "dataset" or not repo.folder)
