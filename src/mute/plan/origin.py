@@ -19,23 +19,17 @@ from mute.store.artifacts import digest
 from mute.store.provenance import code_digest
 from mute.study.cells import Study
 
+# What computes; whatever these import counts as well.
 COMPUTES = (
-    "mute.evaluate.patched",
-    "mute.evaluate.run",
-    "mute.evaluate.tables",
-    "mute.analyses.capture",
-    "mute.models.adapt",
-    "mute.models.embedded",
-    "mute.evaluate.gates",
-    "mute.models.kinship",
-    "mute.models.loading",
-    "mute.models.pretrain",
-    "mute.models.texts",
-    "mute.models.tokenizer",
-    "mute.analyses.shard",
-    "mute.attacks.shard",
-    "mute.unlearn.cells",
-    "mute.unlearn.tune",
+    *(
+        "mute.evaluate.patched",
+        "mute.evaluate.tables",
+        "mute.evaluate.gates",
+        "mute.unlearn.cells",
+        "mute.unlearn.tune",
+    ),
+    *("mute.analyses.capture", "mute.analyses.shard", "mute.attacks.shard"),
+    *("mute.models.adapt", "mute.models.embedded", "mute.models.kinship", "mute.models.texts"),
 )
 SNAKEMAKE = Path(".snakemake")
 KNOWN = SNAKEMAKE / "known"

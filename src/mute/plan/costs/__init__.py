@@ -174,7 +174,7 @@ class Costs:
     def _evaluate_model(self, name: str) -> Cost:
         model, at = self.study.trained[name][0], self.footprint
         memory = at.reading(model, self.work.size.forms)
-        return self._job([model], self.work.model_evaluation(model), memory, at.model_tables(model))
+        return self._job([model], self.work.model_evaluation(model), memory, at.tables(model, self.work.size.forms))
 
     def _score_layers(self, name: str) -> Cost:
         trained, forget_set = name.rsplit(".", 1)
@@ -200,7 +200,7 @@ class Costs:
         cells, at, models = self.study.shards[name], self.footprint, _models(self.study.shards[name])
         seconds = sum(map(self.work.questions, models)) + sum(map(self.work.evaluation, cells))
         memory = max(at.reading(model, self.work.size.asked) for model in models)
-        return self._job(models, seconds, memory, sum(map(at.cell_tables, cells)))
+        return self._job(models, seconds, memory, sum(at.tables(c.model, self.work.size.asked) for c in cells))
 
     def _attack_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint

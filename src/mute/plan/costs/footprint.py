@@ -132,19 +132,11 @@ class Footprint:
             trained = shape.parameters
         return trained * self.work.width + _RECORD
 
-    def tables(self, rows: float) -> float:
-        """Tables of so many answers, with their options, or tokens of probes."""
-        return rows * _ROW + _RECORD
-
-    def cell_tables(self, cell: Cell) -> float:
-        s = self.work.size
-        return self.tables(self.work.languages(cell.model) * (s.facts * s.asked + s.lines))
+    def tables(self, model: str, forms: int) -> float:
+        """Tables of the answers to all questions, with their options, or tokens of probes."""
+        return self.work.asked(model, forms) * _ROW + _RECORD
 
     def cell_attacks(self, cell: Cell) -> float:
         """The token tables of a cell under its attacks, and a share of those of base and oracle."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        return 1.5 * len(self.study.attacked[cell]) * self.tables(facts)
-
-    def model_tables(self, model: str) -> float:
-        s, k = self.work.size, self.work.languages(model)
-        return self.tables(k * (s.facts * s.forms + s.lines))
+        return 1.5 * len(self.study.attacked[cell]) * (facts * _ROW + _RECORD)

@@ -77,10 +77,14 @@ class Workload:
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
+    def asked(self, model: str, forms: int) -> int:
+        """Questions of a model: so many forms of every fact, and every ability."""
+        return self.languages(model) * (self.size.facts * forms + self.size.lines)
+
     def states(self, model: str, forms: int) -> float:
         """Bytes of the states of all questions of a model; none where they are too large to keep."""
-        k, s = self.languages(model), self.size
-        size = k * (s.facts * forms + s.lines) * s.sequences * s.tokens * self.shape(model).hidden * self.width
+        sequences = self.asked(model, forms) * self.size.sequences
+        size = sequences * self.size.tokens * self.shape(model).hidden * self.width
         return size if size <= STATES_GB * 1e9 else 0
 
     @property
@@ -149,9 +153,7 @@ class Workload:
         return self.step(model, how.batch_size, blocks, how.batch_size * self.size.answer) * steps
 
     def model_evaluation(self, model: str) -> float:
-        """Every form of every fact, every ability."""
-        k, s = self.languages(model), self.size
-        return self._answers(model, k * s.facts * s.forms, k * s.lines, self.shape(model).blocks)
+        return self._answers(model, self.size.forms, self.shape(model).blocks)
 
     def layers(self, model: str, forget_set: str, languages: int) -> float:
         """States of the forget prompts, and of all prompts for the probe, through every block; then the scores."""
@@ -204,16 +206,14 @@ class Workload:
 
     def evaluation(self, cell: Cell) -> float:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
-        k, s = self.languages(cell.model), self.size
-        blocks = self.span(cell)[1] if self.states(cell.model, s.asked) else self.shape(cell.model).blocks
-        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, blocks)
+        forms = self.size.asked
+        blocks = self.span(cell)[1] if self.states(cell.model, forms) else self.shape(cell.model).blocks
+        return self._answers(cell.model, forms, blocks)
 
     def questions(self, model: str) -> float:
         """The prefixes of all questions of a shard, once, where their states are kept."""
-        s = self.size
-        if not self.states(model, s.asked):
-            return 0
-        return self.ask(model, self.languages(model) * (s.facts * s.asked + s.lines), self.shape(model).blocks)
+        forms = self.size.asked
+        return self.ask(model, self.asked(model, forms), self.shape(model).blocks) if self.states(model, forms) else 0
 
     def analyses(self, cell: Cell) -> float:
         """What looks into one cell: each analysis as the lens, which reads logits after every block once."""
@@ -243,11 +243,10 @@ class Workload:
         """Facts of its forget set, in all languages."""
         return self.languages(cell.model) * self.size.forgotten(cell.forget_set)
 
-    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> float:
+    def _answers(self, model: str, forms: int, blocks: float) -> float:
         """Questions, and answers that are written out: each further token runs the whole model again."""
-        return self.ask(model, facts + lines, blocks) + self.run(
-            model, facts * self.size.written, self.shape(model).blocks
-        )
+        written = self.languages(model) * self.size.facts * forms * self.size.written
+        return self.ask(model, self.asked(model, forms), blocks) + self.run(model, written, self.shape(model).blocks)
 
     def _texts(self, cell: Cell) -> float:
         """Texts of both sides."""
