@@ -112,4 +112,4 @@ rule frozen:
 rule fetch:
     """Models and data that the study needs from the hub."""
     input:
-        INPUTS.records(),
+        PLANS.fetched(),

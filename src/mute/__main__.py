@@ -5,13 +5,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mute.study.cells import Study
 
 BASE = "config/config.yaml"
 
 
-def _study(chosen: argparse.Namespace) -> Any:
+def _study(chosen: argparse.Namespace) -> "Study":
     from mute.study.checks import read_study
 
     return read_study(BASE, *(path for path in chosen.configfile if path != BASE))
@@ -23,17 +28,15 @@ def summary(chosen: argparse.Namespace) -> int:
     from mute.jobs.times import terminal as times_table
     from mute.plotting.summary import terminal
 
-    tables = sorted((chosen.results / "tables").glob("*.csv"))
+    folder = chosen.results / "tables"
+    tables = sorted(folder.glob("*.csv"))
     if not tables:
-        print(f"no tables in {chosen.results / 'tables'}: run the study first (make study)", file=sys.stderr)
+        print(f"no tables in {folder}: run the study first (make study)", file=sys.stderr)
         return 1
     try:
         results = Results.read(tables)
     except (ValueError, OSError) as error:
-        print(
-            f"the tables in {chosen.results / 'tables'} cannot be read: {error}. See python -m mute check",
-            file=sys.stderr,
-        )
+        print(f"the tables in {folder} cannot be read: {error}. See python -m mute check", file=sys.stderr)
         return 1
     print(terminal(results, chosen.results), end="")
     if spent := times_table(chosen.results):
@@ -147,7 +150,7 @@ def list_(chosen: argparse.Namespace) -> int:
 
     found = catalogue.of_kind(chosen.kind)
     if chosen.json:
-        print(json.dumps(catalogue.as_builtins(found), indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps([asdict(entry) for entry in found], indent=1, ensure_ascii=False, allow_nan=False))
     else:
         print(catalogue.as_text(found), end="")
     return 0
@@ -157,30 +160,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(run: Any, words: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__.rstrip("_"), help=words, description=run.__doc__)
+    results, files = argparse.ArgumentParser(add_help=False), argparse.ArgumentParser(add_help=False)
+    results.add_argument(
+        "results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]"
+    )
+    files.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
+
+    def add(run: FunctionType, words: str, *of: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__.rstrip("_"), help=words, description=run.__doc__, parents=of)
         added.set_defaults(run=run)
         return added
 
-    results: dict[str, Any] = {
-        "type": Path,
-        "nargs": "?",
-        "default": Path("results"),
-        "help": "folder of the results [results]",
-    }
-    files: dict[str, Any] = {"nargs": "*", "help": "config files over config/config.yaml"}
-    add(summary, "print what a finished study found").add_argument("results", **results)
-    add(freeze, "keep a study's tables for the paper").add_argument("configfile", **files)
-    add(plan, "print what a study will cost").add_argument("configfile", **files)
-    add(status, "print how a study stands").add_argument("configfile", **files)
-    added = add(exports, "list the cells of a study")
+    add(summary, "print what a finished study found", results)
+    add(freeze, "keep a study's tables for the paper", files)
+    add(plan, "print what a study will cost", files)
+    add(status, "print how a study stands", files)
+    added = add(exports, "list the cells of a study", files)
     added.add_argument("--cell", help="name of one cell")
     added.add_argument("--data", action="store_true", help="data sets of the hub that exports.tasks read")
-    added.add_argument("configfile", **files)
     added = add(verify, "hold files against DVC's checksums")
     added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
-    added = add(check, "hold results against their seals")
-    added.add_argument("results", **results)
+    added = add(check, "hold results against their seals", results)
     added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
     added = add(list_, "list what a study can be made of")
     added.add_argument("kind", nargs="?", default="", help="one kind alone, such as attack")

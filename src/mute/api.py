@@ -5,12 +5,13 @@ what unlearning changes is a `Patch`, which `patched` puts in place for as long 
 """
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pandas as pd
 import torch
@@ -33,10 +34,16 @@ from mute.models.tokenizer import Encoder
 from mute.names import at_home, check_name, unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
+from mute.store.records import Record
 from mute.unlearn.run import Matching, Workbench
 from mute.unlearn.run import unlearn as run_algorithm
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 _FORGET_SET = "domain"
+# Facts as they may be given: a table, rows, or either by language.
+Rows: TypeAlias = pd.DataFrame | Iterable[Mapping[str, object]] | Mapping[str, object]
 # Below this many facts to be forgotten, layer scores are not defined.
 _FEWEST = 4
 
@@ -60,12 +67,12 @@ class Patch:
     """
 
     tensors: dict[str, torch.Tensor] = field(repr=False)
-    about: dict[str, Any]
+    about: Record
 
 
 def open_model(
     model: str | Path, *, revision: str = "main", device: str = "auto", dtype: str = "float32"
-) -> tuple[Any, Any]:
+) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
     """Model and tokenizer of a folder, or of the hub by id and revision: safetensors only, and no code from there.
 
     What the cache has is not fetched again. Raises ValueError that says what to do where they cannot be opened.
@@ -81,7 +88,7 @@ def open_model(
 
 
 def parallel_facts(
-    rows: pd.DataFrame | Iterable[Mapping[str, Any]] | Mapping[str, Any],
+    rows: Rows,
     *,
     forget: str,
     sources: Collection[str],
@@ -128,7 +135,7 @@ def parallel_facts(
     return Facts(corpus, codes, list(sources))
 
 
-def _table(rows: Any) -> pd.DataFrame:
+def _table(rows: Rows) -> pd.DataFrame:
     if isinstance(rows, Mapping):
         parts = [pd.DataFrame(own).assign(language=code) for code, own in rows.items()]
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -148,7 +155,9 @@ def _halve(corpus: Corpus, seed: int) -> None:
     facts["validation"] = False
 
 
-def score_layers(model: Any, tokenizer: Any, facts: Facts, *, draws: int = 20, seed: int = 0) -> pd.DataFrame:
+def score_layers(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", facts: Facts, *, draws: int = 20, seed: int = 0
+) -> pd.DataFrame:
     """CKA, LRDS, SADS and their variants: one row per block, on the prompts to be forgotten.
 
     In the source languages, or in all if there is one source only. Raises ValueError below four facts to forget.
@@ -182,8 +191,8 @@ def choose_band(
 
 
 def forget(
-    model: Any,
-    tokenizer: Any,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
     facts: Facts,
     *,
     band: int | Iterable[int] | Literal["all", "full"],
@@ -191,7 +200,7 @@ def forget(
     protocol: Literal["matched", "paper"] = "matched",
     target: float = 0.05,
     seed: int = 0,
-    **settings: Any,
+    **settings: object,
 ) -> Patch:
     """Unlearn in the source languages, on some blocks, `all` of them or the `full` model; the model stays as it is.
 
@@ -223,12 +232,13 @@ def forget(
         base = None if issubclass(method, unlearn.Guard) else _base(model, outcome.tensors)
     assert checked.value is not None
     made = {"algorithm": algorithm, "settings": checked.value.model_dump(), "band": name, "sources": facts.sources}
-    found = {"status": outcome.status, "steps": outcome.steps, "knowledge": _number(outcome.knowledge)}
+    knowledge = None if math.isnan(outcome.knowledge) else outcome.knowledge
+    found = {"status": outcome.status, "steps": outcome.steps, "knowledge": knowledge}
     found |= {"diverged_at": outcome.diverged_at, "last_loss": outcome.last_loss}
     return Patch(outcome.tensors, {**made, "protocol": protocol, "seed": seed, **found, "base": base})
 
 
-def _band_name(model: Any, band: Any) -> str:
+def _band_name(model: "PreTrainedModel", band: int | str | Iterable[int]) -> str:
     """The band as a study names it."""
     depth = len(anatomy.blocks(model))
     if isinstance(band, str):
@@ -241,12 +251,14 @@ def _band_name(model: Any, band: Any) -> str:
     return blocks_name(blocks)
 
 
-def _number(value: float) -> float | None:
-    return value if value == value else None
-
-
 def measure(
-    model: Any, tokenizer: Any, facts: Facts, patch: Patch | None = None, *, draws: int = 400, seed: int = 0
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    facts: Facts,
+    patch: Patch | None = None,
+    *,
+    draws: int = 400,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """What the patched model knows in every language, beside the model as it is: the measures of docs/tables.md.
 
@@ -281,7 +293,7 @@ def measure(
 
 
 @contextmanager
-def patched(model: Any, patch: Patch) -> Generator[Any]:
+def patched(model: "PreTrainedModel", patch: Patch) -> Generator["PreTrainedModel"]:
     """The model with the patch in place, or its guard around it; afterwards it is bit for bit what it was.
 
     Raises ValueError for a patch of another model: other names or shapes, or other values where it was taken.
@@ -291,7 +303,7 @@ def patched(model: Any, patch: Patch) -> Generator[Any]:
 
 
 @contextmanager
-def _edited(model: Any, patch: Patch) -> Generator[Subject]:
+def _edited(model: "PreTrainedModel", patch: Patch) -> Generator[Subject]:
     """What a patch makes of a model, to be asked: weights are in place, a guard stands ready."""
     if guard := _guard(patch):
         yield Subject(model, [guard.treatment(patch.tensors)])
@@ -356,7 +368,7 @@ def export_model(base: Path | str, patch: Patch, folder: Path | str) -> None:
     export.export(base, patch.tensors, folder, {"about": patch.about})
 
 
-def _base(model: Any, tensors: dict[str, Any]) -> dict[str, str]:
+def _base(model: "PreTrainedModel", tensors: dict[str, torch.Tensor]) -> dict[str, str]:
     """The type of a model, and a digest of the weights that a patch takes the place of."""
     parameters, digest = dict(model.named_parameters()), hashlib.sha256()
     for name in sorted(tensors):
@@ -367,7 +379,7 @@ def _base(model: Any, tensors: dict[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _at_rest(model: Any) -> Generator[None]:
+def _at_rest(model: "PreTrainedModel") -> Generator[None]:
     """The model in evaluation mode and without gradients, as the engine wants it; afterwards as it was."""
     anatomy.anatomy(model)
     training = [(module, module.training) for module in model.modules()]

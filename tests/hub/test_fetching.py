@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from mute.hub import copies, download
-from mute.hub.repos import Repo, needed
-from mute.plan import inputs
+from mute.hub.repos import Repo, needed, record_of
+from mute.plan.rules import Plans
 
 SHARDS = [f"model-{i:05d}-of-00003.safetensors" for i in (1, 2, 3)]
 INDEX = "model.safetensors.index.json"
@@ -80,7 +80,7 @@ def test_each_repository_has_a_name_of_its_own_that_is_safe():
     for name in names:
         assert len(name) <= 64
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
-    assert inputs.record_of(repos[0]) == f"<results>/inputs/{names[0]}.json"
+    assert record_of(repos[0]) == f"<results>/inputs/{names[0]}.json"
 
 
 @pytest.fixture
@@ -157,15 +157,15 @@ def test_a_study_needs_its_chosen_pretrained_models_once():
         corpus_settings={},
         languages=["en"],
     )
-    found = inputs.Inputs(study)
+    found = Plans(study)
     repo = Repo("model", "org/name", "v1")
-    assert found.records() == [inputs.record_of(repo)]
-    assert found.of_corpus() == []
-    plan = found.plan(SimpleNamespace(repo=repo.name))
+    assert found.fetched() == [record_of(repo)]
+    assert found.fetched_of_corpus() == []
+    plan = found.fetching(SimpleNamespace(repo=repo.name))
     assert plan == {"kind": "model", "id": "org/name", "revision": "v1", "patterns": []}
     assert found.local_files(SimpleNamespace(repo=repo.name)) == []
     with pytest.raises(ValueError, match=f"unknown repository 'nothing'; allowed: {repo.name}"):
-        found.plan(SimpleNamespace(repo="nothing"))
+        found.fetching(SimpleNamespace(repo="nothing"))
 
 
 def test_files_of_a_directory_are_watched(directory, monkeypatch):
@@ -174,7 +174,7 @@ def test_files_of_a_directory_are_watched(directory, monkeypatch):
     corpus = SimpleNamespace(source="world")
     study = SimpleNamespace(models=["own"], config=config, corpus=corpus, corpus_settings={}, languages=["en"])
     monkeypatch.setenv("HOME", str(directory))
-    found = inputs.Inputs(study)
+    found = Plans(study)
     (name,) = found.repos
     # A missing one is the job's error to explain.
     assert found.local_files(SimpleNamespace(repo=name)) == []
@@ -188,7 +188,7 @@ def test_files_of_a_directory_are_watched(directory, monkeypatch):
 def test_planning_imports_no_heavy_module_and_jobs_are_offline_whatever_was_imported_before():
     code = """
 import sys
-import mute.plan.inputs, mute.hub.copies
+import mute.plan.rules, mute.hub.copies
 heavy = {"torch", "transformers", "huggingface_hub", "datasets", "pandas"} & set(sys.modules)
 assert not heavy - {"pandas"}, heavy
 import huggingface_hub.constants, datasets.config

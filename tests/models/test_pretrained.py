@@ -13,7 +13,6 @@ from families import FAMILIES, create
 from mute.config.problems import ConfigError
 from mute.config.sections import Config, ModelSection
 from mute.models import directory, loading, pretrained
-from mute.plan.adaptations import Adaptations
 from mute.plan.rules import Plans
 from mute.study.checks import checked_study
 
@@ -84,16 +83,20 @@ def test_a_model_from_scratch_says_nothing_of_the_other_kind():
 
 def test_oracles_and_seeds_are_adaptations(folders):
     study = checked_study(config(folders("gpt_neox"), oracles=["domain"], training_seeds=[0, 1]))
-    own = Adaptations(study)
-    assert own.names() == ["llama-s0", "llama-s0-without-domain", "llama-s1", "llama-s1-without-domain"]
-    plans = {name: own.plan(type("W", (), {"trained": name})) for name in own.names()}
+    own = Plans(study)
+    assert own.opened() == "llama\\-s0|llama\\-s0\\-without\\-domain|llama\\-s1|llama\\-s1\\-without\\-domain"
+    plans = {name: own.adaptation(type("W", (), {"trained": name})) for name in study.trained}
     seeds = {name: plan["seed"] for name, plan in plans.items()}
     assert seeds["llama-s0"] == seeds["llama-s0-without-domain"] != seeds["llama-s1"]
     assert plans["llama-s1-without-domain"]["without"] == "domain"
     assert plans["llama-s0"]["blocks"] == 3
     wildcards = type("W", (), {"trained": "llama-s0", "model": "llama"})
-    assert {Path(path).name for path in own.files(wildcards)} >= {"config.json", "model.safetensors", "tokenizer.json"}
-    assert own.tokenizer(wildcards) == "<results>/models/llama-s0/record.json"
+    assert {Path(path).name for path in own.model_files(wildcards)} >= {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    }
+    assert own.beside_tokenizer(wildcards) == "<results>/models/llama-s0/record.json"
 
 
 @pytest.mark.parametrize("key", ["family", "hidden", "heads", "vocabulary", "steps", "learning_rate"])

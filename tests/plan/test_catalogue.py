@@ -1,6 +1,7 @@
 """`python -m mute list`: everything that registries hold, one line each, with its paper."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_each_has_one_line_and_what_is_published_its_paper(capsys):
 def test_as_json_it_is_the_same(capsys):
     assert command.main(["list", "attack", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found == catalogue.as_builtins(catalogue.of_kind("attack"))
+    assert found == [asdict(entry) for entry in catalogue.of_kind("attack")]
     assert set(found[0]) == {"kind", "name", "about", "paper"}
 
 

@@ -363,7 +363,7 @@ def test_jobs_of_embedded_models_ask_for_little(name):
     most, longest = (8000, 300) if planned.study.corpus.source == "tofu" else (2500, 60)
     for rule in RULES:
         memory, runtime, gpu = planned.memory(rule), planned.runtime(rule), planned.gpus(rule)
-        for job in planned.names(rule):
+        for job in planned.names[rule]:
             assert 1000 <= memory(wildcards(rule, job), attempt=1) <= most
             assert 5 <= runtime(wildcards(rule, job), attempt=1) <= longest
         # A number: Snakemake need not ask for each job.

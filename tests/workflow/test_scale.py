@@ -93,7 +93,7 @@ def one_job(seeds: int) -> dict[str, int]:
     for rule in ("unlearn_shard", "evaluate_shard", "attack_shard"):
         # A new one each time: what is kept is not counted.
         costs = Costs(study)
-        costs.names(rule)
+        len(costs.names)
 
         def cost(costs=costs, rule=rule):
             costs._found.clear()

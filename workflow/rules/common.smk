@@ -11,10 +11,8 @@ import sys
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from mute.plan import origin
-from mute.plan.adaptations import Adaptations
-from mute.plan.costs.announcement import announce
+from mute.plan.costs.table import announce
 from mute.config.sections import read_files
-from mute.plan.inputs import Inputs
 from mute.plan.costs import Costs
 from mute.plan.rules import (
     FIGURES,
@@ -48,8 +46,6 @@ except ConfigError as error:
 share_code()
 keep_memory()
 PLANS = Plans(STUDY)
-INPUTS = Inputs(STUDY)
-ADAPTATIONS = Adaptations(STUDY)
 # What each job asks of a cluster. On one machine nothing waits for it, unless --resources sets a limit.
 COSTS = Costs(STUDY)
 RESULTS = STUDY.config.study.results

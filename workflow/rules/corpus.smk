@@ -19,7 +19,7 @@ rule make_corpus:
     """Corpus: facts, their texts in every language, and the abilities."""
     input:
         PLANS.corpus_files(),
-        fetched=INPUTS.of_corpus(),
+        fetched=PLANS.fetched_of_corpus(),
         known=str(origin.KNOWN),
     output:
         facts="<results>/corpus/facts.csv",

@@ -7,7 +7,7 @@
 rule fetch_inputs:
     """Fetching {wildcards.repo}."""
     input:
-        INPUTS.local_files,
+        PLANS.local_files,
     output:
         "<results>/inputs/{repo}.json",
     log:
@@ -19,7 +19,7 @@ rule fetch_inputs:
     conda:
         "../../envs/mute.yaml"
     params:
-        plan=INPUTS.plan,
+        plan=PLANS.fetching,
         code=code_digest("mute.hub.copies"),
     script:
         "../../scripts/fetch_inputs.py"

@@ -30,7 +30,7 @@ rule compare_languages:
     """Kinship of the languages of {wildcards.model}."""
     input:
         rules.make_corpus.output,
-        tokenizer=ADAPTATIONS.tokenizer,
+        tokenizer=PLANS.beside_tokenizer,
     output:
         "<results>/tokenizers/{model}/languages.csv",
     log:
@@ -61,7 +61,7 @@ rule pretrain_model:
     benchmark:
         "<benchmarks>/pretrain_model/{trained}.jsonl"
     wildcard_constraints:
-        trained=ADAPTATIONS.others(),
+        trained=PLANS.not_opened(),
     priority: 100
     conda:
         "../../envs/mute.yaml"

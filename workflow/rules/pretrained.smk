@@ -7,8 +7,8 @@
 rule adapt_model:
     """Adapting {wildcards.trained} to the corpus."""
     input:
-        ADAPTATIONS.files,
-        fetched=ADAPTATIONS.fetched,
+        PLANS.model_files,
+        fetched=PLANS.fetched_model,
         corpus=rules.make_corpus.output,
     output:
         record="<results>/models/{trained}/record.json",
@@ -17,7 +17,7 @@ rule adapt_model:
     benchmark:
         "<benchmarks>/adapt_model/{trained}.jsonl"
     wildcard_constraints:
-        trained=ADAPTATIONS.own(),
+        trained=PLANS.opened(),
     priority: 100
     conda:
         "../../envs/mute.yaml"
@@ -26,7 +26,7 @@ rule adapt_model:
         runtime=COSTS.runtime("adapt_model"),
         gpu=COSTS.gpus("adapt_model"),
     params:
-        plan=ADAPTATIONS.plan,
+        plan=PLANS.adaptation,
         code=code_digest(
             "mute.models.texts",
             "mute.models.adapt",

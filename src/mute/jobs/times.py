@@ -39,10 +39,11 @@ def terminal(results: Path | str) -> str:
     return "Where the time went, in seconds of jobs that ran beside each other:\n" + aligned(rows)
 
 
-def aligned(rows: list[list[str]]) -> str:
-    """Rows of a table as text: names to the left, numbers to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+def aligned(rows: list[list[str]], names: int = 1) -> str:
+    """Rows of a table as text: names, in the first columns, to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    places = [str.ljust if i < names else str.rjust for i in range(len(widths))]
+    lines = ["  ".join(put(word, width) for put, word, width in zip(places, row, widths)).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
 
 

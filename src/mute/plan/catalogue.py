@@ -4,9 +4,10 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from mute import analyses, attacks, unlearn
 from mute.corpus import languages, sources
@@ -34,21 +35,10 @@ def _title(text: str | None, name: str) -> str:
     return rest if colon and before.lower().replace(" ", "_") == name else first
 
 
-def _module(kind: type) -> str | None:
-    return sys.modules[kind.__module__].__doc__
-
-
-def _methods(guards: bool) -> Iterable[Entry]:
-    for name in unlearn.names():
-        method = unlearn.load(name)
-        if issubclass(method, unlearn.Guard) == guards:
-            yield Entry("guard" if guards else "method", name, _title(_module(method), name), method.paper)
-
-
-def _registry(kind: str, registry: Any) -> Iterable[Entry]:
-    for name in registry.names():
+def _classes(kind: str, registry: ModuleType, names: Iterable[str]) -> Iterable[Entry]:
+    for name in names:
         found = registry.load(name)
-        yield Entry(kind, name, _title(_module(found), name), found.paper)
+        yield Entry(kind, name, _title(sys.modules[found.__module__].__doc__, name), found.paper)
 
 
 def _figures() -> Iterable[Entry]:
@@ -63,12 +53,13 @@ def _figures() -> Iterable[Entry]:
 def entries() -> list[Entry]:
     """Everything, kind by kind, each sorted by name."""
     packs = [languages.load(code) for code in languages.codes()]
+    guards = [name for name in unlearn.names() if issubclass(unlearn.load(name), unlearn.Guard)]
     return [
-        *_methods(guards=False),
-        *_methods(guards=True),
-        *_registry("attack", attacks),
-        *_registry("measure", measures),
-        *_registry("analysis", analyses),
+        *_classes("method", unlearn, [name for name in unlearn.names() if name not in guards]),
+        *_classes("guard", unlearn, guards),
+        *_classes("attack", attacks, attacks.names()),
+        *_classes("measure", measures, measures.names()),
+        *_classes("analysis", analyses, analyses.names()),
         *(Entry("model", name, "family of models that the engine runs exactly") for name in sorted(ANATOMIES)),
         *(Entry("source", name, _title(sources.load(name).__doc__, name)) for name in sources.names()),
         *(Entry("language", p.code, f"{p.name}, {p.endonym}; {p.script}; {p.family}, {p.branch}") for p in packs),
@@ -87,16 +78,8 @@ def of_kind(kind: str) -> list[Entry]:
 
 def as_text(found: Iterable[Entry]) -> str:
     """One line each, under the name of their kind."""
-    lines, last = [], ""
-    for entry in found:
-        if entry.kind != last:
-            lines += [*([""] if lines else []), entry.kind]
-            last = entry.kind
-        paper = f" [{entry.paper}]" if entry.paper else ""
-        lines.append(f"  {entry.name:<20} {entry.about}{paper}")
-    return "\n".join(lines) + "\n"
-
-
-def as_builtins(found: Iterable[Entry]) -> list[dict[str, str]]:
-    """For JSON: a list of mappings with kind, name, about and paper."""
-    return [asdict(entry) for entry in found]
+    parts = []
+    for kind, own in groupby(found, lambda entry: entry.kind):
+        lines = [f"  {e.name:<20} {e.about}{f' [{e.paper}]' if e.paper else ''}\n" for e in own]
+        parts.append(f"{kind}\n{''.join(lines)}")
+    return "\n".join(parts)

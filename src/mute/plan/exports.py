@@ -7,10 +7,11 @@ import difflib
 import importlib.util
 from functools import cached_property
 from importlib import metadata
-from typing import Any
 
 from mute.hub.repos import Repo, record_of
 from mute.names import at_home
+from mute.plan import Wildcards
+from mute.store.records import Record
 from mute.study.cells import Cell, Study
 from mute.study.selections import SHOWN, exportable, matching
 
@@ -36,8 +37,7 @@ class Exports:
             raise ValueError(f"{what}; there are {', '.join(names[:SHOWN])}{more}.{hint}")
         cell = self._cells[name]
         if not exportable(self.study, cell):
-            text = f"cell {name!r} cannot be exported: {cell.algorithm} is a guard and changes no weight"
-            raise ValueError(text)
+            raise ValueError(f"cell {name!r} cannot be exported: {cell.algorithm} is a guard and changes no weight")
         return cell
 
     def names(self) -> list[str]:
@@ -61,23 +61,23 @@ class Exports:
 
     # export_model
 
-    def export_inputs(self, wildcards: Any) -> dict[str, str]:
+    def export_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         cell = self.cell(wildcards.cell)
         base = f"<results>/models/{cell.trained}/record.json"
         return {"cells": f"<results>/shards/{self.study.shard_of[cell]}/cells.csv", "base": base}
 
-    def export(self, wildcards: Any) -> dict[str, Any]:
+    def export(self, wildcards: Wildcards) -> Record:
         return {"cell": self.cell(wildcards.cell).key()}
 
     # run_harness and collect_harness
 
-    def evaluated(self) -> dict[str, dict[str, Any]]:
+    def evaluated(self) -> dict[str, Record]:
         """What is asked, by name: base models first. Keys as in the study's tables."""
         bases = {c.trained: {"model": c.model, "training_seed": c.training_seed} for c in self.selected}
         found = {name: {**key, "algorithm": "base"} for name, key in sorted(bases.items())}
         return found | {cell.name: cell.key() for cell in self.selected}
 
-    def harness_input(self, wildcards: Any) -> str:
+    def harness_input(self, wildcards: Wildcards) -> str:
         if wildcards.evaluated in self.study.trained:
             return f"<results>/models/{wildcards.evaluated}/record.json"
         return f"<results>/exports/{self.cell(wildcards.evaluated).name}/record.json"
@@ -89,29 +89,22 @@ class Exports:
 
     def fetched(self) -> list[str]:
         """Records of the data sets that the tasks read."""
-        if not self.chosen.data:
-            return []
         return [record_of(repo) for repo in repos(self.study)]
 
-    def harness(self) -> dict[str, Any]:
+    def harness(self) -> Record:
         engine = self.config.engine
         how = self.chosen.model_dump(exclude={"cells"})
-        return {**how, "device": engine.device, "dtype": engine.dtype, "lm_eval": _version()}
+        # Another version may ask otherwise.
+        version = metadata.version("lm_eval") if importlib.util.find_spec("lm_eval") else None
+        return {**how, "device": engine.device, "dtype": engine.dtype, "lm_eval": version}
 
     def harness_results(self) -> list[str]:
         return [f"<results>/harness/{name}.json" for name in self.evaluated()]
 
-    def harness_table(self) -> dict[str, Any]:
+    def harness_table(self) -> Record:
         return {"evaluated": self.evaluated()}
 
 
-def repos(study: Study) -> list[Any]:
+def repos(study: Study) -> list[Repo]:
     """The data sets that the tasks read, for the rule that fetches."""
-    if not study.config.exports.data:
-        return []
     return [Repo("dataset", id, revision) for id, revision in sorted(study.config.exports.data.items())]
-
-
-def _version() -> str | None:
-    """Of lm-evaluation-harness: another one may ask otherwise."""
-    return metadata.version("lm_eval") if importlib.util.find_spec("lm_eval") else None

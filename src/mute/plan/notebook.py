@@ -1,10 +1,10 @@
 """What a notebook of the workflow starts from: the job's tables, or those of the study when it is opened by hand."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Optional
 
 from matplotlib.figure import Figure
 
@@ -12,6 +12,11 @@ from mute.findings.results import Results
 from mute.jobs import sealed
 from mute.plotting import style
 from mute.publishing import readback
+from mute.store.records import Facts
+
+if TYPE_CHECKING:
+    from IPython.display import SVG
+    from snakemake.iocontainers import Snakemake
 
 
 class Opened:
@@ -20,7 +25,7 @@ class Opened:
     def __init__(self, results: Results, output: Path | None, seal: Callable[[], None] = lambda: None) -> None:
         self.results, self.output, self._seal = results, output, seal
 
-    def show(self, figure: Figure, *, save: bool = False) -> Any:
+    def show(self, figure: Figure, *, save: bool = False) -> "SVG":
         """The figure as the notebook shows it; with `save` it becomes the job's output (by hand nothing is written)."""
         from IPython.display import SVG
 
@@ -33,7 +38,7 @@ class Opened:
         return SVG(data=buffer.getvalue().decode())
 
 
-def opened(snakemake: Any = None, configfiles: Sequence[str] = ("config/config.yaml",)) -> Opened:
+def opened(snakemake: Optional["Snakemake"] = None, configfiles: Sequence[str] = ("config/config.yaml",)) -> Opened:
     """The job's results, or without a job those of the study that `configfiles` (one over the other) describe.
 
     They are read from the tables or from published runs, as the study's `publishing.notebooks` says.
@@ -56,7 +61,7 @@ def opened(snakemake: Any = None, configfiles: Sequence[str] = ("config/config.y
     return Opened(_results(tables, plan, root), None)
 
 
-def _results(paths: Iterable[Path | str], plan: Mapping[str, Any], root: Path = Path()) -> Results:
+def _results(paths: Iterable[Path | str], plan: Facts, root: Path = Path()) -> Results:
     """From the files of the tables or, where `publishing.notebooks` says so, from the runs that hold them."""
     about = {name: value for name, value in plan.items() if name != "published"}
     if "published" in plan:

@@ -4,12 +4,11 @@ Snakemake knows how the files came about that it made itself, and takes any othe
 that were pulled would stand for every configuration. Therefore one of the tables is named after the settings.
 """
 
-import contextlib
 import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mute.config.sections import EngineSection
 from mute.corpus import sources
@@ -20,23 +19,17 @@ from mute.store.artifacts import digest
 from mute.store.provenance import code_digest
 from mute.study.cells import Study
 
+# What computes; whatever these import counts as well.
 COMPUTES = (
-    "mute.evaluate.patched",
-    "mute.evaluate.run",
-    "mute.evaluate.tables",
-    "mute.analyses.capture",
-    "mute.models.adapt",
-    "mute.models.embedded",
-    "mute.evaluate.gates",
-    "mute.models.kinship",
-    "mute.models.loading",
-    "mute.models.pretrain",
-    "mute.models.texts",
-    "mute.models.tokenizer",
-    "mute.analyses.shard",
-    "mute.attacks.shard",
-    "mute.unlearn.cells",
-    "mute.unlearn.tune",
+    *(
+        "mute.evaluate.patched",
+        "mute.evaluate.tables",
+        "mute.evaluate.gates",
+        "mute.unlearn.cells",
+        "mute.unlearn.tune",
+    ),
+    *("mute.analyses.capture", "mute.analyses.shard", "mute.attacks.shard"),
+    *("mute.models.adapt", "mute.models.embedded", "mute.models.kinship", "mute.models.texts"),
 )
 SNAKEMAKE = Path(".snakemake")
 KNOWN = SNAKEMAKE / "known"
@@ -63,7 +56,7 @@ def made_with(study: Study) -> dict[str, str]:
     return {**dict(sorted(_flat(settings))), "code": code_digest(*COMPUTES, *own)}
 
 
-def _flat(values: Any, path: str = "") -> Any:
+def _flat(values: object, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(values, dict) and values:
         for key, value in values.items():
             yield from _flat(value, f"{path}.{key}" if path else str(key))
@@ -87,16 +80,22 @@ def half_told() -> list[Path]:
 
     Snakemake passes over such a record, and takes the file for what it should be.
     """
-    folder = SNAKEMAKE / "metadata"
-    broken = [path for path in folder.rglob("*") if path.is_file() and not _is_record(path)]
-    # A long name is cut into folders, each with an @ before it.
-    names = ("".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in broken)
-    found = []
-    for path, name in zip(broken, names):
+    broken = [(path, about) for path, about in notes(SNAKEMAKE / "metadata") if not _is_record(path)]
+    for path, _ in broken:
         path.unlink()
-        with contextlib.suppress(ValueError):
-            found.append(Path(urlsafe_b64decode(name).decode()))
-    return sorted(path for path in found if path.is_file())
+    return sorted(Path(about) for _, about in broken if Path(about).is_file())
+
+
+def notes(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files that Snakemake keeps about those of a study, each with the path that its name stands for, or ''."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            # A long name is cut into folders, each with an @ before it.
+            name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+            try:
+                yield path, urlsafe_b64decode(name).decode()
+            except ValueError:
+                yield path, ""
 
 
 def _is_record(path: Path) -> bool:

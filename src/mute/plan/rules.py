@@ -6,9 +6,11 @@ in which nothing stands that does not change its result.
 
 import os
 import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from mute import analyses, unlearn
 from mute.bands import is_block
@@ -16,17 +18,24 @@ from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.evaluate import measures
 from mute.findings import files, tables
+from mute.hub import copies
+from mute.hub.repos import Repo, record_of
+from mute.models import directory, pretrained
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
 from mute.paper import frozen
 from mute.paper import tables as paper_tables
+from mute.plan import Wildcards, exports
 from mute.plotting import figures
 from mute.plotting.registry import NOTEBOOKS
 from mute.publishing import plan as publishing
 from mute.store.artifacts import read_json, seed_of
 from mute.store.pointers import tracked
 from mute.store.provenance import code_digest
-from mute.study.cells import Cell, Study, in_order
+from mute.store.records import Record
+from mute.study.cells import Cell, Study, in_order, trained_name
+
+T = TypeVar("T")
 
 TABLES = tuple(tables.TABLES)
 FIGURES = figures.names()
@@ -42,18 +51,53 @@ class Plans:
     def __init__(self, study: Study) -> None:
         self.study, self.config = study, study.config
 
-    def _trained(self, wildcards: Any) -> tuple[str, int, str | None]:
+    def _trained(self, wildcards: Wildcards) -> tuple[str, int, str | None]:
         return _known("trained model", wildcards.trained, self.study.trained)
 
-    def _shard(self, wildcards: Any) -> list[Cell]:
+    def _shard(self, wildcards: Wildcards) -> list[Cell]:
         return _known("shard", wildcards.shard, self.study.shards)
 
-    def _tuning(self, wildcards: Any) -> list[Cell]:
+    def _tuning(self, wildcards: Wildcards) -> list[Cell]:
         return _known("tuning", wildcards.tuning, self.study.tuned_cells)
 
-    def _engine(self) -> dict[str, Any]:
+    def _engine(self) -> Record:
         """What of the engine shows in results, by its rounding."""
         return self.config.engine.model_dump(exclude=EngineSection.without_effect)
+
+    # What is fetched
+
+    @cached_property
+    def repos(self) -> dict[str, Repo]:
+        """What the study needs from outside, by the name of its record. Raises ValueError for what cannot be."""
+        models = [self.config.models[name] for name in self.study.models]
+        opened = [Repo("model", model.pretrained, model.revision) for model in models if model.pretrained]
+        return {repo.name: repo for repo in (*opened, *self._data(), *exports.repos(self.study))}
+
+    def _data(self) -> list[Repo]:
+        source = sources.load(self.study.corpus.source)
+        if not hasattr(source, "repos"):
+            return []
+        return source.repos(source.Settings.model_validate(self.study.corpus_settings), self.study.languages)
+
+    def fetched(self) -> list[str]:
+        """Records of all that the study needs."""
+        return [record_of(repo) for repo in self.repos.values()]
+
+    def fetched_of_corpus(self) -> list[str]:
+        """Records of what the corpus is made from."""
+        return sorted(record_of(repo) for repo in self._data())
+
+    def local_files(self, wildcards: Wildcards) -> list[str]:
+        """Files of a local directory, so that a change is seen. What is missing is the job's error to explain."""
+        repo = _known("repository", wildcards.repo, self.repos)
+        try:
+            return [str(path) for path in copies.files(repo)] if repo.folder else []
+        except ValueError:
+            return []
+
+    def fetching(self, wildcards: Wildcards) -> Record:
+        repo = _known("repository", wildcards.repo, self.repos)
+        return {"kind": repo.kind, "id": repo.id, "revision": repo.revision, "patterns": list(repo.patterns)}
 
     # Corpus and models
 
@@ -68,7 +112,7 @@ class Plans:
         settings = source.Settings.model_validate(self.study.corpus.settings)
         return tracked(source.inputs(settings, self.study.languages))
 
-    def corpus(self) -> dict[str, Any]:
+    def corpus(self) -> Record:
         return {
             "source": self.study.corpus.source,
             "settings": self.study.corpus_settings,
@@ -80,14 +124,14 @@ class Plans:
     def corpus_code(self) -> str:
         return code_digest(*sources.modules(self.study.corpus.source, self.study.languages))
 
-    def tokenizer(self, wildcards: Any) -> dict[str, Any]:
+    def tokenizer(self, wildcards: Wildcards) -> Record:
         model = self.config.models[wildcards.model]
         return {"languages": model.languages, "vocabulary": model.vocabulary}
 
-    def tokenizer_of(self, wildcards: Any) -> str:
+    def tokenizer_of(self, wildcards: Wildcards) -> str:
         return f"<results>/tokenizers/{self._trained(wildcards)[0]}/tokenizer.json"
 
-    def pretraining(self, wildcards: Any) -> dict[str, Any]:
+    def pretraining(self, wildcards: Wildcards) -> Record:
         name, seed, without = self._trained(wildcards)
         model = self.config.models[name].model_dump(
             exclude={"oracles", "training_seeds", "vocabulary"}, exclude_none=True
@@ -104,36 +148,76 @@ class Plans:
             return 0 if model.pretrained else model.steps * len(model.languages) * model.blocks * model.hidden**2
 
         most = max(map(cost, self.study.trained))
-        # Without any, a pattern that no name has.
-        return "|".join(re.escape(n) for n in sorted(self.study.trained) if cost(n) == most > 0) or "-"
+        return _pattern(n for n in sorted(self.study.trained) if cost(n) == most > 0)
 
-    def evaluation(self, wildcards: Any) -> dict[str, Any]:
-        name, _, _ = self._trained(wildcards)
+    # Models that are opened instead
+
+    def opened(self) -> str:
+        """Pattern of the trained models that come from pretrained ones."""
+        trained = self.study.trained.items()
+        return _pattern(sorted(name for name, (model, *_) in trained if self.config.models[model].pretrained))
+
+    def not_opened(self) -> str:
+        """Pattern of all other names, those that are no trained model too: their error says which there are."""
+        return f"(?!(?:{self.opened()})[/.])[A-Za-z0-9_-]+"
+
+    def model_files(self, wildcards: Wildcards) -> list[str]:
+        """The files of a pretrained model that is a directory."""
+        folder = pretrained.folder_of(self.config.models[self._trained(wildcards)[0]])
+        return [] if folder is None else [str(path) for path in directory.files(folder)]
+
+    def fetched_model(self, wildcards: Wildcards) -> list[str]:
+        """What says that a pretrained model of the hub is there, and which commit of it."""
+        model = self.config.models[self._trained(wildcards)[0]]
+        repo = Repo("model", str(model.pretrained), model.revision)
+        return [] if repo.folder else [record_of(repo)]
+
+    def adaptation(self, wildcards: Wildcards) -> Record:
+        name, seed, without = self._trained(wildcards)
+        model = self.config.models[name]
         return {
-            "languages": self.config.models[name].languages,
+            "model": name,
+            "pretrained": model.pretrained,
+            "revision": model.revision,
+            "blocks": model.blocks,
+            "languages": model.languages,
+            "adaptation": model.adaptation.model_dump() if model.adaptation else None,
+            # An oracle is adapted with the same seed: only what it reads differs.
+            "seed": seed_of(self.config.study.seed, name, seed, "adaptation"),
+            "without": without,
             "engine": self._engine(),
         }
 
-    def gates(self, wildcards: Any) -> dict[str, Any]:
+    def beside_tokenizer(self, wildcards: Wildcards) -> str:
+        """A file beside the tokenizer of a model: a pretrained one's is its own."""
+        name = wildcards.model
+        if name not in self.config.models or not self.config.models[name].pretrained:
+            return f"<results>/tokenizers/{name}/tokenizer.json"
+        return f"<results>/models/{trained_name(name, self.study.training_seeds(name)[0])}/record.json"
+
+    # Before any unlearning
+
+    def evaluation(self, wildcards: Wildcards) -> Record:
+        name = self._trained(wildcards)[0]
+        return {"languages": self.config.models[name].languages, "engine": self._engine()}
+
+    def gates(self, wildcards: Wildcards) -> Record:
         name, _, oracle = self._trained(wildcards)
         languages = self.config.models[name].languages
         return {"languages": languages, "without": oracle, "gates": self.config.gates.model_dump()}
 
-    def layers(self, wildcards: Any) -> dict[str, Any]:
-        name = self._trained(wildcards)[0]
-        sources = self._layer_languages(name)
+    def layers(self, wildcards: Wildcards) -> Record:
+        name, how = self._trained(wildcards)[0], self.config.layers
+        # The layer is chosen by states of the languages that the study's first grid unlearns in.
+        languages = self.study.first_sources(name)
+        if how.languages == "all" or len(languages) < 2:
+            languages = self.config.models[name].languages
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
-        return {"languages": sources, "draws": self.config.layers.null_draws, "seed": seed, "engine": self._engine()}
-
-    def _layer_languages(self, name: str) -> list[str]:
-        """Languages whose states choose the layer: those that the study's first grid unlearns in."""
-        languages = self.config.models[name].languages
-        source = self.study.first_sources(name)
-        return languages if self.config.layers.languages == "all" or len(source) < 2 else source
+        return {"languages": languages, "draws": how.null_draws, "seed": seed, "engine": self._engine()}
 
     # Unlearning
 
-    def _bench(self, cell: Cell) -> dict[str, Any]:
+    def _bench(self, cell: Cell) -> Record:
         """What a workbench needs, the same for all cells of one tuning."""
         matching = self.config.matching
         return {
@@ -154,7 +238,7 @@ class Plans:
         """Records of the models that cells edit, gates that can stop them, and the oracles' answers, their floor."""
         stop = self.config.gates.on_fail == "stop"
         names = sorted({cell.trained for cell in cells})
-        oracles = sorted({o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))})
+        oracles = sorted({*filter(None, map(self._oracle, cells))})
         return {
             "records": [f"<results>/models/{name}/record.json" for name in names],
             # Nothing here reads the gates: to wait for them, where they stop nothing, only makes a study longer.
@@ -162,82 +246,83 @@ class Plans:
             "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
         }
 
-    def tuning_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+    def tuning_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         return self._model_inputs(self._tuning(wildcards)[:1])
 
-    def tuning(self, wildcards: Any) -> dict[str, Any]:
+    def tuning(self, wildcards: Wildcards) -> Record:
         cells = self._tuning(wildcards)
         first = cells[0]
-        depth = self.config.models[first.model].blocks
         # Whether blocks are swept, not which: one more block does not choose the strength anew.
         swept = any(is_block(cell.band) for cell in cells)
         return {
             "trained": first.trained,
-            "oracle": self.study.oracle(first.model, first.training_seed, first.forget_set),
+            "oracle": self._oracle(first),
             "algorithm": first.algorithm,
             "method": self.study.method(first.algorithm),
             "settings": self.study.settings(first.algorithm),
             "bands": ["0"] if swept else sorted({cell.band for cell in cells}),
-            "depth": depth,
+            "depth": self.config.models[first.model].blocks,
             "bench": self._bench(first),
             "engine": self._engine(),
             "seed": seed_of(self.config.study.seed, wildcards.tuning, "tuning"),
         }
 
-    def tuning_code(self, wildcards: Any) -> str:
+    def tuning_code(self, wildcards: Wildcards) -> str:
         return self._unlearning_code(self._tuning(wildcards)[:1], "mute.unlearn.tune")
 
     def _unlearning_code(self, cells: list[Cell], *modules: str) -> str:
         methods = sorted({self.study.method(cell.algorithm) for cell in cells})
         return code_digest("mute.unlearn.cells", *modules, *(f"mute.unlearn.methods.{m}" for m in methods))
 
-    def shard_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+    def shard_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         cells = self._shard(wildcards)
         tunings = sorted({cell.tuning for cell in cells if self.study.is_tuned(cell)})
         return {**self._model_inputs(cells), "tunings": [f"<results>/tuning/{name}.json" for name in tunings]}
 
-    def shard(self, wildcards: Any) -> dict[str, Any]:
-        """Per cell: its keys, and everything besides the model that its result depends on."""
-        plans = []
-        for cell in self._shard(wildcards):
-            plans.append(
-                {
-                    "cell": cell.key(),
-                    "trained": cell.trained,
-                    "oracle": self.study.oracle(cell.model, cell.training_seed, cell.forget_set),
-                    "tuning": cell.tuning if self.study.is_tuned(cell) else None,
-                    "strength": None if self.study.is_tuned(cell) else next(iter(self.study.strengths(cell)), None),
-                    "method": self.study.method(cell.algorithm),
-                    "settings": self.study.settings(cell.algorithm),
-                    "bench": self._bench(cell),
-                    "engine": self._engine(),
-                    "draw": self._seed(cell),
-                    "code": self._unlearning_code([cell]),
-                }
-            )
-        return {"cells": plans}
+    def shard(self, wildcards: Wildcards) -> Record:
+        return {"cells": [self.cell(cell) for cell in self._shard(wildcards)]}
 
-    def shard_code(self, wildcards: Any) -> str:
+    def cell(self, cell: Cell) -> Record:
+        """The keys of a cell, and everything besides the model that its result depends on."""
+        tuned = self.study.is_tuned(cell)
+        return {
+            "cell": cell.key(),
+            "trained": cell.trained,
+            "oracle": self._oracle(cell),
+            "tuning": cell.tuning if tuned else None,
+            "strength": None if tuned else next(iter(self.study.strengths(cell)), None),
+            "method": self.study.method(cell.algorithm),
+            "settings": self.study.settings(cell.algorithm),
+            "bench": self._bench(cell),
+            "engine": self._engine(),
+            "draw": self._seed(cell),
+            "code": self._unlearning_code([cell]),
+        }
+
+    def shard_code(self, wildcards: Wildcards) -> str:
         return self._unlearning_code(self._shard(wildcards))
 
-    def attack_inputs(self, wildcards: Any) -> dict[str, list[str]]:
+    def attack_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Models of the cells of a shard, and their oracles: both are attacked beside them."""
-        cells = self._shard(wildcards)
-        names = {cell.trained for cell in cells} | set(filter(None, self._oracles(cells).values()))
-        return {"records": [f"<results>/models/{name}/record.json" for name in sorted(names)]}
+        return {"records": [f"<results>/models/{name}/record.json" for name in self._victims(wildcards)]}
 
-    def attacks(self, wildcards: Any) -> dict[str, Any]:
+    def _victims(self, wildcards: Wildcards) -> list[str]:
+        cells = self._shard(wildcards)
+        return sorted({cell.trained for cell in cells} | {*filter(None, map(self._oracle, cells))})
+
+    def attacks(self, wildcards: Wildcards) -> Record:
         """The attacks on each cell, and what each attack is."""
         cells, study = self._shard(wildcards), self.study
-        names = sorted({name for cell in cells for name in study.attacked[cell]})
+        names = {name for cell in cells for name in study.attacked[cell]}
         made = {
             name: {
                 "method": method,
-                "settings": settings,
-                "seed": seed_of(self.config.study.seed, name),
-                "code": code_digest("mute.attacks.shard", f"mute.attacks.{method}"),
+                "settings": own,
+                "seed": seed_of(study.config.study.seed, name),
+                "code": _code("attacks", method),
             }
-            for name, (method, settings) in ((name, study.attacks[name]) for name in names)
+            for name, (method, own) in study.attacks.items()
+            if name in names
         }
         return {
             **self.evaluations(wildcards),
@@ -247,58 +332,48 @@ class Plans:
             "intents": {name: unlearn.load(study.method(name)).intent for name in sorted({c.algorithm for c in cells})},
         }
 
-    def analyses(self, wildcards: Any) -> dict[str, Any]:
-        """The analyses of the study, each with its settings and the digest of its code."""
+    def analyses(self, wildcards: Wildcards) -> Record:
         made = {
-            name: {
-                "method": method,
-                "settings": settings,
-                "code": code_digest("mute.analyses.shard", f"mute.analyses.{method}"),
-            }
-            for name, (method, settings) in self.study.analyses.items()
+            name: {"method": method, "settings": own, "code": _code("analyses", method)}
+            for name, (method, own) in self.study.analyses.items()
         }
         return {**self.evaluations(wildcards), "analyses": made}
 
+    def _oracle(self, cell: Cell) -> str | None:
+        return self.study.oracle(cell.model, cell.training_seed, cell.forget_set)
+
     def _oracles(self, cells: list[Cell]) -> dict[str, str | None]:
         """The oracle that each trained model and forget set is held against."""
-        return {f"{c.trained}.{c.forget_set}": self.study.oracle(c.model, c.training_seed, c.forget_set) for c in cells}
+        return {f"{cell.trained}.{cell.forget_set}": self._oracle(cell) for cell in cells}
 
-    def evaluations(self, wildcards: Any) -> dict[str, Any]:
+    def evaluations(self, wildcards: Wildcards) -> Record:
         return {"languages": self._shard_languages(wildcards), "engine": self._engine()}
 
-    def _shard_languages(self, wildcards: Any) -> dict[str, list[str]]:
+    def _shard_languages(self, wildcards: Wildcards) -> dict[str, list[str]]:
         names = sorted({cell.model for cell in self._shard(wildcards)})
         return {name: self.config.models[name].languages for name in names}
 
     # Measures
 
-    def score_inputs(self, wildcards: Any) -> dict[str, list[str]]:
-        cells = self._shard(wildcards)
-        names = {cell.trained for cell in cells}
-        names |= {o for c in cells if (o := self.study.oracle(c.model, c.training_seed, c.forget_set))}
-        return {
-            "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in sorted(names)],
-            "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in sorted(names)],
-        }
+    def score_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        return _evaluated(self._victims(wildcards))
 
-    def scores(self, wildcards: Any) -> dict[str, Any]:
-        cells = self._shard(wildcards)
+    def scores(self, wildcards: Wildcards) -> Record:
         return {
             "languages": self._shard_languages(wildcards),
-            "oracles": self._oracles(cells),
+            "oracles": self._oracles(self._shard(wildcards)),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }
 
-    def table_inputs(self, wildcards: Any = None) -> dict[str, list[str]]:
+    def table_inputs(self, wildcards: Wildcards | None = None) -> dict[str, list[str]]:
         """For the rule to unpack: given as lists, Snakemake would hold every file against all of its kind."""
         pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
         shards = sorted(self.study.shards)
         tunings = sorted({cell.tuning for cell in self.study.cells if self.study.is_tuned(cell)})
         names = sorted(self.study.trained)
         return {
-            "tokens": [f"<results>/evaluations/{name}/tokens.parquet" for name in names],
-            "answers": [f"<results>/evaluations/{name}/answers.parquet" for name in names],
+            **_evaluated(names),
             "scores": [f"<results>/shards/{shard}/scores.parquet" for shard in shards],
             "cells": [f"<results>/shards/{shard}/cells.csv" for shard in shards],
             "analyses": [f"<results>/shards/{shard}/analyses.csv" for shard in shards],
@@ -314,10 +389,9 @@ class Plans:
         alone = {(cell.model, cell.sources) for cell in self.study.cells if len(cell.sources.codes) == 1}
         return [name for name in self.study.models if sum(model == name for model, _ in alone) > 2]
 
-    def tables(self) -> dict[str, Any]:
+    def tables(self) -> Record:
         """Everything by which the tables name and judge; nothing that changes a cell."""
-        algorithms = sorted({cell.algorithm for cell in self.study.cells})
-        first = {(c.model, c.training_seed, str(c.sources), c.forget_set): c for c in self.study.cells}
+        cells = self.study.cells
         return {
             "models": {
                 name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
@@ -325,25 +399,27 @@ class Plans:
             },
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},
             "layers": in_order(self.config.layers.model_dump()),
-            "algorithms": algorithms,
+            "algorithms": sorted({cell.algorithm for cell in cells}),
             "tables": {name: analyses.load(method).table for name, (method, _) in self.study.analyses.items()},
-            "references": sorted(
-                [*key, self.study.oracle(c.model, c.training_seed, c.forget_set)] for key, c in first.items()
-            ),
+            "references": [
+                list(key)
+                for key in sorted(
+                    {(c.model, c.training_seed, str(c.sources), c.forget_set, self._oracle(c)) for c in cells}
+                )
+            ],
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
         }
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Record:
         """What the report says about the study itself."""
+        shown = self.study.shown
         return {
             "study": self.config.study.name,
             "models": {name: self.config.models[name].model_dump() for name in self.study.models},
             "protocols": sorted({cell.protocol for cell in self.study.cells}),
             "primary": self.config.study.primary,
-            "shown": None
-            if self.study.shown is None
-            else [list(key) for key in sorted({_case(cell) for cell in self.study.shown})],
+            "shown": shown and [list(key) for key in sorted(set(map(_case, shown)))],
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
             "main": list(self.study.main_setting),
@@ -357,22 +433,17 @@ class Plans:
         for name in dict.fromkeys(a for g in self.config.study.grids for a in self.config.grids[g].algorithms):
             method = self.study.method(name)
             kind = unlearn.load(method)
-            found[name] = {
-                "method": method,
-                "family": getattr(kind, "family", "divergence"),
-                "paper": getattr(kind, "paper", ""),
-                "intent": getattr(kind, "intent", "removal"),
-            }
+            found[name] = {"method": method, "family": kind.family, "paper": kind.paper, "intent": kind.intent}
         return found
 
-    def notebooks(self) -> dict[str, Any]:
+    def notebooks(self) -> Record:
         """The same, and where the tables were published, if the notebooks are to read them there."""
         return {**self.figures(), **publishing.notebooks(self.study)}
 
     def notebook_inputs(self) -> list[str]:
         return ["<results>/published.csv"] if publishing.notebooks(self.study) else []
 
-    def publishing(self) -> dict[str, Any]:
+    def publishing(self) -> Record:
         return publishing.plan(self.study)
 
     def published_figures(self) -> list[str]:
@@ -383,7 +454,7 @@ class Plans:
     def published_with_study(self) -> list[str]:
         return ["<results>/published.csv"] if self.config.publishing.with_study else []
 
-    def paper(self) -> dict[str, Any]:
+    def paper(self) -> Record:
         """What the study says of itself in the paper; what it was computed with stands in its records."""
         about = {"about": self.figures(), "provenance": None, "seed": self.config.study.seed}
         return {**about, "config": self.study.of_record()}
@@ -391,15 +462,15 @@ class Plans:
     def model_records(self) -> list[str]:
         return [f"<results>/models/{name}/record.json" for name in sorted(self.study.trained)]
 
-    def frozen(self, wildcards: Any) -> dict[str, Any]:
+    def frozen(self, wildcards: Wildcards) -> Record:
         """The same of the reference run, as it was frozen."""
         kept = read_json(frozen.FOLDER / frozen.PROVENANCE)
         return {"about": self.frozen_about(wildcards), "provenance": kept, "seed": kept["seed"]}
 
-    def frozen_about(self, wildcards: Any) -> dict[str, Any]:
+    def frozen_about(self, wildcards: Wildcards) -> Record:
         return read_json(frozen.FOLDER / frozen.ABOUT)
 
-    def compiler(self, wildcards: Any) -> dict[str, str]:
+    def compiler(self, wildcards: Wildcards) -> dict[str, str]:
         """What makes the PDF: another version may set the same text in other bytes."""
         return {"typst": metadata.version("typst")}
 
@@ -412,11 +483,26 @@ def _case(cell: Cell) -> tuple:
     return cell.model, cell.training_seed, str(cell.sources), cell.retain, cell.forget_set, cell.protocol
 
 
-def _known(what: str, name: str, found: dict[str, Any]) -> Any:
+def _known(what: str, name: str, found: Mapping[str, T]) -> T:
     """What a wildcard names; a target that the study does not have gets an error that says which there are."""
     if name not in found:
         raise ValueError(unknown_name(what, name, found))
     return found[name]
+
+
+def _pattern(names: Iterable[str]) -> str:
+    """A pattern of names; without any, one that no name has."""
+    return "|".join(map(re.escape, names)) or "-"
+
+
+def _evaluated(names: Iterable[str]) -> dict[str, list[str]]:
+    """What trained models answered."""
+    return {kind: [f"<results>/evaluations/{name}/{kind}.parquet" for name in names] for kind in ("tokens", "answers")}
+
+
+def _code(room: str, method: str) -> str:
+    """The digest of what computes one attack or analysis."""
+    return code_digest(f"mute.{room}.shard", f"mute.{room}.{method}")
 
 
 def share_code() -> None:

@@ -4,12 +4,11 @@ import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from mute.bands import KEYS
 from mute.plan.rules import Plans
 from mute.store import artifacts
+from mute.store.records import Facts
 from mute.study.cells import Cell, Study
 
 
@@ -30,99 +29,72 @@ class Reader:
     """Reads what is there of a study's cells. `notes` name files that cannot be read."""
 
     def __init__(self, study: Study) -> None:
-        self.study, self.results = study, Path(study.config.study.results)
+        self.study, self.results, self.plans = study, Path(study.config.study.results), Plans(study)
         self.notes: list[str] = []
 
     def cells(self, done: dict[str, bool]) -> list[Found]:
         """Every cell of the study; done: whether a job is, by its rule and name."""
-        found: dict[tuple[str, ...], dict[str, Any]] = {}
+        found: dict[tuple[str, ...], Facts] = {}
         for shard, own in self.study.shards.items():
-            path = self.results / "shards" / shard / "cells.csv"
-            rows = self._rows(path) if done.get(f"unlearn_shard {shard}") else []
-            found |= {tuple(row.get(key) or "" for key in KEYS): row for row in rows}
-            if missing := [cell for cell in own if _key(cell) not in found]:
-                found |= self._stored(shard, missing)
-        below = {name for name in self.study.trained if self._misses_a_gate(name)}
-        return [self._found(cell, found.get(_key(cell), {}), cell.trained in below) for cell in self.study.cells]
+            if done.get(f"unlearn_shard {shard}"):
+                path = self.results / "shards" / shard / "cells.csv"
+                rows = _rows(path)
+                if not rows or not set(KEYS) <= set(rows[0]):
+                    self.notes.append(f"{path} cannot be read: delete it, and it is made again from the store")
+                    rows = []
+                found |= {tuple(row[key] or "" for key in KEYS): row for row in rows}
+            found |= {_key(cell): self._stored(cell) for cell in own if _key(cell) not in found}
+        gates = {name: _rows(self.results / "gates" / f"{name}.csv") for name in self.study.trained}
+        below = {name for name, rows in gates.items() if any(row.get("passed") == "False" for row in rows)}
+        return [_found(cell, found[_key(cell)], cell.trained in below) for cell in self.study.cells]
 
-    def _found(self, cell: Cell, row: dict[str, Any], below_gate: bool) -> Found:
-        status = str(row.get("status") or "")
-        detail = self._divergence(row) if status == "diverged" else ""
-        return Found(cell, status, below_gate and bool(status), detail)
-
-    def _divergence(self, row: dict[str, Any]) -> str:
-        """Where a cell diverged, as far as its row says."""
-        step, loss = row.get("diverged_at"), row.get("last_loss")
-        parts = [f"step {_number(step, '.0f')}" if step not in (None, "") else ""]
-        parts.append(f"last finite loss {_number(loss, '.4g')}" if loss not in (None, "") else "")
-        return ", ".join(filter(None, parts))
-
-    def _stored(self, shard: str, missing: list[Cell]) -> dict[tuple[str, ...], dict[str, Any]]:
-        """Outcomes of cells that a shard has in the store already, under the settings and code of now."""
-        if not self._records:
-            return {}
-        plans = {
-            tuple(str(plan["cell"][key]) for key in KEYS): plan
-            for plan in Plans(self.study).shard(SimpleNamespace(shard=shard))["cells"]
-        }
-        found = {}
-        for cell in missing:
-            for record in self._records.get(_key(cell), ()):
-                if _same(record["plan"], plans[_key(cell)]):
-                    found[_key(cell)] = record["outcome"]
+    def _stored(self, cell: Cell) -> Facts:
+        """What the store has of a cell whose shard is not done, under the settings and code of now."""
+        found: Facts = {}
+        for record in self._records.get(_key(cell), ()):
+            # What only one of the two plans says does not tell them apart.
+            kept, now = record["plan"], self.plans.cell(cell)
+            if all(kept[key] == value for key, value in now.items() if key in kept):
+                found = record["outcome"]
         return found
 
     @cached_property
-    def _records(self) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    def _records(self) -> dict[tuple[str, ...], list[Facts]]:
         """Records of the store by their cell. A study without any unfinished shard never asks for them."""
-        found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for record in map(_json, sorted((self.results / "cells").glob("*/record.json"))):
+        found: dict[tuple[str, ...], list[Facts]] = {}
+        for path in sorted((self.results / "cells").glob("*/record.json")):
             try:
+                record = artifacts.read_mapping(path)
                 key = tuple(str(record["plan"]["cell"][name]) for name in KEYS)
                 if isinstance(record["outcome"], dict):
                     found.setdefault(key, []).append(record)
-            except (KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):
                 continue
         return found
 
-    def _rows(self, path: Path) -> list[dict[str, Any]]:
-        """The rows of a table; none, and a note, if it cannot be read."""
-        try:
-            with path.open(encoding="utf-8", newline="") as handle:
-                rows = list(csv.DictReader(handle))
-            if rows and set(KEYS) <= set(rows[0]):
-                return rows
-        except (OSError, ValueError, csv.Error):
-            pass
-        self.notes.append(f"{path} cannot be read: delete it, and it is made again from the store")
-        return []
 
-    def _misses_a_gate(self, trained: str) -> bool:
-        try:
-            with (self.results / "gates" / f"{trained}.csv").open(encoding="utf-8", newline="") as handle:
-                return any(row.get("passed") == "False" for row in csv.DictReader(handle))
-        except (OSError, ValueError, csv.Error):
-            return False
+def _found(cell: Cell, row: Facts, below_gate: bool) -> Found:
+    status = str(row.get("status") or "")
+    # Where a cell diverged, as far as its row says.
+    told = (("diverged_at", "step", ".0f"), ("last_loss", "last finite loss", ".4g")) if status == "diverged" else ()
+    parts = [f"{words} {_number(row[key], form)}" for key, words, form in told if row.get(key) not in (None, "")]
+    return Found(cell, status, below_gate and bool(status), ", ".join(parts))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table; none if it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            return list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error):
+        return []
 
 
 def _key(cell: Cell) -> tuple[str, ...]:
     return tuple(str(value) for value in cell.key().values())
 
 
-def _same(kept: Any, now: dict[str, Any]) -> bool:
-    """Whether a record was made by the plan of now; what only one of the two says does not tell them apart."""
-    return isinstance(kept, dict) and all(kept[key] == value for key, value in now.items() if key in kept)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds a mapping; an empty one if it does not."""
-    try:
-        return artifacts.read_mapping(path)
-    except ValueError:
-        return {}
-
-
-def _number(value: Any, form: str) -> str:
+def _number(value: str | float, form: str) -> str:
     """A number in a form; a table with gaps holds a step as 4.0."""
     try:
         return format(float(value), form)

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import signal
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+
+from mute.plan import origin
 
 # What a job's last lines are found in, and one of them: seconds since its start, and what it says.
 _TAIL = 65536
@@ -42,11 +43,16 @@ def changed(path: Path) -> float:
 
 @dataclass(frozen=True)
 class End:
-    """How a job's own log ends. done: it says so. reason: why not, if it says that. traceback: where in the code."""
+    """How a job ended, by its own log or by Snakemake's.
+
+    done: it says so. reason: why not, if it says that. traceback: where in the code. stopped: it was brought down
+    together with its run.
+    """
 
     done: bool = False
     reason: str = ""
     traceback: str = ""
+    stopped: bool = False
 
 
 def ended(log: Path) -> End:
@@ -93,14 +99,6 @@ def one_line(lines: list[str]) -> str:
     return " ".join(said[:shown]) + more
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What Snakemake says of a job that failed. stopped: it was brought down together with its run."""
-
-    reason: str
-    stopped: bool = False
-
-
 class Run:
     """One run of Snakemake, by its log: when it began, and the jobs that failed in it by their logs."""
 
@@ -112,9 +110,9 @@ class Run:
             self.began = changed(log)
 
     @cached_property
-    def failures(self) -> dict[str, Failure]:
+    def failures(self) -> dict[str, End]:
         """Jobs that failed, by the path of their log."""
-        found: dict[str, Failure] = {}
+        found: dict[str, End] = {}
         # How a command ended stands before the block of its job, in which the log is named.
         status = why = ""
         inside = stopped = False
@@ -125,7 +123,7 @@ class Run:
                 why, status, inside = status, "", True
             elif inside and line.lstrip().startswith("log: "):
                 for path in line.split("log: ", 1)[1].split(" (check log file")[0].split(", "):
-                    found[path] = Failure(why, stopped)
+                    found[path] = End(reason=why, stopped=stopped)
             elif not line.startswith(" "):
                 inside, status = False, _exit(line) or status
         return found
@@ -151,10 +149,7 @@ class Runs:
     @cached_property
     def newest_first(self) -> list[Run]:
         """Runs that started jobs, the newest first."""
-        try:
-            logs = sorted((self.folder / "log").glob("*.snakemake.log"), reverse=True)
-        except OSError:
-            return []
+        logs = sorted((self.folder / "log").glob("*.snakemake.log"), reverse=True)
         return [run for run in map(Run, logs[:_RUNS]) if _started_jobs(run.log)]
 
     @property
@@ -169,17 +164,7 @@ class Runs:
     @cached_property
     def incomplete(self) -> set[str]:
         """Outputs of jobs that began and did not end."""
-        found = set()
-        root = self.folder / "incomplete"
-        for parent, _, names in os.walk(root):
-            # A long name is cut into folders, each marked.
-            parts = Path(parent).relative_to(root).parts
-            for name in names:
-                try:
-                    found.add(urlsafe_b64decode("".join(p.removeprefix("@") for p in (*parts, name))).decode())
-                except ValueError:
-                    continue
-        return found
+        return {about for _, about in origin.notes(self.folder / "incomplete")}
 
 
 def _started_jobs(log: Path) -> bool:

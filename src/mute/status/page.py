@@ -40,10 +40,12 @@ def _parts(status: Status, folder: Path) -> list[str]:
         paragraph(f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; “mute status” says how it stands now.", "small")
     )
     if status.code == 0:
-        results = [(name, words) for name, words in _RESULTS if (folder / name).is_file()]
-        found.append("<p>" + " · ".join(link(name, words) for name, words in results) + "</p>" if results else "")
+        pages = {"index.html": "what the study found", "report.html": "its report"}
+        results = [link(name, words) for name, words in pages.items() if (folder / name).is_file()]
+        found.append("<p>" + " · ".join(results) + "</p>" if results else "")
     else:
-        found += [paragraph("What is done is kept. This goes on from there:"), _command(status.command)]
+        found.append(paragraph("What is done is kept. This goes on from there:"))
+        found.append(f'<pre class="command">{text(status.command)}</pre>')
     if failed := status.of_state("failed"):
         found.append(heading(2, f"Failed: {len(failed)} job{'s' * (len(failed) > 1)}", "failed"))
         found += [_failed(standing, folder, index < _SHOWN) for index, standing in enumerate(failed)]
@@ -53,23 +55,12 @@ def _parts(status: Status, folder: Path) -> list[str]:
     for state, words in (("stopped", "Stopped together with their run"), ("running", "Running when this was written")):
         if standings := status.of_state(state):
             found += [heading(2, words, state), _links(standings, folder)]
-    found += [heading(2, "Jobs", "jobs"), table(*_named(rule_counts(status), "rule"))]
+    (_, *states), rules = rule_counts(status)
+    found += [heading(2, "Jobs", "jobs"), table(["rule", *states], rules)]
     found += [heading(2, "Cells", "cells"), table(*cell_counts(status))]
     if status.notes:
         found += [heading(2, "Notes", "notes"), bullets(status.notes)]
     return found
-
-
-_RESULTS = (("index.html", "what the study found"), ("report.html", "its report"))
-
-
-def _named(counts: tuple[list[str], list[list[str | int]]], first: str) -> tuple[list[str], list[list[str | int]]]:
-    columns, rows = counts
-    return [first, *columns[1:]], rows
-
-
-def _command(command: str) -> str:
-    return f'<pre class="command">{text(command)}</pre>'
 
 
 def _failed(standing: Standing, folder: Path, whole: bool) -> str:

@@ -5,13 +5,10 @@ The workflow says the same in its rules; a test holds the two against each other
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from mute.plan import origin
-from mute.plan.adaptations import Adaptations
-from mute.plan.costs import RULES, Costs
+from mute.plan.costs import Costs
 from mute.plan.exports import Exports
-from mute.plan.inputs import Inputs
 from mute.plan.rules import FIGURES, PAPER_FIGURES, PAPER_TABLES, TABLES, Plans
 from mute.plotting.registry import NOTEBOOKS
 from mute.study.cells import Study
@@ -71,7 +68,8 @@ class Jobs:
     """`whole`: the jobs of `make study`; `asked`: those that somebody has to ask for, as the paper's."""
 
     def __init__(self, study: Study) -> None:
-        self.study, self.results, self.exports = study, study.config.study.results, Exports(study)
+        self.study, self.results = study, study.config.study.results
+        self.plans, self.exports = Plans(study), Exports(study)
         # A job belongs to both where the configuration adds it to the study.
         self.whole = list(self._jobs(self._names()))
         asked = {**{rule: [""] for rule in _ASKED}, "export_model": self.exports.names()}
@@ -90,20 +88,14 @@ class Jobs:
     def _names(self) -> dict[str, Iterable[str]]:
         """Names of the jobs of each rule, in the order in which rules run."""
         study, costs = self.study, Costs(self.study)
-        found: dict[str, Iterable[str]] = {rule: costs.names(rule) for rule in RULES}
-        found["fetch_inputs"] = self._fetched()
+        found: dict[str, Iterable[str]] = dict(costs.names)
+        # Other jobs wait for no record of a model in a local directory.
+        repos = self.plans.repos.items()
+        found["fetch_inputs"] = sorted(name for name, repo in repos if repo.kind == "dataset" or not repo.folder)
         found["train_tokenizer"] = [name for name in study.models if not costs.opened(name)]
-        compared = Plans(study).table_inputs()["languages"]
+        compared = self.plans.table_inputs()["languages"]
         found["compare_languages"] = [path.split("/")[-2] for path in compared]
         found["check_gates"], found["score_shard"] = study.trained, study.shards
         found["collect_harness"] = [""] if self.exports.chosen.tasks else []
         found["publish_results"] = [""] if study.config.publishing.with_study else []
         return {rule: found.get(rule, [""]) for rule in _OUTPUTS if rule in found or rule not in _ASKED}
-
-    def _fetched(self) -> list[str]:
-        """Names of the repositories that other jobs wait for: those of local directories need no record."""
-        needed = {*Inputs(self.study).of_corpus(), *self.exports.fetched()}
-        adaptations = Adaptations(self.study)
-        for name in adaptations.names():
-            needed.update(adaptations.fetched(SimpleNamespace(trained=name)))
-        return sorted(path.rsplit("/", 1)[1].removesuffix(".json") for path in needed)

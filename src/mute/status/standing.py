@@ -80,7 +80,8 @@ def collect(study: Study, command: str = "make study", *, under_way: bool | None
     read = cells.Reader(study)
     status = Status(study, found, read.cells(done), under_way, command, look.notes)
     status.notes += read.notes
-    if look.has_tables_of_other_settings(jobs):
+    *tables, own = next(job.outputs for job in jobs.whole if job.rule == "make_tables")
+    if not _is_there(own) and any(map(_is_there, tables)):
         status.notes.append(
             "the tables there were made with other settings or other code: what depends on the change is made again"
         )
@@ -122,18 +123,11 @@ class _Look:
         for path in job.outputs:
             # DVC brings what is published, of other bytes perhaps.
             if Path(path).relative_to(self.results).parts[0] not in seals.PUBLISHED:
-                size = self._sealed_size(Path(path))
-                if size is not None and size != os.stat(path).st_size:
+                seal = seals.read(self.results, Path(path))
+                if seal and seal["bytes"] != os.stat(path).st_size:
                     self.notes.append(f"{path} has not the size that it was written with: it is made again")
                     return True
         return False
-
-    def _sealed_size(self, path: Path) -> int | None:
-        """The size of a file by its seal; None where that cannot be read."""
-        try:
-            return (seals.read(self.results, path) or {}).get("bytes")
-        except RecursionError:
-            return None
 
     def _ended(self, job: Job, run: Run | None, marked: bool, logged: bool) -> Standing:
         """A job that is not done and does not run: whether it failed, was brought down with its run, or waits."""
@@ -150,11 +144,6 @@ class _Look:
             return Standing(job, "stopped", "", *where)
         return Standing(job, "pending")
 
-    def has_tables_of_other_settings(self, jobs: Jobs) -> bool:
-        """Whether tables are there, and none that the study's settings and code would have made."""
-        tables = next(job for job in jobs.whole if job.rule == "make_tables")
-        return not _is_there(tables.outputs[-1]) and any(map(_is_there, tables.outputs[:-1]))
-
 
 def _is_there(path: str) -> bool:
     """Whether a file is there and not empty: no rule makes an empty one."""
@@ -165,12 +154,7 @@ def _is_there(path: str) -> bool:
 
 
 def is_under_way() -> bool:
-    """Whether a run is under way in this folder."""
-    return _holds_lock() or _plain_snakemake()
-
-
-def _holds_lock() -> bool:
-    """Whether the front door's lock is held."""
+    """Whether a run is under way in this folder: the front door's lock is held, or Snakemake's by one that lives."""
     try:
         with LOCK.open() as lock:
             # Shared, and given back at once: a run that starts at this very moment tries again.
@@ -179,22 +163,15 @@ def _holds_lock() -> bool:
         return True
     except OSError:
         pass
-    return False
+    return any((SNAKEMAKE / "locks").glob("*")) and _lives()
 
 
-def _plain_snakemake() -> bool:
-    """Whether Snakemake, started without the front door, has locked this folder and is still there."""
-    if not any((SNAKEMAKE / "locks").glob("*")):
-        return False
+def _lives() -> bool:
+    """Whether Snakemake, started without the front door, runs in this folder."""
     try:
         import psutil
     except ImportError:
         return False
-    here = os.getcwd()
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == here and any(Path(part).name == "snakemake" for part in process.cmdline()):
-                return True
-        except (psutil.Error, OSError):
-            continue
-    return False
+    found = (process.info for process in psutil.process_iter(["cwd", "cmdline"]))
+    here = [info["cmdline"] or [] for info in found if info["cwd"] == os.getcwd()]
+    return any(Path(part).name == "snakemake" for command in here for part in command)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mute.jobs.times import aligned
 from mute.status.standing import PAGE, STATES, Status
 
 # Failed jobs and diverged cells that are listed; the page has all.
@@ -62,12 +63,12 @@ def diverged(status: Status) -> list[str]:
 
 def terminal(status: Status) -> str:
     """All of it, short; ends with the command that goes on."""
-    lines = [headline(status), "", *_aligned(*rule_counts(status)), "", *_aligned(*cell_counts(status))]
+    lines = [headline(status), "", _table(*rule_counts(status), 1), _table(*cell_counts(status), 2).rstrip("\n")]
     lines += _listed("Diverged, which is a result:", [f"  {line}" for line in diverged(status)])
     lines += failures(status)
     stopped = [f"  {standing.job}" for standing in status.of_state("stopped")]
     lines += _listed("Stopped together with their run, and no failures:", stopped)
-    running = [f"  {standing.job}{_at(standing.log)}" for standing in status.of_state("running")]
+    running = [f"  {one.job}{f': {one.log}' if one.log else ''}" for one in status.of_state("running")]
     lines += _listed("Running:", running)
     lines += ["", *(f"Note: {note}." for note in status.notes)] if status.notes else []
     page = Path(status.study.config.study.results) / PAGE
@@ -103,10 +104,6 @@ def after(status: Status) -> str:
     return "\n".join([headline(status), *failures(status), "", f"All of it: {page}", *go_on(status)[1:]])
 
 
-def _at(log: str) -> str:
-    return f": {log}" if log else ""
-
-
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
@@ -114,14 +111,6 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return ["", title, *lines[:_LISTED], *([f"  and {left} more"] if left > 0 else [])]
 
 
-def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> list[str]:
-    """A table; zeros are dots, so that what is there stands out."""
-    cells = [list(columns), *([str(value) if value != 0 else "." for value in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    words = [any(isinstance(value, str) for value in column) for column in zip(*rows)] if rows else []
-    words += [True] * (len(columns) - len(words))
-    lines = [
-        "  ".join(text.ljust(width) if word else text.rjust(width) for text, width, word in zip(row, widths, words))
-        for row in cells
-    ]
-    return [line.rstrip() for line in lines]
+def _table(columns: list[str], rows: list[list[str | int]], names: int) -> str:
+    """A table whose first columns are names; zeros are dots, so that what is there stands out."""
+    return aligned([columns, *([str(value) if value != 0 else "." for value in row] for row in rows)], names)

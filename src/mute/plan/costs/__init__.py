@@ -8,14 +8,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from mute.names import at_home, is_folder, unknown_name
-from mute.plan.costs.footprint import Footprint
-from mute.plan.costs.shapes import is_pretrained
+from mute.plan import Wildcards
+from mute.plan.costs.footprint import CUDA_CONTEXT, CUDA_PROCESS, PROCESS, Footprint
 from mute.plan.costs.work import Workload
 from mute.plan.exports import Exports
-from mute.study.cells import Study
+from mute.study.cells import Cell, Study
 
 # Rules that run a model, and the wildcards that name their jobs.
 RULES = {
@@ -64,24 +63,17 @@ class Costs:
 
     def __init__(self, study: Study) -> None:
         self.study, self.config = study, study.config
-
-    @cached_property
-    def work(self) -> Workload:
-        return Workload(self.study)
-
-    @cached_property
-    def footprint(self) -> Footprint:
-        return Footprint(self.work)
+        self.work = Workload(study)
+        self.footprint = Footprint(self.work)
+        self._found: dict[tuple[str, str], Cost] = {}
 
     @cached_property
     def jobs(self) -> dict[str, dict[str, Cost]]:
         """Every job by rule and name, in the order in which rules run."""
-        light = {"fetch_inputs": self._downloads()}
-        light |= {rule: dict.fromkeys(names, cost) for rule, names, cost in self._light()}
-        heavy = {rule: {name: self.cost(rule, name) for name in self.names(rule)} for rule in RULES}
-        order = ("fetch_inputs", "make_corpus", "train_tokenizer", *RULES)
-        found = {rule: {**light, **heavy}.get(rule, {}) for rule in (*order, *light)}
-        return {rule: jobs for rule, jobs in found.items() if jobs}
+        found = {rule: {name: self.cost(rule, name) for name in self.names[rule]} for rule in RULES}
+        found |= {"fetch_inputs": self._downloads(), **self._light()}
+        order = dict.fromkeys(("fetch_inputs", "make_corpus", "train_tokenizer", *found))
+        return {rule: found[rule] for rule in order if found[rule]}
 
     @property
     def every(self) -> list[Cost]:
@@ -101,13 +93,9 @@ class Costs:
         """Seconds with a machine for every job: the longest of each rule, one after the other."""
         return sum(max(job.seconds for job in jobs.values()) for jobs in self.jobs.values())
 
-    def names(self, rule: str) -> list[str]:
-        """Names of a rule's jobs: the values of its wildcards, joined by dots."""
-        return list(self._names[rule])
-
     @cached_property
-    def _names(self) -> dict[str, dict[str, None]]:
-        """The same of every rule, to look names up: there are thousands."""
+    def names(self) -> dict[str, dict[str, None]]:
+        """Names of each rule's jobs, as keys: to look one up among thousands. Values of wildcards, joined by dots."""
         study, exports = self.study, Exports(self.study)
         found: dict[str, list[str]] = {rule: list(study.shards) for rule in RULES if RULES[rule] == ("shard",)}
         found["pretrain_model"] = [name for name, parts in study.trained.items() if not self.opened(parts[0])]
@@ -120,52 +108,41 @@ class Costs:
         return {rule: dict.fromkeys(found[rule]) for rule in RULES}
 
     def opened(self, model: str) -> bool:
-        return is_pretrained(self.config.models[model])
+        """Whether a model is opened instead of trained."""
+        return self.config.models[model].pretrained is not None
 
     def cost(self, rule: str, name: str) -> Cost:
         """What one job costs. Raises ValueError for one that the study does not have."""
         if (rule, name) not in self._found:
             # Any cell can be exported, by its name.
-            if name not in self._names[rule] and rule != "export_model":
-                raise ValueError(unknown_name(f"job of {rule}", name, self.names(rule)))
+            if name not in self.names[rule] and rule != "export_model":
+                raise ValueError(unknown_name(f"job of {rule}", name, self.names[rule]))
             self._found[rule, name] = getattr(self, f"_{rule}")(name)
         return self._found[rule, name]
 
-    @cached_property
-    def _found(self) -> dict[tuple[str, str], Cost]:
-        return {}
-
     # Resources of the workflow's rules
 
-    def memory(self, rule: str) -> Callable[[Any, int], int]:
+    def memory(self, rule: str) -> Callable[[Wildcards, int], int]:
         """Megabytes that a job of a rule asks for, as a function of its wildcards and attempt."""
+        return lambda wildcards, attempt: self._asked(
+            self._of(rule, wildcards).memory / 1e6, _SNAKEMAKE_MB, attempt, to=100
+        )
 
-        def mem_mb(wildcards: Any, attempt: int) -> int:
-            planned = self._of(rule, wildcards).memory / 1e6
-            return _rounded((self.config.costs.margin * planned + _SNAKEMAKE_MB) * GROWTH ** (attempt - 1), 100)
-
-        return mem_mb
-
-    def runtime(self, rule: str) -> Callable[[Any, int], int]:
+    def runtime(self, rule: str) -> Callable[[Wildcards, int], int]:
         """Minutes that a job may take."""
+        return lambda wildcards, attempt: self._asked(self._of(rule, wildcards).longest / 60, _SPARE_MINUTES, attempt)
 
-        def minutes(wildcards: Any, attempt: int) -> int:
-            planned = self._of(rule, wildcards).longest / 60
-            return _rounded((_SPARE_MINUTES + self.config.costs.margin * planned) * GROWTH ** (attempt - 1), 1)
-
-        return minutes
-
-    def gpus(self, rule: str) -> Callable[[Any], int] | int:
+    def gpus(self, rule: str) -> Callable[[Wildcards], int] | int:
         """GPUs that a job needs: one or none. A number where no job does: Snakemake calls a function for every job."""
-        if not any(map(self.work.needs_gpu, self.study.models)):
-            return 0
+        needed = any(map(self.work.needs_gpu, self.study.models))
+        return (lambda wildcards: self._of(rule, wildcards).gpus) if needed else 0
 
-        def gpu(wildcards: Any) -> int:
-            return self._of(rule, wildcards).gpus
+    def _asked(self, planned: float, spare: float, attempt: int, to: int = 1) -> int:
+        """What is planned, with the study's margin and some to spare, rounded up; more at each attempt."""
+        asked = (self.config.costs.margin * planned + spare) * GROWTH ** (attempt - 1)
+        return math.ceil(asked / to) * to
 
-        return gpu
-
-    def _of(self, rule: str, wildcards: Any) -> Cost:
+    def _of(self, rule: str, wildcards: Wildcards) -> Cost:
         return self.cost(rule, ".".join(str(getattr(wildcards, key)) for key in RULES[rule]))
 
     # Jobs by rule
@@ -180,8 +157,8 @@ class Costs:
         return Cost(
             start + seconds,
             start + max(seconds, longest),
-            memory=self.footprint.process(gpu) + host + (0 if gpu else device),
-            gpu_memory=self.footprint.context + device if gpu else 0,
+            memory=CUDA_PROCESS + host if gpu else PROCESS + host + device,
+            gpu_memory=CUDA_CONTEXT + device if gpu else 0,
             disk=disk,
             gpus=int(gpu),
         )
@@ -197,7 +174,7 @@ class Costs:
     def _evaluate_model(self, name: str) -> Cost:
         model, at = self.study.trained[name][0], self.footprint
         memory = at.reading(model, self.work.size.forms)
-        return self._job([model], self.work.model_evaluation(model), memory, at.model_tables(model))
+        return self._job([model], self.work.model_evaluation(model), memory, at.tables(model, self.work.size.forms))
 
     def _score_layers(self, name: str) -> Cost:
         trained, forget_set = name.rsplit(".", 1)
@@ -223,7 +200,7 @@ class Costs:
         cells, at, models = self.study.shards[name], self.footprint, _models(self.study.shards[name])
         seconds = sum(map(self.work.questions, models)) + sum(map(self.work.evaluation, cells))
         memory = max(at.reading(model, self.work.size.asked) for model in models)
-        return self._job(models, seconds, memory, sum(map(at.cell_tables, cells)))
+        return self._job(models, seconds, memory, sum(at.tables(c.model, self.work.size.asked) for c in cells))
 
     def _attack_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
@@ -242,7 +219,7 @@ class Costs:
         weights = self.footprint.weights(name.split(".")[0])
         seconds = 5 + weights / _DISK
         # One file of weights at a time, as it was and as it becomes.
-        return Cost(seconds, seconds, self.footprint.process(False) + 2 * min(weights, _FILE), disk=weights)
+        return Cost(seconds, seconds, PROCESS + 2 * min(weights, _FILE), disk=weights)
 
     def _run_harness(self, name: str) -> Cost:
         model = self.study.trained[name][0] if name in self.study.trained else name.split(".")[0]
@@ -254,15 +231,14 @@ class Costs:
 
     def _downloads(self) -> dict[str, Cost]:
         """Models from the hub; data sets are small beside them."""
-        names = {str(getattr(self.config.models[name], "pretrained", None)): name for name in self.study.models}
         found = {}
-        for source, name in names.items():
-            if self.opened(name) and not is_folder(at_home(source)):
-                seconds = 10 + self.footprint.download(name) / _DOWNLOAD
-                found[source] = Cost(seconds, seconds, memory=0.6e9, disk=self.footprint.download(name))
+        for name in self.study.models:
+            source, size = self.config.models[name].pretrained, self.footprint.download(name)
+            if source and not is_folder(at_home(source)):
+                found[source] = Cost(10 + size / _DOWNLOAD, 10 + size / _DOWNLOAD, memory=0.6e9, disk=size)
         return found
 
-    def _light(self) -> list[tuple[str, list[str], Cost]]:
+    def _light(self) -> dict[str, dict[str, Cost]]:
         """Rules that run no model: measured, and by the number of cells or languages where it decides."""
         study = self.study
         cells, draws = len(study.cells), self.config.evaluation.draws / 400
@@ -279,12 +255,8 @@ class Costs:
             ("notebooks", ["layers", "trade_off"], 8, 0.6e9, 0.6e6),
             ("summarise", ["all"], 1.5 + 0.01 * cells, (0.35 + cells / 2000) * 1e9, 12e6),
         ]
-        return [(rule, jobs, Cost(s, s, memory, 0, disk)) for rule, jobs, s, memory, disk in found]
+        return {rule: dict.fromkeys(jobs, Cost(s, s, memory, 0, disk)) for rule, jobs, s, memory, disk in found}
 
 
-def _models(cells: list[Any]) -> list[str]:
+def _models(cells: list[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.model for cell in cells))
-
-
-def _rounded(value: float, to: int) -> int:
-    return math.ceil(value / to) * to

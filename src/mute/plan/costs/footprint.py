@@ -6,7 +6,6 @@ memory.
 """
 
 from mute.bands import FULL
-from mute.plan.costs.shapes import is_pretrained
 from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
 
@@ -14,8 +13,8 @@ from mute.study.cells import Cell
 DEVICE_SHARE = 0.25
 # Tokens x features of one pass over a whole side; as SLUG's. Tokens of one pass of an adaptation; as `models.adapt`.
 WHOLE_PASS, _PASS = 8192 * 512, 4096
-# Python with torch and a corpus, measured; with CUDA's libraries, assumed.
-_PROCESS, _CUDA_PROCESS, _CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
+# Python with torch and a corpus, measured; with CUDA's libraries, assumed; what these take on a GPU.
+PROCESS, CUDA_PROCESS, CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 # What steps keep of a parameter: value, gradient, two states and what it was; gradient twice beside bfloat16.
 _TRAINED, _EXACT = 16, 20
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
@@ -30,11 +29,6 @@ class Footprint:
 
     def __init__(self, work: Workload) -> None:
         self.work, self.study, self.config = work, work.study, work.config
-
-    context = _CUDA_CONTEXT
-
-    def process(self, gpu: bool) -> float:
-        return _CUDA_PROCESS if gpu else _PROCESS
 
     # Memory: (of the host, where the model runs)
 
@@ -53,7 +47,7 @@ class Footprint:
         reads = max(batch, BATCH) / self.work.size.tokens * self.work.size.answer
         here = self.weights(model) + _SLACK + trained * (_EXACT if width < 4 else _TRAINED)
         here += tokens * (_HIDDEN * shape.hidden + _MLP * shape.mlp) * width + 4 * reads * shape.vocabulary * 4
-        stays = self.config.engine.device == "cpu" or not is_pretrained(self.config.models[model])
+        stays = self.config.engine.device == "cpu" or not self.config.models[model].pretrained
         free = self.config.costs.gpu_memory_gb * 1e9 - self.weights(model)
         return (0, here + 2 * states) if stays or states <= DEVICE_SHARE * free else (2 * states, here)
 
@@ -63,7 +57,7 @@ class Footprint:
 
     def adaptation(self, model: str) -> tuple[float, float]:
         """Weights once on the host and once where they run; the low-rank additions are small beside them."""
-        how = getattr(self.config.models[model], "adaptation", None)
+        how = self.config.models[model].adaptation
         tokens = 0 if how is None else min(how.batch_size * self.work.size.tokens * PADDING, _PASS)
         host, device = self.running(model, 0, 0, tokens, self.work.shape(model).blocks)
         return host + self.weights(model), device
@@ -99,7 +93,7 @@ class Footprint:
         cost = self.work.methods[cell.algorithm][1]
         if cost.trains == "nothing":
             return self.running(cell.model, states)
-        batch = 2 * self.work.settings[cell.algorithm].get("batch_size", 24) * s.tokens * PADDING
+        batch = 2 * self.study.settings(cell.algorithm).get("batch_size", 24) * s.tokens * PADDING
         if cost.whole:
             # Whole sides at once, but no two lengths in one batch.
             batch = min(BATCH, WHOLE_PASS / shape.hidden, tokens / LENGTHS)
@@ -121,7 +115,7 @@ class Footprint:
 
     def adapted(self, model: str) -> float:
         """A model that is opened: its weights again where it was adapted, else a record."""
-        return self.download(model) if getattr(self.config.models[model], "adaptation", None) else _TOKENIZER
+        return self.download(model) if self.config.models[model].adaptation else _TOKENIZER
 
     def cell(self, cell: Cell) -> float:
         """A patch: what trained, and nothing else."""
@@ -138,19 +132,11 @@ class Footprint:
             trained = shape.parameters
         return trained * self.work.width + _RECORD
 
-    def tables(self, rows: float) -> float:
-        """Tables of so many answers, with their options, or tokens of probes."""
-        return rows * _ROW + _RECORD
-
-    def cell_tables(self, cell: Cell) -> float:
-        s = self.work.size
-        return self.tables(self.work.languages(cell.model) * (s.facts * s.asked + s.lines))
+    def tables(self, model: str, forms: int) -> float:
+        """Tables of the answers to all questions, with their options, or tokens of probes."""
+        return self.work.asked(model, forms) * _ROW + _RECORD
 
     def cell_attacks(self, cell: Cell) -> float:
         """The token tables of a cell under its attacks, and a share of those of base and oracle."""
         facts = self.work.languages(cell.model) * self.work.size.forgotten(cell.forget_set)
-        return 1.5 * len(self.study.attacked[cell]) * self.tables(facts)
-
-    def model_tables(self, model: str) -> float:
-        s, k = self.work.size, self.work.languages(model)
-        return self.tables(k * (s.facts * s.forms + s.lines))
+        return 1.5 * len(self.study.attacked[cell]) * (facts * _ROW + _RECORD)

@@ -4,12 +4,13 @@ B batch, T tokens, D hidden, L blocks, V vocabulary. A multiplication and an add
 is not a matrix product (norms, activations, softmax) is left out, as torch's own counter leaves it out.
 """
 
-import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mute.config.sections import ModelSection
+from mute.hub import copies
 from mute.names import at_home, is_folder
+from mute.store.artifacts import read_json
+from mute.store.records import Record
 
 
 @dataclass(frozen=True)
@@ -73,26 +74,26 @@ def embedded(model: ModelSection) -> Shape:
     return Shape(model.blocks, d, model.vocabulary, kv, mlp, gated=not bloom, tied=bloom)
 
 
-def of_config(config: dict[str, Any]) -> Shape:
+def of_config(config: Record) -> Shape:
     """The shape that a model's config.json says. Raises KeyError where it lacks a size."""
     # Models that see, too, keep their language model's configuration inside.
     config = {**config, **config.get("text_config", {})}
 
-    def first(*names: str) -> Any:
+    def first(*names: str) -> int:
         found = [config[name] for name in names if config.get(name) is not None]
         if not found:
             raise KeyError(names[0])
-        return found[0]
+        return int(found[0])
 
-    d = int(first("hidden_size", "n_embed", "d_model"))
-    heads = int(first("num_attention_heads", "n_head"))
+    d = first("hidden_size", "n_embed", "d_model")
+    heads = first("num_attention_heads", "n_head")
     gated = config.get("model_type") not in ("bloom", "gpt_neox", "gpt2", "opt")
     shared = int(config.get("num_key_value_heads") or heads)
     size = int(config.get("head_dim") or d // heads)
     return Shape(
-        blocks=int(first("num_hidden_layers", "n_layer")),
+        blocks=first("num_hidden_layers", "n_layer"),
         hidden=d,
-        vocabulary=int(first("vocab_size")),
+        vocabulary=first("vocab_size"),
         kv=shared * size,
         mlp=int(config.get("intermediate_size") or config.get("n_inner") or 4 * d),
         gated=gated,
@@ -100,32 +101,20 @@ def of_config(config: dict[str, Any]) -> Shape:
     )
 
 
-def pretrained(model: ModelSection) -> tuple[Shape, str]:
-    """The shape of a model that is opened instead of trained, and how it is known."""
-    name, revision = str(getattr(model, "pretrained", "")), getattr(model, "revision", None) or "main"
-    folder = at_home(name)
-    if name in KNOWN and not is_folder(folder):
-        return KNOWN[name], "a table of known models"
-    try:
-        if is_folder(folder):
-            return of_config(json.loads((folder / "config.json").read_text(encoding="utf-8"))), "its config.json"
-        from mute.hub import copies
-
-        return of_config(copies.look_up(name, revision)), "its config.json"
-    except (ImportError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
-        # Not at hand, and nothing to stop a plan for: the job that opens it says what is wrong.
-        return GUESS, _GUESSED
-
-
 def of(model: ModelSection) -> tuple[Shape, str]:
     """The shape of a configured model, and how it is known."""
-    if not is_pretrained(model):
+    name = model.pretrained
+    if name is None:
         return embedded(model), "the configuration"
-    shape, said = pretrained(model)
+    folder = at_home(name)
+    if name in KNOWN and not is_folder(folder):
+        shape, said = KNOWN[name], "a table of known models"
+    else:
+        try:
+            found = read_json(folder / "config.json") if is_folder(folder) else copies.look_up(name, model.revision)
+            shape, said = of_config(found), "its config.json"
+        except (ImportError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
+            # Not at hand, and nothing to stop a plan for: the job that opens it says what is wrong.
+            shape, said = GUESS, _GUESSED
     # Cells name blocks by the configuration's number of them.
     return (replace(shape, blocks=model.blocks) if "blocks" in model.model_fields_set else shape), said
-
-
-def is_pretrained(model: ModelSection) -> bool:
-    """Whether a model is opened instead of trained."""
-    return bool(getattr(model, "pretrained", None))

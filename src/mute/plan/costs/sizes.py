@@ -6,9 +6,9 @@ is as in the class. Numbers are of one language.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mute.corpus import sources
+from mute.store.records import Record
 from mute.study.cells import Study
 
 
@@ -63,7 +63,7 @@ def of(study: Study) -> Size:
     return Size(forget=200, retain=1000, facts=1200, lines=0, forms=1, tokens=160, said=said)
 
 
-def _world(study: Study, settings: dict[str, Any]) -> Size:
+def _world(study: Study, settings: Record) -> Size:
     """The fictional world: five facts a subject. Tokens are those of its templates, measured."""
     subjects = settings["subjects"]
     forget = 5 * subjects.get(settings["forget_domain"], 0)
@@ -73,7 +73,7 @@ def _world(study: Study, settings: dict[str, Any]) -> Size:
     return Size(forget=forget, retain=others // 2, facts=facts, lines=6 * settings["probe_lines"], shared=0.47)
 
 
-def _files(study: Study, settings: dict[str, Any]) -> Size:
+def _files(study: Study, settings: Record) -> Size:
     """Parallel files: counted in the file of the study's first language, where it is there."""
     from mute.corpus.sources import files
 
@@ -116,7 +116,7 @@ _MMLU_MEAN = 246
 _TOFU = {"forget01": 40, "forget05": 200, "forget10": 400, "retain": 400, "real_authors": 100, "world_facts": 117}
 
 
-def _mmlu(study: Study, settings: dict[str, Any]) -> Size:
+def _mmlu(study: Study, settings: Record) -> Size:
     """MMLU: known numbers of questions, with tokens as law has them, which is most of it, in a mixture of languages."""
 
     def count(subjects: list[str]) -> int:
@@ -137,7 +137,7 @@ def _mmlu(study: Study, settings: dict[str, Any]) -> Size:
     return replace(size, tokens=230, sequences=2.5, answer=5, written=1.2, asked=asked)
 
 
-def _tofu(study: Study, settings: dict[str, Any]) -> Size:
+def _tofu(study: Study, settings: Record) -> Size:
     """TOFU: known sizes of its splits; whole answers are read, with their perturbations, and written."""
 
     def count(split: str) -> int:
@@ -160,7 +160,7 @@ def _tofu(study: Study, settings: dict[str, Any]) -> Size:
 
 
 # Beside the sources, not in them: a better estimate must not make a corpus, and all that follows, anew.
-_KNOWN: dict[str, Callable[[Study, dict[str, Any]], Size]] = {
+_KNOWN: dict[str, Callable[[Study, Record], Size]] = {
     "world": _world,
     "files": _files,
     "mmlu": _mmlu,

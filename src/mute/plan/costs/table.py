@@ -1,13 +1,18 @@
-"""The plan of a study as text: its cells, what each rule costs, what is needed at once, and what was assumed."""
+"""The plan of a study as text: its cells, what each rule costs, what is needed at once, and what was assumed.
+
+And in short what it is, as a run announces it before it starts.
+"""
 
 import json
+import sys
 from collections import Counter
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any
 
 from mute.jobs.times import aligned
 from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs
 from mute.plan.costs.work import MATCHED
+from mute.store.records import Record
 from mute.study.cells import Study
 
 # How far plans were from finished studies; `benchmarks/costs.py` writes it.
@@ -120,7 +125,7 @@ def _assumed(costs: Costs) -> str:
 def _error(path: Path) -> str:
     """How far plans were from what finished studies took."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: Record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     fitted, lines = found["calibrated_on"], ["Planned / measured seconds of finished studies, whole and by rule:"]
@@ -145,3 +150,31 @@ def size(bytes_: float) -> str:
         if bytes_ >= step:
             return f"{bytes_ / step:.1f} {unit}" if bytes_ < 10 * step else f"{bytes_ / step:.0f} {unit}"
     return f"{bytes_ / 1e3:.0f} kB"
+
+
+def minutes(costs: Costs, cores: int) -> float:
+    """Rough minutes that a whole study takes on `cores` cores, and one GPU where it needs one."""
+    return max(costs.core_seconds / max(cores, 1) + costs.gpu_seconds, costs.chain) / 60
+
+
+def announce(costs: Costs, cores: int | None) -> None:
+    """Print to standard error what a study is, before anything starts."""
+    study, cores = costs.study, cores or 1
+    oracles = sum(oracle is not None for *_, oracle in study.trained.values())
+    learn = "train or adapt" if any(map(costs.opened, study.models)) else "train"
+    gpu = f" and {costs.gpu_seconds / 3600:.1f} hours of a GPU among them" if costs.gpu_seconds else ""
+    print(
+        f"Study {study.config.study.name!r}: {_count(study.cells, 'cell')} in {_count(study.shards, 'shard')} "
+        f"({_count(study.models, 'model')}, {_count({c.algorithm for c in study.cells}, 'algorithm')}, "
+        f"{_count({(c.model, c.band) for c in study.cells}, 'model x band pair')}, "
+        f"{_count(study.languages, 'language')}), "
+        f"{_count(len(study.trained) - oracles, 'model')} and {_count(oracles, 'oracle')} to {learn}.\n"
+        f"From scratch roughly {_count(round(minutes(costs, cores)), 'minute')} on {_count(cores, 'core')}{gpu}; "
+        f"what is finished is kept. Results: {study.config.study.results}/",
+        file=sys.stderr,
+    )
+
+
+def _count(of: int | Sized, noun: str) -> str:
+    number = of if isinstance(of, int) else len(of)
+    return f"{number} {noun}{'s' * (number != 1)}"

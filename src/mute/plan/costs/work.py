@@ -8,11 +8,9 @@ machine with two, and checked against others: benchmarks/results/costs.json. Nob
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from mute import attacks, unlearn
-from mute.attacks.base import Attack
-from mute.attacks.base import Cost as AttackCost
+from mute.attacks.base import Attack, Settings
 from mute.bands import is_block, span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
@@ -56,22 +54,14 @@ class Workload:
         return {name: shapes.of(self.config.models[name]) for name in self.study.models}
 
     @cached_property
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """Settings by algorithm, read once: there are thousands of cells."""
-        return {name: self.study.settings(name) for name in {cell.algorithm for cell in self.study.cells}}
+    def methods(self) -> dict[str, tuple[unlearn.Method, Cost]]:
+        """By algorithm: its method, and what it says that it takes. Made once: there are thousands of cells."""
+        names = {cell.algorithm for cell in self.study.cells}
+        made = {name: unlearn.make(self.study.method(name), self.study.settings(name)) for name in names}
+        return {name: (method, method.cost()) for name, method in made.items()}
 
     @cached_property
-    def methods(self) -> dict[str, tuple[type[unlearn.Method], Cost]]:
-        """By algorithm: the kind of its method, and what it says that it takes."""
-        found = {}
-        for name in self.settings:
-            made = unlearn.make(self.study.method(name), self.settings[name])
-            kind = next(kind for kind in (unlearn.Descent, unlearn.Edit, unlearn.Guard) if isinstance(made, kind))
-            found[name] = (kind, made.cost())
-        return found
-
-    @cached_property
-    def attacked(self) -> dict[str, tuple[type[Attack], Any]]:
+    def attacked(self) -> dict[str, tuple[type[Attack], Settings]]:
         """Attacks by name: the class of each, and its settings."""
         kinds = {name: (attacks.load(method), settings) for name, (method, settings) in self.study.attacks.items()}
         return {name: (kind, kind.Settings.model_validate(settings)) for name, (kind, settings) in kinds.items()}
@@ -82,15 +72,19 @@ class Workload:
     def needs_gpu(self, model: str) -> bool:
         """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained."""
         device = self.config.engine.device
-        return device == "cuda" or (device == "auto" and shapes.is_pretrained(self.config.models[model]))
+        return device == "cuda" or (device == "auto" and self.config.models[model].pretrained is not None)
 
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
+    def asked(self, model: str, forms: int) -> int:
+        """Questions of a model: so many forms of every fact, and every ability."""
+        return self.languages(model) * (self.size.facts * forms + self.size.lines)
+
     def states(self, model: str, forms: int) -> float:
         """Bytes of the states of all questions of a model; none where they are too large to keep."""
-        k, s = self.languages(model), self.size
-        size = k * (s.facts * forms + s.lines) * s.sequences * s.tokens * self.shape(model).hidden * self.width
+        sequences = self.asked(model, forms) * self.size.sequences
+        size = sequences * self.size.tokens * self.shape(model).hidden * self.width
         return size if size <= STATES_GB * 1e9 else 0
 
     @property
@@ -151,7 +145,7 @@ class Workload:
 
     def adaptation(self, model: str) -> float:
         """Training of low-rank additions: states get gradients, frozen weights none."""
-        how = getattr(self.config.models[model], "adaptation", None)
+        how = self.config.models[model].adaptation
         if how is None:
             return 0
         steps = self.size.facts * self.size.forms * self.languages(model) * how.epochs / how.batch_size
@@ -159,9 +153,7 @@ class Workload:
         return self.step(model, how.batch_size, blocks, how.batch_size * self.size.answer) * steps
 
     def model_evaluation(self, model: str) -> float:
-        """Every form of every fact, every ability."""
-        k, s = self.languages(model), self.size
-        return self._answers(model, k * s.facts * s.forms, k * s.lines, self.shape(model).blocks)
+        return self._answers(model, self.size.forms, self.shape(model).blocks)
 
     def layers(self, model: str, forget_set: str, languages: int) -> float:
         """States of the forget prompts, and of all prompts for the probe, through every block; then the scores."""
@@ -180,7 +172,7 @@ class Workload:
     def unlearning(self, cell: Cell, share: float = MATCHED) -> float:
         """One cell; `share` of the steps that a matched one may take."""
         band, above = self.span(cell)
-        (kind, cost), settings = self.methods[cell.algorithm], self.settings[cell.algorithm]
+        (method, cost), settings = self.methods[cell.algorithm], self.study.settings(cell.algorithm)
         matched = cell.protocol == "matched"
         look = self.ask(cell.model, self._probe(cell), above)
         ends = look + self.ask(cell.model, self._check(cell), above)
@@ -188,9 +180,9 @@ class Workload:
         if cost.reference:
             # What the model said before, once over all texts.
             ends += self.run(cell.model, self._texts(cell), run)
-        if kind is unlearn.Guard:
+        if isinstance(method, unlearn.Guard):
             return ends
-        edits = kind is unlearn.Edit
+        edits = isinstance(method, unlearn.Edit)
         if edits and cost.whole:
             edit = self.run(cell.model, self._texts(cell), run) * PASSED * cost.passes
             if not cost.head:
@@ -210,25 +202,24 @@ class Workload:
         swept = any(is_block(cell.band) for cell in cells)
         names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
         tried = sum(self.unlearning(replace(first, band=name, protocol="matched"), share) for name in sorted(names))
-        return self.bench(first) + tried * len(self.settings[first.algorithm]["strengths"])
+        return self.bench(first) + tried * len(self.study.settings(first.algorithm)["strengths"])
 
     def evaluation(self, cell: Cell) -> float:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
-        k, s = self.languages(cell.model), self.size
-        blocks = self.span(cell)[1] if self.states(cell.model, s.asked) else self.shape(cell.model).blocks
-        return self._answers(cell.model, k * s.facts * s.asked, k * s.lines, blocks)
+        forms = self.size.asked
+        blocks = self.span(cell)[1] if self.states(cell.model, forms) else self.shape(cell.model).blocks
+        return self._answers(cell.model, forms, blocks)
 
     def questions(self, model: str) -> float:
         """The prefixes of all questions of a shard, once, where their states are kept."""
-        s = self.size
-        if not self.states(model, s.asked):
-            return 0
-        return self.ask(model, self.languages(model) * (s.facts * s.asked + s.lines), self.shape(model).blocks)
+        forms = self.size.asked
+        return self.ask(model, self.asked(model, forms), self.shape(model).blocks) if self.states(model, forms) else 0
 
     def analyses(self, cell: Cell) -> float:
-        """What looks into one cell: each analysis as the lens."""
-        facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        return self._lens(cell.model, facts, self.span(cell)[1]) * len(self.study.analyses)
+        """What looks into one cell: each analysis as the lens, which reads logits after every block once."""
+        facts = self._forgotten(cell)
+        # Only means go into a table.
+        return (self.ask(cell.model, facts, 1) - facts * _QUESTION) * self.span(cell)[1] * len(self.study.analyses)
 
     def attacks(self, cells: list[Cell]) -> float:
         """All attacks on some cells and, once for each key that these depend on, on base and oracle."""
@@ -240,26 +231,22 @@ class Workload:
                 if kind.applies(settings, cell.band, intent):
                     continue
                 key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in kind.depends))
-                seconds += self._attack(cell, kind.cost(settings)) * (1 if key in controls else 3)
+                # Training, and the forget questions.
+                cost, blocks = kind.cost(settings), self.shape(cell.model).blocks
+                step = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer)
+                look = self.ask(cell.model, self._forgotten(cell), blocks if cost.whole else self.span(cell)[1])
+                seconds += (step * cost.steps + look * cost.asks) * (1 if key in controls else 3)
                 controls.add(key)
         return seconds
 
-    def _attack(self, cell: Cell, cost: AttackCost) -> float:
-        """One attack on one victim: training, and the forget questions."""
-        blocks = self.shape(cell.model).blocks
-        facts = self.languages(cell.model) * self.size.forgotten(cell.forget_set)
-        training = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer) * cost.steps
-        return training + self.ask(cell.model, facts, blocks if cost.whole else self.span(cell)[1]) * cost.asks
+    def _forgotten(self, cell: Cell) -> float:
+        """Facts of its forget set, in all languages."""
+        return self.languages(cell.model) * self.size.forgotten(cell.forget_set)
 
-    def _lens(self, model: str, facts: float, blocks: float) -> float:
-        """Forwards once, and the head after every block; only means go into a table."""
-        return (self.ask(model, facts, 1) - facts * _QUESTION) * blocks
-
-    def _answers(self, model: str, facts: float, lines: float, blocks: float) -> float:
+    def _answers(self, model: str, forms: int, blocks: float) -> float:
         """Questions, and answers that are written out: each further token runs the whole model again."""
-        return self.ask(model, facts + lines, blocks) + self.run(
-            model, facts * self.size.written, self.shape(model).blocks
-        )
+        written = self.languages(model) * self.size.facts * forms * self.size.written
+        return self.ask(model, self.asked(model, forms), blocks) + self.run(model, written, self.shape(model).blocks)
 
     def _texts(self, cell: Cell) -> float:
         """Texts of both sides."""
