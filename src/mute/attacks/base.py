@@ -17,6 +17,7 @@ from mute.models.treatment import Treatment
 if TYPE_CHECKING:
     from mute.bands import Band
     from mute.corpus.schema import Corpus
+    from mute.models.anatomy import Model
     from mute.models.tokenizer import Encoder
 
 # What an attacker must be able to do.
@@ -36,7 +37,7 @@ class Victim:
     band: the blocks that were edited. sources: languages that unlearning read. languages: all of the model.
     """
 
-    model: Any
+    model: Model
     encoder: Encoder
     corpus: Corpus
     band: Band

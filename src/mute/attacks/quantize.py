@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from mute.attacks import base
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -35,7 +37,7 @@ class Quantize(base.Attack):
     settings: Settings
 
     @contextmanager
-    def weights(self, model: Any) -> Generator[None]:
+    def weights(self, model: Model) -> Generator[None]:
         from mute.models import anatomy, patches
 
         names = anatomy.block_parameters(model, range(len(anatomy.blocks(model))))

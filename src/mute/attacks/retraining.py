@@ -19,6 +19,7 @@ from mute.bands import is_block
 if TYPE_CHECKING:
     from mute.corpus.schema import Corpus
     from mute.engine.band import TextSet
+    from mute.models.anatomy import Model
     from mute.models.tokenizer import Encoder
 
 
@@ -61,7 +62,7 @@ class Retraining(base.Attack):
         return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
 
     @contextmanager
-    def weights(self, model: Any) -> Generator[None]:
+    def weights(self, model: Model) -> Generator[None]:
         """Train the model and, afterwards, leave it bit for bit what it was."""
         from mute.models import patches
 
@@ -79,7 +80,7 @@ class Retraining(base.Attack):
         return {"status": self.course.status, **vars(self.course)}
 
 
-def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
+def texts(model: Model, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
     """The retain texts that unlearning reads, too."""
     from mute.engine.band import TextSet
 
@@ -89,7 +90,7 @@ def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...]
 
 
 def train(
-    model: Any, names: list[str], retain: TextSet, steps: int, learning_rate: float, batch_size: int, seed: int
+    model: Model, names: list[str], retain: TextSet, steps: int, learning_rate: float, batch_size: int, seed: int
 ) -> Course:
     """Train the named parameters on answers; stops at the first step that gives no number.
 

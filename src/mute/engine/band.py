@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 import torch
@@ -15,6 +14,7 @@ from mute.bands import Band
 from mute.engine import moments, sections
 from mute.engine.steps import Steps
 from mute.models import patches
+from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.names import unknown_name
 from mute.store.artifacts import seed_of
@@ -77,7 +77,7 @@ class TextSet:
     outputs, and one number an answer.
     """
 
-    def __init__(self, model: Any, rows: pd.DataFrame, encoder: Encoder) -> None:
+    def __init__(self, model: Model, rows: pd.DataFrame, encoder: Encoder) -> None:
         if rows.empty:
             raise ValueError("a loss has no texts to read: check forget set, sources and retain coverage")
         asked = list(zip(rows["prefix"], rows["answer"], rows["suffix"]))
@@ -135,7 +135,7 @@ class Task:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         band: Band,
         forget: TextSet,
         retain: TextSet,
@@ -303,7 +303,7 @@ class Task:
     def covariance(self, side: str, block: int) -> Tensor:
         """Second moment E[k k'] [D_ff, D_ff], float64 and not centred, of keys over all real tokens of a side.
 
-        Computed once, from the model as it is then; with a prefix cache, once for all jobs (`engine.fitted`).
+        Computed once, from the model as it is then; with a prefix cache, once for all jobs (`engine.cache`).
         """
         if (side, block) not in self._covariances:
             own = self.side(side)

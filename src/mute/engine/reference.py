@@ -14,6 +14,7 @@ from torch import Tensor
 from mute.engine import moments
 from mute.engine.band import Batch, Task, summed
 from mute.models import anatomy
+from mute.models.anatomy import Model
 
 
 class WholeModel(Task):
@@ -64,10 +65,10 @@ class WholeModel(Task):
             self._covariances[side, block] = moments.second(self._all_keys(side, block))
         return self._covariances[side, block]
 
-    def _logits(self, model: Any, batch: Batch) -> Tensor:
+    def _logits(self, model: Model, batch: Batch) -> Tensor:
         return batch.predictors(model(input_ids=batch.ids, use_cache=False).logits.float())
 
-    def _output(self, model: Any, batch: Batch) -> Tensor:
+    def _output(self, model: Model, batch: Batch) -> Tensor:
         """The band's output, while all of the model runs."""
         kept: list[Tensor] = []
 

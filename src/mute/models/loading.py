@@ -8,6 +8,7 @@ from typing import Any
 
 from mute.jobs import devices
 from mute.models import anatomy, directory
+from mute.models.anatomy import Model
 from mute.store import artifacts, clock
 
 # Types of weights that can be trained, as safetensors calls them.
@@ -107,7 +108,7 @@ def find_device(wanted: str = "auto") -> str:
     return f"cuda:{devices.lease(devices.visible())}" if device == "cuda" else device
 
 
-def save(model: Any, tokenizer: Any, folder: Path | str, record: dict[str, Any]) -> None:
+def save(model: Model, tokenizer: Any, folder: Path | str, record: dict[str, Any]) -> None:
     """Write model and tokenizer to `folder` and seal it with `record`."""
     from transformers.utils import logging
 

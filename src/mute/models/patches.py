@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mute.models.anatomy import Model
 from mute.store import artifacts
 
 # The file of a cell's tensors: weights that changed, or what a guard was fitted to.
 PATCH, FITTED = "patch.safetensors", "fitted.safetensors"
 
 
-def take(model: Any, names: Iterable[str]) -> dict[str, Any]:
+def take(model: Model, names: Iterable[str]) -> dict[str, Any]:
     """Copies of the named parameters."""
     parameters = dict(model.named_parameters())
     return {name: parameters[name].detach().clone() for name in names}
@@ -27,7 +28,7 @@ def load(folder: Path | str, name: str = PATCH) -> dict[str, Any]:
     return load_file(Path(folder) / name)
 
 
-def put(model: Any, tensors: dict[str, Any]) -> None:
+def put(model: Model, tensors: dict[str, Any]) -> None:
     """Copy `tensors` into the parameters of the same names. Raises ValueError on a name or shape that is not there."""
     import torch
 
@@ -40,7 +41,7 @@ def put(model: Any, tensors: dict[str, Any]) -> None:
 
 
 @contextmanager
-def applied(model: Any, tensors: dict[str, Any]) -> Generator[Any]:
+def applied(model: Model, tensors: dict[str, Any]) -> Generator[Any]:
     """The model with the patch in place; afterwards it is bit for bit what it was."""
     before = take(model, tensors)
     put(model, tensors)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from mute.models import anatomy
+from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 
@@ -72,7 +73,7 @@ def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) ->
     return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 
-def backward(model: Any, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+def backward(model: Model, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Add the gradients of a step's loss, the mean over its weighted tokens, and return the loss (nats).
 
     pieces: token ids and weights [B, T] each, as `padded` gives them; their gradients add up.
@@ -94,7 +95,7 @@ def backward(model: Any, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> flo
 
 
 def pretrain(
-    model: Any,
+    model: Model,
     groups: dict[str, list[Sequence]],
     *,
     shares: dict[str, float],
@@ -161,7 +162,7 @@ def check_finite(loss: float, norm: Any, losses: list[float], steps: int, learni
 EMBEDDING_RATE = 2.5
 
 
-def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Model, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for embeddings and head, norms and biases."""
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
     words = {id(p): p for part in ends for p in part.parameters()}

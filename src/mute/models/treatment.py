@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from mute.models.anatomy import Model
+
 
 @dataclass(frozen=True)
 class Where:
@@ -34,7 +36,7 @@ class Treatment:
 
     name: ClassVar[str] = "treatment"
 
-    def weights(self, model: Any) -> AbstractContextManager[Any]:
+    def weights(self, model: Model) -> AbstractContextManager[Any]:
         """Change weights while the context lasts; afterwards the model is bit for bit what it was."""
         return nullcontext()
 
@@ -79,7 +81,7 @@ def overrides(treatment: Treatment, point: str) -> bool:
 _READING: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
-def reading(model: Any, ids: Tensor | None) -> None:
+def reading(model: Model, ids: Tensor | None) -> None:
     """Say which tokens [B, T] the states belong to that run through blocks of the model next; None: nobody knows."""
     if ids is None:
         _READING.pop(model, None)
@@ -88,7 +90,7 @@ def reading(model: Any, ids: Tensor | None) -> None:
 
 
 @contextmanager
-def installed(model: Any, treatments: Iterable[Treatment], *, plain: bool = True) -> Generator[None]:
+def installed(model: Model, treatments: Iterable[Treatment], *, plain: bool = True) -> Generator[None]:
     """The model with all treatments in place, in their order: weights first, then hooks; afterwards it is as it was.
 
     plain: whether the model's own forward is called next. The engine, which is not, mixes blocks and treats logits
@@ -116,13 +118,13 @@ def installed(model: Any, treatments: Iterable[Treatment], *, plain: bool = True
             _READING.pop(model, None)
 
 
-def mixes(model: Any, treatments: Iterable[Treatment]) -> dict[int, float]:
+def mixes(model: Model, treatments: Iterable[Treatment]) -> dict[int, float]:
     """Blocks that treatments mix with the identity."""
     depth = len(anatomy.blocks(model))
     return {block: share for t in treatments for block, share in t.mixed(depth).items()}
 
 
-def _on_embeddings(model: Any, treatments: list[Treatment]) -> Any:
+def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
     own = [t for t in treatments if overrides(t, "embeddings")]
 
     def hook(module: Any, args: tuple[Any, ...], embedded: Any) -> Any:
@@ -134,7 +136,7 @@ def _on_embeddings(model: Any, treatments: list[Treatment]) -> Any:
     return model.get_input_embeddings().register_forward_hook(hook)
 
 
-def _before_block(model: Any, block: int, module: Any, own: list[Treatment]) -> Any:
+def _before_block(model: Model, block: int, module: Any, own: list[Treatment]) -> Any:
     def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = bool(args)
         hidden = args[0] if given else kwargs["hidden_states"]
@@ -176,7 +178,7 @@ def _bypassed(module: Any, share: float) -> Generator[None]:
         hooked.remove()
 
 
-def _on_model(model: Any, own: list[Treatment]) -> Any:
+def _on_model(model: Model, own: list[Treatment]) -> Any:
     """The logits of the whole model, [B, T, V], each prediction with the tokens before it."""
 
     def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
     from mute.models.treatment import Treatment
     from mute.unlearn.view import View
 
@@ -104,7 +105,7 @@ class Method(ABC):
         """
         return {"forget": view.forget, "retain": view.retain}
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         """Names of the parameters that this method changes; none outside the band."""
         from mute.models import anatomy
 
@@ -175,7 +176,7 @@ class Guard(Method):
     def cost(self) -> Cost:
         return Cost(trains="nothing")
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         return []
 
     @abstractmethod

@@ -19,6 +19,7 @@ from mute.engine.opening import Opener
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
+from mute.models.anatomy import Model
 from mute.models.identity import identity
 from mute.store import artifacts, clock
 from mute.unlearn import Guard, make
@@ -135,7 +136,7 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
 
 
 @contextmanager
-def placed(model: Any, folder: Path) -> Generator[Subject]:
+def placed(model: Model, folder: Path) -> Generator[Subject]:
     """What a cell's folder makes of its model: its patch is in place, or its guard stands ready to be installed."""
     record = artifacts.read_json(folder / "record.json")
     plan = record["plan"]

@@ -16,6 +16,7 @@ from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.models import patches
+from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 from mute.unlearn.base import Descent, Edit, Guard, Method
@@ -73,7 +74,7 @@ class Workbench:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         encoder: Encoder,
         corpus: Corpus,
         *,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
     from mute.unlearn.view import View
 
 
@@ -75,7 +76,7 @@ class BLUR(base.Descent):
     def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
         return self.inner.reads(view)
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         return self.inner.parameters(model, band)
 
     def trainables(self, task: Task, names: list[str]) -> Any:

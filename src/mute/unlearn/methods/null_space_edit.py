@@ -18,7 +18,7 @@ of keys: ours are quantiles, and relative to their mean square.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task, TextSet
+    from mute.models.anatomy import Model
     from mute.unlearn.view import View
 
 
@@ -73,7 +74,7 @@ class NullSpaceEdit(base.Edit):
             return f"the retain side has no text in {', '.join(missing)} whose state could be a target"
         return ""
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         return anatomy.mlp_outputs(model, band.blocks)

@@ -7,7 +7,7 @@ the band's last block and the two before it, with means over padding too, as the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -43,7 +44,7 @@ class RMU(base.Descent):
     Settings = Settings
     settings: Settings
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         if self.settings.variant == "one_block" or band.full:

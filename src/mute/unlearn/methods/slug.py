@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -47,7 +48,7 @@ class SLUG(base.Edit):
     Settings = Settings
     settings: Settings
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         return anatomy.attention_weights(model, band.blocks)
