@@ -42,12 +42,9 @@ class Quantize(base.Attack):
 
         names = anatomy.block_parameters(model, range(len(anatomy.blocks(model))))
         matrices = {n: t for n, t in patches.take(model, names).items() if t.ndim == 2}
-        try:
-            s = self.settings
-            patches.put(model, {n: rounded(t, s.bits, s.group, s.convention) for n, t in matrices.items()})
+        s = self.settings
+        with patches.applied(model, {n: rounded(t, s.bits, s.group, s.convention) for n, t in matrices.items()}):
             yield
-        finally:
-            patches.put(model, matrices)
 
 
 def rounded(weight: Tensor, bits: int, group: int = 0, convention: str = "symmetric") -> Tensor:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mute.attacks import base
 from mute.bands import is_block
+from mute.store.records import Record
 
 if TYPE_CHECKING:
     from mute.corpus.schema import Corpus
@@ -69,14 +70,11 @@ class Retraining(base.Attack):
         v, s = self.victim, self.settings
         retain = texts(model, v.encoder, v.corpus, v.sources, v.forget_set)
         names = [name for name, _ in model.named_parameters()]
-        before = patches.take(model, names)
-        try:
+        with patches.kept(model, names):
             self.course = train(model, names, retain, s.steps, s.learning_rate, s.batch_size, v.seed)
             yield
-        finally:
-            patches.put(model, before)
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> Record:
         return {"status": self.course.status, **vars(self.course)}
 
 

@@ -195,15 +195,6 @@ class Task:
         return list(torch.autograd.grad(loss, chosen, allow_unused=True))
 
     @contextmanager
-    def kept(self, names: list[str]) -> Generator[dict[str, Tensor]]:
-        """Copies of the parameters `names`; afterwards they are what they were, bit for bit, whatever was done."""
-        before = patches.take(self.model, names)
-        try:
-            yield before
-        finally:
-            patches.put(self.model, before)
-
-    @contextmanager
     def descend(
         self, names: list[str], loss: Callable[[], Tensor], steps: int, learning_rate: float
     ) -> Generator[list[float]]:
@@ -213,7 +204,7 @@ class Task:
         """
         parameters = dict(self.model.named_parameters())
         asked = {name: parameter.requires_grad for name, parameter in parameters.items()}
-        with self.kept(names):
+        with patches.kept(self.model, names):
             self.train(names)
             taken, losses = Steps([parameters[name] for name in names], learning_rate), []
             try:

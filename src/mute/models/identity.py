@@ -1,12 +1,12 @@
 """What a result depends on by content: a model's weights and tokenizer, and the corpus."""
 
 from pathlib import Path
-from typing import Any
 
 from mute.store import artifacts
+from mute.store.records import Record
 
 
-def identity(model: Path, corpus: Path) -> dict[str, Any]:
+def identity(model: Path, corpus: Path) -> Record:
     """What a result depends on by content: weights and tokenizer of a model's folder, and the corpus's folder."""
     files = artifacts.checked(model)["files"]
     own = {name: files[name]["sha256"] for name in sorted(files) if name.endswith((".safetensors", "tokenizer.json"))}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mute.models import anatomy
+from mute.store.records import Record
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -67,7 +68,7 @@ class Treatment:
         """The text that is given in the place of what the model says."""
         return text
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> Record:
         """What a record says of how it went; `status` is `ok` unless the treatment has failed."""
         return {"status": "ok"}
 
@@ -137,7 +138,7 @@ def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
 
 
 def _before_block(model: Model, block: int, module: Any, own: list[Treatment]) -> Any:
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record) -> Any:
         given = bool(args)
         hidden = args[0] if given else kwargs["hidden_states"]
         ids = _READING.get(model)
@@ -160,10 +161,10 @@ def _bypassed(module: Any, share: float) -> Generator[None]:
 
     given: list[Any] = []
 
-    def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def keep(module: Any, args: tuple[Any, ...], kwargs: Record) -> None:
         given[:] = [args[0] if args else kwargs["hidden_states"]]
 
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record, output: Any) -> Any:
         before = given.pop()
         after = output[0] if isinstance(output, tuple) else output
         mixed = torch.lerp(before, after, share) if share else before
@@ -181,7 +182,7 @@ def _bypassed(module: Any, share: float) -> Generator[None]:
 def _on_model(model: Model, own: list[Treatment]) -> Any:
     """The logits of the whole model, [B, T, V], each prediction with the tokens before it."""
 
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record, output: Any) -> Any:
         ids = kwargs.get("input_ids", args[0] if args else None)
         if ids is None or output.logits.shape[:2] != ids.shape:
             raise RuntimeError(f"a treatment of logits ({own[0].name}) needs the tokens that the model reads")

@@ -22,6 +22,7 @@ from mute.models import patches, tokenizer
 from mute.models.anatomy import Model
 from mute.models.identity import identity
 from mute.store import artifacts, clock
+from mute.store.records import Record
 from mute.unlearn import Guard, make
 from mute.unlearn.run import Matching, Workbench, unlearn
 
@@ -35,7 +36,7 @@ class Opened:
         self.folders = {Path(path).parent.name: Path(path).parent for path in records}
         self.oracles = {Path(path).parent.name: Path(path) for path in oracles}
         self.corpus_folder, self.opener = Path(corpus).parent, opener
-        self._kept: dict[str, Any] = {}
+        self._kept: Record = {}
 
     def _once(self, key: str, make: Any) -> Any:
         if key not in self._kept:
@@ -46,7 +47,7 @@ class Opened:
     def corpus(self) -> Corpus:
         return self._once("corpus", lambda: Corpus.load(self.corpus_folder))
 
-    def identity(self, trained: str) -> dict[str, Any]:
+    def identity(self, trained: str) -> Record:
         """What a result depends on by content: weights and tokenizer of the model, and the corpus."""
 
         return self._once(f"identity {trained}", lambda: identity(self.folders[trained], self.corpus_folder))
@@ -60,11 +61,11 @@ class Opened:
     def oracle(self, name: str | None) -> pd.DataFrame | None:
         return None if name is None else self._once(name, lambda: artifacts.read_table(self.oracles[name]))
 
-    def bench(self, plan: dict[str, Any]) -> Workbench:
+    def bench(self, plan: Record) -> Workbench:
         """The workbench of a cell's or tuning's plan, made anew when another was in use: one is kept at a time."""
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
-            settings: dict[str, Any] = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
+            settings: Record = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
             trained = plan["trained"]
             self._kept["bench"] = Workbench(
                 self.model(trained), self.encoder(trained), self.corpus, oracle=self.oracle(plan["oracle"]), **settings
@@ -73,7 +74,7 @@ class Opened:
         return self._kept["bench"]
 
 
-def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str], output: str, log: Log) -> None:
+def run_shard(opened: Opened, plans: list[Record], tunings: Iterable[str], output: str, log: Log) -> None:
     """Compute the cells that the store lacks, and write the table of all."""
     strengths = {Path(path).name.removesuffix(".json"): artifacts.read_json(path)["strength"] for path in tunings}
     store = opened.corpus_folder.parent / CELLS
@@ -99,7 +100,7 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
     artifacts.write_table(output, pd.DataFrame(rows))
 
 
-def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: Path) -> dict[str, Any]:
+def _run(opened: Opened, plan: Record, strength: float | None, folder: Path) -> Record:
     """Unlearn one cell into `folder` and return its record."""
     before = clock.seconds()
     algorithm = make(plan["method"], plan["settings"])

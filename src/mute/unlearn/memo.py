@@ -64,5 +64,5 @@ def scores(model: Model, encoder: Encoder, asked: Sequence[tuple[str, str]], win
             owners.append(number)
     written: list[list[str]] = [[] for _ in asked]
     for owner, tokens in zip(owners, writing.greedy(model, prompts, most)):
-        written[owner].append(encoder.tokenizer.decode(tokens, skip_special_tokens=True))
+        written[owner].append(encoder.text(tokens))
     return [memo(texts, answer, window) for texts, (_, answer) in zip(written, asked)]

@@ -19,6 +19,7 @@ from mute.models import patches
 from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
+from mute.store.records import Record
 from mute.unlearn.base import Descent, Edit, Guard, Method
 from mute.unlearn.view import View
 
@@ -50,7 +51,7 @@ class Outcome:
     """
 
     status: str
-    tensors: dict[str, Any]
+    tensors: patches.Tensors
     steps: int
     size: float
     knowledge: float
@@ -253,7 +254,7 @@ def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
     return outcome
 
 
-def _size(after: dict[str, Any], before: dict[str, Any]) -> float:
+def _size(after: Record, before: Record) -> float:
     change = sum(float((after[n] - before[n]).double().square().sum()) for n in before)
     return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
 

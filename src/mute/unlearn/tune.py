@@ -1,9 +1,9 @@
 """Chooses one strength per algorithm for the `matched` protocol, on source languages and validation facts only."""
 
 import math
-from typing import Any
 
 from mute.bands import Band, is_block
+from mute.store.records import Record
 from mute.unlearn.base import Method
 from mute.unlearn.run import Workbench, unlearn
 
@@ -21,7 +21,7 @@ def bands(names: list[str], depth: int) -> list[str]:
     return sorted(set(names))
 
 
-def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> dict[str, Any]:
+def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> Record:
     """Try strengths on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
     Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws. One
@@ -30,7 +30,7 @@ def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed
 
     Returns {"strength": value, "trials": rows}.
     """
-    trials: list[dict[str, Any]] = []
+    trials: list[Record] = []
     reached = dict.fromkeys(algorithm.settings.strengths, 0)
     tried = sorted((Band.named(name, depth).start, name) for name in bands(names, depth))
     for left, (_, name) in zip(range(len(tried), 0, -1), tried):

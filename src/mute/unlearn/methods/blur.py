@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from mute.store.records import Facts, Record
 from mute.unlearn import base
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Settings(base.Settings):
     """BLUR."""
 
     of: str = Field("npo", description="The method whose two terms it takes apart.")
-    inner: dict[str, Any] = Field({}, description="Settings of that method; steps, batches and rates are set here.")
+    inner: Record = Field({}, description="Settings of that method; steps, batches and rates are set here.")
     gamma: float = Field(1.0, ge=0, description="Weight of the lower level's own gradient (`rmu`: of the projection).")
     variant: Literal["retain_upper", "forget_upper", "rmu", "pen"] = Field(
         "retain_upper", description="Which gradient is projected; `pen` is a fixed weighted sum, the control."
@@ -42,7 +43,7 @@ class Settings(base.Settings):
         return self
 
 
-def wrapped(name: str, settings: Mapping[str, Any]) -> base.Descent:
+def wrapped(name: str, settings: Facts) -> base.Descent:
     """The method inside. Raises ValueError for one that is none, has no such settings, or makes its own gradients."""
     from mute import unlearn
 

@@ -87,7 +87,7 @@ class NullSpaceEdit(base.Edit):
         names = self.parameters(task.model, task.band)
         own, others = (keys_of(side, self.settings.where) for side in (task.forget, task.retain))
         chosen = redirected(list(own), list(others), task.seed)
-        with torch.no_grad(), task.kept(names) as before:
+        with torch.no_grad(), patches.kept(task.model, names) as before:
 
             def place(batch: Batch) -> Tensor:
                 return batch.key if self.settings.where == "subject" else batch.ends
