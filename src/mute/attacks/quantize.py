@@ -29,12 +29,11 @@ class Settings(base.Settings):
     convention: Literal["symmetric", "clamped"] = Field("symmetric", description="How the step is chosen.")
 
 
-class Quantize(base.Attack):
+class Quantize(base.Attack[Settings]):
     name = "quantize"
     paper = "Zhang et al. 2024, arXiv 2410.16454"
     access = "weights"
     Settings = Settings
-    settings: Settings
 
     @contextmanager
     def weights(self, model: Model) -> Generator[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -45,21 +45,20 @@ class Course:
         return "ok" if self.diverged_at is None else "diverged"
 
 
-class Retraining(base.Attack):
+class Retraining(base.Attack[Settings]):
     name = "retraining"
     paper = "ours; Microscope 2025, arXiv 2510.07626"
     access = "weights"
     depends: ClassVar[tuple[str, ...]] = ("sources",)
     metric = "B_retrained"
     Settings = Settings
-    settings: Settings
 
     @classmethod
-    def cost(cls, settings: Any) -> base.Cost:
+    def cost(cls, settings: Settings) -> base.Cost:
         return base.Cost(steps=settings.steps, batch=settings.batch_size)
 
     @classmethod
-    def applies(cls, settings: Any, band: str, intent: str) -> str:
+    def applies(cls, settings: Settings, band: str, intent: str) -> str:
         return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
 
     @contextmanager

@@ -5,11 +5,10 @@ Closed-form edits read both (ROME, MEMIT, AlphaEdit). N tokens, D_ff features in
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from mute.engine import cache
+from mute.engine import cache, sections
 from mute.models import anatomy, hooks
 from mute.models.anatomy import Model
 from mute.store import artifacts
@@ -19,7 +18,7 @@ from mute.store.provenance import code_digest
 CHUNK = 2048
 
 
-def projection(model: Model, block: int) -> Any:
+def projection(model: Model, block: int) -> nn.Module:
     """The output projection of the MLP of `block`, a linear layer from D_ff to D."""
     known = anatomy.anatomy(model)
     return model.get_submodule(known.block_prefix(block) + known.mlp_output)
@@ -49,7 +48,7 @@ def second(keys: Iterable[Tensor]) -> Tensor:
     return total / count
 
 
-def shared(model: Model, texts: Any, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
+def shared(model: Model, texts: sections.Texts, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
     """The second moment of `sections.Texts` of so many real tokens each, read from the jobs' common store if there.
 
     With no prefix cache attached to the model, with hooks on what the keys have passed, or with nothing in the store

@@ -34,7 +34,7 @@ def adapt(
     prompt_weight: float,
     seed: int,
     report: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-) -> tuple[Any, list[float]]:
+) -> tuple[Model, list[float]]:
     """The adapted model, a model of the same class and type, and the loss (nats per weighted token) of each step.
 
     The update is kept in float32 whatever the model's type, and rounded to it when it is merged. The same seed gives

@@ -3,10 +3,10 @@
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from mute.models import anatomy
 from mute.models.anatomy import Model
@@ -59,7 +59,7 @@ class Mixture:
 PROMPTED = 4
 
 
-def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) -> tuple[Tensor, Tensor]:
     """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0).
 
     The prompts' weight lies on `every` so many rows, so many times as high.
@@ -73,7 +73,7 @@ def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) ->
     return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 
-def backward(model: Model, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+def backward(model: Model, pieces: list[tuple[Tensor, Tensor]]) -> float:
     """Add the gradients of a step's loss, the mean over its weighted tokens, and return the loss (nats).
 
     pieces: token ids and weights [B, T] each, as `padded` gives them; their gradients add up.
@@ -142,12 +142,12 @@ def pretrain(
     return losses
 
 
-def check_finite(loss: float, norm: Any, losses: list[float], steps: int, learning_rate: float, lower: str) -> None:
+def check_finite(loss: float, norm: Tensor, losses: list[float], steps: int, learning_rate: float, lower: str) -> None:
     """Raise ValueError if a step's loss or the norm of its gradient is not finite: which step, what was, what to lower.
 
     losses: those of the steps before, all finite.
     """
-    if math.isfinite(loss) and bool(torch.as_tensor(norm).isfinite()):
+    if math.isfinite(loss) and bool(norm.isfinite()):
         return
     what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
     before = f"the last finite loss was {losses[-1]:.4g} in step {len(losses)}" if losses else "no loss was finite"

@@ -37,7 +37,7 @@ class Treatment:
 
     name: ClassVar[str] = "treatment"
 
-    def weights(self, model: Model) -> AbstractContextManager[Any]:
+    def weights(self, model: Model) -> AbstractContextManager[object]:
         """Change weights while the context lasts; afterwards the model is bit for bit what it was."""
         return nullcontext()
 

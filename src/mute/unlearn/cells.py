@@ -52,7 +52,7 @@ class Opened:
 
         return self._once(f"identity {trained}", lambda: identity(self.folders[trained], self.corpus_folder))
 
-    def model(self, trained: str) -> Any:
+    def model(self, trained: str) -> Model:
         return self._once(f"model {trained}", lambda: self.opener.open(self.folders[trained]))
 
     def encoder(self, trained: str) -> tokenizer.Encoder:

@@ -9,8 +9,9 @@ learning rate 1e-5 to 2.5e-5; the form for RMU with 800 to 1200 in gamma's place
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,14 +54,11 @@ def wrapped(name: str, settings: Facts) -> base.Descent:
     return method(method.Settings.model_validate(dict(settings)))
 
 
-class BLUR(base.Descent):
+class BLUR(base.Descent[Settings]):
     name = "blur"
     paper = "Reisizadeh et al. 2025, arXiv 2506.08164"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -80,8 +78,10 @@ class BLUR(base.Descent):
     def parameters(self, model: Model, band: Band) -> list[str]:
         return self.inner.parameters(model, band)
 
-    def trainables(self, task: Task, names: list[str]) -> Any:
-        return self.inner.trainables(task, names)
+    @contextmanager
+    def trainables(self, task: Task, names: list[str]) -> Generator[list[str]]:
+        with self.inner.trainables(task, names) as trained:
+            yield trained
 
     def prepare(self, task: Task) -> None:
         self.inner.prepare(task)
@@ -99,6 +99,7 @@ class BLUR(base.Descent):
 
         terms = self.terms(task, batches)
         retain = terms.pop("retain")
-        forget = sum(list(terms.values())[1:], start=next(iter(terms.values())))
+        first, *others = terms.values()
+        forget = sum(others, start=first)
         two = [task.gradients(loss, names) for loss in (forget, retain)]
         return forget + retain, edits.blur(two[0], two[1], self.settings.gamma, self.settings.variant)

@@ -41,14 +41,11 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class IHL(base.Descent):
+class IHL(base.Descent[Settings]):
     name = "ihl"
     paper = "Cha et al. 2024, arXiv 2408.06621"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(reference=self.settings.init == "fila")

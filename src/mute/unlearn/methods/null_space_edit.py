@@ -56,15 +56,13 @@ class Settings(base.Settings):
 Who = tuple[str, str]
 
 
-class NullSpaceEdit(base.Edit):
+class NullSpaceEdit(base.Edit[Settings]):
     name = "null_space_edit"
     paper = "Fang et al. 2024, arXiv 2410.02355"
     family = "editing"
-    expects = "falls"
     intent = "suppression"
     most = 1.5
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(head=False, reference=True, whole=True, trains="mlp_outputs")

@@ -36,13 +36,11 @@ class Settings(base.Settings):
     retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
 
-class RMU(base.Descent):
+class RMU(base.Descent[Settings]):
     name = "rmu"
     paper = "Li et al. 2024 (WMDP), arXiv 2403.03218"
     family = "representation"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy

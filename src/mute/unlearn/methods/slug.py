@@ -40,13 +40,11 @@ class Settings(base.Settings):
 PASS = 8192 * 512
 
 
-class SLUG(base.Edit):
+class SLUG(base.Edit[Settings]):
     name = "slug"
     paper = "Cai et al. 2024, arXiv 2407.11867"
     family = "editing"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
