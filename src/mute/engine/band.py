@@ -171,13 +171,8 @@ class Task:
         """
         own = self.side(side).languages
         rows = torch.tensor([row for row, each in enumerate(own) if language in ("", each)])
-        generator = torch.Generator().manual_seed(seed_of(self.seed, side, purpose, language))
-        waiting = torch.empty(0, dtype=torch.long)
-        while True:
-            while len(waiting) < size:
-                waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=generator)]])
-            yield self.batch(side, waiting[:size])
-            waiting = waiting[size:]
+        for drawn in drawn_rows([rows], size, seed_of(self.seed, side, purpose, language)):
+            yield self.batch(side, drawn)
 
     def batch(self, side: str, rows: Tensor) -> Batch:
         return self.side(side).batch(rows)
@@ -311,6 +306,18 @@ class Task:
             where = batch.real.clone()
             where[len(rows) :] = False
             yield self.keys(batch, block, where)
+
+
+def drawn_rows(groups: list[Tensor], size: int, seed: int) -> Iterator[Tensor]:
+    """Endless batches of row indices: one group of rows after the other, each in a new order each time round."""
+    generator = torch.Generator().manual_seed(seed)
+    waiting = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(waiting) < size:
+            shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in groups]
+            waiting = torch.cat([waiting, *shuffled])
+        yield waiting[:size]
+        waiting = waiting[size:]
 
 
 def each(logits: Tensor, batch: Batch) -> Tensor:

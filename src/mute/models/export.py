@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mute.models import patches
+from mute.models.identity import of_files
 from mute.store import artifacts
 from mute.store.records import Record
 
@@ -22,11 +23,6 @@ PRODUCER = "export_model"
 _TOLD = ("status", "diverged_at", "knowledge", "retained", "size")
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _OLD_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
-
-
-def identity(files: Record) -> dict[str, str]:
-    """Digests of weights and tokenizer among the files of a model's record: what its patches depend on."""
-    return {n: files[n]["sha256"] for n in sorted(files) if n.endswith((".safetensors", "tokenizer.json"))}
 
 
 def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: Record) -> Record:
@@ -39,7 +35,7 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: Re
     made, model = artifacts.checked(cell), artifacts.checked(base)
     if patches.PATCH not in made["files"]:
         raise ValueError(f"the cell in {cell} is a guard, which changes no weight: there is no model to export")
-    found = identity(model["files"])
+    found = of_files(model["files"])
     if made["inputs"]["model"] != found:
         raise ValueError(f"the patch in {cell} was not made from the model in {base}: run the study again")
     about = {
@@ -72,7 +68,8 @@ def export(
             own = {stored: tensors[name] for stored, name in names.items() if where[stored] == file}
             _write_weights(base / file, part / file, own, dtype)
         _write_config(base, part, where, dtype)
-        artifacts.seal(part, {"producer": PRODUCER, **about, "dtype": dtype, "finite": _finite(tensors)})
+        finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+        artifacts.seal(part, {"producer": PRODUCER, **about, "dtype": dtype, "finite": finite})
     return artifacts.checked(folder)
 
 
@@ -80,10 +77,6 @@ def _goes_along(path: Path) -> bool:
     """Whether an export takes a file as it is: tokenizer, licence and the like, and no weights in another format."""
     hidden = path.name.startswith(".")
     return not hidden and path.suffix not in _OLD_WEIGHTS and path.name not in (artifacts.RECORD, INDEX, CONFIG)
-
-
-def _finite(tensors: patches.Tensors) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in tensors.values())
 
 
 def _dtype(tensors: patches.Tensors) -> str:

@@ -4,7 +4,6 @@ A cell lives in <results>/cells/<digest>/; the digest covers the model's weights
 resolved blocks. A killed shard resumes at its next cell; one more block, seed or algorithm computes only what is new.
 """
 
-import math
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from mute.models.identity import identity
 from mute.store import artifacts, clock
 from mute.store.records import Record
 from mute.unlearn import Guard, make
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.run import Matching, Workbench, number, unlearn
 
 CELLS = "cells"
 
@@ -111,26 +110,16 @@ def _run(opened: Opened, plan: Record, strength: float | None, folder: Path) -> 
         bench.restart()
     result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
     patches.save(folder, result.tensors, patches.FITTED if isinstance(algorithm, Guard) else patches.PATCH)
-    outcome = {
-        "status": result.status,
-        "steps": result.steps,
-        "step_size": result.step_size,
-        "size": _number(result.size),
-        "knowledge": _number(result.knowledge),
-        "retained": _number(result.retained),
-        "diverged_at": result.diverged_at,
-        "last_loss": _number(result.last_loss),
-        "reason": result.reason,
-    }
+    told = ("status", "steps", "step_size", "size", "knowledge", "retained", "diverged_at", "last_loss", "reason")
     return {
         "producer": "unlearn_shard",
         "plan": {key: value for key, value in plan.items() if key != "draw"},
         "seed": plan["draw"],
         "inputs": opened.identity(plan["trained"]),
-        "outcome": outcome,
-        "curve": [{key: _number(value) for key, value in row.items()} for row in result.curve],
-        "floor": _number(bench.floor),
-        "base": {key: _number(value) for key, value in bench.base.items()},
+        "outcome": result.told(*told),
+        "curve": [{key: number(value) for key, value in row.items()} for row in result.curve],
+        "floor": number(bench.floor),
+        "base": {key: number(value) for key, value in bench.base.items()},
         # Timings stay in the record; no table has them, so tables are the same from run to run.
         "seconds": clock.between(before, clock.seconds()),
     }
@@ -149,8 +138,3 @@ def placed(model: Model, folder: Path) -> Generator[Subject]:
         tensors = {} if isinstance(method, Guard) else patches.load(folder)
         with patches.applied(model, tensors):
             yield Subject(model)
-
-
-def _number(value: float | int | None) -> float | int | None:
-    """A number that JSON can hold: NaN and infinity become null."""
-    return None if value is None or not math.isfinite(value) else value

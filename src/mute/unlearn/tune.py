@@ -1,7 +1,5 @@
 """Chooses one strength per algorithm for the `matched` protocol, on source languages and validation facts only."""
 
-import math
-
 from mute.bands import Band, is_block
 from mute.store.records import Record
 from mute.unlearn.base import Method
@@ -43,17 +41,8 @@ def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed
                 bench.restart()
             outcome = unlearn(bench, algorithm, band, protocol="matched", seed=seed, strength=strength)
             reached[strength] += outcome.status == "ok"
-            trials.append(
-                {
-                    "strength": strength,
-                    "band": name,
-                    "status": outcome.status,
-                    "steps": outcome.steps,
-                    "diverged_at": outcome.diverged_at,
-                    "knowledge": None if math.isnan(outcome.knowledge) else outcome.knowledge,
-                    "retained": None if math.isnan(outcome.retained) else outcome.retained,
-                }
-            )
+            told = outcome.told("status", "steps", "diverged_at", "knowledge", "retained")
+            trials.append({"strength": strength, "band": name, **told})
 
     def merit(strength: float) -> tuple[int, int, float, float, int]:
         own = [t for t in trials if t["strength"] == strength]
