@@ -23,7 +23,7 @@ with job(snakemake) as log:
     model, words = loading.load(source, **plan["engine"]), tokenizer.load(source)
     encoder = tokenizer.Encoder(words)
     verify.check(model, plan["blocks"])
-    tokenizer.check(encoder, model.get_input_embeddings().num_embeddings)
+    tokenizer.check(encoder, model.get_input_embeddings().get_parameter("weight").shape[0])
     about = {"plan": placeless(plan), "code": snakemake.params.code, "versions": loading.versions()}
     record = {"producer": "adapt_model", **about}
     folder = Path(snakemake.output.record).parent

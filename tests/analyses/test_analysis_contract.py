@@ -123,9 +123,10 @@ def test_a_patch_of_the_embeddings_is_in_what_is_looked_into(trained_model, enco
         places = SimpleNamespace(results=tmp_path, placed=placed)
         folder = tmp_path / band
         folder.mkdir(exist_ok=True)
-        opened = SimpleNamespace(asked=lambda model, cell: asked)
-        cell = SimpleNamespace(band=band, digest="cell")
-        shard._record(places, opened, "m", cell, "cell", shard.Prepared("lens", make("lens"), ""), folder)
+        opened = shard.Opened(places, {})
+        opened._kept = (("m", "domain"), asked)
+        cell = SimpleNamespace(band=band, digest="cell", forget_set="domain")
+        shard._record(opened, cell, "cell", "m", shard.Prepared("lens", make("lens"), ""), folder)
         return artifacts.read_table(folder / "profile.parquet")
 
     kept = Asked(model, encoder, corpus, ["en", "hi"], "domain")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.analyses.similarity import cka, cka_matrix, cka_null, lrds, mean_cka, sads
+from mute.analyses.similarity import cka_matrix, cka_null, lrds, mean_cka, sads
 
 
 def gaussian(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -34,6 +34,13 @@ def hsic_1(k: list[list[float]], m: list[list[float]]) -> float:
     quads = sum(k[i][j] * m[q][r] for i, j, q, r in permutations(range(n), 4))
     triples = sum(k[i][j] * m[i][q] for i, j, q in permutations(range(n), 3))
     return pairs / math.perm(n, 2) + quads / math.perm(n, 4) - 2 * triples / math.perm(n, 3)
+
+
+def cka(x: torch.Tensor, y: torch.Tensor, unbiased: bool = False) -> float:
+    """Of two languages; columns of zeros are no part of any product."""
+    width = max(x.shape[1], y.shape[1])
+    both = [torch.nn.functional.pad(states, (0, width - states.shape[1])) for states in (x, y)]
+    return float(cka_matrix(torch.stack(both), unbiased)[0, 1])
 
 
 def brute_cka(x: torch.Tensor, y: torch.Tensor, unbiased: bool) -> float:
@@ -177,8 +184,6 @@ AT_MEAN[1, 2] = (STATES.sum((0, 1)) - STATES[1, 2]) / 17
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: cka(STATES, STATES), r"\[N, D\]"),
-        (lambda: cka(STATES[0], STATES[1, :5]), "6 and 5 rows"),
         (lambda: cka(STATES[0, :1], STATES[1, :1]), "at least 2 items"),
         (lambda: cka(STATES[0, :3], STATES[1, :3], unbiased=True), "at least 4 items"),
         (lambda: cka(STATES[0], NOT_FINITE[1]), "not finite"),

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mute.bands import Band
-from mute.models import anatomy, export, loading, patches
+from mute.models import anatomy, export, identity, loading, patches
 from mute.models.embedded import FAMILIES
 from mute.store import artifacts
 
@@ -230,7 +230,7 @@ def cell(base, tmp_path):
     tensors = perturbed(folder, "1")
     store = tmp_path / "cells" / "abc"
     patches.save(store, tensors)
-    inputs = {"model": export.identity(artifacts.checked(folder)["files"]), "corpus": {}}
+    inputs = {"model": identity.of_files(artifacts.checked(folder)["files"]), "corpus": {}}
     outcome = {"status": "not_reached", "knowledge": None, "retained": 0.5, "size": 0.1, "steps": 3}
     artifacts.seal(store, {"inputs": inputs, "outcome": outcome})
     return folder, store, tensors

@@ -68,10 +68,9 @@ def test_catnip_and_the_weights_of_its_tokens(answers, beta, mode):
 
 def test_token_unlikelihood_is_half_of_catnip_at_one(answers):
     logprob, golden = token_logprobs(answers), value("token_unlikelihood")
-    loss = losses.token_unlikelihood(logprob)
+    loss = losses.catnip(logprob, 1.0, "flow") / 2
     matches(loss.detach(), golden["loss"])
     matches(norm_of(loss, answers[0]), golden["grad_norm"])
-    matches(losses.catnip(logprob, 1.0, "flow").detach(), 2 * loss.detach())
 
 
 @pytest.mark.parametrize("loss", [lambda x: losses.catnip(x, 1.0), lambda x: losses.catnip(x, 0.3, "flow")])
@@ -168,14 +167,6 @@ def test_no_fixed_weight_reaches_what_blur_reaches():
     for weight in (0.1, 1.0, 10.0):
         fixed = descend(lambda f, r, w=weight: edits.blur(f, r, w, "pen")[0] / (1 + w))
         assert float(fixed[0]) > 0.05
-
-
-def test_the_negated_task_vector():
-    weight, forget, _ = fila_inputs()
-    tuned = weight + 0.1 * forget
-    matches(edits.task_vector(weight, tuned, 0.5), value("task_vector negation, lambda 0.5"))
-    assert torch.equal(edits.task_vector(weight, tuned, 0.0), weight)
-    matches(edits.task_vector(weight, tuned, -1.0), tuned)
 
 
 def edit_inputs():

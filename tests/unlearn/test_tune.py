@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from mute.unlearn import tune
+from mute.unlearn.run import Outcome
 
 STRENGTHS = [0.1, 0.3, 1.0, 3.0]
 
@@ -39,7 +40,7 @@ def merit(outcomes, strength):
 def test_the_choice_is_that_of_trying_all(monkeypatch, seed):
     draw = random.Random(seed)
     outcomes = {
-        (block, strength): SimpleNamespace(
+        (block, strength): Outcome(
             status=draw.choice(["ok", "not_reached", "diverged"]),
             steps=draw.randint(1, 60),
             diverged_at=None,
@@ -56,7 +57,7 @@ def test_the_choice_is_that_of_trying_all(monkeypatch, seed):
 
 def test_what_cannot_win_is_not_tried_again(monkeypatch):
     def outcome(status):
-        return SimpleNamespace(status=status, steps=9, diverged_at=None, knowledge=0.01, retained=1.0)
+        return Outcome(status=status, steps=9, diverged_at=None, knowledge=0.01, retained=1.0)
 
     weak = {(block, strength): outcome("not_reached") for block in (2, 6) for strength in STRENGTHS}
     result, tried = tuned(monkeypatch, {**weak, (2, 3.0): outcome("ok"), (6, 3.0): outcome("ok")})
@@ -69,7 +70,7 @@ def test_a_strength_that_diverges_is_worse_than_one_that_does_not_get_there(monk
 
     def outcome(status, steps, knowledge=math.nan):
         at = steps + 1 if status == "diverged" else None
-        return SimpleNamespace(status=status, steps=steps, diverged_at=at, knowledge=knowledge, retained=knowledge)
+        return Outcome(status=status, steps=steps, diverged_at=at, knowledge=knowledge, retained=knowledge)
 
     lost = {(block, s): outcome("diverged", round(60 / s)) for block in (2, 6) for s in STRENGTHS}
     idle = {(block, 0.1): outcome("not_reached", 60, 1.0) for block in (2, 6)}

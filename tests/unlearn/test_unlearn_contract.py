@@ -13,11 +13,11 @@ import torch
 from families import EMBEDDED, FAMILIES
 from mute import unlearn as algorithms
 from mute.bands import Band
-from mute.engine.band import Task, TextSet
+from mute.engine.band import Task, TextSet, drawn_rows
 from mute.models import anatomy, patches
 from mute.store.artifacts import seed_of
 from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
-from mute.unlearn.run import HALVINGS, Matching, Workbench, _groups, _orders, unlearn
+from mute.unlearn.run import HALVINGS, Matching, Workbench, _groups, unlearn
 from mute.unlearn.view import COVERAGES
 
 DEPTH = 3
@@ -251,7 +251,7 @@ def test_the_engine_does_what_plain_training_does(bench, name, band):
     parameters = dict(model.named_parameters())
     trained = {key: parameters[key].requires_grad_(True) for key in anatomy.band_parameters(model, chosen)}
     optimizer = torch.optim.AdamW(trained.values(), lr=1e-3, weight_decay=0.0)
-    orders = {s: _orders([torch.arange(len(getattr(bench, s)))], 4, seed_of(11, s)) for s in ("forget", "retain")}
+    orders = {s: drawn_rows([torch.arange(len(getattr(bench, s)))], 4, seed_of(11, s)) for s in ("forget", "retain")}
 
     @torch.no_grad()
     def as_before(ids, answer):
@@ -399,12 +399,12 @@ def test_a_patch_for_another_model_is_refused(random_model):
 
 
 def test_batches_are_endless_and_go_round():
-    orders = _orders([torch.arange(10)], 4, seed=0)
+    orders = drawn_rows([torch.arange(10)], 4, seed=0)
     drawn = torch.cat([next(orders) for _ in range(25)]).reshape(10, 10)
     assert all(sorted(row) == list(range(10)) for row in drawn.tolist())
     assert len({tuple(row) for row in drawn.tolist()}) == 10
     # Batches larger than the set go round more than once.
-    assert sorted(next(_orders([torch.arange(3)], 6, seed=0)).tolist()) == [0, 0, 1, 1, 2, 2]
+    assert sorted(next(drawn_rows([torch.arange(3)], 6, seed=0)).tolist()) == [0, 0, 1, 1, 2, 2]
 
 
 def slug_task(bench) -> Task:
@@ -520,7 +520,7 @@ def test_concatenated_sources_are_read_one_after_the_other(bench_of):
     bench = bench_of("llama")
     languages = bench.forget.languages
     groups = _groups(bench.forget, "concatenated", ["es", "en"])
-    orders = _orders(groups, len(languages), seed=0)
+    orders = drawn_rows(groups, len(languages), seed=0)
     for _ in range(2):
         rows = next(orders).tolist()
         assert sorted(rows) == list(range(len(languages)))

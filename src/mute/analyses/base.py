@@ -7,7 +7,7 @@ profile over blocks and languages. Files of analyses import torch inside their f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,7 +26,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Analysis(ABC):
+OfAnalysis = TypeVar("OfAnalysis", bound=Settings)
+
+
+class Analysis(ABC, Generic[OfAnalysis]):
     """One analysis.
 
     paper: who proposed it. unit: `cell` (every cell, and its base beside it) or `model` (the base alone). table: the
@@ -39,7 +42,7 @@ class Analysis(ABC):
     table: ClassVar[str] = "profiles"
     Settings: ClassVar[type[Settings]] = Settings
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: OfAnalysis) -> None:
         self.settings = settings
 
     @abstractmethod

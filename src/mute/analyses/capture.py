@@ -3,8 +3,6 @@
 Prompts stand without their answers; items are aligned across languages. K languages, N items, D hidden, L blocks.
 """
 
-from typing import Any
-
 import pandas as pd
 import torch
 from torch import Tensor
@@ -12,6 +10,7 @@ from torch import Tensor
 from mute.analyses import similarity
 from mute.corpus.schema import Corpus
 from mute.engine import sections
+from mute.models.anatomy import Model
 from mute.models.probe import separate
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
@@ -26,7 +25,7 @@ def prompts(corpus: Corpus, languages: list[str], forget_set: str) -> pd.DataFra
 
 
 def score_layers(
-    model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
+    model: Model, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
 ) -> pd.DataFrame:
     """One row per block: CKA (last prompt token), LRDS and SADS (token means), their variants, and separability.
 
@@ -91,7 +90,7 @@ FOLDS = 5
 
 
 def separability(
-    model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, seed: int
+    model: Model, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, seed: int
 ) -> list[float]:
     """Per block: how well a linear probe on the mean states at its input tells forget from retain prompts.
 

@@ -24,7 +24,7 @@ class Settings(base.Settings):
     """The logit lens."""
 
 
-class Lens(base.Analysis):
+class Lens(base.Analysis[Settings]):
     """probability: mean of the gold answer's probability among its options; full: mean of its probability in the whole
     vocabulary; hit: share of facts whose gold option is the likeliest; agree: share whose likeliest option is the one
     that the whole model would choose.

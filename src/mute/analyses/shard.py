@@ -9,14 +9,12 @@ import pandas as pd
 
 from mute import analyses
 from mute.analyses.base import Analysis
-from mute.attacks.shard import Opened, about
-from mute.bands import Band
-from mute.engine import sections
+from mute.attacks.shard import Opened, in_order
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Placed, Shard, place
-from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.store import artifacts, clock
+from mute.store.records import Record
 
 STORE = "analyses"
 
@@ -30,24 +28,22 @@ class Prepared:
     code: str
 
     @classmethod
-    def of(cls, name: str, plan: dict[str, Any]) -> "Prepared":
+    def of(cls, name: str, plan: Record) -> "Prepared":
         kind = analyses.load(plan["method"])
         return cls(name, kind(kind.Settings.model_validate(plan["settings"])), plan["code"])
 
-    def key(self) -> dict[str, Any]:
+    def key(self) -> Record:
         """What a result depends on besides what is looked into."""
         return {"analysis": self.analysis.name, "settings": self.analysis.settings.model_dump(), "code": self.code}
 
 
-def analyse_shard(
-    cells: str, corpus: str, models: Opener, placed: Placed, plan: dict[str, Any], output: str, log: Log
-) -> None:
+def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
     """Every analysis of the plan, on every cell (unless its unit is the model) and once on each base.
 
     Writes one row per cell and analysis, and one per base with an empty `cell`: the digest of its entry in the store.
     """
     shard = Shard(cells, corpus, models, placed)
-    opened = Opened(shard, plan["languages"])
+    opened = Opened(shard, plan)
     made = [Prepared.of(name, own) for name, own in plan["analyses"].items()]
     rows, computed = [], 0
     cases = {}
@@ -59,41 +55,30 @@ def analyse_shard(
                 # A base is one case for all of its cells.
                 cases.setdefault((each.name, model, cell.forget_set, own), (cell, each, victim))
     for (name, model, forget_set, own), (cell, each, victim) in cases.items():
-        digest = artifacts.digest({**each.key(), **about(shard, cell, victim, model, plan)})
-        work = partial(_record, shard, opened, model, cell, victim, each)
+        digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model)})
+        work = partial(_record, opened, cell, victim, model, each)
         _, new = artifacts.stored(shard.results / STORE / digest, work)
         computed += new
         keys = {"trained": model, "forget_set": forget_set, "cell": own, "analysis": name}
         rows.append({**keys, "digest": digest})
         log.progress(len(rows), len(cases), f"{computed} computed, {len(rows) - computed} found, analysis")
-    columns = ["trained", "forget_set", "cell", "analysis", "digest"]
-    order = {digest: place for place, digest in enumerate(["", *shard.cells["digest"]])}
-    table = pd.DataFrame(rows, columns=columns)
-    table["place"] = table["cell"].map(order)
-    table = table.sort_values(["place", "trained", "forget_set", "analysis"], kind="stable").drop(columns="place")
-    artifacts.write_table(output, table)
+    table = pd.DataFrame(rows, columns=["trained", "forget_set", "cell", "analysis", "digest"])
+    artifacts.write_table(output, in_order(table, shard.cells["digest"], "trained", "forget_set", "analysis"))
 
 
-def _record(
-    shard: Shard, opened: Opened, model: str, cell: Any, victim: str, each: Prepared, folder: Path
-) -> dict[str, Any]:
+def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, folder: Path) -> Record:
     """Run one analysis into a folder and return its record."""
     before = clock.seconds()
-    asked = opened.asked(model, cell)
-    depth = sections.depth(asked.model)
-    if victim == "cell":
-        band = Band.named(str(cell.band), depth)
-        with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject:
+    with opened.placed(cell, victim, model) as (asked, subject, band):
+        # Below its first block an edit changes nothing: the base's profile holds there.
+        first = band.start if victim == "cell" else 0
+        if victim == "cell":
             # With the patch in place: where embeddings changed, texts begin from what they are now.
             place(asked.texts, band)
-            # Below its first block an edit changes nothing: the base's profile holds there.
-            with subject.installed():
-                table = each.analysis.run(subject, asked, band.start)
-        if band.full:
-            asked.texts.block = depth + 1
-    else:
-        asked.texts.restart()
-        table = each.analysis.run(Subject(asked.model), asked, 0)
+        else:
+            asked.texts.restart()
+        with subject.installed():
+            table = each.analysis.run(subject, asked, first)
     artifacts.write_table(folder / "profile.parquet", table)
     seconds = clock.between(before, clock.seconds())
     return {"producer": STORE, "about": each.key(), "victim": victim, "seconds": seconds}

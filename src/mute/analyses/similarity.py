@@ -24,36 +24,22 @@ class CkaNull:
     draws: tuple[float, ...]
 
 
-def cka(x: Tensor, y: Tensor, unbiased: bool = False) -> float:
-    """Linear CKA between x [N, D] and y [N, D'], rows aligned by item.
+def cka_matrix(states: Tensor, unbiased: bool = False) -> Tensor:
+    """Linear CKA of every pair of languages of states [K, N, D]: a symmetric [K, K] float64 matrix, 1 on the diagonal.
 
     Biased (Kornblith et al. 2019): in [0, 1]; unrelated data of rank r give about r/(r+N), not 0.
     Unbiased: the same ratio of the estimator HSIC_1 (Song et al. 2012); unrelated data give about 0, so it may be
     negative.
 
-    Raises ValueError if the shapes do not fit, N < 2 (unbiased: N < 4), a value is not finite, or one of the two has
-    no variation between its items.
+    Raises ValueError if K < 2 or N < 2 (unbiased: N < 4), a value is not finite, or the items of a language do not
+    vary.
     """
-    grams = [_unit_gram(_checked(m, "[N, D]", unbiased=unbiased), unbiased) for m in (x, y)]
-    if grams[0].shape != grams[1].shape:
-        raise ValueError(f"x and y must hold the same items, but have {len(x)} and {len(y)} rows")
-    return float((grams[0] * grams[1]).sum())
-
-
-def cka_matrix(states: Tensor, unbiased: bool = False) -> Tensor:
-    """Linear CKA of every pair of languages of states [K, N, D]: a symmetric [K, K] float64 matrix, 1 on the diagonal.
-
-    Raises ValueError like `cka`, and for K < 2.
-    """
-    grams = _unit_gram(_checked(states, "[K, N, D]", unbiased=unbiased), unbiased).flatten(1)  # [K, N*N]
+    grams = _unit_gram(_checked(states, unbiased), unbiased).flatten(1)  # [K, N*N]
     return grams @ grams.T
 
 
 def mean_cka(states: Tensor, unbiased: bool = False) -> float:
-    """Mean of `cka` over the unordered pairs of languages of states [K, N, D] (MUTE, arXiv 2602.22562, Appendix A.1).
-
-    Raises ValueError like `cka`, and for K < 2.
-    """
+    """Mean of `cka_matrix` over the unordered pairs of languages (MUTE, arXiv 2602.22562, Appendix A.1)."""
     return _mean_off_diagonal(cka_matrix(states, unbiased))
 
 
@@ -67,7 +53,7 @@ def cka_null(states: Tensor, seed: int, draws: int = 20, unbiased: bool = False)
     """
     if draws < 1:
         raise ValueError(f"draws must be at least 1, not {draws}")
-    grams = _unit_gram(_checked(states, "[K, N, D]", unbiased=unbiased), unbiased)
+    grams = _unit_gram(_checked(states, unbiased), unbiased)
     generator = torch.Generator().manual_seed(seed)
     values = []
     for _ in range(draws):
@@ -91,7 +77,7 @@ def lrds(states: Tensor, remove_mean: bool = False) -> float:
 
     Raises ValueError for K < 2, N < 2, values that are not finite, and zero vectors, which have no direction.
     """
-    unit = _unit_rows(_checked(states, "[K, N, D]"), remove_mean)
+    unit = _unit_rows(_checked(states), remove_mean)
     _, different = _mean_cosines(unit)
     return float(different.diagonal().mean()) - _mean_off_diagonal(different)
 
@@ -102,16 +88,16 @@ def sads(states: Tensor, remove_mean: bool = False) -> float:
     E[cos | different language, same meaning] - E[cos | different language, different meaning] over states [K, N, D]
     (Zeng et al. 2024, "Converging to a Lingua Franca"). `remove_mean` and errors as in `lrds`.
     """
-    unit = _unit_rows(_checked(states, "[K, N, D]"), remove_mean)
+    unit = _unit_rows(_checked(states), remove_mean)
     same, different = _mean_cosines(unit)
     return _mean_off_diagonal(same) - _mean_off_diagonal(different)
 
 
-def _checked(states: Tensor, shape: str, unbiased: bool = False) -> Tensor:
-    """The input as float64, or a ValueError that says what is wrong with it; `shape` is "[N, D]" or "[K, N, D]"."""
-    if states.ndim != shape.count(",") + 1:
-        raise ValueError(f"expected a tensor {shape}, got shape {list(states.shape)}")
-    if states.ndim == 3 and len(states) < 2:
+def _checked(states: Tensor, unbiased: bool = False) -> Tensor:
+    """The input as float64, or a ValueError that says what is wrong with it."""
+    if states.ndim != 3:
+        raise ValueError(f"expected a tensor [K, N, D], got shape {list(states.shape)}")
+    if len(states) < 2:
         raise ValueError(f"comparing languages needs at least 2 of them, got {len(states)}")
     needed = 4 if unbiased else 2
     if states.shape[-2] < needed:

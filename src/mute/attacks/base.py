@@ -8,7 +8,7 @@ recovers of the base and of the oracle. Files of attacks import torch inside the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from mute.models.treatment import Treatment
 if TYPE_CHECKING:
     from mute.bands import Band
     from mute.corpus.schema import Corpus
+    from mute.models.anatomy import Model
     from mute.models.tokenizer import Encoder
 
 # What an attacker must be able to do.
@@ -36,7 +37,7 @@ class Victim:
     band: the blocks that were edited. sources: languages that unlearning read. languages: all of the model.
     """
 
-    model: Any
+    model: Model
     encoder: Encoder
     corpus: Corpus
     band: Band
@@ -60,7 +61,10 @@ class Cost:
     batch: int = 0
 
 
-class Attack(Treatment):
+OfAttack = TypeVar("OfAttack", bound=Settings)
+
+
+class Attack(Treatment, Generic[OfAttack]):
     """One attack on one victim.
 
     paper: who proposed it. access: what the attacker must be able to do. depends: of a cell's keys, those that the
@@ -75,15 +79,15 @@ class Attack(Treatment):
     metric: ClassVar[str] = "R"
     Settings: ClassVar[type[Settings]] = Settings
 
-    def __init__(self, settings: Any, victim: Victim) -> None:
+    def __init__(self, settings: OfAttack, victim: Victim) -> None:
         self.settings, self.victim = settings, victim
 
     @classmethod
-    def cost(cls, settings: Any) -> Cost:
+    def cost(cls, settings: OfAttack) -> Cost:
         """What it takes with these settings, on one victim."""
         return Cost()
 
     @classmethod
-    def applies(cls, settings: Any, band: str, intent: str) -> str:
+    def applies(cls, settings: OfAttack, band: str, intent: str) -> str:
         """Why it cannot be tried on a cell of this band and intent, or ''. A cell that it cannot be is a row."""
         return ""

@@ -7,7 +7,7 @@ is a property of the base, which is skipped alike beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mute.attacks import base
 from mute.bands import is_block
@@ -17,7 +17,7 @@ class Settings(base.Settings):
     """Bypass."""
 
 
-class Bypass(base.Attack):
+class Bypass(base.Attack[base.Settings]):
     name = "bypass"
     paper = "ours"
     access = "weights"
@@ -26,11 +26,11 @@ class Bypass(base.Attack):
     Settings = Settings
 
     @classmethod
-    def cost(cls, settings: Any) -> base.Cost:
+    def cost(cls, settings: base.Settings) -> base.Cost:
         return base.Cost(whole=False)
 
     @classmethod
-    def applies(cls, settings: Any, band: str, intent: str) -> str:
+    def applies(cls, settings: base.Settings, band: str, intent: str) -> str:
         if intent == "guard":
             return "a guard edits no block"
         return "" if is_block(band) else "only a single block can be skipped and leave a model"

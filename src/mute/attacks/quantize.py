@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from mute.attacks import base
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -27,25 +29,21 @@ class Settings(base.Settings):
     convention: Literal["symmetric", "clamped"] = Field("symmetric", description="How the step is chosen.")
 
 
-class Quantize(base.Attack):
+class Quantize(base.Attack[Settings]):
     name = "quantize"
     paper = "Zhang et al. 2024, arXiv 2410.16454"
     access = "weights"
     Settings = Settings
-    settings: Settings
 
     @contextmanager
-    def weights(self, model: Any) -> Generator[None]:
+    def weights(self, model: Model) -> Generator[None]:
         from mute.models import anatomy, patches
 
         names = anatomy.block_parameters(model, range(len(anatomy.blocks(model))))
         matrices = {n: t for n, t in patches.take(model, names).items() if t.ndim == 2}
-        try:
-            s = self.settings
-            patches.put(model, {n: rounded(t, s.bits, s.group, s.convention) for n, t in matrices.items()})
+        s = self.settings
+        with patches.applied(model, {n: rounded(t, s.bits, s.group, s.convention) for n, t in matrices.items()}):
             yield
-        finally:
-            patches.put(model, matrices)
 
 
 def rounded(weight: Tensor, bits: int, group: int = 0, convention: str = "symmetric") -> Tensor:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from mute.attacks import base
 from mute.bands import is_block
+from mute.store.records import Record
 
 if TYPE_CHECKING:
     from mute.corpus.schema import Corpus
     from mute.engine.band import TextSet
+    from mute.models.anatomy import Model
     from mute.models.tokenizer import Encoder
 
 
@@ -43,43 +45,39 @@ class Course:
         return "ok" if self.diverged_at is None else "diverged"
 
 
-class Retraining(base.Attack):
+class Retraining(base.Attack[Settings]):
     name = "retraining"
     paper = "ours; Microscope 2025, arXiv 2510.07626"
     access = "weights"
     depends: ClassVar[tuple[str, ...]] = ("sources",)
     metric = "B_retrained"
     Settings = Settings
-    settings: Settings
 
     @classmethod
-    def cost(cls, settings: Any) -> base.Cost:
+    def cost(cls, settings: Settings) -> base.Cost:
         return base.Cost(steps=settings.steps, batch=settings.batch_size)
 
     @classmethod
-    def applies(cls, settings: Any, band: str, intent: str) -> str:
+    def applies(cls, settings: Settings, band: str, intent: str) -> str:
         return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
 
     @contextmanager
-    def weights(self, model: Any) -> Generator[None]:
+    def weights(self, model: Model) -> Generator[None]:
         """Train the model and, afterwards, leave it bit for bit what it was."""
         from mute.models import patches
 
         v, s = self.victim, self.settings
         retain = texts(model, v.encoder, v.corpus, v.sources, v.forget_set)
         names = [name for name, _ in model.named_parameters()]
-        before = patches.take(model, names)
-        try:
+        with patches.kept(model, names):
             self.course = train(model, names, retain, s.steps, s.learning_rate, s.batch_size, v.seed)
             yield
-        finally:
-            patches.put(model, before)
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> Record:
         return {"status": self.course.status, **vars(self.course)}
 
 
-def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
+def texts(model: Model, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
     """The retain texts that unlearning reads, too."""
     from mute.engine.band import TextSet
 
@@ -89,7 +87,7 @@ def texts(model: Any, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...]
 
 
 def train(
-    model: Any, names: list[str], retain: TextSet, steps: int, learning_rate: float, batch_size: int, seed: int
+    model: Model, names: list[str], retain: TextSet, steps: int, learning_rate: float, batch_size: int, seed: int
 ) -> Course:
     """Train the named parameters on answers; stops at the first step that gives no number.
 

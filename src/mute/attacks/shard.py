@@ -4,6 +4,8 @@ One more attack computes that attack alone: an entry's name covers the attack, i
 What an attack on base and oracle does not depend on is no part of their names, so that cells share it.
 """
 
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from mute.models import tokenizer
 from mute.models.identity import identity
 from mute.models.treatment import overrides
 from mute.store import artifacts, clock
+from mute.store.records import Facts, Record
 
 STORE = "attacks"
 VICTIMS = ("cell", "base", "oracle")
@@ -41,11 +44,11 @@ class Prepared:
     code: str
 
     @classmethod
-    def of(cls, name: str, plan: dict[str, Any]) -> "Prepared":
+    def of(cls, name: str, plan: Record) -> "Prepared":
         method = attacks.load(plan["method"])
         return cls(name, method, method.Settings.model_validate(plan["settings"]), plan["seed"], plan["code"])
 
-    def key(self) -> dict[str, Any]:
+    def key(self) -> Record:
         """What a result depends on besides its victim."""
         settings = self.settings.model_dump()
         return {"attack": self.method.name, "settings": settings, "seed": self.seed, "code": self.code}
@@ -53,7 +56,7 @@ class Prepared:
 
 def attacked(
     asked: Asked, subject: Subject, band: Band, prepared: Prepared, sources: tuple[str, ...]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, Record]:
     """The token table after an attack, and how that went; no number in it where the attack has failed."""
     victim = Victim(
         asked.model, asked.encoder, asked.corpus, band, sources, asked.languages, asked.forget_set, prepared.seed
@@ -75,22 +78,22 @@ def attacked(
     return table, outcome
 
 
-def attack_shard(
-    cells: str, corpus: str, models: Opener, placed: Placed, plan: dict[str, Any], output: str, log: Log
-) -> None:
+def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
     """Every attack that the plan names for a cell, on the cell, on its base and on its oracle.
 
     Writes one row per cell, attack and victim: the digest of its entry in the store, or why there is none.
     """
     shard = Shard(cells, corpus, models, placed)
-    opened = Opened(shard, plan["languages"])
+    opened = Opened(shard, plan)
     made = {name: Prepared.of(name, own) for name, own in plan["attacks"].items()}
     chosen = {tuple(keys): names for keys, names in plan["chosen"]}
     rows, computed = [], 0
     # One victim of all cells after the other: an oracle is opened when its base is done with.
     for victim in VICTIMS:
         for cell in shard.in_order():
-            model = victim_model(cell, victim, plan["oracles"])
+            model = f"{cell.model}-s{cell.training_seed}"
+            if victim == "oracle":
+                model = plan["oracles"][f"{model}.{cell.forget_set}"]
             for name in chosen[tuple(getattr(cell, key) for key in KEYS)]:
                 attack = made[name]
                 row = {"cell": cell.digest, "attack": name, "metric": attack.method.metric, "victim": victim}
@@ -100,9 +103,8 @@ def attack_shard(
                     rows.append({**row, "digest": "", "status": "not_applicable", "reason": reason})
                     continue
                 depends = {} if victim == "cell" else {k: str(getattr(cell, k)) for k in attack.method.depends}
-                facts = {**attack.key(), **about(shard, cell, victim, model, plan), **depends}
-                digest = artifacts.digest(facts)
-                work = partial(_record, shard, opened, model, cell, victim, attack)
+                digest = artifacts.digest({**attack.key(), **opened.about(cell, victim, model), **depends})
+                work = partial(_record, opened, cell, victim, model, attack)
                 record, new = artifacts.stored(shard.results / STORE / digest, work)
                 computed += new
                 status = record["outcome"]["status"]
@@ -110,65 +112,62 @@ def attack_shard(
                     log.say(f"{name} on {victim} {model}, cell {cell.digest}: {record['outcome']}")
                 rows.append({**row, "digest": digest, "status": status, "reason": ""})
         log.say(f"{victim}: {computed} computed, {len(rows) - computed} found or not applicable")
-    columns = ["cell", "attack", "metric", "victim", "digest", "status", "reason"]
-    table = pd.DataFrame(rows, columns=columns)
-    order = {digest: place for place, digest in enumerate(shard.cells["digest"])}
-    table["place"] = table["cell"].map(order)
-    table = table.sort_values(["place", "attack", "victim"], kind="stable").drop(columns="place")
-    artifacts.write_table(output, table)
-
-
-def victim_model(cell: Any, victim: str, oracles: dict[str, str | None]) -> str | None:
-    """The name of the trained model that is attacked; None where there is no oracle."""
-    base = f"{cell.model}-s{cell.training_seed}"
-    return oracles[f"{base}.{cell.forget_set}"] if victim == "oracle" else base
-
-
-def about(shard: Shard, cell: Any, victim: str, model: str | None, plan: dict[str, Any]) -> dict[str, Any]:
-    """What a victim is by content, and what is asked of it."""
-    asked = {"forget_set": cell.forget_set, "languages": plan["languages"][cell.model], "engine": plan["engine"]}
-    if victim == "cell":
-        artifacts.checked(shard.results / "cells" / str(cell.digest))
-        return {"cell": cell.digest, **asked}
-    return {**identity(shard.results / "models" / str(model), shard.corpus_folder), **asked}
+    table = pd.DataFrame(rows, columns=["cell", "attack", "metric", "victim", "digest", "status", "reason"])
+    artifacts.write_table(output, in_order(table, shard.cells["digest"], "attack", "victim"))
 
 
 class Opened:
     """The model that is worked on, opened where something is computed of it, and one at a time."""
 
-    def __init__(self, shard: Shard, languages: dict[str, list[str]]) -> None:
-        self.shard, self.languages = shard, languages
-        self._kept: tuple[Any, Asked] | None = None
+    def __init__(self, shard: Shard, plan: Facts) -> None:
+        self.shard, self.plan = shard, plan
+        self._kept: tuple[tuple[str, str], Asked] | None = None
 
-    def asked(self, model: str, cell: Any) -> Asked:
-        """The forget facts of a trained model, for cells of this model and forget set."""
+    def about(self, cell: Any, victim: str, model: str) -> Record:
+        """What a victim is by content, and what is asked of it."""
+        languages = self.plan["languages"][cell.model]
+        asked = {"forget_set": cell.forget_set, "languages": languages, "engine": self.plan["engine"]}
+        if victim == "cell":
+            artifacts.checked(self.shard.results / "cells" / str(cell.digest))
+            return {"cell": cell.digest, **asked}
+        return {**identity(self.shard.results / "models" / model, self.shard.corpus_folder), **asked}
+
+    @contextmanager
+    def placed(self, cell: Any, victim: str, model: str) -> Generator[tuple[Asked, Subject, Band]]:
+        """A victim in its place, the forget facts that it is asked, and the cell's band."""
         key = (model, cell.forget_set)
         if self._kept is None or self._kept[0] != key:
             folder = self.shard.results / "models" / model
             artifacts.checked(folder)
             self._kept = None  # Not two at once.
-            encoder, languages = tokenizer.Encoder(tokenizer.load(folder)), self.languages[cell.model]
+            encoder, languages = tokenizer.Encoder(tokenizer.load(folder)), self.plan["languages"][cell.model]
             opened = self.shard.models.open(folder)
             self._kept = (key, Asked(opened, encoder, self.shard.corpus, languages, cell.forget_set))
-        return self._kept[1]
+        asked = self._kept[1]
+        depth = sections.depth(asked.model)
+        band = Band.named(str(cell.band), depth)
+        if victim == "cell":
+            with self.shard.placed(asked.model, self.shard.results / "cells" / str(cell.digest)) as subject:
+                yield asked, subject, band
+        else:
+            yield asked, Subject(asked.model), band
+        if band.full:
+            # States of changed embeddings serve nobody else.
+            asked.texts.block = depth + 1
 
 
-def _record(
-    shard: Shard, opened: Opened, model: str, cell: Any, victim: str, attack: Prepared, folder: Path
-) -> dict[str, Any]:
+def in_order(table: pd.DataFrame, cells: Iterable[str], *keys: str) -> pd.DataFrame:
+    """Rows in the order of a shard's cells, those of no cell first, and by other keys."""
+    place = {digest: place for place, digest in enumerate(["", *cells])}
+    by = ["cell", *keys]
+    return table.sort_values(by, kind="stable", key=lambda own: own.map(place) if own.name == "cell" else own)
+
+
+def _record(opened: Opened, cell: Any, victim: str, model: str, attack: Prepared, folder: Path) -> Record:
     """Run one attack into a folder and return its record."""
     before = clock.seconds()
-    asked = opened.asked(model, cell)
-    band = Band.named(str(cell.band), sections.depth(asked.model))
-    sources = Languages(cell.sources).codes
-    if victim == "cell":
-        with shard.placed(asked.model, shard.results / "cells" / str(cell.digest)) as subject:
-            table, outcome = attacked(asked, subject, band, attack, sources)
-    else:
-        table, outcome = attacked(asked, Subject(asked.model), band, attack, sources)
-    if band.full:
-        # States of changed embeddings serve nobody else.
-        asked.texts.block = sections.depth(asked.model) + 1
+    with opened.placed(cell, victim, model) as (asked, subject, band):
+        table, outcome = attacked(asked, subject, band, attack, Languages(cell.sources).codes)
     artifacts.write_table(folder / "tokens.parquet", table)
     seconds = clock.between(before, clock.seconds())
     return {"producer": STORE, "about": attack.key(), "victim": victim, "outcome": outcome, "seconds": seconds}

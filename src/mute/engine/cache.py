@@ -1,10 +1,10 @@
-"""States at the input of a block, kept on disk between jobs: no two jobs compute the same prefix.
+"""What jobs share on disk: states at the input of a block, and what was fitted to them. No two compute the same.
 
-An entry is named by its content: the weights that the states have passed, the tokens, block, dtype, device, threads,
-and the code and versions that compute. Whatever changes any of them asks for another entry, so nothing is ever stale;
-an unlearned model shares the entries below its band with its base. Entries are safetensors whose header has their key
-and the sha256 of their data, written under a temporary name and renamed: a reader sees a whole entry or none, and two
-jobs that write the same one do no harm. The least recently used go when there is no more room.
+An entry is named by its content. That of states: the weights that they have passed, the tokens, block, dtype, device,
+threads, and the code and versions that compute. Whatever changes any of them asks for another entry, so nothing is ever
+stale; an unlearned model shares the entries below its band with its base. Entries are safetensors whose header has
+their name and the sha256 of their content, written under a temporary name and renamed: a reader sees a whole entry or
+none, and two jobs that write the same one do no harm. The least recently used go when there is no more room.
 """
 
 import contextlib
@@ -15,14 +15,15 @@ import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import safetensors.torch
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mute.engine.fitted import Fitted
 from mute.models import anatomy, hooks
+from mute.models.anatomy import Model
 from mute.store import artifacts, clock
 from mute.store.provenance import code_digest
 
@@ -31,17 +32,74 @@ _STATES, _SEAL = "states", "seal"
 _MAPPED_BYTES = 64 * 2**20
 
 
-class PrefixCache:
+class Entries:
+    """A folder of tensors by name. room: makes place for so many bytes, and says whether there is any.
+
+    damaged, lost: what is said of an entry that is not what was written, and where none can be written.
+    """
+
+    def __init__(self, folder: Path, room: Callable[[int], bool], damaged: str, lost: str) -> None:
+        self.folder, self._room, self._damaged, self._lost = folder, room, damaged, lost
+        self.hits = self.misses = 0
+        self._warned = False
+
+    def tensors(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The tensors of a name, which says everything that they depend on: read, or computed and kept."""
+        path = self.folder / f"{name}.safetensors"
+        with clock.phase("load"):
+            found = self._read(path)
+        if found is not None:
+            self.hits += 1
+            return found
+        self.misses += 1
+        made = compute()
+        self._write(path, made)
+        return made
+
+    def _read(self, path: Path) -> dict[str, Tensor] | None:
+        """A whole entry; one that is not is removed, and said so."""
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as entry:
+                tensors, written = {n: entry.get_tensor(n) for n in entry.keys()}, entry.metadata() or {}  # noqa: SIM118
+            if written.get(_SEAL) == _seal(path, tensors):
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # the least recently used goes first
+                return {n: t.clone() if t.nbytes <= _MAPPED_BYTES else t for n, t in tensors.items()}
+            reason = "its content is not what was written"
+        except (OSError, SafetensorError, ValueError) as error:
+            reason = str(error)
+        _say(f"{self._damaged} ({reason}); computed again: {path.name}")
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        return None
+
+    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        try:
+            if not self._room(sum(tensor.nbytes for tensor in tensors.values())):
+                return
+            ready = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+            with clock.phase("write"), artifacts.atomic(path, sync=False) as temporary:
+                safetensors.torch.save_file(ready, temporary, metadata={_SEAL: _seal(path, ready)})
+        except (OSError, SafetensorError) as error:
+            # The tensors are there whatever the disk says: go on without it.
+            if not self._warned:
+                _say(f"{self._lost}, every job computes its own: {error}")
+            self._warned = True
+
+
+class PrefixCache(Entries):
     """A folder of states, of at most `limit` bytes together with what lies in `fitted` beside it."""
 
     def __init__(self, folder: Path | str, limit: int) -> None:
-        self.folder, self.limit = Path(folder), limit
-        self.fitted = Fitted(self.folder.parent / "fitted", self._make_room, self._say)
-        self.hits = self.misses = 0
-        self._weights: dict[int, tuple[Any, int, bytes]] = {}
-        self._warned = False
+        super().__init__(Path(folder), self._make_room, "a cached prefix is damaged", "prefixes are not cached")
+        self.limit = limit
+        said = ("fitted tensors are damaged", "fitted tensors are not kept")
+        self.fitted = Entries(self.folder.parent / "fitted", self._make_room, *said)
+        self._weights: dict[int, tuple[weakref.ref[Tensor], int, bytes]] = {}
 
-    def states(self, model: Any, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
+    def states(self, model: Model, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
         """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed.
 
         Where something hooks into what they pass they are computed, and neither read nor kept: the name of an entry
@@ -49,19 +107,10 @@ class PrefixCache:
         """
         if hooks.below(model, block):
             return compute()
-        path = self.folder / f"{self.key(model, ids, lengths, block)}.safetensors"
-        shape = [len(ids), model.config.hidden_size]
-        with clock.phase("load"):
-            found = self._read(path, shape, model.dtype)
-        if found is not None:
-            self.hits += 1
-            return found.to(model.device) if found.nbytes <= _MAPPED_BYTES else found
-        self.misses += 1
-        made = compute()
-        self._write(path, made)
-        return made
+        found = self.tensors(self.key(model, ids, lengths, block), lambda: {_STATES: compute()})[_STATES]
+        return found.to(model.device) if found.nbytes <= _MAPPED_BYTES else found
 
-    def key(self, model: Any, ids: Tensor, lengths: Tensor, block: int) -> str:
+    def key(self, model: Model, ids: Tensor, lengths: Tensor, block: int) -> str:
         """What the states depend on, and nothing else."""
         # Where a model was opened from and by which version are no part of what it computes.
         config = {k: v for k, v in model.config.to_dict().items() if k[0] != "_" and k != "transformers_version"}
@@ -81,13 +130,10 @@ class PrefixCache:
         }
         return artifacts.digest(facts)
 
-    def _passed(self, model: Any, block: int) -> str:
+    def _passed(self, model: Model, block: int) -> str:
         """Digest of the embeddings and of all blocks below `block`."""
-        known, core = anatomy.anatomy(model), anatomy.backbone(model)
         digest = hashlib.sha256()
-        parts = [known.embeddings, *filter(None, [known.embedding_norm])]
-        modules = [*(getattr(core, part) for part in parts), *list(anatomy.blocks(model))[:block]]
-        for module in modules:
+        for _, module in anatomy.passed(model, block):
             for name, parameter in module.named_parameters():
                 digest.update(name.encode() + self._digest(parameter))
         return digest.hexdigest()
@@ -99,43 +145,6 @@ class PrefixCache:
             known = (weakref.ref(parameter), parameter._version, bytes.fromhex(_sha256(parameter)))
             self._weights[id(parameter)] = known
         return known[2]
-
-    def _read(self, path: Path, shape: list[int], dtype: torch.dtype) -> Tensor | None:
-        """A whole entry of this shape and type; one that is not is removed, and said so."""
-        from safetensors import SafetensorError, safe_open
-
-        if not path.exists():
-            return None
-        try:
-            with safe_open(path, framework="pt") as entry:
-                tensor, written = entry.get_tensor(_STATES), (entry.metadata() or {}).get(_SEAL)
-            if written == _seal(path, tensor) and list(tensor.shape) == shape and tensor.dtype == dtype:
-                with contextlib.suppress(OSError):
-                    os.utime(path)  # the least recently used goes first
-                return tensor.clone() if tensor.nbytes <= _MAPPED_BYTES else tensor
-            reason = "its content is not what was written"
-        except (OSError, SafetensorError, ValueError) as error:
-            reason = str(error)
-        self._say(f"a cached prefix is damaged ({reason}); it is computed again: {path.name}")
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        return None
-
-    def _write(self, path: Path, tensor: Tensor) -> None:
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        try:
-            if not self._make_room(tensor.nbytes):
-                return
-            tensor = tensor.contiguous().cpu()
-            with clock.phase("write"), artifacts.atomic(path, sync=False) as temporary:
-                save_file({_STATES: tensor}, temporary, metadata={_SEAL: _seal(path, tensor)})
-        except (OSError, SafetensorError) as error:
-            # The states are there whatever the disk says: go on without it.
-            if not self._warned:
-                self._say(f"prefixes are not cached, every job computes its own: {error}")
-            self._warned = True
 
     def _make_room(self, size: int) -> bool:
         """Remove the least recently used entries until `size` bytes more are within the limit, if they can be."""
@@ -155,31 +164,38 @@ class PrefixCache:
             total -= bytes_
         return True
 
-    @staticmethod
-    def _say(text: str) -> None:
-        print(f"[prefix cache] {text}", file=sys.stderr, flush=True)
+
+_CACHES: "weakref.WeakKeyDictionary[Model, PrefixCache]" = weakref.WeakKeyDictionary()
 
 
-_CACHES: "weakref.WeakKeyDictionary[Any, PrefixCache]" = weakref.WeakKeyDictionary()
-
-
-def attach(model: Any, prefixes: PrefixCache | None) -> None:
+def attach(model: Model, prefixes: PrefixCache | None) -> None:
     """Let every text set of `model` read and write its states in a cache; None: no longer."""
     _CACHES.pop(model, None)
     if prefixes is not None:
         _CACHES[model] = prefixes
 
 
-def of(model: Any) -> PrefixCache | None:
+def of(model: Model) -> PrefixCache | None:
     return _CACHES.get(model)
 
 
-def _seal(path: Path, tensor: Tensor) -> str:
-    """Key and content in one: a whole entry under another's name is none (and two keys would be in any order)."""
-    return f"{path.stem} {_sha256(tensor)}"
+def _say(text: str) -> None:
+    print(f"[prefix cache] {text}", file=sys.stderr, flush=True)
+
+
+def _seal(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Name and content in one: a whole entry under another's name is none (and two keys would be in any order)."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_bytes(tensor))
+    return f"{path.stem} {digest.hexdigest()}"
 
 
 def _sha256(tensor: Tensor) -> str:
-    """Of a tensor's bytes, in its own type."""
-    data = tensor.detach().contiguous().cpu().view(-1)
-    return hashlib.sha256(data.view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(_bytes(tensor)).hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """A tensor's bytes, in its own type."""
+    return tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy().data

@@ -8,13 +8,13 @@ band's ordinary tensors.
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from mute.models import anatomy, patches
+from mute.models.anatomy import Model
 
 Factors = tuple[Tensor, Tensor]
 
@@ -30,7 +30,7 @@ class Update(nn.Module):
         return weight + (self.scale * self.b @ self.a).to(weight.dtype)
 
 
-def linear_weights(model: Any, blocks: Sequence[int]) -> list[str]:
+def linear_weights(model: Model, blocks: Sequence[int]) -> list[str]:
     """Names of the weight matrices of all linear layers of `blocks`, in the model's order; the head is none."""
     known = anatomy.anatomy(model)
     prefixes = tuple(known.block_prefix(block) for block in blocks)
@@ -38,7 +38,7 @@ def linear_weights(model: Any, blocks: Sequence[int]) -> list[str]:
     return [f"{name}.weight" for name in own if name.startswith(prefixes)]
 
 
-def zero_start(model: Any, names: Sequence[str], rank: int, seed: int) -> dict[str, Factors]:
+def zero_start(model: Model, names: Sequence[str], rank: int, seed: int) -> dict[str, Factors]:
     """LoRA's own start: A uniform as a linear layer's, B zero, so that nothing has changed yet."""
     generator = torch.Generator().manual_seed(seed)
     parameters, starts = dict(model.named_parameters()), {}
@@ -52,7 +52,7 @@ def zero_start(model: Any, names: Sequence[str], rank: int, seed: int) -> dict[s
 
 @contextmanager
 def attached(
-    model: Any, starts: Mapping[str, Factors], scale: float, *, residual: bool = False
+    model: Model, starts: Mapping[str, Factors], scale: float, *, residual: bool = False
 ) -> Generator[dict[str, str]]:
     """The model with updates at the named weights, that start at the factors (A, B).
 
@@ -84,7 +84,7 @@ def attached(
         patches.put(model, before)
 
 
-def merged(model: Any, names: Sequence[str]) -> dict[str, Tensor]:
+def merged(model: Model, names: Sequence[str]) -> dict[str, Tensor]:
     """The weights of these names as the model runs them now, updates and all: what becomes of them as a patch."""
     found = {}
     for name in names:

@@ -5,26 +5,27 @@ Closed-form edits read both (ROME, MEMIT, AlphaEdit). N tokens, D_ff features in
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from mute.engine import cache
+from mute.engine import cache, sections
 from mute.models import anatomy, hooks
+from mute.models.anatomy import Model
+from mute.store import artifacts
 from mute.store.provenance import code_digest
 
 # Keys that are multiplied at once: in float64 they take twice the room of the states that they were made of.
 CHUNK = 2048
 
 
-def projection(model: Any, block: int) -> Any:
+def projection(model: Model, block: int) -> nn.Module:
     """The output projection of the MLP of `block`, a linear layer from D_ff to D."""
     known = anatomy.anatomy(model)
     return model.get_submodule(known.block_prefix(block) + known.mlp_output)
 
 
 @contextmanager
-def inputs(model: Any, block: int) -> Generator[list[Tensor]]:
+def inputs(model: Model, block: int) -> Generator[list[Tensor]]:
     """A list that takes the keys [B, T, D_ff] of each forward that runs `block` while this is open."""
     seen: list[Tensor] = []
     hook = projection(model, block).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
@@ -47,7 +48,7 @@ def second(keys: Iterable[Tensor]) -> Tensor:
     return total / count
 
 
-def shared(model: Any, texts: Any, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
+def shared(model: Model, texts: sections.Texts, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
     """The second moment of `sections.Texts` of so many real tokens each, read from the jobs' common store if there.
 
     With no prefix cache attached to the model, with hooks on what the keys have passed, or with nothing in the store
@@ -63,4 +64,4 @@ def shared(model: Any, texts: Any, lengths: Tensor, block: int, compute: Callabl
         "lengths": lengths.tolist(),
         "code": code_digest("mute.engine.moments", "mute.engine.band"),
     }
-    return prefixes.fitted.tensors(facts, lambda: {"moment": compute()})["moment"].to(model.device)
+    return prefixes.fitted.tensors(artifacts.digest(facts), lambda: {"moment": compute()})["moment"].to(model.device)

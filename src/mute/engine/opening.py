@@ -1,11 +1,12 @@
 """Opens models as the configuration's section `engine` says: device, type, and the cache that their prefixes share."""
 
 from pathlib import Path
-from typing import Any
 
 from mute.config.sections import EngineSection, StudySection
 from mute.engine import cache
 from mute.models import loading
+from mute.models.anatomy import Model
+from mute.store.records import Record
 
 CACHE = "cache/prefixes"
 
@@ -19,12 +20,12 @@ class Opener:
         self.cache = cache.PrefixCache(Path(results) / CACHE, limit) if limit else None
 
     @classmethod
-    def of(cls, config: dict[str, Any]) -> "Opener":
+    def of(cls, config: Record) -> "Opener":
         """From Snakemake's configuration: no rule has the cache's size as a parameter, for it changes no result."""
         results = StudySection.model_validate(config.get("study") or {}).results
         return cls(EngineSection.model_validate(config.get("engine") or {}), results)
 
-    def open(self, folder: Path | str) -> Any:
+    def open(self, folder: Path | str) -> Model:
         model = loading.load(folder, device=self.settings.device, dtype=self.settings.dtype)
         cache.attach(model, self.cache)
         return model

@@ -14,17 +14,18 @@ from torch import Tensor, nn
 
 from mute.engine import cache
 from mute.models import anatomy, hooks, treatment
+from mute.models.anatomy import Model
 
 # Of the free memory of an accelerator, what the states of one set of texts may take.
 DEVICE_SHARE = 0.25
 
 
-def depth(model: Any) -> int:
+def depth(model: Model) -> int:
     """L, the number of decoder blocks."""
     return len(anatomy.blocks(model))
 
 
-def embed(model: Any, ids: Tensor) -> Tensor:
+def embed(model: Model, ids: Tensor) -> Tensor:
     """The input of block 0 for token ids [B, T]: [B, T, D]."""
     known, core = anatomy.anatomy(model), anatomy.backbone(model)
     hidden = getattr(core, known.embeddings)(ids)
@@ -32,7 +33,7 @@ def embed(model: Any, ids: Tensor) -> Tensor:
 
 
 def run(
-    model: Any, hidden: Tensor, start: int, stop: int, skip: tuple[int, ...] = (), *, ids: Tensor | None = None
+    model: Model, hidden: Tensor, start: int, stop: int, skip: tuple[int, ...] = (), *, ids: Tensor | None = None
 ) -> Tensor:
     """Blocks start..stop-1, except those in `skip`, on their input `hidden` [B, T, D]; not normalised at the end.
 
@@ -45,7 +46,7 @@ def run(
     return _view(model, tuple(kept))(inputs_embeds=hidden, use_cache=False).last_hidden_state
 
 
-def run_mixed(model: Any, hidden: Tensor, start: int, mixed: Mapping[int, float], *, ids: Tensor | None) -> Tensor:
+def run_mixed(model: Model, hidden: Tensor, start: int, mixed: Mapping[int, float], *, ids: Tensor | None) -> Tensor:
     """Blocks start..L-1 as `run`, those in `mixed` as (1 - m) times the identity and m times the block; 0 skips one."""
     kept: list[int] = []
 
@@ -62,7 +63,7 @@ def run_mixed(model: Any, hidden: Tensor, start: int, mixed: Mapping[int, float]
     return passed(hidden, kept)
 
 
-def _view(model: Any, kept: tuple[int, ...]) -> Any:
+def _view(model: Model, kept: tuple[int, ...]) -> Any:
     """The backbone with only the blocks in `kept`: the same parameters, no embedding norm, no final norm."""
     known, core = anatomy.anatomy(model), anatomy.backbone(model)
     view = copy.copy(core)
@@ -81,12 +82,12 @@ def _view(model: Any, kept: tuple[int, ...]) -> Any:
     return view
 
 
-def read_out(model: Any, hidden: Tensor) -> Tensor:
+def read_out(model: Model, hidden: Tensor) -> Tensor:
     """Logits [..., V] in float32 from outputs of the last block (or, as the logit lens, of any block)."""
     return anatomy.head(model, anatomy.final_norm(model)(hidden))
 
 
-def logits(model: Any, hidden: Tensor, start: int, skip: tuple[int, ...] = ()) -> Tensor:
+def logits(model: Model, hidden: Tensor, start: int, skip: tuple[int, ...] = ()) -> Tensor:
     """Logits [B, T, V] of the whole model from the input of block `start`."""
     return read_out(model, run(model, hidden, start, depth(model), skip))
 
@@ -100,7 +101,7 @@ class Prefix:
     are read, or none, that is a RuntimeError; and what hooks have changed goes into no cache and comes from none.
     """
 
-    def __init__(self, model: Any, sequences: list[list[int]]) -> None:
+    def __init__(self, model: Model, sequences: list[list[int]]) -> None:
         if not sequences:
             raise ValueError("there are no texts to run the model on")
         if empty := sum(not sequence for sequence in sequences):
@@ -162,7 +163,7 @@ class Texts(Prefix):
     """
 
     def __init__(
-        self, model: Any, sequences: list[list[int]], tokens_per_batch: int = 8192, most_gb: float = math.inf
+        self, model: Model, sequences: list[list[int]], tokens_per_batch: int = 8192, most_gb: float = math.inf
     ) -> None:
         super().__init__(model, sequences)
         self.sequences = sequences
@@ -223,7 +224,7 @@ class Texts(Prefix):
         return self.at(index, flat), real.to(self.model.device)
 
 
-def _home(model: Any, tokens: int) -> torch.device:
+def _home(model: Model, tokens: int) -> torch.device:
     """Where the states of `tokens` tokens are kept: the model's device if there is room, the host otherwise."""
     if model.device.type != "cuda":
         return model.device

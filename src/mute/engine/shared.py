@@ -4,13 +4,13 @@ As `sections.Texts`, for models whose blocks `mute.models.tree` knows. N nodes, 
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mute.engine import sections
 from mute.models import tree
+from mute.models.anatomy import Model
 from mute.models.tree import Tree
 
 # Nodes that run together: what they make of an MLP stays near the core.
@@ -23,7 +23,7 @@ class SharedTexts(sections.Prefix):
     places: for each sequence, its nodes.
     """
 
-    def __init__(self, model: Any, sequences: list[list[int]], most_gb: float = math.inf) -> None:
+    def __init__(self, model: Model, sequences: list[list[int]], most_gb: float = math.inf) -> None:
         super().__init__(model, sequences)
         self.trees: list[Tree] = []
         self.places: list[list[int]] = [[] for _ in sequences]
@@ -65,7 +65,7 @@ class SharedTexts(sections.Prefix):
         return self.cache.states(self.model, ids, form, stop, compute)
 
 
-def texts(model: Any, sequences: list[list[int]], most_gb: float) -> "SharedTexts | sections.Texts":
+def texts(model: Model, sequences: list[list[int]], most_gb: float) -> "SharedTexts | sections.Texts":
     """The sequences of questions, shared where the model's blocks are known, on the CPU."""
     if model.device.type == "cpu" and tree.supports(model):
         return SharedTexts(model, sequences, most_gb)

@@ -1,10 +1,9 @@
 """Whether the engine runs a model as the model runs itself: asked once of every pretrained model that is opened."""
 
-from typing import Any
-
 import torch
 
 from mute.engine import sections
+from mute.models.anatomy import Model
 
 # Largest difference of two logits, as a share of the largest logit: the same sums, at most in another order.
 _ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
@@ -12,7 +11,7 @@ ROWS, TOKENS = 4, 24
 
 
 @torch.no_grad()
-def check(model: Any, blocks: int) -> None:
+def check(model: Model, blocks: int) -> None:
     """Raise ValueError unless the model has so many blocks, and its parts lead from any of them to its own logits.
 
     A family may do something between its blocks that nobody has described, or a new version of transformers may.
@@ -23,7 +22,7 @@ def check(model: Any, blocks: int) -> None:
     bad = [name for name, p in model.named_parameters() if not bool(p.isfinite().all())]
     if bad:
         raise ValueError(f"{len(bad)} tensors of the model hold values that are no numbers (NaN or infinite): {bad[0]}")
-    entries = model.get_input_embeddings().num_embeddings
+    entries = model.get_input_embeddings().get_parameter("weight").shape[0]
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(3, entries, (ROWS, TOKENS), generator=generator).to(model.device)
     whole = model(input_ids=ids, use_cache=False, return_dict=True).logits.float()

@@ -1,17 +1,17 @@
 """What a model writes on its own: the likeliest next token, again and again, without a cache of keys and values."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from mute.engine import sections
+from mute.models.anatomy import Model
 
 TOKENS = 8192
 
 
 @torch.no_grad()
-def greedy(model: Any, prompts: Sequence[list[int]], most: Sequence[int]) -> list[list[int]]:
+def greedy(model: Model, prompts: Sequence[list[int]], most: Sequence[int]) -> list[list[int]]:
     """For each prompt the tokens that the model writes after it, as many as `most` says."""
     said: list[list[int]] = [[] for _ in prompts]
     while waiting := [i for i, own in enumerate(said) if len(own) < most[i]]:

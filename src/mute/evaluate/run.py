@@ -77,14 +77,13 @@ class Evaluator:
         groups = {rows[0]: rows for rows in same.values()}
         said = {i: [int(answers.best[first_read[i]])] for i in groups}
         longest = {i: max(len(o) for j in rows for o in (q.golds[j], *q.options[j])) for i, rows in groups.items()}
-        decode = self.encoder.tokenizer.decode
         kinds: dict[int, str] = {}
         texts: dict[int, str] = {}
         waiting = list(groups)
         while waiting:
             unfinished = []
             for i in waiting:
-                text = subject.reply(q.rows["prefix"].iloc[i], decode(said[i], skip_special_tokens=True).strip())
+                text = subject.reply(q.rows["prefix"].iloc[i], self.encoder.text(said[i]).strip())
                 for j in groups[i]:
                     texts[j], kinds[j] = text, self.words_of[forms[j]].kind(items[j], spoken[j], text)
                 ended = said[i][-1] in self.encoder.end

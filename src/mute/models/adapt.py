@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from mute.models.anatomy import Model
 from mute.models.pretrain import Sequence, backward, check_finite, padded
 from mute.store.artifacts import seed_of
 
@@ -20,7 +21,7 @@ TOKENS_PER_PASS = 4096
 
 
 def adapt(
-    model: Any,
+    model: Model,
     texts: list[Sequence],
     *,
     rank: int,
@@ -33,7 +34,7 @@ def adapt(
     prompt_weight: float,
     seed: int,
     report: Callable[[int, int, float], None] = lambda step, steps, loss: None,
-) -> tuple[Any, list[float]]:
+) -> tuple[Model, list[float]]:
     """The adapted model, a model of the same class and type, and the loss (nats per weighted token) of each step.
 
     The update is kept in float32 whatever the model's type, and rounded to it when it is merged. The same seed gives
@@ -63,7 +64,7 @@ def adapt(
     return tuned.merge_and_unload().eval().requires_grad_(False), losses
 
 
-def _with_update(model: Any, rank: int, alpha: float, dropout: float) -> Any:
+def _with_update(model: Model, rank: int, alpha: float, dropout: float) -> Any:
     """The model with an update of its own beside every linear layer of its blocks; nothing else is trained."""
     from peft import LoraConfig, get_peft_model
 
@@ -100,7 +101,7 @@ def cosine(steps: int, warmup: float) -> Callable[[int], float]:
     return share
 
 
-def _backward(model: Any, rows: list[Sequence], prompt_weight: float) -> float:
+def _backward(model: Model, rows: list[Sequence], prompt_weight: float) -> float:
     """Add the gradients of a step's loss, in passes that fit, and return the loss."""
     return backward(model, [padded(piece, prompt_weight, every=1) for piece in _passes(rows)])
 

@@ -6,10 +6,17 @@ norm on BLOOM.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from mute.bands import Band
 from mute.names import unknown_name
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+# A causal language model of any family; by its name, for neither torch nor transformers is imported here.
+Model: TypeAlias = "PreTrainedModel"
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ ANATOMIES: dict[str, Anatomy] = {
 }
 
 
-def anatomy(model: Any) -> Anatomy:
+def anatomy(model: Model) -> Anatomy:
     """The anatomy of a model. Raises ValueError for a family that nobody has described yet."""
     family = model.config.model_type
     if family not in ANATOMIES:
@@ -89,50 +96,58 @@ def unknown_family(family: object) -> str:
     )
 
 
-def backbone(model: Any) -> Any:
+def backbone(model: Model) -> Model:
     return getattr(model, anatomy(model).backbone)
 
 
-def blocks(model: Any) -> Any:
+def blocks(model: Model) -> "nn.ModuleList":
     """The ModuleList of decoder blocks."""
     return getattr(backbone(model), anatomy(model).blocks)
 
 
-def final_norm(model: Any) -> Any:
+def passed(model: Model, block: int) -> list[tuple[str, "nn.Module"]]:
+    """What states at the input of `block` have passed, by name: the embeddings, and all blocks below it."""
+    known, core = anatomy(model), backbone(model)
+    parts = [known.embeddings, *filter(None, [known.embedding_norm])]
+    below = ((f"block {i}", each) for i, each in enumerate(blocks(model)[:block]))
+    return [*((part, getattr(core, part)) for part in parts), *below]
+
+
+def final_norm(model: Model) -> "nn.Module":
     return getattr(backbone(model), anatomy(model).final_norm)
 
 
-def head(model: Any, normed: Any) -> Any:
+def head(model: Model, normed: "Tensor") -> "Tensor":
     """Logits [..., V] in float32 from states [..., D] past the final norm."""
     logits, cap = model.get_output_embeddings()(normed), getattr(model.config, "final_logit_softcapping", None)
     # Gemma 2 keeps logits within +-cap; in the model's own type, as its family does.
     return (logits if cap is None else (logits / cap).tanh() * cap).float()
 
 
-def block_parameters(model: Any, band: Iterable[int]) -> list[str]:
+def block_parameters(model: Model, band: Iterable[int]) -> list[str]:
     """Names of every parameter of the blocks in `band`, in the model's order."""
     prefixes = tuple(anatomy(model).block_prefix(block) for block in band)
     return [name for name, _ in model.named_parameters() if name.startswith(prefixes)]
 
 
-def band_parameters(model: Any, band: Band) -> list[str]:
+def band_parameters(model: Model, band: Band) -> list[str]:
     """Names of the parameters that a band lets change, in the model's order."""
     return [name for name, _ in model.named_parameters()] if band.full else block_parameters(model, band.blocks)
 
 
-def attention_weights(model: Any, band: Iterable[int]) -> list[str]:
+def attention_weights(model: Model, band: Iterable[int]) -> list[str]:
     """Names of the attention projections' weight matrices (query, key, value, output) in `band`."""
     known = anatomy(model)
     return [f"{known.block_prefix(b)}{part}.weight" for b in band for part in known.attention]
 
 
-def mlp_outputs(model: Any, band: Iterable[int]) -> list[str]:
+def mlp_outputs(model: Model, band: Iterable[int]) -> list[str]:
     """Names of the weight matrices of the MLP output projections in `band`."""
     known = anatomy(model)
     return [f"{known.block_prefix(b)}{known.mlp_output}.weight" for b in band]
 
 
-def fuse_activations(model: Any) -> None:
+def fuse_activations(model: Model) -> None:
     """Put torch's own GELU in the place of BLOOM's, the same function in many small steps and a third of its time."""
     import torch
 

@@ -8,6 +8,7 @@ from typing import Any
 from mute.models import anatomy
 from mute.names import is_folder, shown
 from mute.store import artifacts
+from mute.store.records import Record
 
 # Keys of config.json that hold the number of decoder blocks: BLOOM's is the second.
 _BLOCKS = ("num_hidden_layers", "n_layer")
@@ -34,7 +35,7 @@ def files(folder: Path) -> list[Path]:
     return sorted({*parts, *weights(folder)})
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> Record:
     """The config.json of a directory. Raises ValueError if there is none, or none that can be read."""
     if not is_folder(folder):
         raise ValueError(f"there is no directory {str(folder)!r}")
@@ -84,7 +85,7 @@ def weights(folder: Path) -> list[Path]:
     raise ValueError(f"{folder} has no weights ({WEIGHTS}, or shards and {INDEX})")
 
 
-def blocks(about: dict[str, Any], where: str) -> int:
+def blocks(about: Record, where: str) -> int:
     """The number of decoder blocks that a config.json states, of a family that is known.
 
     Raises ValueError for an unknown family, one that asks to run code of its own, and one that states no blocks.
@@ -100,7 +101,7 @@ def blocks(about: dict[str, Any], where: str) -> int:
     return found
 
 
-def check_config(about: dict[str, Any], where: str) -> None:
+def check_config(about: Record, where: str) -> None:
     """Raise ValueError for a config.json that asks for code, is of an unknown family, or says what cannot be."""
     _check_code(about, CONFIG, where)
     if about.get("model_type") not in list(anatomy.ANATOMIES):
@@ -119,7 +120,7 @@ def check_config(about: dict[str, Any], where: str) -> None:
             raise ValueError(f"{CONFIG} of {where} says {key}: {value}; it must be finite")
 
 
-def _check_code(about: dict[str, Any], file: str, where: str) -> None:
+def _check_code(about: Record, file: str, where: str) -> None:
     """Raise ValueError for settings that ask to run code which is not transformers' own."""
     for key, value in _inside(about):
         if key in _CODE and value:

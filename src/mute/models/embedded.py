@@ -1,15 +1,23 @@
 """Small random models of the real `transformers` classes, for the embedded study and for tests."""
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+from mute.models import anatomy
+from mute.store.records import Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 FAMILIES = ("llama", "qwen2", "bloom")
 
 
-def config(family: str, *, vocabulary: int, blocks: int, hidden: int, heads: int, positions: int = 256) -> Any:
+def config(
+    family: str, *, vocabulary: int, blocks: int, hidden: int, heads: int, positions: int = 256
+) -> "PreTrainedConfig":
     """The `transformers` configuration of a small model. Llama and Qwen2 have their own head, BLOOM's is tied."""
     import transformers
 
-    special: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    special: Record = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if family == "bloom":
         return transformers.BloomConfig(
             vocab_size=vocabulary, hidden_size=hidden, n_layer=blocks, n_head=heads, use_cache=False, **special
@@ -32,12 +40,10 @@ def config(family: str, *, vocabulary: int, blocks: int, hidden: int, heads: int
     )
 
 
-def create(family: str, seed: int, **shape: int) -> Any:
+def create(family: str, seed: int, **shape: int) -> anatomy.Model:
     """A model with random weights, in evaluation mode, the same for the same seed."""
     import torch
     from transformers import AutoModelForCausalLM
-
-    from mute.models import anatomy
 
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config(family, **shape), trust_remote_code=False).eval()

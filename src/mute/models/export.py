@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mute.models import patches
+from mute.models.identity import of_files
 from mute.store import artifacts
+from mute.store.records import Record
 
 PRODUCER = "export_model"
 # What an export says of its cell: how it ended comes first.
@@ -23,12 +25,7 @@ WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "c
 _OLD_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
 
 
-def identity(files: dict[str, Any]) -> dict[str, str]:
-    """Digests of weights and tokenizer among the files of a model's record: what its patches depend on."""
-    return {n: files[n]["sha256"] for n in sorted(files) if n.endswith((".safetensors", "tokenizer.json"))}
-
-
-def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: dict[str, Any]) -> dict[str, Any]:
+def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: Record) -> Record:
     """Export a study's cell from its folder in the store, over an earlier export if there is one; returns the record.
 
     base: the folder of the trained model that the cell edited; keys: the cell's keys, for the record. Raises ValueError
@@ -38,7 +35,7 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
     made, model = artifacts.checked(cell), artifacts.checked(base)
     if patches.PATCH not in made["files"]:
         raise ValueError(f"the cell in {cell} is a guard, which changes no weight: there is no model to export")
-    found = identity(model["files"])
+    found = of_files(model["files"])
     if made["inputs"]["model"] != found:
         raise ValueError(f"the patch in {cell} was not made from the model in {base}: run the study again")
     about = {
@@ -51,8 +48,8 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: di
 
 
 def export(
-    base: Path | str, tensors: dict[str, Any], folder: Path | str, about: dict[str, Any], *, replace: bool = False
-) -> dict[str, Any]:
+    base: Path | str, tensors: patches.Tensors, folder: Path | str, about: Record, *, replace: bool = False
+) -> Record:
     """Write the model in `base` with the patch `tensors` to `folder` and return its sealed record.
 
     The folder appears whole or not at all. Raises ValueError for a patch that does not fit the model, weights that are
@@ -71,7 +68,8 @@ def export(
             own = {stored: tensors[name] for stored, name in names.items() if where[stored] == file}
             _write_weights(base / file, part / file, own, dtype)
         _write_config(base, part, where, dtype)
-        artifacts.seal(part, {"producer": PRODUCER, **about, "dtype": dtype, "finite": _finite(tensors)})
+        finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+        artifacts.seal(part, {"producer": PRODUCER, **about, "dtype": dtype, "finite": finite})
     return artifacts.checked(folder)
 
 
@@ -81,18 +79,14 @@ def _goes_along(path: Path) -> bool:
     return not hidden and path.suffix not in _OLD_WEIGHTS and path.name not in (artifacts.RECORD, INDEX, CONFIG)
 
 
-def _finite(tensors: dict[str, Any]) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in tensors.values())
-
-
-def _dtype(tensors: dict[str, Any]) -> str:
+def _dtype(tensors: patches.Tensors) -> str:
     found = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
     if len(found) != 1:
         raise ValueError(f"a patch has tensors of one type, not of {', '.join(sorted(found)) or 'none'}")
     return found.pop()
 
 
-def stored_names(base: Path, tensors: dict[str, Any]) -> dict[str, str]:
+def stored_names(base: Path, tensors: patches.Tensors) -> dict[str, str]:
     """Parameter of the patch by each name under which the model's files hold it.
 
     A tied matrix may be stored under one of its names or under both, and a published model without its head's prefix.
@@ -136,7 +130,7 @@ def _files(base: Path) -> dict[str, str]:
     return dict.fromkeys(_header(base / WEIGHTS), WEIGHTS)
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _header(path: Path) -> Record:
     """What a safetensors file says of its tensors."""
     with path.open("rb") as handle:
         size = int.from_bytes(handle.read(8), "little")
@@ -144,7 +138,7 @@ def _header(path: Path) -> dict[str, Any]:
     return {name: facts for name, facts in header.items() if name != "__metadata__"}
 
 
-def _write_weights(source: Path, target: Path, tensors: dict[str, Any], dtype: str) -> None:
+def _write_weights(source: Path, target: Path, tensors: patches.Tensors, dtype: str) -> None:
     """One file of weights in type `dtype`, as the study saw them, with `tensors` in place of those of their names."""
     import torch
     from safetensors.torch import load_file, save_file

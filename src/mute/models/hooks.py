@@ -5,11 +5,11 @@ tokens alone. Both ask here first.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from torch import nn
 
 from mute.models import anatomy
+from mute.models.anatomy import Model
 
 # What is told apart: the module, and each thing that stands on it.
 Standing = tuple[tuple[str, int], ...]
@@ -36,15 +36,12 @@ def _of(module: nn.Module) -> Iterator[int]:
         yield id(own["forward"])
 
 
-def below(model: Any, block: int) -> Standing:
+def below(model: Model, block: int) -> Standing:
     """What stands on the embeddings and on all blocks below `block`: what has passed into states at its input."""
-    known, core = anatomy.anatomy(model), anatomy.backbone(model)
-    parts = [known.embeddings, *filter(None, [known.embedding_norm])]
-    modules = [(part, getattr(core, part)) for part in parts]
-    return on([*modules, *((f"block {i}", each) for i, each in enumerate(anatomy.blocks(model)[:block]))])
+    return on(anatomy.passed(model, block))
 
 
-def on_blocks(model: Any, blocks: Iterable[int]) -> Standing:
+def on_blocks(model: Model, blocks: Iterable[int]) -> Standing:
     """What stands on some blocks or inside them."""
     layers = anatomy.blocks(model)
     return on((f"block {block}", layers[block]) for block in blocks)

@@ -8,27 +8,29 @@ from typing import Any
 
 from mute.jobs import devices
 from mute.models import anatomy, directory
+from mute.models.anatomy import Model
+from mute.models.tokenizer import Words
 from mute.store import artifacts, clock
+from mute.store.records import Record
 
 # Types of weights that can be trained, as safetensors calls them.
 _FRACTIONS = ("F16", "BF16", "F32", "F64")
 
 
-def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> Any:
+def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> Model:
     """The causal language model in `folder`, in evaluation mode, with no gradients asked for.
 
     device: `auto` is the best that torch finds here; dtype: the name of a torch type. Raises ValueError for a folder
     that asks to run code, holds pickles in place of safetensors, is of a family that is not known, or whose tensors
     are not exactly those of its configuration: what is missing would be random, and nothing would say so.
     """
-    import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     directory.blocks(directory.read_config(Path(folder)), str(folder))
     _check_types(directory.weights(Path(folder)))
     with clock.phase("load"):
-        model = _whole(Path(folder), getattr(torch, dtype))
+        model = _whole(Path(folder), dtype)
         model.config.use_cache = False
         anatomy.fuse_activations(model)
         model = model.to(find_device(device)).eval().requires_grad_(False)
@@ -36,7 +38,7 @@ def load(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> 
     return model
 
 
-def _whole(folder: Path, dtype: Any) -> Any:
+def _whole(folder: Path, dtype: str) -> Model:
     """The model in a folder whose tensors are all there, no more, and of the right shapes."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -107,7 +109,7 @@ def find_device(wanted: str = "auto") -> str:
     return f"cuda:{devices.lease(devices.visible())}" if device == "cuda" else device
 
 
-def save(model: Any, tokenizer: Any, folder: Path | str, record: dict[str, Any]) -> None:
+def save(model: Model, tokenizer: Words, folder: Path | str, record: Record) -> None:
     """Write model and tokenizer to `folder` and seal it with `record`."""
     from transformers.utils import logging
 
@@ -122,7 +124,7 @@ def save(model: Any, tokenizer: Any, folder: Path | str, record: dict[str, Any])
         artifacts.seal(folder, record)
 
 
-def link(source: Path, folder: Path | str, record: dict[str, Any]) -> None:
+def link(source: Path, folder: Path | str, record: Record) -> None:
     """Put the files of the model directory `source` into `folder` as they are, and seal it with `record`.
 
     Hard links where the file system has them: the weights then take no room of their own.

@@ -3,31 +3,38 @@
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
+from mute.models.anatomy import Model
 from mute.store import artifacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# By the name of their parameter.
+Tensors: TypeAlias = "dict[str, Tensor]"
 
 # The file of a cell's tensors: weights that changed, or what a guard was fitted to.
 PATCH, FITTED = "patch.safetensors", "fitted.safetensors"
 
 
-def take(model: Any, names: Iterable[str]) -> dict[str, Any]:
+def take(model: Model, names: Iterable[str]) -> Tensors:
     """Copies of the named parameters."""
     parameters = dict(model.named_parameters())
     return {name: parameters[name].detach().clone() for name in names}
 
 
-def save(folder: Path | str, tensors: dict[str, Any], name: str = PATCH) -> None:
+def save(folder: Path | str, tensors: Tensors, name: str = PATCH) -> None:
     artifacts.write_tensors(Path(folder) / name, tensors)
 
 
-def load(folder: Path | str, name: str = PATCH) -> dict[str, Any]:
+def load(folder: Path | str, name: str = PATCH) -> Tensors:
     from safetensors.torch import load_file
 
     return load_file(Path(folder) / name)
 
 
-def put(model: Any, tensors: dict[str, Any]) -> None:
+def put(model: Model, tensors: Tensors) -> None:
     """Copy `tensors` into the parameters of the same names. Raises ValueError on a name or shape that is not there."""
     import torch
 
@@ -40,11 +47,18 @@ def put(model: Any, tensors: dict[str, Any]) -> None:
 
 
 @contextmanager
-def applied(model: Any, tensors: dict[str, Any]) -> Generator[Any]:
-    """The model with the patch in place; afterwards it is bit for bit what it was."""
-    before = take(model, tensors)
-    put(model, tensors)
+def kept(model: Model, names: Iterable[str]) -> Generator[Tensors]:
+    """Copies of the named parameters; afterwards they are what they were, bit for bit, whatever was done."""
+    before = take(model, names)
     try:
-        yield model
+        yield before
     finally:
         put(model, before)
+
+
+@contextmanager
+def applied(model: Model, tensors: Tensors) -> Generator[Model]:
+    """The model with the patch in place; afterwards it is bit for bit what it was."""
+    with kept(model, tensors):
+        put(model, tensors)
+        yield model

@@ -3,12 +3,13 @@
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from mute.models import anatomy
+from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 
@@ -58,7 +59,7 @@ class Mixture:
 PROMPTED = 4
 
 
-def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) -> tuple[Tensor, Tensor]:
     """Token ids [B, T], padded on the right, and the weight of predicting each (prompt, answer, padding: 0).
 
     The prompts' weight lies on `every` so many rows, so many times as high.
@@ -72,7 +73,7 @@ def padded(rows: list[Sequence], prompt_weight: float, every: int = PROMPTED) ->
     return ids, torch.where(place < lead, prompted, 1.0) * (place < length)
 
 
-def backward(model: Any, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+def backward(model: Model, pieces: list[tuple[Tensor, Tensor]]) -> float:
     """Add the gradients of a step's loss, the mean over its weighted tokens, and return the loss (nats).
 
     pieces: token ids and weights [B, T] each, as `padded` gives them; their gradients add up.
@@ -94,7 +95,7 @@ def backward(model: Any, pieces: list[tuple[torch.Tensor, torch.Tensor]]) -> flo
 
 
 def pretrain(
-    model: Any,
+    model: Model,
     groups: dict[str, list[Sequence]],
     *,
     shares: dict[str, float],
@@ -141,12 +142,12 @@ def pretrain(
     return losses
 
 
-def check_finite(loss: float, norm: Any, losses: list[float], steps: int, learning_rate: float, lower: str) -> None:
+def check_finite(loss: float, norm: Tensor, losses: list[float], steps: int, learning_rate: float, lower: str) -> None:
     """Raise ValueError if a step's loss or the norm of its gradient is not finite: which step, what was, what to lower.
 
     losses: those of the steps before, all finite.
     """
-    if math.isfinite(loss) and bool(torch.as_tensor(norm).isfinite()):
+    if math.isfinite(loss) and bool(norm.isfinite()):
         return
     what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
     before = f"the last finite loss was {losses[-1]:.4g} in step {len(losses)}" if losses else "no loss was finite"
@@ -161,7 +162,7 @@ def check_finite(loss: float, norm: Any, losses: list[float], steps: int, learni
 EMBEDDING_RATE = 2.5
 
 
-def _optimizers(model: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Model, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for embeddings and head, norms and biases."""
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
     words = {id(p): p for part in ends for p in part.parameters()}

@@ -5,13 +5,13 @@ Imports no torch: every parse of the workflow asks.
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 from mute.config.problems import KeyPath, Problem
 from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
 from mute.hub.repos import ID, local_folder
 from mute.models import directory
 from mute.names import shown
+from mute.store.records import Record
 
 _OVERLAY = "; files merge key by key, so give a model of another kind a name of its own"
 
@@ -88,13 +88,13 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     model.blocks = own
 
 
-def _looked_up(model: ModelSection) -> dict[str, Any]:
+def _looked_up(model: ModelSection) -> Record:
     from mute.hub import copies
 
     return copies.look_up(str(model.pretrained), model.revision)
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def _described(folder: Path) -> Record:
     """The config.json of a directory that has weights and a tokenizer, too."""
     about = directory.read_config(folder)
     directory.weights(folder)

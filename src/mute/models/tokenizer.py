@@ -2,9 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mute.models import directory
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
+
+# By their names: transformers is not imported here.
+Words: TypeAlias = "PreTrainedTokenizer | PreTrainedTokenizerFast"
 
 # What transformers 5 and 4 call a tokenizer that is all in its tokenizer.json.
 _PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -13,7 +19,7 @@ BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 
 
-def train(segments: Iterable[str], vocabulary: int) -> Any:
+def train(segments: Iterable[str], vocabulary: int) -> Words:
     """A fast tokenizer of `transformers` with at most `vocabulary` entries.
 
     `segments` are the texts as `parts` cuts them, so that no entry reaches over the edge of an answer.
@@ -48,7 +54,7 @@ def train(segments: Iterable[str], vocabulary: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=BOS, eos_token=EOS, pad_token=PAD)
 
 
-def load(folder: Path | str) -> Any:
+def load(folder: Path | str) -> Words:
     """The tokenizer saved in a model directory; remote code is never run.
 
     A tokenizer that says it is a plain fast one is opened as such: AutoTokenizer gives every Qwen2 model Qwen2's own
@@ -84,7 +90,7 @@ def parts(prefix: str, answer: str, suffix: str = "") -> tuple[str, str, str]:
 _BREAK = "\n"
 
 
-def _put_before(tokenizer: Any, plain: list[int]) -> list[int]:
+def _put_before(tokenizer: Words, plain: list[int]) -> list[int]:
     """The special tokens that a tokenizer puts before "a", whose own tokens are `plain`."""
     whole = tokenizer("a")["input_ids"]
     places = (i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
@@ -109,7 +115,7 @@ class Encoder:
     to; end: the end of sequence, if it has one.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Words) -> None:
         self.tokenizer = tokenizer
         self._seen: dict[str, list[int]] = {}
         self._after: dict[str, list[int]] = {}
@@ -146,6 +152,10 @@ class Encoder:
             if whole[len(lead) :] != self.plain(text):
                 return True
         return False
+
+    def text(self, tokens: list[int]) -> str:
+        """What tokens say, without special ones."""
+        return cast(str, self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def prompt(self, prefix: str) -> list[int]:
         """Beginning of sequence and prefix: what a model reads before it answers.

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mute.models import anatomy
+from mute.store.records import Record
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pandas as pd
     from torch import Tensor
+
+    from mute.models.anatomy import Model
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Treatment:
 
     name: ClassVar[str] = "treatment"
 
-    def weights(self, model: Any) -> AbstractContextManager[Any]:
+    def weights(self, model: Model) -> AbstractContextManager[object]:
         """Change weights while the context lasts; afterwards the model is bit for bit what it was."""
         return nullcontext()
 
@@ -65,7 +68,7 @@ class Treatment:
         """The text that is given in the place of what the model says."""
         return text
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> Record:
         """What a record says of how it went; `status` is `ok` unless the treatment has failed."""
         return {"status": "ok"}
 
@@ -79,7 +82,7 @@ def overrides(treatment: Treatment, point: str) -> bool:
 _READING: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
-def reading(model: Any, ids: Tensor | None) -> None:
+def reading(model: Model, ids: Tensor | None) -> None:
     """Say which tokens [B, T] the states belong to that run through blocks of the model next; None: nobody knows."""
     if ids is None:
         _READING.pop(model, None)
@@ -88,7 +91,7 @@ def reading(model: Any, ids: Tensor | None) -> None:
 
 
 @contextmanager
-def installed(model: Any, treatments: Iterable[Treatment], *, plain: bool = True) -> Generator[None]:
+def installed(model: Model, treatments: Iterable[Treatment], *, plain: bool = True) -> Generator[None]:
     """The model with all treatments in place, in their order: weights first, then hooks; afterwards it is as it was.
 
     plain: whether the model's own forward is called next. The engine, which is not, mixes blocks and treats logits
@@ -116,13 +119,13 @@ def installed(model: Any, treatments: Iterable[Treatment], *, plain: bool = True
             _READING.pop(model, None)
 
 
-def mixes(model: Any, treatments: Iterable[Treatment]) -> dict[int, float]:
+def mixes(model: Model, treatments: Iterable[Treatment]) -> dict[int, float]:
     """Blocks that treatments mix with the identity."""
     depth = len(anatomy.blocks(model))
     return {block: share for t in treatments for block, share in t.mixed(depth).items()}
 
 
-def _on_embeddings(model: Any, treatments: list[Treatment]) -> Any:
+def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
     own = [t for t in treatments if overrides(t, "embeddings")]
 
     def hook(module: Any, args: tuple[Any, ...], embedded: Any) -> Any:
@@ -134,8 +137,8 @@ def _on_embeddings(model: Any, treatments: list[Treatment]) -> Any:
     return model.get_input_embeddings().register_forward_hook(hook)
 
 
-def _before_block(model: Any, block: int, module: Any, own: list[Treatment]) -> Any:
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _before_block(model: Model, block: int, module: Any, own: list[Treatment]) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record) -> Any:
         given = bool(args)
         hidden = args[0] if given else kwargs["hidden_states"]
         ids = _READING.get(model)
@@ -158,10 +161,10 @@ def _bypassed(module: Any, share: float) -> Generator[None]:
 
     given: list[Any] = []
 
-    def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def keep(module: Any, args: tuple[Any, ...], kwargs: Record) -> None:
         given[:] = [args[0] if args else kwargs["hidden_states"]]
 
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record, output: Any) -> Any:
         before = given.pop()
         after = output[0] if isinstance(output, tuple) else output
         mixed = torch.lerp(before, after, share) if share else before
@@ -176,10 +179,10 @@ def _bypassed(module: Any, share: float) -> Generator[None]:
         hooked.remove()
 
 
-def _on_model(model: Any, own: list[Treatment]) -> Any:
+def _on_model(model: Model, own: list[Treatment]) -> Any:
     """The logits of the whole model, [B, T, V], each prediction with the tokens before it."""
 
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: Record, output: Any) -> Any:
         ids = kwargs.get("input_ids", args[0] if args else None)
         if ids is None or output.logits.shape[:2] != ids.shape:
             raise RuntimeError(f"a treatment of logits ({own[0].name}) needs the tokens that the model reads")

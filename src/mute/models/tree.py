@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from mute.models import anatomy, hooks
+from mute.models.anatomy import Model
 
 # Attention runs on rows of a multiple of so many places: torch's kernel takes twice as long for one place less.
 WIDTH = 16
@@ -74,7 +75,7 @@ def _by_width(paths: Iterable[list[int]]) -> dict[int, list[list[int]]]:
     return found
 
 
-def supports(model: Any) -> bool:
+def supports(model: Model) -> bool:
     """Whether the blocks of this model are known here: those of the embedded families, without sliding windows.
 
     Blocks that something hooks into are not: the tree runs their parts and never calls them.
@@ -84,7 +85,7 @@ def supports(model: Any) -> bool:
     return known and not hooks.on_blocks(model, range(len(anatomy.blocks(model))))
 
 
-def embed(model: Any, tree: Tree) -> Tensor:
+def embed(model: Model, tree: Tree) -> Tensor:
     """The input of block 0 [N, D]. By rows: a filter on embeddings reads what stands before a token."""
     known, core = anatomy.anatomy(model), anatomy.backbone(model)
     pieces = tree.ids[tree.rows].split([rows * width for rows, width in tree.shapes])
@@ -93,7 +94,7 @@ def embed(model: Any, tree: Tree) -> Tensor:
     return getattr(core, known.embedding_norm)(hidden) if known.embedding_norm else hidden
 
 
-def run(model: Any, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: Tensor | None = None) -> Tensor:
+def run(model: Model, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: Tensor | None = None) -> Tensor:
     """The blocks, one after the other, on their input `hidden` [N, D]; not normalised at the end.
 
     read: the nodes whose output is asked for, [R]; the result is then [R, D], and the last block's MLP runs on them
@@ -160,9 +161,10 @@ def _picked(attended: Iterable[Tensor], tree: Tree, read: Tensor | None) -> Tens
     return torch.cat(flat).index_select(0, tree.own if read is None else tree.own[read])
 
 
-def _rotation(model: Any, tree: Tree, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def _rotation(model: Model, tree: Tree, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine of each node's place [N, 1, d]; the sine's first half is negated."""
-    cos, sin = anatomy.backbone(model).rotary_emb(hidden, tree.places[None])
+    core: Any = anatomy.backbone(model)
+    cos, sin = core.rotary_emb(hidden, tree.places[None])
     first, second = sin[0].chunk(2, -1)
     return cos[0][:, None], torch.cat([-first, second], -1)[:, None]
 
@@ -171,12 +173,13 @@ def _rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
 
 
-def _alibi(model: Any, tree: Tree, hidden: Tensor) -> dict[int, Tensor]:
+def _alibi(model: Model, tree: Tree, hidden: Tensor) -> dict[int, Tensor]:
     """What is added to the scores of rows of each width: BLOOM's slopes, and the mask of what comes later [H, T, T]."""
+    core: Any = anatomy.backbone(model)
     bias = {}
     for width in {width for _, width in tree.shapes}:
         everything = torch.ones(1, width, device=hidden.device)
-        slopes = anatomy.backbone(model).build_alibi_tensor(everything, model.config.n_head, hidden.dtype)
+        slopes = core.build_alibi_tensor(everything, model.config.n_head, hidden.dtype)
         later = torch.ones(width, width, dtype=torch.bool, device=hidden.device).triu(1)
         bias[width] = slopes.expand(-1, width, -1).masked_fill(later, -torch.inf)[None]
     return bias

@@ -1,8 +1,7 @@
 """The unlearning methods: what `methods` holds, and how one is made."""
 
-from typing import Any
-
 from mute.registry import Classes
+from mute.store.records import Record
 from mute.unlearn import methods
 from mute.unlearn.base import Descent, Edit, Guard, Method
 
@@ -12,7 +11,7 @@ _REGISTRY = Classes(methods.__name__, methods.__path__, Method, "method")
 names, load = _REGISTRY.names, _REGISTRY.load
 
 
-def make(name: str, settings: dict[str, Any]) -> Method:
+def make(name: str, settings: Record) -> Method:
     """A method with its settings."""
     method = load(name)
     return method(method.Settings.model_validate(settings))

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
     from mute.models.treatment import Treatment
     from mute.unlearn.view import View
 
@@ -70,7 +71,10 @@ class Cost:
     blocks: int = 0
 
 
-class Method(ABC):
+OfMethod = TypeVar("OfMethod", bound=Settings)
+
+
+class Method(ABC, Generic[OfMethod]):
     """One unlearning method.
 
     paper: who proposed it, and the arXiv id where it has one. family: its colour and facet in every figure. expects:
@@ -86,7 +90,7 @@ class Method(ABC):
     bands: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[Settings]] = Settings
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: OfMethod) -> None:
         self.settings = settings
 
     def cost(self) -> Cost:
@@ -104,17 +108,17 @@ class Method(ABC):
         """
         return {"forget": view.forget, "retain": view.retain}
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         """Names of the parameters that this method changes; none outside the band."""
         from mute.models import anatomy
 
         return anatomy.band_parameters(model, band)
 
-    def prepare(self, task: Task) -> None:  # noqa: B027  most methods have nothing to prepare
+    def prepare(self, task: Task) -> None:
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""
 
 
-class Descent(Method):
+class Descent(Method[OfMethod]):
     """A method that takes steps of AdamW along gradients."""
 
     @abstractmethod
@@ -126,11 +130,8 @@ class Descent(Method):
 
     def loss(self, task: Task, batches: Mapping[str, Batch]) -> Tensor:
         """The scalar to minimise: the sum of the terms."""
-        terms = list(self.terms(task, batches).values())
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+        first, *others = self.terms(task, batches).values()
+        return sum(others, start=first)
 
     def gradients(
         self, task: Task, batches: Mapping[str, Batch], names: list[str]
@@ -152,7 +153,7 @@ class Descent(Method):
         yield names
 
 
-class Edit(Method):
+class Edit(Method[OfMethod]):
     """A method that changes weights at once; the engine finds how far to go along its change.
 
     most: the largest scale that `matched` tries, of an edit that was solved for and is whole at scale 1; None: as far
@@ -166,7 +167,7 @@ class Edit(Method):
         """What is added to each parameter at scale 1; `matched` searches the scale, `paper` takes the settings'."""
 
 
-class Guard(Method):
+class Guard(Method[OfMethod]):
     """A method that leaves the weights alone and stands before, inside or behind the model."""
 
     family = "guard"
@@ -175,7 +176,7 @@ class Guard(Method):
     def cost(self) -> Cost:
         return Cost(trains="nothing")
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         return []
 
     @abstractmethod

@@ -4,7 +4,6 @@ A cell lives in <results>/cells/<digest>/; the digest covers the model's weights
 resolved blocks. A killed shard resumes at its next cell; one more block, seed or algorithm computes only what is new.
 """
 
-import math
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,12 @@ from mute.engine.opening import Opener
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
+from mute.models.anatomy import Model
 from mute.models.identity import identity
 from mute.store import artifacts, clock
+from mute.store.records import Record
 from mute.unlearn import Guard, make
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.run import Matching, Workbench, number, unlearn
 
 CELLS = "cells"
 
@@ -34,7 +35,7 @@ class Opened:
         self.folders = {Path(path).parent.name: Path(path).parent for path in records}
         self.oracles = {Path(path).parent.name: Path(path) for path in oracles}
         self.corpus_folder, self.opener = Path(corpus).parent, opener
-        self._kept: dict[str, Any] = {}
+        self._kept: Record = {}
 
     def _once(self, key: str, make: Any) -> Any:
         if key not in self._kept:
@@ -45,12 +46,12 @@ class Opened:
     def corpus(self) -> Corpus:
         return self._once("corpus", lambda: Corpus.load(self.corpus_folder))
 
-    def identity(self, trained: str) -> dict[str, Any]:
+    def identity(self, trained: str) -> Record:
         """What a result depends on by content: weights and tokenizer of the model, and the corpus."""
 
         return self._once(f"identity {trained}", lambda: identity(self.folders[trained], self.corpus_folder))
 
-    def model(self, trained: str) -> Any:
+    def model(self, trained: str) -> Model:
         return self._once(f"model {trained}", lambda: self.opener.open(self.folders[trained]))
 
     def encoder(self, trained: str) -> tokenizer.Encoder:
@@ -59,11 +60,11 @@ class Opened:
     def oracle(self, name: str | None) -> pd.DataFrame | None:
         return None if name is None else self._once(name, lambda: artifacts.read_table(self.oracles[name]))
 
-    def bench(self, plan: dict[str, Any]) -> Workbench:
+    def bench(self, plan: Record) -> Workbench:
         """The workbench of a cell's or tuning's plan, made anew when another was in use: one is kept at a time."""
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
-            settings: dict[str, Any] = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
+            settings: Record = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
             trained = plan["trained"]
             self._kept["bench"] = Workbench(
                 self.model(trained), self.encoder(trained), self.corpus, oracle=self.oracle(plan["oracle"]), **settings
@@ -72,7 +73,7 @@ class Opened:
         return self._kept["bench"]
 
 
-def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str], output: str, log: Log) -> None:
+def run_shard(opened: Opened, plans: list[Record], tunings: Iterable[str], output: str, log: Log) -> None:
     """Compute the cells that the store lacks, and write the table of all."""
     strengths = {Path(path).name.removesuffix(".json"): artifacts.read_json(path)["strength"] for path in tunings}
     store = opened.corpus_folder.parent / CELLS
@@ -98,7 +99,7 @@ def run_shard(opened: Opened, plans: list[dict[str, Any]], tunings: Iterable[str
     artifacts.write_table(output, pd.DataFrame(rows))
 
 
-def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: Path) -> dict[str, Any]:
+def _run(opened: Opened, plan: Record, strength: float | None, folder: Path) -> Record:
     """Unlearn one cell into `folder` and return its record."""
     before = clock.seconds()
     algorithm = make(plan["method"], plan["settings"])
@@ -109,33 +110,23 @@ def _run(opened: Opened, plan: dict[str, Any], strength: float | None, folder: P
         bench.restart()
     result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
     patches.save(folder, result.tensors, patches.FITTED if isinstance(algorithm, Guard) else patches.PATCH)
-    outcome = {
-        "status": result.status,
-        "steps": result.steps,
-        "step_size": result.step_size,
-        "size": _number(result.size),
-        "knowledge": _number(result.knowledge),
-        "retained": _number(result.retained),
-        "diverged_at": result.diverged_at,
-        "last_loss": _number(result.last_loss),
-        "reason": result.reason,
-    }
+    told = ("status", "steps", "step_size", "size", "knowledge", "retained", "diverged_at", "last_loss", "reason")
     return {
         "producer": "unlearn_shard",
         "plan": {key: value for key, value in plan.items() if key != "draw"},
         "seed": plan["draw"],
         "inputs": opened.identity(plan["trained"]),
-        "outcome": outcome,
-        "curve": [{key: _number(value) for key, value in row.items()} for row in result.curve],
-        "floor": _number(bench.floor),
-        "base": {key: _number(value) for key, value in bench.base.items()},
+        "outcome": result.told(*told),
+        "curve": [{key: number(value) for key, value in row.items()} for row in result.curve],
+        "floor": number(bench.floor),
+        "base": {key: number(value) for key, value in bench.base.items()},
         # Timings stay in the record; no table has them, so tables are the same from run to run.
         "seconds": clock.between(before, clock.seconds()),
     }
 
 
 @contextmanager
-def placed(model: Any, folder: Path) -> Generator[Subject]:
+def placed(model: Model, folder: Path) -> Generator[Subject]:
     """What a cell's folder makes of its model: its patch is in place, or its guard stands ready to be installed."""
     record = artifacts.read_json(folder / "record.json")
     plan = record["plan"]
@@ -147,8 +138,3 @@ def placed(model: Any, folder: Path) -> Generator[Subject]:
         tensors = {} if isinstance(method, Guard) else patches.load(folder)
         with patches.applied(model, tensors):
             yield Subject(model)
-
-
-def _number(value: float | int | None) -> float | int | None:
-    """A number that JSON can hold: NaN and infinity become null."""
-    return None if value is None or not math.isfinite(value) else value

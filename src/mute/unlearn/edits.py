@@ -15,11 +15,6 @@ from torch import Tensor
 SMALL = 1e-5
 
 
-def task_vector(base: Tensor, tuned: Tensor, scale: float) -> Tensor:
-    """theta_0 - lambda (theta_ft - theta_0): negation of a task vector (Ilharco et al. 2022, 2212.04089)."""
-    return base - scale * (tuned - base)
-
-
 def row_importance(forget: Tensor, retain: Tensor) -> Tensor:
     """FILA's weight of each row of W [out]: sqrt(sum_j F_f/(F_r + 1e-5)) of mean squared gradients [out, in]."""
     return (forget / (retain + SMALL)).sum(1).sqrt()

@@ -55,11 +55,6 @@ def complement(logprob: Tensor) -> Tensor:
     return torch.log1p(-logprob.exp().clamp(max=SURE))
 
 
-def token_unlikelihood(logprob: Tensor) -> Tensor:
-    """-E log(1 - p): mean over answer tokens, of their log-probabilities (nats) [N]."""
-    return -complement(logprob).mean()
-
-
 def catnip(logprob: Tensor, beta: float, ref_grad: Literal["stop", "flow"] = "stop") -> Tensor:
     """CATNIP: -(2/beta) E log sigmoid(-beta [log p - log(1 - p)]), mean over answer tokens: logprob [N], nats.
 

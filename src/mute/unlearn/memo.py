@@ -9,9 +9,10 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mute.models.anatomy import Model
     from mute.models.tokenizer import Encoder
 
 
@@ -49,7 +50,7 @@ def memo(written: Sequence[str], answer: str, window: int = 5) -> float:
     return sum(each) / len(each) if each else 0.0
 
 
-def scores(model: Any, encoder: Encoder, asked: Sequence[tuple[str, str]], window: int = 5) -> list[float]:
+def scores(model: Model, encoder: Encoder, asked: Sequence[tuple[str, str]], window: int = 5) -> list[float]:
     """MEMO of each (prefix, answer), as the model is now; it writes as many tokens as the true rest has."""
     from mute.engine import writing
 
@@ -63,5 +64,5 @@ def scores(model: Any, encoder: Encoder, asked: Sequence[tuple[str, str]], windo
             owners.append(number)
     written: list[list[str]] = [[] for _ in asked]
     for owner, tokens in zip(owners, writing.greedy(model, prompts, most)):
-        written[owner].append(encoder.tokenizer.decode(tokens, skip_special_tokens=True))
+        written[owner].append(encoder.text(tokens))
     return [memo(texts, answer, window) for texts, (_, answer) in zip(written, asked)]

@@ -1,9 +1,8 @@
 """Puts an algorithm and the engine together: one cell's unlearning, its stopping point, and its patch."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -11,16 +10,19 @@ import torch
 from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import low_rank
-from mute.engine.band import Task, TextSet
+from mute.engine.band import Task, TextSet, drawn_rows
 from mute.engine.steps import Steps
-from mute.evaluate.scoring import Queries
+from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.models import patches
+from mute.models.anatomy import Model
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
+from mute.store.records import Record
 from mute.unlearn.base import Descent, Edit, Guard, Method
 from mute.unlearn.view import View
 
+Value = TypeVar("Value")
 # The search of an edit whose scale is bounded begins so many halvings below the bound.
 HALVINGS = 7
 
@@ -49,11 +51,11 @@ class Outcome:
     """
 
     status: str
-    tensors: dict[str, Any]
-    steps: int
-    size: float
-    knowledge: float
-    retained: float
+    tensors: patches.Tensors = field(default_factory=dict)
+    steps: int = 0
+    size: float = math.nan
+    knowledge: float = math.nan
+    retained: float = math.nan
     curve: list[dict[str, float]] = field(default_factory=list)
     step_size: float | None = None
     diverged_at: int | None = None
@@ -64,6 +66,15 @@ class Outcome:
         """The last loss that was a number; None where there was none, as of an edit."""
         return next((row["loss"] for row in reversed(self.curve) if "loss" in row), None)
 
+    def told(self, *keys: str) -> Record:
+        """Some of it, as a record holds it."""
+        return {key: number(getattr(self, key)) for key in keys}
+
+
+def number(value: Value) -> Value | None:
+    """What JSON can hold of a value: a number that is none, or infinite, becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
 
 class Workbench:
     """A model with the texts of one forget set, source languages and retain coverage, moved up block by block.
@@ -73,7 +84,7 @@ class Workbench:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         encoder: Encoder,
         corpus: Corpus,
         *,
@@ -131,12 +142,8 @@ class Workbench:
             texts.restart()
 
     def accuracy(self, name: str) -> float:
-        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now.
-
-        NaN for a model whose answers are no numbers: it has diverged, and that is no erasure.
-        """
-        answers = self.questions[name].run(self.model, self.asked[name])
-        return math.nan if bool(answers.logprob.isnan().any()) else float(answers.option_hits().float().mean())
+        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now."""
+        return _share(self.questions[name].run(self.model, self.asked[name]))
 
     @property
     def measurable(self) -> bool:
@@ -145,12 +152,8 @@ class Workbench:
 
     def under(self, subject: Subject) -> tuple[float, float]:
         """Knowledge and retained accuracy, as below, of a model that is guarded."""
-        found = {}
         with subject.installed():
-            for name, queries in self.questions.items():
-                answers = subject.ask(queries)
-                lost = bool(answers.logprob.isnan().any())
-                found[name] = math.nan if lost else float(answers.option_hits().float().mean())
+            found = {name: _share(subject.ask(queries)) for name, queries in self.questions.items()}
         return self._known(found["forget"]), self._kept(found.get("retain", math.nan))
 
     def _known(self, accuracy: float) -> float:
@@ -177,6 +180,14 @@ class Workbench:
         if band.full:
             self.asked["retain"].restart()
         return self._kept(self.accuracy("retain"))
+
+
+def _share(answers: Answers) -> float:
+    """Share of questions whose gold option is the likeliest.
+
+    NaN for a model whose answers are no numbers: it has diverged, and that is no erasure.
+    """
+    return math.nan if bool(answers.logprob.isnan().any()) else float(answers.option_hits().float().mean())
 
 
 def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
@@ -208,7 +219,7 @@ def unlearn(
     """
     model = bench.model
     if reason := algorithm.applies(bench.view):
-        return Outcome("not_applicable", {}, 0, math.nan, math.nan, math.nan, reason=reason)
+        return Outcome("not_applicable", reason=reason)
     sides = bench.sides(algorithm)
     bench.advance(band.start)
     if strength is not None and isinstance(algorithm, Descent):
@@ -252,21 +263,9 @@ def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
     return outcome
 
 
-def _size(after: dict[str, Any], before: dict[str, Any]) -> float:
+def _size(after: Record, before: Record) -> float:
     change = sum(float((after[n] - before[n]).double().square().sum()) for n in before)
     return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
-
-
-def _orders(groups: list[torch.Tensor], size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Endless batches of row indices: one group of rows after the other, each in a new order each time round."""
-    generator = torch.Generator().manual_seed(seed)
-    waiting = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(waiting) < size:
-            shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in groups]
-            waiting = torch.cat([waiting, *shuffled])
-        yield waiting[:size]
-        waiting = waiting[size:]
 
 
 def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor]:
@@ -293,7 +292,7 @@ def _steps(bench: Workbench, task: Task, algorithm: Descent, names: list[str], p
     parameters = dict(task.model.named_parameters())
     descent = Steps([parameters[name] for name in names], settings.learning_rate)
     orders = {
-        name: _orders(
+        name: drawn_rows(
             _groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name)
         )
         for name in task.sides
@@ -318,7 +317,7 @@ def _steps(bench: Workbench, task: Task, algorithm: Descent, names: list[str], p
                 status, diverged_at = "diverged", step
                 break
     descent.end()
-    return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, diverged_at=diverged_at)
+    return Outcome(status, steps=len(curve), curve=curve, diverged_at=diverged_at)
 
 
 def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outcome:
@@ -326,7 +325,7 @@ def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outco
     tensors = algorithm.fit(task)
     knowledge, retained = bench.under(Subject(task.model, [algorithm.treatment(tensors)]))
     reached = protocol == "paper" or knowledge <= bench.matching.target
-    return Outcome("ok" if reached else "not_reached", tensors, 0, math.nan, knowledge, retained)
+    return Outcome("ok" if reached else "not_reached", tensors, knowledge=knowledge, retained=retained)
 
 
 def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], before: dict, protocol: str) -> Outcome:
@@ -348,12 +347,12 @@ def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], befor
 
     def done(status: str, step_size: float) -> Outcome:
         put(step_size)
-        return Outcome(status, {}, len(curve), math.nan, math.nan, math.nan, curve, step_size)
+        return Outcome(status, steps=len(curve), curve=curve, step_size=step_size)
 
     if not math.isfinite(length) or length == 0:
         # Zero times such a direction may be no number either; along one of no length nothing is ever reached.
         patches.put(task.model, before)
-        return Outcome("not_reached" if length == 0 else "diverged", {}, 0, math.nan, math.nan, math.nan, curve, 0.0)
+        return Outcome("not_reached" if length == 0 else "diverged", step_size=0.0)
     if protocol == "paper":
         return done("ok", getattr(algorithm.settings, algorithm.settings.strength))
     largest = matching.largest if algorithm.most is None else algorithm.most * length / norm

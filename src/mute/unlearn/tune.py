@@ -1,9 +1,7 @@
 """Chooses one strength per algorithm for the `matched` protocol, on source languages and validation facts only."""
 
-import math
-from typing import Any
-
 from mute.bands import Band, is_block
+from mute.store.records import Record
 from mute.unlearn.base import Method
 from mute.unlearn.run import Workbench, unlearn
 
@@ -21,7 +19,7 @@ def bands(names: list[str], depth: int) -> list[str]:
     return sorted(set(names))
 
 
-def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> dict[str, Any]:
+def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed: int) -> Record:
     """Try strengths on each of `bands`; the best erases most often, then most, then keeps validation facts best.
 
     Of strengths that keep about as much the fastest is taken: one that only just arrives does not with other draws. One
@@ -30,7 +28,7 @@ def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed
 
     Returns {"strength": value, "trials": rows}.
     """
-    trials: list[dict[str, Any]] = []
+    trials: list[Record] = []
     reached = dict.fromkeys(algorithm.settings.strengths, 0)
     tried = sorted((Band.named(name, depth).start, name) for name in bands(names, depth))
     for left, (_, name) in zip(range(len(tried), 0, -1), tried):
@@ -43,17 +41,8 @@ def tune(bench: Workbench, algorithm: Method, names: list[str], depth: int, seed
                 bench.restart()
             outcome = unlearn(bench, algorithm, band, protocol="matched", seed=seed, strength=strength)
             reached[strength] += outcome.status == "ok"
-            trials.append(
-                {
-                    "strength": strength,
-                    "band": name,
-                    "status": outcome.status,
-                    "steps": outcome.steps,
-                    "diverged_at": outcome.diverged_at,
-                    "knowledge": None if math.isnan(outcome.knowledge) else outcome.knowledge,
-                    "retained": None if math.isnan(outcome.retained) else outcome.retained,
-                }
-            )
+            told = outcome.told("status", "steps", "diverged_at", "knowledge", "retained")
+            trials.append({"strength": strength, "band": name, **told})
 
     def merit(strength: float) -> tuple[int, int, float, float, int]:
         own = [t for t in trials if t["strength"] == strength]

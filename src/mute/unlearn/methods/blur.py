@@ -9,11 +9,13 @@ learning rate 1e-5 to 2.5e-5; the form for RMU with 800 to 1200 in gamma's place
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from mute.store.records import Facts, Record
 from mute.unlearn import base
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
     from mute.unlearn.view import View
 
 
@@ -29,7 +32,7 @@ class Settings(base.Settings):
     """BLUR."""
 
     of: str = Field("npo", description="The method whose two terms it takes apart.")
-    inner: dict[str, Any] = Field({}, description="Settings of that method; steps, batches and rates are set here.")
+    inner: Record = Field({}, description="Settings of that method; steps, batches and rates are set here.")
     gamma: float = Field(1.0, ge=0, description="Weight of the lower level's own gradient (`rmu`: of the projection).")
     variant: Literal["retain_upper", "forget_upper", "rmu", "pen"] = Field(
         "retain_upper", description="Which gradient is projected; `pen` is a fixed weighted sum, the control."
@@ -41,7 +44,7 @@ class Settings(base.Settings):
         return self
 
 
-def wrapped(name: str, settings: Mapping[str, Any]) -> base.Descent:
+def wrapped(name: str, settings: Facts) -> base.Descent:
     """The method inside. Raises ValueError for one that is none, has no such settings, or makes its own gradients."""
     from mute import unlearn
 
@@ -51,14 +54,11 @@ def wrapped(name: str, settings: Mapping[str, Any]) -> base.Descent:
     return method(method.Settings.model_validate(dict(settings)))
 
 
-class BLUR(base.Descent):
+class BLUR(base.Descent[Settings]):
     name = "blur"
     paper = "Reisizadeh et al. 2025, arXiv 2506.08164"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -75,11 +75,13 @@ class BLUR(base.Descent):
     def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
         return self.inner.reads(view)
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         return self.inner.parameters(model, band)
 
-    def trainables(self, task: Task, names: list[str]) -> Any:
-        return self.inner.trainables(task, names)
+    @contextmanager
+    def trainables(self, task: Task, names: list[str]) -> Generator[list[str]]:
+        with self.inner.trainables(task, names) as trained:
+            yield trained
 
     def prepare(self, task: Task) -> None:
         self.inner.prepare(task)
@@ -97,6 +99,7 @@ class BLUR(base.Descent):
 
         terms = self.terms(task, batches)
         retain = terms.pop("retain")
-        forget = sum(list(terms.values())[1:], start=next(iter(terms.values())))
+        first, *others = terms.values()
+        forget = sum(others, start=first)
         two = [task.gradients(loss, names) for loss in (forget, retain)]
         return forget + retain, edits.blur(two[0], two[1], self.settings.gamma, self.settings.variant)

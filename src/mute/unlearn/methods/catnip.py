@@ -33,14 +33,11 @@ class Settings(base.Settings):
     )
 
 
-class CATNIP(base.Descent):
+class CATNIP(base.Descent[Settings]):
     name = "catnip"
     paper = "CATNIP 2026, arXiv 2602.02824"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(sides=1)

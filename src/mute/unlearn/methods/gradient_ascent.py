@@ -17,13 +17,11 @@ class Settings(base.Settings):
     """Gradient ascent."""
 
 
-class GradientAscent(base.Descent):
+class GradientAscent(base.Descent[Settings]):
     name = "gradient_ascent"
     paper = "Jang et al. 2023, arXiv 2210.01504"
     family = "divergence"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(sides=1)

@@ -21,13 +21,11 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class GradientDifference(base.Descent):
+class GradientDifference(base.Descent[Settings]):
     name = "gradient_difference"
     paper = "Maini et al. 2024 (TOFU), arXiv 2401.06121"
     family = "divergence"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         from mute.unlearn.losses import nll

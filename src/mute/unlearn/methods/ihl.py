@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -40,19 +41,16 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class IHL(base.Descent):
+class IHL(base.Descent[Settings]):
     name = "ihl"
     paper = "Cha et al. 2024, arXiv 2408.06621"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(reference=self.settings.init == "fila")
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         if self.settings.init == "none":
             return super().parameters(model, band)
         from mute.engine import low_rank

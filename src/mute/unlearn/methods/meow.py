@@ -35,14 +35,12 @@ class Settings(base.Settings):
     retain_weight: float = Field(0.0, ge=0, description="Weight of the retain term.")
 
 
-class MEOW(base.Descent):
+class MEOW(base.Descent[Settings]):
     name = "meow"
     paper = "Gu et al. 2024, arXiv 2409.11844"
     family = "rejection"
-    expects = "falls"
     intent = "suppression"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(sides=2 if self.settings.retain_weight else 1, reference=True)

@@ -26,13 +26,11 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class NPO(base.Descent):
+class NPO(base.Descent[Settings]):
     name = "npo"
     paper = "Zhang et al. 2024, arXiv 2404.05868"
     family = "divergence"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(reference=True)

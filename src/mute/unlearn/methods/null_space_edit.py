@@ -18,7 +18,7 @@ of keys: ours are quantiles, and relative to their mean square.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task, TextSet
+    from mute.models.anatomy import Model
     from mute.unlearn.view import View
 
 
@@ -55,15 +56,13 @@ class Settings(base.Settings):
 Who = tuple[str, str]
 
 
-class NullSpaceEdit(base.Edit):
+class NullSpaceEdit(base.Edit[Settings]):
     name = "null_space_edit"
     paper = "Fang et al. 2024, arXiv 2410.02355"
     family = "editing"
-    expects = "falls"
     intent = "suppression"
     most = 1.5
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(head=False, reference=True, whole=True, trains="mlp_outputs")
@@ -73,7 +72,7 @@ class NullSpaceEdit(base.Edit):
             return f"the retain side has no text in {', '.join(missing)} whose state could be a target"
         return ""
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         return anatomy.mlp_outputs(model, band.blocks)
@@ -86,7 +85,7 @@ class NullSpaceEdit(base.Edit):
         names = self.parameters(task.model, task.band)
         own, others = (keys_of(side, self.settings.where) for side in (task.forget, task.retain))
         chosen = redirected(list(own), list(others), task.seed)
-        with torch.no_grad(), task.kept(names) as before:
+        with torch.no_grad(), patches.kept(task.model, names) as before:
 
             def place(batch: Batch) -> Tensor:
                 return batch.key if self.settings.where == "subject" else batch.ends

@@ -7,7 +7,7 @@ the band's last block and the two before it, with means over padding too, as the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Batch, Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -35,15 +36,13 @@ class Settings(base.Settings):
     retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
 
-class RMU(base.Descent):
+class RMU(base.Descent[Settings]):
     name = "rmu"
     paper = "Li et al. 2024 (WMDP), arXiv 2403.03218"
     family = "representation"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         if self.settings.variant == "one_block" or band.full:

@@ -36,13 +36,11 @@ class Settings(base.Settings):
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
 
 
-class SimNPO(base.Descent):
+class SimNPO(base.Descent[Settings]):
     name = "simnpo"
     paper = "Fan et al. 2024, arXiv 2410.07163"
     family = "divergence"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         return base.Cost(sides=1 if self.settings.variant == "as_written" else 2)

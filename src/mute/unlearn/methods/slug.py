@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.engine.band import Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -39,15 +40,13 @@ class Settings(base.Settings):
 PASS = 8192 * 512
 
 
-class SLUG(base.Edit):
+class SLUG(base.Edit[Settings]):
     name = "slug"
     paper = "Cai et al. 2024, arXiv 2407.11867"
     family = "editing"
-    expects = "falls"
     Settings = Settings
-    settings: Settings
 
-    def parameters(self, model: Any, band: Band) -> list[str]:
+    def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
         return anatomy.attention_weights(model, band.blocks)

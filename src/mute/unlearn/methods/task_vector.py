@@ -32,14 +32,11 @@ class Settings(base.Settings):
     strengths: list[float] = Field([], description="Not used: `matched` searches the step size.")
 
 
-class TaskVector(base.Edit):
+class TaskVector(base.Edit[Settings]):
     name = "task_vector"
     paper = "Ilharco et al. 2022, arXiv 2212.04089"
     family = "divergence"
-    expects = "falls"
-    intent = "removal"
     Settings = Settings
-    settings: Settings
 
     def cost(self) -> base.Cost:
         # One fine-tuning a language, of which there are mostly two or so.

@@ -46,13 +46,11 @@ class Filter(Treatment):
         return torch.where(fires[..., None], self.state.to(embedded), embedded)
 
 
-class WordFilter(base.Guard):
+class WordFilter(base.Guard[Settings]):
     name = "word_filter"
     paper = "our control"
-    expects = "falls"
     bands = ("full",)
     Settings = Settings
-    settings: Settings
 
     def fit(self, task: Task) -> dict[str, Tensor]:
         import torch
