@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mute.evaluate import item_table, metrics, tables
+from mute.evaluate.board import Board
 from mute.evaluate.measures import normalised
+from mute.evaluate.panel import Panel
 
 KEYS = ["set", "item", "language", "form"]
 
@@ -137,20 +139,15 @@ def test_scores_by_length_stand_beside_the_plain_ones(corpus, evaluated, oracle)
         **{name: base[name].where(base[name].isna(), 1.0) for name in ("option", *normalised.LENGTHS)}
     )
     found = {"cell": base, "base": knowing, **({"oracle": base} if oracle else {})}
+    setting = {"source": ["en", "es"], "heldout": ["hi"], "headline_form": 2, "draws": 20, "seed": 0}
     scores = metrics.score_cell(
+        Board(Panel(knowing, corpus.facts, corpus.roles("domain"), **setting)),
         base,
-        knowing,
         base if oracle else None,
-        corpus.facts,
-        corpus.roles("domain"),
-        source=["en", "es"],
-        heldout=["hi"],
-        headline_form=2,
         answers=answers,
         base_answers=answers,
         texts=corpus.texts,
         further=[lambda board: normalised.score(board, found, 1)],
-        draws=20,
     ).set_index(["metric", "facts", "language", "group"])["value"]
     forget = corpus.facts.loc[corpus.in_forget_set("domain").to_numpy(), "item"]
     own = base[base["item"].isin(forget) & (base["language"] == "hi") & (base["form"] == 1)]

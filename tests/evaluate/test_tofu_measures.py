@@ -72,7 +72,7 @@ def scored(corpus, tokens, answers, oracle=None, draws=20) -> pd.DataFrame:
     setting = {"source": ["en", "es"], "heldout": ["hi"], "headline_form": 1, "draws": draws, "seed": 3}
     board = Board(Panel(found["cell"], corpus.facts, corpus.roles("domain"), **setting))
     tofu.score(board, found, answers, corpus.texts, corpus.taught_form)
-    return summary(board.replicates())
+    return summary(*board.replicates())
 
 
 def value(scores, metric, facts="", language="", group=None):
