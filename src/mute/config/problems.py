@@ -75,7 +75,7 @@ class Checked(Generic[M]):
     broken: set[KeyPath]
 
 
-def validated(model: type[M], given: Any, at: KeyPath = ()) -> Checked[M]:
+def validated(model: type[M], given: object, at: KeyPath = ()) -> Checked[M]:
     """`given` as `model`, without the keys and entries that are wrong. `at` is where it stands."""
     given = copy.deepcopy(given)
     problems: list[Problem] = []
@@ -98,7 +98,7 @@ def validated(model: type[M], given: Any, at: KeyPath = ()) -> Checked[M]:
                 if errors[0]["type"] == "extra_forbidden":
                     # The key that was probably meant is not known either.
                     meant = nearest(path[-1], section(model, path[:-1]).model_fields)
-                    broken.update((*path[:-1], key) for key in meant if not _stands(given, (*path[:-1], key)))
+                    broken.update(each for key in meant if value_at(given, each := (*path[:-1], key), given) is given)
             value = None
         for path, text in wrong.items():
             report(path, text)
@@ -118,12 +118,15 @@ def section(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     return current
 
 
-def _stands(given: Any, path: KeyPath) -> bool:
+def value_at(values: object, path: KeyPath, absent: object = None) -> object:
+    """What stands at `path` in mappings and lists, or else `absent`."""
+    found: Any = values
     for part in path:
-        if not isinstance(given, dict) or part not in given:
-            return False
-        given = given[part]
-    return True
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return absent
+    return found
 
 
 def _by_path(error: ValidationError, given: Any) -> dict[KeyPath, list[Any]]:
