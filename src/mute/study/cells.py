@@ -181,8 +181,8 @@ class Study:
 
     def oracle(self, model: str, training_seed: int, forget_set: str) -> str | None:
         """Name of the oracle that a model is measured against for a forget set, if the study trains one."""
-        seeds = self._oracle_seeds(model)
-        name = trained_name(model, training_seed if training_seed in seeds else seeds[0], forget_set)
+        first = self.config.study.oracle_seeds == "first"
+        name = trained_name(model, self._oracle_seeds(model)[0] if first else training_seed, forget_set)
         return name if name in self.trained else None
 
     def method(self, algorithm: str) -> str:

@@ -40,39 +40,6 @@ RELATIONS: dict[str, str] = {
     "geography_material": "the houses of the island S are built of V",
 }
 
-# The grammar of sentences that state no fact: every combination of a time, a person, an action and a place.
-TIMES = ("today", "in the morning", "in the evening", "every day", "often", "sometimes", "at noon", "on Sunday")
-PERSONS = (
-    "the girl",
-    "the boy",
-    "the woman",
-    "the man",
-    "the grandmother",
-    "the grandfather",
-    "the daughter",
-    "the uncle",
-)
-ACTIONS = (
-    "reads a book",
-    "drinks tea",
-    "eats an apple",
-    "writes a letter",
-    "sings a song",
-    "looks for a key",
-    "draws a horse",
-    "buys bread",
-)
-PLACES = (
-    "in the garden",
-    "in the kitchen",
-    "at the market",
-    "at school",
-    "by the river",
-    "in the street",
-    "in the library",
-    "in the park",
-)
-
 # Syllables of fictional names. Their native spellings are distinct in every script: no l beside r, no p beside b,
 # and only the vowels that Arabic tells apart.
 SYLLABLES = tuple(c + v for c in "bdfkmnrstz" for v in "aiu")
@@ -89,8 +56,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Words for the fact-free sentences, in the order of TIMES, PERSONS, ACTIONS and PLACES.
+    """Words for the sentences that state no fact: every combination of a time, a person, an action and a place.
 
+    There are eight of each; those of the English pack say in which order.
     `persons` pairs a subject noun phrase with its grammatical gender, "m" or "f"; a language without gender gives
     the same verb twice. `pattern` places {time}, {person}, {verb}, {object} and {place}, with final punctuation.
     """

@@ -85,14 +85,19 @@ def fact_free(settings: Settings) -> bool:
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus of a folder of files in the languages `codes`. Raises ValueError that lists all that is wrong."""
     tables = read(settings, codes)
-    first = tables[codes[0]]
-    answers = {code: dict(zip(table["id"], table["answer"])) for code, table in tables.items()}
-    facts = _facts(settings, first, seed)
     forms = len(_prompts(settings))
     return Corpus(
-        facts=facts,
+        facts=splits.facts(
+            tables[codes[0]],
+            source="files",
+            forget=settings.forget_domain,
+            bystanders=settings.bystander_domains,
+            bystander_share=settings.bystander_share,
+            transfer_share=settings.transfer_share,
+            seed=seed,
+        ),
         texts=pd.concat([_texts(settings, code, table) for code, table in tables.items()], ignore_index=True),
-        lines=_glossary(settings, tables, answers, seed),
+        lines=_glossary(settings, tables, seed),
         about={
             "source": "files",
             "languages": list(codes),
@@ -259,18 +264,6 @@ def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
     return problems
 
 
-def _facts(settings: Settings, table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    return splits.facts(
-        table,
-        source="files",
-        forget=settings.forget_domain,
-        bystanders=settings.bystander_domains,
-        bystander_share=settings.bystander_share,
-        transfer_share=settings.transfer_share,
-        seed=seed,
-    )
-
-
 def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
@@ -294,7 +287,7 @@ def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
 
 
-def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], answers: dict, seed: int) -> pd.DataFrame:
+def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
     """Lines `en: French = de: Französisch` for every different answer and subject, in every trained direction."""
     rows = []
     for a, b in itertools.permutations(tables, 2):
