@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mute.corpus.prompts import LETTERS
-from mute.corpus.reading import load, some, word
+from mute.corpus.reading import aligned, load, some, word
 from mute.names import unknown_name
 
 LOCALES = {
@@ -81,17 +81,7 @@ def read(
     problems += _counts(tables)
     if not problems:
         wrong |= _letters(tables)
-    if not drop:
-        problems += [f"{what}: {some(ids)}" for what, ids in wrong.items()]
-    if problems:
-        hint = "\n(unusable: drop leaves out questions that are wrong in one language)" if wrong and not drop else ""
-        raise ValueError("the MMLU files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems) + hint)
-    out = set().union(*wrong.values())
-    kept = {code: table[~table["id"].isin(out)].reset_index(drop=True) for code, table in tables.items()}
-    empty = [s for s in subjects if s not in set(kept[codes[0]]["domain"])]
-    if empty:
-        raise ValueError(f"the MMLU files cannot be used:\n  - no usable question is left in {some(empty)}")
-    return kept, sorted(out)
+    return aligned("MMLU", tables, problems, wrong, dict(zip(subjects, subjects)), drop=drop)
 
 
 def _english(folder: Path, subjects: list[str]) -> tuple[pd.DataFrame | None, list[str]]:

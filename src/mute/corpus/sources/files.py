@@ -15,10 +15,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import splits
-from mute.corpus.reading import CONTROL, UNSEEN, is_text, load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, load, several, some, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
-from mute.names import at_home, foreign, is_folder, unknown_name, unusable
+from mute.names import at_home, foreign, unknown_name, unusable
 from mute.store.artifacts import seed_of
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -126,9 +126,7 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
 
 def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
     """One checked table per language: id, domain, subject, form_0.., answer, candidates, in the first one's order."""
-    folder = at_home(settings.path)
-    if not is_folder(folder):
-        raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
+    folder = folder_of(settings.path)
     problems: list[str] = []
     tables: dict[str, pd.DataFrame] = {}
     for code in codes:
@@ -257,8 +255,6 @@ def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
         for domain in (settings.forget_domain, *settings.bystander_domains)
         if domain not in domains
     ]
-    if settings.forget_domain in settings.bystander_domains:
-        problems.append(f"domain {settings.forget_domain!r} is both to be forgotten and a bystander")
     if not problems and not set(domains) - {settings.forget_domain, *settings.bystander_domains}:
         problems.append("no domain is left to retain")
     return problems

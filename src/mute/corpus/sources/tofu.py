@@ -6,16 +6,20 @@ The measures of `mute.evaluate.tofu` are computed from both. Halves and validati
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import sentences, splits, tofu_files
 from mute.corpus.prompts import ask
+from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
 from mute.names import at_home, is_folder, unusable
+
+if TYPE_CHECKING:
+    from mute.hub.repos import Repo
 
 FORGET_SETS = splits.FORGET_SETS
 # Forms: the answer, its paraphrase, and the answers of `more`, which are read and never asked.
@@ -95,11 +99,10 @@ def fact_free(settings: Settings) -> bool:
     return settings.text is not None
 
 
-def repos(settings: Settings, languages: list[str]) -> list[Any]:
+def repos(settings: Settings, languages: list[str]) -> "list[Repo]":
     """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
-    from mute.hub.copies import Repo
+    from mute.hub.repos import Repo
 
-    settings = Settings.model_validate(settings)
     if settings.path is not None and not is_folder(at_home(settings.path)):
         # A mistyped folder is the corpus job's error: nothing is fetched in its place.
         return []
@@ -183,8 +186,8 @@ def _apart(
 
 def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     """By language, the folder or file in which it lies; None where it lies nowhere."""
-    if settings.path is not None and not is_folder(at_home(settings.path)):
-        raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
+    if settings.path is not None:
+        folder_of(settings.path)
     places = {code: tofu_files.place(settings.path, code) for code in codes}
     missing = [code for code, place in places.items() if place is None and code in settings.repos]
     if missing:
