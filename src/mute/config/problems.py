@@ -204,18 +204,14 @@ def _slips(given: Any, taken: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath
 
 def _drop(given: Any, path: KeyPath) -> bool:
     """Take out what stands at `path`, or what lacks a key that is missing there; False if that is all there is."""
-    parents = [given]
-    for part in path[:-1]:
-        try:
-            parents.append(parents[-1][part])
-        except (KeyError, IndexError):
-            return True  # gone already, with something around it
-    if path and path[-1] in (range(len(parents[-1])) if isinstance(parents[-1], list) else parents[-1]):
-        del parents[-1][path[-1]]
-    elif len(path) > 1:
-        del parents[-2][path[-2]]
-    else:
+    if not path:
         return False
+    around: Any = value_at(given, path[:-1])
+    if around is None:
+        return True  # gone already, with something around it
+    if path[-1] not in (range(len(around)) if isinstance(around, list) else around):
+        return _drop(given, path[:-1])
+    del around[path[-1]]
     return True
 
 

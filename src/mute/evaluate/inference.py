@@ -79,14 +79,7 @@ def percentile_interval(draws) -> tuple[np.ndarray, np.ndarray]:
 
 
 def t_quantile(p: float, df: int) -> float:
-    """The quantile of Student's t with a whole number of degrees of freedom, to about 1e-9 relative.
-
-    Raises ValueError for p outside (0, 1) and df < 1.
-    """
-    if not 0 < p < 1 or df < 1:
-        raise ValueError(f"need 0 < p < 1 and df >= 1, not p={p} and df={df}")
-    if p < 0.5:
-        return -t_quantile(1 - p, df)
+    """The quantile, for p from 0.5 on, of Student's t with whole degrees of freedom, to about 1e-9 relative."""
     # In the angle atan(t/√df) the range is finite, so that plain bisection works for every p and df.
     low, high = 0.0, math.pi / 2
     for _ in range(80):
@@ -185,11 +178,7 @@ def equivalence(low90: float, high90: float, margin: float = 0.05) -> Verdict:
 
     "preserved": the interval lies within ±margin, ends included. "changed": it lies wholly beyond one of them. Else
     "not decided", and so for a NaN end.
-
-    Raises ValueError for low90 > high90 and a margin that is not positive.
     """
-    if low90 > high90 or not margin > 0:
-        raise ValueError(f"need low90 <= high90 and margin > 0, not {low90}, {high90} and {margin}")
     if -margin <= low90 and high90 <= margin:
         return "preserved"
     if low90 > margin or high90 < -margin:

@@ -131,21 +131,15 @@ def _score_forget(
 def _score_retain(board: Board, cell: Columns) -> None:
     """Strict and option accuracy of facts to be kept, and MI, the paper's mean over all languages."""
     panel = board.panel
-    for name, roles in (
-        ("retain_seen", ["retain_seen"]),
-        ("retain_unseen", ["retain_unseen"]),
-        ("bystander", ["bystander"]),
-        ("MI", ["retain_seen", "retain_unseen"]),
-    ):
-        block = panel.facts_block(panel.selected(*roles))
+    for role in ("retain_seen", "retain_unseen", "bystander"):
+        block = panel.facts_block(panel.selected(role))
         strict = block.mean(cell["strict"])
-        if name == "MI":
-            board.add_group("MI", GROUPS[ALL], strict.values[:, ALL], int(strict.n[ALL]))
-            continue
-        board.add(f"{name}_strict", strict, plain=True)
-        if name == "retain_unseen":
+        board.add(f"{role}_strict", strict, plain=True)
+        if role == "retain_unseen":
             board.add("retain_strict", strict, plain=True)
             board.add("retain_option", block.mean(cell["option"]), plain=True)
+    kept = panel.facts_block(panel.selected("retain_seen", "retain_unseen")).mean(cell["strict"])
+    board.add_group("MI", GROUPS[ALL], kept.values[:, ALL], int(kept.n[ALL]))
 
 
 def _score_lines(board: Board, tables: dict[str, Columns]) -> None:

@@ -1,6 +1,6 @@
 """Evaluates a model or a patch once: the token table and the answer table from which every measure is computed."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -10,6 +10,9 @@ from mute.engine import sections
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.models.tokenizer import Encoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _COLUMNS = ["set", "item", "language", "form", "prefix", "answer", "suffix", "options", "gold"]
 
@@ -31,14 +34,15 @@ def questions(corpus: Corpus, languages: list[str], *, forms: list[int]) -> pd.D
 class Evaluator:
     """The questions of one corpus and set of languages, with their cached states; asked of base and patches alike."""
 
-    def __init__(self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]) -> None:
+    def __init__(
+        self, model: "PreTrainedModel", encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]
+    ) -> None:
         self.model, self.encoder = model, encoder
         self.queries = Queries(questions(corpus, languages, forms=forms), encoder)
         self.texts = self.queries.texts(model)
         # What is said is held against what was taught, or else against the answers of the form that was asked.
         judged = {form: corpus.about.get("taught_form", form) for form in forms}
         self.words_of = {form: _words(corpus, languages, judged[form]) for form in forms}
-        self.words = self.words_of[forms[0]]
         self.whole = corpus.about.get("whole_answers", False)
 
     def evaluate(self, subject: Subject | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:

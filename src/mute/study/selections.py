@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mute import unlearn
 from mute.config.problems import KeyPath, Problem
 from mute.config.sections import Selection
+from mute.hub.repos import Repo
 from mute.names import at_home, is_folder, nearest
 from mute.study.cells import Cell, Study
 
@@ -28,8 +29,6 @@ def _values(value: str | int | list[str | int]) -> list[str | int]:
 
 def problems(study: Study) -> Iterator[Problem]:
     """What is wrong with the section `exports` that only the study's cells can tell."""
-    from mute.hub.repos import Repo
-
     section = study.config.exports
     for index, chosen in enumerate(section.cells):
         path = ("exports", "cells", index)

@@ -7,6 +7,7 @@ before anything is trained.
 
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,44 +179,39 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
             kind = type(table[column].iloc[wrong[0] - 1]).__name__
             problems.append(f"{name}: {wanted[column]} is no text in rows {some(wrong)}: {kind}")
         table[column] = table[column].map(word)
+
+    def tell(what: str, wrong: Sequence[object] | pd.Series) -> None:
+        if len(wrong):
+            problems.append(f"{name}: {what}: {some(wrong)}")
+
     table["domain"] = table.get("domain", settings.forget_domain)
     table["subject"] = table.get("subject", "")
-    repeated = table["id"][table["id"].duplicated()].unique()
-    if len(repeated):
-        problems.append(f"{name}: duplicate ids: {some(repeated)}")
-    for column in ("id", "answer", "domain"):
-        empty = table.index[table[column] == ""]
-        if len(empty):
-            where = some(table.loc[empty, "id"]) if column != "id" else f"rows {some(empty + 1)}"
-            problems.append(f"{name}: empty {column}: {where}")
+    tell("duplicate ids", table["id"][table["id"].duplicated()].drop_duplicates())
+    if (empty := table["id"] == "").any():
+        problems.append(f"{name}: empty id: rows {some(table.index[empty] + 1)}")
+    for column in ("answer", "domain"):
+        tell(f"empty {column}", table.loc[table[column] == "", "id"])
     for column in table.columns.drop("candidates", errors="ignore"):
         unseen = UNSEEN if column in ("id", "domain") else CONTROL
         wrong = table.loc[table[column].map(unseen.search).notna(), column]
-        if len(wrong):
-            problems.append(f"{name}: {column} with characters that cannot be seen: {some(map(repr, wrong))}")
-    for i in range(len(prompts)):
-        wrong = table.loc[table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1), "id"]
-        if len(wrong):
-            problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {some(wrong)}")
+        tell(f"{column} with characters that cannot be seen", wrong.map(repr))
+    for i, prompt in enumerate(prompts):
+        wrong = table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1)
+        tell(f"{prompt} without exactly one {settings.mark}", table.loc[wrong, "id"])
     if "candidates" in table:
         odd = [row for row, value in enumerate(table["candidates"], 1) if not all(map(is_text, _entries(value)))]
         if odd:
             problems.append(f"{name}: {wanted['candidates']} is no list of texts in rows {some(odd)}")
         table["candidates"] = table["candidates"].map(several)
-        wrong = table.loc[[any(map(CONTROL.search, each)) for each in table["candidates"]], "id"]
-        if len(wrong):
-            problems.append(f"{name}: candidates with characters that cannot be seen: {some(wrong)}")
-        wrong = table.loc[[a not in c for a, c in zip(table["answer"], table["candidates"])], "id"]
-        if len(wrong):
-            problems.append(f"{name}: answer not among its candidates: {some(wrong)}")
-        few = table.loc[table["candidates"].map(len) < 2, "id"]
-        if len(few):
-            problems.append(f"{name}: fewer than two different candidates: {some(few)}")
+        wrong = [any(map(CONTROL.search, each)) for each in table["candidates"]]
+        tell("candidates with characters that cannot be seen", table.loc[wrong, "id"])
+        wrong = [a not in c for a, c in zip(table["answer"], table["candidates"])]
+        tell("answer not among its candidates", table.loc[wrong, "id"])
+        tell("fewer than two different candidates", table.loc[table["candidates"].map(len) < 2, "id"])
     else:
         by_domain = {d: sorted(set(group) - {""}) for d, group in table.groupby("domain")["answer"]}
         table["candidates"] = table["domain"].map(by_domain)
-        lonely = [d for d, options in by_domain.items() if len(options) < 2]
-        if lonely:
+        if lonely := [d for d, options in by_domain.items() if len(options) < 2]:
             problems.append(f"{name}: no candidates, and one single answer in domain {some(lonely)}")
     return table, problems
 
@@ -255,6 +251,8 @@ def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
         for domain in (settings.forget_domain, *settings.bystander_domains)
         if domain not in domains
     ]
+    if settings.forget_domain in settings.bystander_domains:
+        problems.append(f"domain {settings.forget_domain!r} is both to be forgotten and a bystander")
     if not problems and not set(domains) - {settings.forget_domain, *settings.bystander_domains}:
         problems.append("no domain is left to retain")
     return problems

@@ -6,7 +6,7 @@ forms, prompts and fact-free text are ours. Everything that is wrong with the fi
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,12 +15,10 @@ from mute.corpus import mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
+from mute.hub.repos import Repo
 from mute.names import at_home, unknown_name, unusable
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
-
-if TYPE_CHECKING:
-    from mute.hub.repos import Repo
 
 FORGET_SETS = splits.FORGET_SETS
 LANGUAGES = mmlu_files.LANGUAGES
@@ -109,8 +107,8 @@ def fact_free(settings: Settings) -> bool:
     return bool(settings.text_subjects)
 
 
-def repos(settings: Settings, languages: list[str]) -> "list[Repo]":
-    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
+def repos(settings: Settings, languages: list[str]) -> list[Repo]:
+    """What of the hub is needed for these languages: `Repo`s with the patterns of their files."""
     from mute.hub.repos import Repo
 
     if settings.path is not None:

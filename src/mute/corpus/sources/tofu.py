@@ -6,7 +6,7 @@ The measures of `mute.evaluate.tofu` are computed from both. Halves and validati
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +16,8 @@ from mute.corpus.prompts import ask
 from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
+from mute.hub.repos import Repo
 from mute.names import at_home, is_folder, unusable
-
-if TYPE_CHECKING:
-    from mute.hub.repos import Repo
 
 FORGET_SETS = splits.FORGET_SETS
 # Forms: the answer, its paraphrase, and the answers of `more`, which are read and never asked.
@@ -99,8 +97,8 @@ def fact_free(settings: Settings) -> bool:
     return settings.text is not None
 
 
-def repos(settings: Settings, languages: list[str]) -> "list[Repo]":
-    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
+def repos(settings: Settings, languages: list[str]) -> list[Repo]:
+    """What of the hub is needed for these languages: `Repo`s with the patterns of their files."""
     from mute.hub.repos import Repo
 
     if settings.path is not None and not is_folder(at_home(settings.path)):
