@@ -40,7 +40,7 @@ with job(snakemake, torch=False) as log:
     analysed = joined(given.analyses).fillna({"cell": ""}).drop_duplicates(["digest", "cell"])
     analysed["table"] = analysed["analysis"].map(plan["tables"])
     profile = {
-        name: tables.profile_table(cells, tables.profiles(analysed, corpus_folder.parent, name), plan["trained"])
+        name: tables.profile_table(cells, analysed[analysed["table"] == name], corpus_folder.parent, plan["trained"])
         for name in ("lens", "profiles")
     }
     scores = pd.concat([tables.score_references(references, plan), joined(given.scores)])

@@ -104,7 +104,7 @@ def test_hits_are_those_of_the_metrics(model, queries):
 def test_a_model_that_tells_no_option_from_another_knows_none(queries):
     """A tie is no hit, and neither is a NaN: the first option is not taken for the answer."""
     for value in (0.0, torch.nan, -torch.inf):
-        answers = Answers.empty(queries)
+        answers = Answers(queries)
         answers.logprob.fill_(value)
         assert not answers.option_hits().any()
 
@@ -283,7 +283,7 @@ def test_answers_are_decoded_greedily(evaluated, encoder):
                 break
         # It stops as soon as the kind is known.
         assert answers["text"].iloc[i] in texts
-        kinds = [evaluator.words.kind(row["item"], row["language"], text) for text in texts]
+        kinds = [evaluator.words_of[row["form"]].kind(row["item"], row["language"], text) for text in texts]
         first = next((kind for kind in kinds if kind != "neither"), "neither")
         assert answers["kind"].iloc[i] == first
 

@@ -11,8 +11,6 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.reader import ReaderError
 
-from mute.names import shown
-
 # More than any study has: 500 grids of 500 entries.
 MOST = 250_000
 # Levels of mappings and lists; deeper ones run out of Python's stack.
@@ -98,5 +96,6 @@ def _first_bad(node: yaml.Node, path: Path | str) -> str:
             SafeConstructor().construct_object(node)
         except Exception:
             kind = node.tag.rsplit(":", 1)[-1]
-            return f"{where}: {shown(node.value)} is no {kind}, which YAML takes it for: quote it"
+            value = node.value if len(node.value) <= 40 else node.value[:37] + "..."
+            return f"{where}: {value!r} is no {kind}, which YAML takes it for: quote it"
     return ""

@@ -44,6 +44,15 @@ def load(path: Path) -> pd.DataFrame:
     return table
 
 
+def tried(path: Path, name: str, problems: list[str]) -> pd.DataFrame | None:
+    """The table in a file; or None, and one problem more."""
+    try:
+        return load(path)
+    except (ValueError, OSError) as error:
+        problems.append(f"{name} cannot be read: {error}")
+        return None
+
+
 def _load(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         # As objects: read now, not when a column is first looked at, and no whole number made into another.

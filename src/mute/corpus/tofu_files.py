@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus.reading import ENDINGS, aligned, load, several, some, word
+from mute.corpus.reading import ENDINGS, aligned, several, some, tried, word
 from mute.names import at_home, unknown_name
 
 
@@ -92,7 +92,7 @@ def read(
 def _splits(where: Path, wanted: list[Wanted], columns: Columns) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The splits of one language by name, and what is wrong with its files."""
     found: dict[str, pd.DataFrame] = {}
-    problems = []
+    problems: list[str] = []
     if where.is_dir():
         there = sorted(p.stem for p in where.iterdir() if p.suffix in ENDINGS)
         for one in wanted:
@@ -101,15 +101,12 @@ def _splits(where: Path, wanted: list[Wanted], columns: Columns) -> tuple[dict[s
                 more = "more than one file of this split: " + some(p.name for p in paths)
                 problems.append(more if paths else unknown_name("split", one.split, there) + f" ({where.name}/)")
                 continue
-            try:
-                found[one.split] = load(paths[0])
-            except (ValueError, OSError) as error:
-                problems.append(f"{paths[0].name} cannot be read: {error}")
+            if (table := tried(paths[0], paths[0].name, problems)) is not None:
+                found[one.split] = table
         return found, problems
-    try:
-        table = load(where)
-    except (ValueError, OSError) as error:
-        return {}, [f"{where.name} cannot be read: {error}"]
+    table = tried(where, where.name, problems)
+    if table is None:
+        return {}, problems
     if columns.split not in table:
         return {}, [f"{where.name} has no column {columns.split!r}; it has {some(table.columns)}"]
     names = table[columns.split].map(word)

@@ -35,7 +35,11 @@ def evaluate(folder: Path | str, plan: Facts) -> Record:
     from lm_eval.models.huggingface import HFLM
 
     manager = _manager(plan["tasks"], plan["task_folder"])
-    _check_data(_data_sets(plan["tasks"], manager), plan["data"])
+    needed = _data_sets(plan["tasks"], manager)
+    missing = {path: revision for path, revision in needed if path not in plan["data"]}
+    if missing:
+        lines = ", ".join(f"{path}: {revision}" for path, revision in missing.items())
+        raise ValueError(f"exports.data lacks what the tasks read: add {{{lines}}}, which is then fetched")
     with _snapshots(plan["data"]):
         found = simple_evaluate(
             model=HFLM(
@@ -115,13 +119,6 @@ def _data_sets(tasks: Iterable[str], manager: Any) -> list[tuple[str, str]]:
         if isinstance(path, str) and _is_hub_id(path):
             found[path, str(kwargs.get("revision", "main"))] = None
     return sorted(found)
-
-
-def _check_data(needed: list[tuple[str, str]], given: dict[str, str]) -> None:
-    missing = {path: revision for path, revision in needed if path not in given}
-    if missing:
-        lines = ", ".join(f"{path}: {revision}" for path, revision in missing.items())
-        raise ValueError(f"exports.data lacks what the tasks read: add {{{lines}}}, which is then fetched")
 
 
 def _is_hub_id(path: str) -> bool:

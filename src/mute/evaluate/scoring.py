@@ -89,18 +89,14 @@ class Queries:
         mixed: blocks to bypass, with m: each is replaced by (1 - m) * identity + m * block. treat: what takes the place
         of logits [points, V], given the tokens that were read before each point.
         """
-        answers = Answers.empty(self)
+        answers = Answers(self)
         for passed, points in self._passes(model, texts):
             logits = sections.read_out(model, passed.end(mixed or {}))
             if treat is not None:
-                logits = treat(logits, [self._read_before(point) for point in points.tolist()])
+                before = (self._places[point] for point in points.tolist())
+                logits = treat(logits, [self.sequences[row][: place + 1] for row, place in before])
             self._collect(answers, points, logits)
         return answers
-
-    def _read_before(self, point: int) -> list[int]:
-        """The tokens up to a point, itself included."""
-        row, place = self._places[point]
-        return self.sequences[row][: place + 1]
 
     @torch.no_grad()
     def run_lens(self, model: "PreTrainedModel", texts: Texts) -> list["Answers"]:
@@ -108,7 +104,7 @@ class Queries:
 
         The final norm and the head read the block's own output; at the last block this is the model itself.
         """
-        results = [Answers.empty(self) for _ in range(texts.block, sections.depth(model))]
+        results = [Answers(self) for _ in range(texts.block, sections.depth(model))]
         for passed, points in self._passes(model, texts):
             for answers, hidden in zip(results, passed.each(), strict=True):
                 self._collect(answers, points, sections.read_out(model, hidden))
@@ -216,13 +212,10 @@ class _Tree(_Rows):
 class Answers:
     """What one model answered: a log-probability for each read; rank and best token for each read of a gold answer."""
 
-    def __init__(self, queries: Queries, logprob: torch.Tensor, rank: torch.Tensor, best: torch.Tensor) -> None:
-        self.queries, self.logprob, self.rank, self.best = queries, logprob, rank, best
-
-    @classmethod
-    def empty(cls, queries: Queries) -> "Answers":
-        gold = torch.full((queries.gold_reads,), -1)
-        return cls(queries, torch.full((len(queries.read_tokens),), torch.nan), gold, gold.clone())
+    def __init__(self, queries: Queries) -> None:
+        self.queries = queries
+        self.logprob = torch.full((len(queries.read_tokens),), torch.nan)
+        self.rank, self.best = torch.full((2, queries.gold_reads), -1)
 
     def options(self) -> list[list[float]]:
         """Summed log-probability (nats) of each option of each question."""

@@ -4,9 +4,10 @@ docs/tables.md describes the columns. No table holds a time of day or a duration
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mute.bands import KEYS, Languages
@@ -96,8 +97,14 @@ def score_shard(
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
     # An attack that cannot be tried on a cell has a row and no entry.
     attacks = dict(list(attacked[attacked["digest"].notna()].groupby("cell")))
-    kept: dict[str, pd.DataFrame] = {}
     tables = []
+
+    @cache  # base and oracle are read once for all cells of a shard
+    def recovered(digest: str) -> pd.DataFrame:
+        folder = results / "attacks" / digest
+        artifacts.checked(folder)
+        return items(artifacts.read_table(folder / "tokens.parquet"))
+
     for cell in artifacts.rows(cells):
         base = f"{cell.model}-s{cell.training_seed}"
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
@@ -115,7 +122,7 @@ def score_shard(
             metric = entries["cell"].metric
             asked = references.panel(_forget_facts(panel.base, panel), *setting)
             floor = _forget_facts(references.table(oracle, "tokens"), panel) if oracle else None
-            given = {victim: _recovered(results, row.digest, kept) for victim, row in entries.items()}
+            given = {victim: recovered(row.digest) for victim, row in entries.items()}
             b = score_bypass(asked, given["cell"], given.get("oracle"), floor)
             found.append(b.assign(metric=b["metric"].map({"B": metric, "B_oracle": f"{metric}_oracle"}), attack=name))
             b = score_bypass(asked, given["base"], None, floor)
@@ -125,15 +132,6 @@ def score_shard(
             table = divergence.blanked(table)
         tables.append(table.assign(**{key: getattr(cell, key) for key in (*KEYS, "status")})[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
-
-
-def _recovered(results: Path, digest: str, kept: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """What a victim answers under an attack, as items; base and oracle are read once for all cells of a shard."""
-    if digest not in kept:
-        folder = results / "attacks" / digest
-        artifacts.checked(folder)
-        kept[digest] = items(artifacts.read_table(folder / "tokens.parquet"))
-    return kept[digest]
 
 
 def _forget_facts(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
@@ -158,34 +156,26 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def profiles(analysed: pd.DataFrame, results: Path, table: str) -> pd.DataFrame:
-    """Rows of all analyses whose table this is, each with the name of its analysis, its model and its cell."""
-    found = []
-    for row in artifacts.rows(analysed[analysed["table"] == table]):
+def profile_table(
+    cells: pd.DataFrame, analysed: pd.DataFrame, results: Path, trained: Mapping[str, Sequence[str | int]]
+) -> pd.DataFrame:
+    """What analyses found by block, with keys of the cell, or of the base (algorithm `base`), and the analysis."""
+    columns, tables = [*KEYS, "analysis", "measure", "block", "language", "value", "n"], []
+    rows = {cell.digest: cell for cell in artifacts.rows(cells)}
+    # All of a cell together, and the bases one after the other.
+    order = np.lexsort([analysed.groupby(key, sort=False).ngroup() for key in ("trained", "cell")])
+    for row in artifacts.rows(analysed.iloc[order]):
         folder = results / "analyses" / str(row.digest)
         artifacts.checked(folder)
-        keys = {"trained": row.trained, "forget_set": row.forget_set, "cell": row.cell, "analysis": row.analysis}
-        found.append(artifacts.read_table(folder / "profile.parquet").assign(**keys))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=PROFILE)
-
-
-PROFILE = ["trained", "forget_set", "cell", "analysis", "measure", "block", "language", "value", "n"]
-
-
-def profile_table(cells: pd.DataFrame, rows: pd.DataFrame, trained: Mapping[str, Sequence[str | int]]) -> pd.DataFrame:
-    """The table of profiles: keys of the cell, or of the base (algorithm `base`), and what was found by block."""
-    tables = []
-    for digest, own in rows.groupby("cell", sort=False):
-        if digest:
-            cell = next(artifacts.rows(cells[cells["digest"] == digest]))
-            tables.append(own.assign(**{key: getattr(cell, key) for key in KEYS}))
-            continue
-        base = {"algorithm": "base", "band": "", "sources": "", "retain": "", "protocol": "", "seed": 0}
-        for name, each in own.groupby("trained", sort=False):
-            model, seed, _ = trained[str(name)]
-            tables.append(each.assign(model=model, training_seed=seed, **base))
-    columns = [*KEYS, *PROFILE[3:]]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+        if row.cell:
+            keys = {key: getattr(rows[row.cell], key) for key in KEYS}
+        else:
+            empty = dict.fromkeys(("band", "sources", "retain", "protocol"), "")
+            keys = {**empty, "algorithm": "base", "forget_set": row.forget_set, "seed": 0}
+            keys["model"], keys["training_seed"], _ = trained[row.trained]
+        profile = artifacts.read_table(folder / "profile.parquet")
+        tables.append(profile.assign(**keys, analysis=row.analysis)[columns])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 # What tells base models apart.

@@ -48,7 +48,9 @@ class Checks:
         # First, because models and grids are held against it.
         yield from self._corpus()
         yield from self._study()
-        yield from self._definitions()
+        for section in ("corpora", "models", "grids", *REGISTRIES):
+            for name in getattr(self.config, section):
+                yield from _name_problems((section, name), name)
         for name in self._chosen("models"):
             yield from self._model(name, self.config.models[name])
         for name in self._chosen("grids"):
@@ -105,11 +107,6 @@ class Checks:
             if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
                 text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
                 yield Problem(("study", "primary", index), text)
-
-    def _definitions(self) -> Iterator[Problem]:
-        for section in ("corpora", "models", "grids", *REGISTRIES):
-            for name in getattr(self.config, section):
-                yield from _name_problems((section, name), name)
 
     def _corpus(self) -> Iterator[Problem]:
         section = self.config.corpora.get(self.study.corpus)
@@ -175,13 +172,6 @@ class Checks:
         """Languages that the corpus can be in; none if it can be in any."""
         return languages.codes() if getattr(self.source, "PACKS", False) else getattr(self.source, "LANGUAGES", ())
 
-    def _coverage(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
-        """Fact-free text must be there where it is to be retained."""
-        has_text = getattr(self.source, "fact_free", lambda _: True)
-        if self.corpus is not None and "source+text" in grid.retain and not has_text(self.corpus):
-            text = f"source+text needs fact-free text, and the corpus {self.study.corpus!r} has none: use source or all"
-            yield Problem((*path, "retain"), text)
-
     def _grid(self, name: str, grid: GridSection) -> Iterator[Problem]:
         path = ("grids", name)
         yield from self._repeats(path, grid)
@@ -190,7 +180,10 @@ class Checks:
         yield from self._registered((*path, "algorithms"), grid.algorithms)
         yield from self._registered((*path, "attacks"), grid.attacks)
         yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
-        yield from self._coverage(path, grid)
+        has_text = getattr(self.source, "fact_free", lambda _: True)
+        if self.corpus is not None and "source+text" in grid.retain and not has_text(self.corpus):
+            text = f"source+text needs fact-free text, and the corpus {self.study.corpus!r} has none: use source or all"
+            yield Problem((*path, "retain"), text)
         yield from self._grid_bands(path, grid)
         if grid.models is not None:
             yield from self._names((*path, "models"), grid.models, "model", self.config.models, "models")

@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import splits
-from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, several, some, tried, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
 from mute.names import at_home, foreign, unknown_name, unusable
@@ -139,10 +139,8 @@ def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
             there = f"there are files for {', '.join(found) or 'none'}"
             problems.append(f"{code}: {what} for this language in {settings.path}; {there}")
             continue
-        try:
-            table = load(paths[0])
-        except (ValueError, OSError) as error:
-            problems.append(f"{paths[0].name}: cannot be read: {error}")
+        table = tried(paths[0], f"{paths[0].name}:", problems)
+        if table is None:
             continue
         table, found_problems = _check(settings, table, paths[0].name)
         problems += found_problems
