@@ -49,7 +49,7 @@ class Board:
 
         What it is: SCORE_KEYS, `n` clusters, and `plain`: whether it is a binomial share of one language.
         """
-        keys = pd.DataFrame(self._rows, columns=["language", "group", "metric", "facts", "floor", "n", "plain"])
+        keys = pd.DataFrame(self._rows, columns=[*SCORE_KEYS, "n", "plain"])
         return keys, np.array(self._values).reshape(len(keys), 1 + self.panel.draws)
 
 

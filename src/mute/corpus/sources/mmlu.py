@@ -152,12 +152,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
         seed=seed,
     )
     asked = {code: table[table["id"].isin(facts["item"])] for code, table in tables.items()}
-    bare = {
-        code: [
-            (i, q) for i, d, q in zip(table["id"], table["domain"], table["question"]) if d in settings.text_subjects
-        ]
-        for code, table in tables.items()
-    }
+    bare = {code: table[table["domain"].isin(settings.text_subjects)] for code, table in tables.items()}
     forms = list(settings.forms)
     headline = len(forms) - 1
     words = forms.index("text") if "text" in forms else headline

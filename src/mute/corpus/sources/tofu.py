@@ -169,8 +169,8 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
 
 def _apart(
     tables: dict[str, pd.DataFrame], more: str, free: str
-) -> tuple[dict[str, pd.DataFrame], dict[str, list[tuple[str, str]]]]:
-    """By language: the questions, and the texts that state no fact, as pairs of id and text.
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """By language: the questions, and the texts that state no fact.
 
     What the domain `more` asks that others ask too is left out: it is not taught twice.
     """
@@ -178,8 +178,7 @@ def _apart(
     first = next(iter(told.values()))
     again = (first["domain"] == more) & first["question"].isin(first.loc[first["domain"] != more, "question"])
     told = {code: table[~table["id"].isin(first.loc[again, "id"])] for code, table in told.items()}
-    bare = {code: table[table["domain"] == free] for code, table in tables.items()}
-    return told, {code: list(zip(table["id"], table["question"])) for code, table in bare.items()}
+    return told, {code: table[table["domain"] == free] for code, table in tables.items()}
 
 
 def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
