@@ -121,8 +121,9 @@ RULES = {
     "tuning": ("CORPUS, f'model/{MODEL}', f'answers/{ORACLE}/0'", "'tuning/{name}'"),
     "cells": ("CORPUS, f'model/{MODEL}', f'answers/{ORACLE}/0', f'tuning/{TUNINGS[0]}'", "'cells/{name}'"),
     "evaluation": ("CORPUS, 'cells/{name}'", "'evaluation/{name}'"),
-    "probe": ("CORPUS, 'cells/{name}'", "'probe/{name}'"),
-    "score": ("CORPUS, ANSWERS, 'cells/{name}', 'evaluation/{name}', 'probe/{name}'", "'score/{name}'"),
+    "attacks": ("CORPUS, 'cells/{name}'", "'attacks/{name}'"),
+    "analyses": ("CORPUS, 'cells/{name}'", "'analyses/{name}'"),
+    "score": ("CORPUS, ANSWERS, 'cells/{name}', 'evaluation/{name}', 'attacks/{name}'", "'score/{name}'"),
     "other": ("", "'other/{name}'"),
 }
 _HEAD = """
@@ -136,7 +137,7 @@ rule all:
     input:
         expand("answers/{{name}}/0", name=MODELS),
         expand("tuning/{{name}}", name=TUNINGS),
-        expand("{{made}}/{{name}}", made=["cells", "probe", "score"], name=SHARDS),
+        expand("{{made}}/{{name}}", made=["cells", "analyses", "score"], name=SHARDS),
         expand("other/{{name}}", name=OTHERS),
 """
 
@@ -146,7 +147,7 @@ def trivial(study: Study, kind: str, planned: int) -> str:
     models, shards = list(study.trained), list(study.shards)
     tunings = [name for name, cells in study.tuned_cells.items() if study.is_tuned(cells[0])]
     # The other jobs, layer scores and figures among them, are few: they wait for nothing.
-    others = planned - 2 - 2 * len(models) - len(tunings) - 4 * len(shards)
+    others = planned - 2 - 2 * len(models) - len(tunings) - 5 * len(shards)
     names = repr([models, tunings, shards, list(range(others))])
     parts = [_HEAD.format(files=1 if kind == "one file" else 4, names=names)]
     for rule, (reads, writes) in RULES.items():

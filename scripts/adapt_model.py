@@ -10,7 +10,7 @@ from mute.engine import verify
 from mute.hub import copies
 from mute.models import adapt, loading, pretrain, pretrained, tokenizer
 from mute.models.texts import training_texts
-from mute.names import placeless
+from mute.store.records import placeless
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -32,7 +32,7 @@ def named(table, trained):
 with job(snakemake, torch=False) as log:
     plan, given = snakemake.params.plan, snakemake.input
     corpus_folder = Path(given.corpus[0]).parent
-    references = tables.References(given.tokens)
+    references = tables.References(given.tokens, Corpus.load(corpus_folder))
     cells = joined(given.cells)
     gates = named(joined(given.gates), plan["trained"])
     layers = named(joined(given.layers), plan["trained"]).drop(columns="oracle")
@@ -40,10 +40,10 @@ with job(snakemake, torch=False) as log:
     analysed = joined(given.analyses).fillna({"cell": ""}).drop_duplicates(["digest", "cell"])
     analysed["table"] = analysed["analysis"].map(plan["tables"])
     profile = {
-        name: tables.profile_table(cells, tables.profiles(analysed, corpus_folder.parent, name), plan["trained"])
+        name: tables.profile_table(cells, analysed[analysed["table"] == name], corpus_folder.parent, plan["trained"])
         for name in ("lens", "profiles")
     }
-    scores = pd.concat([tables.score_references(Corpus.load(corpus_folder), references, plan), joined(given.scores)])
+    scores = pd.concat([tables.score_references(references, plan), joined(given.scores)])
     trials = [
         {
             **{key: tuning[key] for key in (*TUNING_KEYS, "setting")},

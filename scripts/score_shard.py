@@ -18,8 +18,7 @@ with job(snakemake, torch=False) as log:
         artifacts.read_table(snakemake.input.evaluations[0]),
         artifacts.read_table(snakemake.input.attacks[0]),
         corpus_folder.parent,
-        Corpus.load(corpus_folder),
-        tables.References(snakemake.input.tokens),
+        tables.References(snakemake.input.tokens, Corpus.load(corpus_folder)),
         snakemake.params.plan,
     )
     artifacts.write_table(snakemake.output[0], scores)

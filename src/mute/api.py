@@ -23,9 +23,11 @@ from mute.config.problems import validated
 from mute.corpus.schema import Corpus
 from mute.corpus.sources import files
 from mute.engine import sections
+from mute.evaluate.board import Board
 from mute.evaluate.divergence import blanked
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_cell
+from mute.evaluate.panel import Panel
 from mute.evaluate.run import Evaluator
 from mute.evaluate.subject import Subject
 from mute.findings import region
@@ -274,21 +276,19 @@ def measure(
             with _edited(model, patch) as subject:
                 evaluator.texts.restart()
                 after = evaluator.evaluate(subject)
-    scores = score_cell(
-        items(after[0]),
+    panel = Panel(
         items(before[0]),
-        None,
         facts.corpus.facts,
         facts.corpus.roles(_FORGET_SET),
         source=facts.sources,
         heldout=[code for code in facts.languages if code not in facts.sources],
         headline_form=about["headline_form"],
-        answers=after[1],
-        base_answers=before[1],
-        texts=facts.corpus.texts,
         draws=draws,
         seed=seed,
     )
+    cell, answers = items(after[0]), after[1]
+    board, texts = Board(panel), facts.corpus.texts
+    scores = score_cell(board, cell, None, answers=answers, base_answers=before[1], texts=texts)
     return blanked(scores) if patch is not None and patch.about.get("status") == "diverged" else scores
 
 

@@ -5,7 +5,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 # A name becomes part of a path: letters, digits, dot, dash and underscore, and no leading dot.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -82,14 +81,3 @@ def unusable(path: str) -> str:
     if len(path) > _LONGEST_PATH or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in path):
         return f"{shown(path)} is no path that a file system takes"
     return ""
-
-
-def placeless(value: Any) -> Any:
-    """A configuration without places on this machine: of an absolute path only its last name is left."""
-    if isinstance(value, dict):
-        return {key: placeless(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [placeless(inner) for inner in value]
-    if isinstance(value, str) and (value.startswith(("/", "~", "\\\\")) or value[1:3] in (":\\", ":/")):
-        return value.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return value

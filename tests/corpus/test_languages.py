@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mute.corpus import languages
-from mute.corpus.languages.base import ACTIONS, PERSONS, PLACES, RELATIONS, SYLLABLES, TIMES, VALUES
+from mute.corpus.languages.base import RELATIONS, SYLLABLES, VALUES
 from mute.corpus.sources import world
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sentences.json"
@@ -45,17 +45,12 @@ def test_a_pack_says_everything_in_the_common_order(pack):
     assert [len(words) for words in pack.values.values()] == [len(words) for words in VALUES.values()] == [8] * 5
     grammar = pack.grammar
     listed = (grammar.times, grammar.persons, grammar.actions, grammar.places)
-    assert [len(words) for words in listed] == [len(words) for words in (TIMES, PERSONS, ACTIONS, PLACES)] == [8] * 4
+    assert [len(words) for words in listed] == [8] * 4
     assert {gender for _, gender in grammar.persons} <= {"m", "f"}
 
 
 def test_english_is_what_the_order_is_written_in():
-    pack = languages.load("en")
-    assert pack.values == VALUES
-    assert pack.grammar.times == TIMES
-    assert tuple(name for name, _ in pack.grammar.persons) == PERSONS
-    assert tuple(f"{action.verb_m} {action.object}" for action in pack.grammar.actions) == ACTIONS
-    assert pack.grammar.places == PLACES
+    assert languages.load("en").values == VALUES
 
 
 def test_a_pack_is_named_after_its_code():

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.evaluate import divergence
-from mute.evaluate.board import SCORE_COLUMNS, SCORE_KEYS, Replicates, difference, summary
+from mute.evaluate import divergence, metrics
+from mute.evaluate.board import SCORE_COLUMNS, SCORE_KEYS, Board, summary
 from mute.evaluate.capability import KINDS
 from mute.evaluate.inference import cluster_counts, wilson
 from mute.evaluate.item_table import ITEM_COLUMNS, items
-from mute.evaluate.metrics import replicates, score_bypass, score_cell
+from mute.evaluate.panel import Panel
 from mute.store.artifacts import seed_of
 
 SOURCE, HELDOUT = ["en", "es"], ["de", "hi", "ja"]
@@ -47,6 +47,30 @@ def corpus_facts() -> tuple[pd.DataFrame, pd.Series]:
 FACTS, ROLES = corpus_facts()
 FORGET = [item for item, role in ROLES.items() if role == "forget"]
 SETTING = {"source": SOURCE, "heldout": HELDOUT, "headline_form": HEADLINE, "draws": 30, "seed": 7}
+
+
+def board_of(base, facts=FACTS, roles=ROLES, **setting) -> Board:
+    """An empty board beside a base."""
+    return Board(Panel(base, facts, roles, **setting))
+
+
+def score_cell(cell, base, oracle, facts, roles, *, answers=None, base_answers=None, texts=None, **setting):
+    tables = {"answers": answers, "base_answers": base_answers, "texts": texts}
+    return metrics.score_cell(board_of(base, facts, roles, **setting), cell, oracle, **tables)
+
+
+def replicates(cell, base, oracle, setting, **tables) -> dict[tuple, np.ndarray]:
+    """Every score in all its replicates, by language, group, metric and facts."""
+    board = board_of(base, **setting)
+    metrics.score_cell(board, cell, oracle, **tables)
+    keys, values = board.replicates()
+    named = list(keys[["language", "group", "metric", "facts"]].itertuples(index=False, name=None))
+    assert len(set(named)) == len(named)
+    return dict(zip(named, values))
+
+
+def score_bypass(bypassed, oracle_bypassed, base, oracle):
+    return metrics.score_bypass(Panel(base, FACTS, ROLES, **SETTING), bypassed, oracle_bypassed, oracle)
 
 
 def rows_of(languages=tuple(LANGUAGES)) -> pd.DataFrame:
@@ -346,32 +370,29 @@ def samples(draws: int, seed: int):
 def test_every_score_is_what_loops_give(oracle):
     setting = SETTING | {"draws": 3}
     loops = Loops(CELL, BASE, oracle, **TABLES)
-    found = replicates(CELL, BASE, oracle, FACTS, ROLES, **setting, **TABLES)
-    keys = list(found.keys[["language", "group", "metric", "facts"]].itertuples(index=False, name=None))
-    assert len(set(keys)) == len(keys)
+    found = replicates(CELL, BASE, oracle, setting, **TABLES)
     for r, (facts, lines) in enumerate(samples(3, setting["seed"])):
         expected = loops.all(facts, lines)
-        assert set(expected) == set(keys)
-        for key, number in zip(keys, found.values[:, r]):
-            assert number == pytest.approx(expected[key], abs=1e-12), (r, key)
-    floors = found.keys.groupby("metric")["floor"].agg(set).to_dict()
+        assert set(expected) == set(found)
+        for key, numbers in found.items():
+            assert numbers[r] == pytest.approx(expected[key], abs=1e-12), (r, key)
+    table = score_cell(CELL, BASE, oracle, FACTS, ROLES, **setting, **TABLES)
+    floors = table.groupby("metric")["floor"].agg(set).to_dict()
     assert floors["K"] == floors["leak"] == {"chance" if oracle is None else "oracle"}
     assert floors["C"] == floors["accuracy_option"] == {""}
 
 
 def test_bands_are_percentiles_of_the_replicates_and_wilson_for_one_language():
-    found = replicates(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING, **TABLES)
-    table = summary(found)
+    found = replicates(CELL, BASE, ORACLE, SETTING, **TABLES)
+    table = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING, **TABLES)
     assert list(table.columns) == SCORE_COLUMNS
     k = value(table, "K", group="heldout", facts="transfer")
     assert (k["low"], k["high"]) == pytest.approx(
-        tuple(np.quantile(found.of("K", group="heldout", facts="transfer")[1:], [0.025, 0.975]))
+        tuple(np.quantile(found["", "heldout", "K", "transfer"][1:], [0.025, 0.975]))
     )
     strict = value(table, "accuracy_strict", language="hi", group="heldout", facts="all")
     hits = CELL.query("set == 'facts' and language == 'hi' and form == @HEADLINE and item in @FORGET")["strict"].sum()
     assert (strict["low"], strict["high"]) == pytest.approx(tuple(float(end) for end in wilson(hits, 24)))
-    narrow = summary(found, 0.5)
-    assert ((narrow["high"] - narrow["low"]) <= (table["high"] - table["low"]) + 1e-12).all()
 
 
 def test_n_counts_clusters():
@@ -408,12 +429,12 @@ def test_an_oracle_knows_nothing_without_doubt():
 
 
 def test_bypass_gives_back_what_was_suppressed():
-    table = score_bypass(BASE, ORACLE, BASE, ORACLE, FACTS, ROLES, **SETTING)
+    table = score_bypass(BASE, ORACLE, BASE, ORACLE)
     assert set(table["metric"]) == {"B", "B_oracle"}
     assert set(table["facts"]) == {"all"}
     assert (table.loc[table["metric"] == "B", ["value", "low", "high"]] == 1).all(axis=None)
     assert (table.loc[table["metric"] == "B_oracle", ["value", "low", "high"]] == 0).all(axis=None)
-    partly = score_bypass(CELL, None, BASE, ORACLE, FACTS, ROLES, **SETTING)
+    partly = score_bypass(CELL, None, BASE, ORACLE)
     whole = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING).query("metric == 'K' and facts == 'all'")
     assert partly["value"].tolist() == whole["value"].tolist()
     assert partly["low"].tolist() == whole["low"].tolist()
@@ -481,7 +502,7 @@ def test_a_diverged_model_has_no_scores():
 def test_what_a_treatment_has_broken_brings_nothing_back():
     lost = CELL.assign(logprob=np.nan)
     asked = [table.reset_index(drop=True) for table in (lost, ORACLE, BASE, ORACLE)]
-    table = score_bypass(*asked, FACTS, ROLES, **SETTING)
+    table = score_bypass(*asked)
     assert table.loc[table["metric"] == "B", "value"].isna().all()
     assert (table.loc[table["metric"] == "B", "n"] > 0).all()
     assert table.loc[table["metric"] == "B_oracle", "value"].notna().any()
@@ -521,7 +542,7 @@ def test_n_of_a_mean_is_that_of_the_smallest_part_that_counts():
 
 def test_what_has_no_value_has_no_band():
     keys = pd.DataFrame([("", "all", "K", "all", "oracle", 5, False)], columns=[*SCORE_KEYS, "n", "plain"])
-    table = summary(Replicates(keys, np.array([[math.nan, *range(40)]]), ""))
+    table = summary(keys, np.array([[math.nan, *range(40)]]))
     assert table[["value", "low", "high"]].isna().all(axis=None)
 
 
@@ -568,43 +589,15 @@ def test_a_language_has_the_same_band_whatever_others_are_scored():
         assert wide[columns].tolist() == narrow[columns].tolist()
 
 
-def test_differences_are_paired():
-    setting = SETTING | {"draws": 200}
-    a, b = (replicates(table, BASE, ORACLE, FACTS, ROLES, **setting) for table in (CELL, evaluation(0.7, 9)))
-    table = difference(a, b)
-    row = value(table, "K", group="heldout", facts="all")
-    gaps = a.of("K", group="heldout", facts="all") - b.of("K", group="heldout", facts="all")
-    assert row["value"] == gaps[0]
-    assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(gaps[1:], [0.025, 0.975])))
-    same = difference(a, a, level=0.9)
-    assert len(same) == len(a.keys)
-    assert (same.dropna()[["value", "low", "high"]] == 0).all(axis=None)
-    # A change to one fact in each language is a small difference, though either score alone is uncertain.
-    nudged = set_hits(CELL, CELL["item"] == FORGET[0], 1.0)
-    near = difference(replicates(nudged, BASE, ORACLE, FACTS, ROLES, **setting), a)
-    paired, alone = value(near, "K", facts="all"), value(summary(a), "K", facts="all")
-    assert paired["high"] - paired["low"] < alone["high"] - alone["low"]
-
-
-def test_differences_need_the_same_draws():
-    a = replicates(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING)
-    b = replicates(CELL, BASE, ORACLE, FACTS, ROLES, **(SETTING | {"seed": 1}))
-    with pytest.raises(ValueError, match="not paired"):
-        difference(a, b)
-    with pytest.raises(KeyError, match="no score 'k'"):
-        a.of("k")
-
-
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_knowing_one_more_fact_never_lowers_knowledge(seed, accuracy):
     cell = evaluation(accuracy, seed)
     more = set_hits(cell, cell["item"] == FORGET[seed % len(FORGET)], 1.0)
     setting = SETTING | {"draws": 5}
-    a, b = (replicates(table, BASE, ORACLE, FACTS, ROLES, **setting) for table in (more, cell))
-    gained = (a.of("K", facts="all") - b.of("K", facts="all"))[np.isfinite(b.of("K", facts="all"))]
-    assert (gained >= -1e-12).all()
-    table = summary(b)
+    a, b = (replicates(table, BASE, ORACLE, setting)["", "all", "K", "all"] for table in (more, cell))
+    assert ((a - b)[np.isfinite(b)] >= -1e-12).all()
+    table = score_cell(cell, BASE, ORACLE, FACTS, ROLES, **setting)
     shares = table[table["metric"].str.contains("accuracy|retain|bystander|unknown|MI|chance")]
     assert shares["value"].between(0, 1).all()
     assert shares["low"].ge(0).all()

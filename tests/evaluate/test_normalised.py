@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mute.evaluate import item_table, metrics, tables
-from mute.evaluate.measures import normalised
+from mute.evaluate.board import Board
+from mute.evaluate.measures import Context, normalised
+from mute.evaluate.panel import Panel
 
 KEYS = ["set", "item", "language", "form"]
+
+
+def items(tokens: pd.DataFrame) -> pd.DataFrame:
+    return normalised.Normalised().columns(item_table.items(tokens), tokens)
 
 
 def token_table(questions: list[dict]) -> pd.DataFrame:
@@ -41,7 +47,7 @@ none = st.just({"options": None, "option_tokens": None, "option_chars": None, "g
 @settings(max_examples=40)
 @given(st.lists(st.one_of(question, none), min_size=1, max_size=8))
 def test_each_question_is_scored_by_the_length_of_its_options(questions):
-    table = normalised.items(token_table(questions))
+    table = items(token_table(questions))
     pd.testing.assert_frame_equal(table[item_table.ITEM_COLUMNS], item_table.items(token_table(questions)))
     for row, q in zip(table.to_dict("records"), questions):
         if q["options"] is None:
@@ -57,13 +63,13 @@ def test_each_question_is_scored_by_the_length_of_its_options(questions):
 
 def test_short_options_win_no_longer_for_being_short():
     long = {"options": [-4.0, -3.0], "option_tokens": [4, 1], "option_chars": [10, 9], "gold": 0}
-    row = normalised.items(token_table([long])).iloc[0]
+    row = items(token_table([long])).iloc[0]
     assert (row["option"], row["option_per_token"], row["option_per_char"]) == (0, 1, 0)
 
 
 def test_a_model_that_gives_no_numbers_hits_nothing():
     dead = {"options": [math.nan, math.nan], "option_tokens": [1, 2], "option_chars": [1, 2], "gold": 0}
-    row = normalised.items(token_table([dead])).iloc[0]
+    row = items(token_table([dead])).iloc[0]
     assert (row["option_per_token"], row["option_per_char"]) == (0, 0)
     assert math.isnan(row["option_share"])
 
@@ -72,7 +78,7 @@ def test_parquet_gives_the_same(tmp_path):
     q = {"options": [-4.0, -3.0], "option_tokens": [4, 1], "option_chars": [10, 9], "gold": 0}
     table = token_table([q, {"options": None, "option_tokens": None, "option_chars": None, "gold": -1}])
     table.to_parquet(tmp_path / "t.parquet", index=False)
-    pd.testing.assert_frame_equal(normalised.items(pd.read_parquet(tmp_path / "t.parquet")), normalised.items(table))
+    pd.testing.assert_frame_equal(items(pd.read_parquet(tmp_path / "t.parquet")), items(table))
 
 
 @pytest.fixture(scope="module")
@@ -137,20 +143,15 @@ def test_scores_by_length_stand_beside_the_plain_ones(corpus, evaluated, oracle)
         **{name: base[name].where(base[name].isna(), 1.0) for name in ("option", *normalised.LENGTHS)}
     )
     found = {"cell": base, "base": knowing, **({"oracle": base} if oracle else {})}
+    setting = {"source": ["en", "es"], "heldout": ["hi"], "headline_form": 2, "draws": 20, "seed": 0}
     scores = metrics.score_cell(
+        Board(Panel(knowing, corpus.facts, corpus.roles("domain"), **setting)),
         base,
-        knowing,
         base if oracle else None,
-        corpus.facts,
-        corpus.roles("domain"),
-        source=["en", "es"],
-        heldout=["hi"],
-        headline_form=2,
         answers=answers,
         base_answers=answers,
         texts=corpus.texts,
-        further=[lambda board: normalised.score(board, found, 1)],
-        draws=20,
+        further=[lambda board: normalised.Normalised().score(board, Context(found, answers, corpus))],
     ).set_index(["metric", "facts", "language", "group"])["value"]
     forget = corpus.facts.loc[corpus.in_forget_set("domain").to_numpy(), "item"]
     own = base[base["item"].isin(forget) & (base["language"] == "hi") & (base["form"] == 1)]

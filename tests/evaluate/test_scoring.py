@@ -8,6 +8,7 @@ import torch
 
 from families import FAMILIES
 from mute.analyses.lens import Lens
+from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.evaluate import item_table
 from mute.evaluate.asked import Asked
@@ -104,7 +105,7 @@ def test_hits_are_those_of_the_metrics(model, queries):
 def test_a_model_that_tells_no_option_from_another_knows_none(queries):
     """A tie is no hit, and neither is a NaN: the first option is not taken for the answer."""
     for value in (0.0, torch.nan, -torch.inf):
-        answers = Answers.empty(queries)
+        answers = Answers(queries)
         answers.logprob.fill_(value)
         assert not answers.option_hits().any()
 
@@ -240,6 +241,12 @@ KINDS = {
 }
 
 
+def words(known: dict, unknown: dict[str, str]) -> _Words:
+    rows = [(item, code, 0, answer, [answer, *others]) for (item, code), (answer, others) in known.items()]
+    texts = pd.DataFrame(rows, columns=["item", "language", "form", "answer", "options"])
+    return _Words(Corpus(pd.DataFrame(), texts, pd.DataFrame(), {"unknown": unknown}), list(texts["language"]), 0)
+
+
 @pytest.mark.parametrize(("text", "kind"), KINDS.items())
 def test_kinds_of_answers(text, kind):
     known = {
@@ -248,14 +255,13 @@ def test_kinds_of_answers(text, kind):
         ("f", "hi"): ("लाल", {"नीला"}),
         ("g", "en"): ("rojos", {"rojo"}),
     }
-    assert _Words(known, {"desconocido", "unknown"}).kind("f", "es", text) == kind
+    assert words(known, {"es": "desconocido", "en": "unknown"}).kind("f", "es", text) == kind
 
 
 def test_a_word_that_two_languages_share_is_the_right_one():
     known = {("f", "es"): ("Madrid", {"Roma"}), ("f", "it"): ("Madrid", {"Roma"})}
-    words = _Words(known, set())
-    assert words.kind("f", "es", "Madrid") == "right"
-    assert words.kind("f", "it", "Roma") == "other_value"
+    assert words(known, {}).kind("f", "es", "Madrid") == "right"
+    assert words(known, {}).kind("f", "it", "Roma") == "other_value"
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +289,7 @@ def test_answers_are_decoded_greedily(evaluated, encoder):
                 break
         # It stops as soon as the kind is known.
         assert answers["text"].iloc[i] in texts
-        kinds = [evaluator.words.kind(row["item"], row["language"], text) for text in texts]
+        kinds = [evaluator.words_of[row["form"]].kind(row["item"], row["language"], text) for text in texts]
         first = next((kind for kind in kinds if kind != "neither"), "neither")
         assert answers["kind"].iloc[i] == first
 

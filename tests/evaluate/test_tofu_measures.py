@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mute.evaluate import tables
 from mute.evaluate.board import Board, summary
-from mute.evaluate.measures import tofu
+from mute.evaluate.measures import Context, tofu
 from mute.evaluate.panel import Panel
 from mute.evaluate.run import Evaluator
 
@@ -71,8 +71,8 @@ def scored(corpus, tokens, answers, oracle=None, draws=20) -> pd.DataFrame:
         found["oracle"] = tables.measured(oracle, corpus)
     setting = {"source": ["en", "es"], "heldout": ["hi"], "headline_form": 1, "draws": draws, "seed": 3}
     board = Board(Panel(found["cell"], corpus.facts, corpus.roles("domain"), **setting))
-    tofu.score(board, found, answers, corpus.texts, corpus.taught_form)
-    return summary(board.replicates())
+    tofu.TOFU().score(board, Context(found, answers, corpus))
+    return summary(*board.replicates())
 
 
 def value(scores, metric, facts="", language="", group=None):

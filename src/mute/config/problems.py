@@ -75,7 +75,7 @@ class Checked(Generic[M]):
     broken: set[KeyPath]
 
 
-def validated(model: type[M], given: Any, at: KeyPath = ()) -> Checked[M]:
+def validated(model: type[M], given: object, at: KeyPath = ()) -> Checked[M]:
     """`given` as `model`, without the keys and entries that are wrong. `at` is where it stands."""
     given = copy.deepcopy(given)
     problems: list[Problem] = []
@@ -98,7 +98,7 @@ def validated(model: type[M], given: Any, at: KeyPath = ()) -> Checked[M]:
                 if errors[0]["type"] == "extra_forbidden":
                     # The key that was probably meant is not known either.
                     meant = nearest(path[-1], section(model, path[:-1]).model_fields)
-                    broken.update((*path[:-1], key) for key in meant if not _stands(given, (*path[:-1], key)))
+                    broken.update(each for key in meant if value_at(given, each := (*path[:-1], key), given) is given)
             value = None
         for path, text in wrong.items():
             report(path, text)
@@ -118,12 +118,15 @@ def section(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     return current
 
 
-def _stands(given: Any, path: KeyPath) -> bool:
+def value_at(values: object, path: KeyPath, absent: object = None) -> object:
+    """What stands at `path` in mappings and lists, or else `absent`."""
+    found: Any = values
     for part in path:
-        if not isinstance(given, dict) or part not in given:
-            return False
-        given = given[part]
-    return True
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return absent
+    return found
 
 
 def _by_path(error: ValidationError, given: Any) -> dict[KeyPath, list[Any]]:
@@ -201,18 +204,14 @@ def _slips(given: Any, taken: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath
 
 def _drop(given: Any, path: KeyPath) -> bool:
     """Take out what stands at `path`, or what lacks a key that is missing there; False if that is all there is."""
-    parents = [given]
-    for part in path[:-1]:
-        try:
-            parents.append(parents[-1][part])
-        except (KeyError, IndexError):
-            return True  # gone already, with something around it
-    if path and path[-1] in (range(len(parents[-1])) if isinstance(parents[-1], list) else parents[-1]):
-        del parents[-1][path[-1]]
-    elif len(path) > 1:
-        del parents[-2][path[-2]]
-    else:
+    if not path:
         return False
+    around: Any = value_at(given, path[:-1])
+    if around is None:
+        return True  # gone already, with something around it
+    if path[-1] not in (range(len(around)) if isinstance(around, list) else around):
+        return _drop(given, path[:-1])
+    del around[path[-1]]
     return True
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from mute.config import yamls
 from mute.config.problems import KeyPath, Problem
+from mute.store.records import Record
 
 Key = Literal["model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed"]
 Family = Literal["llama", "qwen2", "bloom"]
@@ -21,6 +22,7 @@ Retain = Literal["source", "source+text", "all"]
 Protocol = Literal["matched", "paper"]
 Seed = Annotated[int, Field(ge=0)]
 Alpha = Annotated[float, Field(ge=1)] | Literal["auto"]
+Selection = dict[Key, str | int | list[str | int]]
 
 
 class Section(BaseModel):
@@ -242,7 +244,7 @@ class EvaluationSection(Section):
 class ExportsSection(Section):
     """Unlearned models as ordinary model directories, and what lm-evaluation-harness asks of them."""
 
-    cells: list[dict[Key, str | int | list[str | int]]] = Field(
+    cells: list[Selection] = Field(
         [],
         description="Cells to export: each entry selects those that agree in its keys, as {algorithm: rmu, band: 3}; "
         "a list allows several values.",
@@ -358,7 +360,7 @@ def _walk(node: yaml.Node, path: KeyPath, file: str, found: Files) -> None:
             _walk(value, (*path, index), file, found)
 
 
-def overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def overlay(base: Record, top: Record) -> Record:
     """Mappings merge, anything else replaces: as Snakemake lays one config file over another."""
     result = dict(base)
     for key, value in top.items():

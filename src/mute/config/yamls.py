@@ -6,7 +6,6 @@ billion entries of ten lines of aliases.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -22,7 +21,7 @@ class UnreadableError(ValueError):
     """What is wrong with a file as a whole, and where."""
 
 
-def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
+def read(path: Path | str) -> tuple[yaml.Node | None, object]:
     """The nodes of a file, which know their lines, and its value. Raises UnreadableError."""
     node = None
     if (given := Path(path)).exists() and not (given.is_file() or given.is_dir()):
@@ -51,11 +50,13 @@ def read(path: Path | str) -> tuple[yaml.Node | None, Any]:
 
 
 def _said(path: Path | str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    if mark is None and isinstance(error, ReaderError):
+    """What the reader says, in words of people who write such files."""
+    if isinstance(error, ReaderError):
         return f"{path}: holds the character U+{int(error.character):04X}, which is not allowed in YAML"
+    mark = getattr(error, "problem_mark", None)
     where = f", line {mark.line + 1}" if mark else ""
-    return f"{path}{where}: {_reason(error)}"
+    said = getattr(error, "problem", None) or "not YAML"
+    return f"{path}{where}: {said.replace('found undefined alias', 'an alias (*) of nothing,')}"
 
 
 def _check_size(node: yaml.Node, path: Path | str, known: dict[int, int], above: tuple[int, ...] = ()) -> int:
@@ -84,24 +85,17 @@ def _inside(node: yaml.Node) -> Iterator[yaml.Node]:
         yield from node.value
 
 
-def _reason(error: yaml.YAMLError) -> str:
-    """What the reader says, in words of people who write such files."""
-    said = getattr(error, "problem", None) or "not YAML"
-    return said.replace("found undefined alias", "an alias (*) of nothing,")
-
-
 def _first_bad(node: yaml.Node, path: Path | str) -> str:
     """The message for a value that YAML's own constructors cannot make."""
     for inner in _inside(node):
         if said := _first_bad(inner, path):
             return said
+    where = f"{path}, line {node.start_mark.line + 1}"
     if isinstance(node, yaml.ScalarNode):
         try:
             SafeConstructor().construct_object(node)
         except Exception:
             kind = node.tag.rsplit(":", 1)[-1]
-            value = str(node.value)
-            value = value if len(value) <= 40 else value[:37] + "..."
-            line = node.start_mark.line + 1 if node.start_mark else 0
-            return f"{path}, line {line}: {value!r} is no {kind}, which YAML takes it for: quote it"
+            value = node.value if len(node.value) <= 40 else node.value[:37] + "..."
+            return f"{where}: {value!r} is no {kind}, which YAML takes it for: quote it"
     return ""

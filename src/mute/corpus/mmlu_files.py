@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mute.corpus.prompts import LETTERS
-from mute.corpus.reading import load, some, word
+from mute.corpus.reading import aligned, some, tried, word
 from mute.names import unknown_name
 
 LOCALES = {
@@ -81,17 +81,7 @@ def read(
     problems += _counts(tables)
     if not problems:
         wrong |= _letters(tables)
-    if not drop:
-        problems += [f"{what}: {some(ids)}" for what, ids in wrong.items()]
-    if problems:
-        hint = "\n(unusable: drop leaves out questions that are wrong in one language)" if wrong and not drop else ""
-        raise ValueError("the MMLU files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems) + hint)
-    out = set().union(*wrong.values())
-    kept = {code: table[~table["id"].isin(out)].reset_index(drop=True) for code, table in tables.items()}
-    empty = [s for s in subjects if s not in set(kept[codes[0]]["domain"])]
-    if empty:
-        raise ValueError(f"the MMLU files cannot be used:\n  - no usable question is left in {some(empty)}")
-    return kept, sorted(out)
+    return aligned("MMLU", tables, problems, wrong, dict(zip(subjects, subjects)), drop=drop)
 
 
 def _english(folder: Path, subjects: list[str]) -> tuple[pd.DataFrame | None, list[str]]:
@@ -102,11 +92,10 @@ def _english(folder: Path, subjects: list[str]) -> tuple[pd.DataFrame | None, li
         if not paths:
             problems.append(unknown_name("subject", subject, there) + f" (no file {pattern(subject)})")
             continue
-        try:
-            own = pd.concat([load(path) for path in paths], ignore_index=True)
-        except (ValueError, OSError) as error:
-            problems.append(f"{pattern(subject)} cannot be read: {error}")
+        parts = [part for path in paths if (part := tried(path, pattern(subject), problems)) is not None]
+        if len(parts) < len(paths):
             continue
+        own = pd.concat(parts, ignore_index=True)
         missing = [c for c in ("question", "choices", "answer") if c not in own]
         if missing:
             problems.append(f"{pattern(subject)} has no column {some(map(repr, missing))}; it has {some(own.columns)}")
@@ -121,10 +110,10 @@ def _translated(folder: Path, code: str, subjects: list[str]) -> tuple[pd.DataFr
     if not (folder / name).is_file():
         there = sorted(path.name for path in folder.glob("test/*.csv"))
         return None, [f"there is no file {name}; there are {', '.join(there) or 'none'}"]
-    try:
-        own = load(folder / name)
-    except (ValueError, OSError) as error:
-        return None, [f"{name} cannot be read: {error}"]
+    problems: list[str] = []
+    own = tried(folder / name, name, problems)
+    if own is None:
+        return None, problems
     missing = [c for c in ("Question", *LETTERS, "Answer", "Subject") if c not in own]
     if missing:
         return None, [f"{name} has no column {some(map(repr, missing))}; it has {some(own.columns)}"]

@@ -5,11 +5,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from mute.names import at_home, is_folder
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _SHOWN = 5  # examples named in an error
@@ -39,6 +42,15 @@ def load(path: Path) -> pd.DataFrame:
     if table.empty:
         raise ValueError("it has no rows")
     return table
+
+
+def tried(path: Path, name: str, problems: list[str]) -> pd.DataFrame | None:
+    """The table in a file; or None, and one problem more."""
+    try:
+        return load(path)
+    except (ValueError, OSError) as error:
+        problems.append(f"{name} cannot be read: {error}")
+        return None
 
 
 def _load(path: Path) -> pd.DataFrame:
@@ -119,24 +131,61 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def some(values: Iterable[Any]) -> str:
+def folder_of(path: str) -> Path:
+    """The user's folder. Raises ValueError if it is not there."""
+    if not is_folder(at_home(path)):
+        raise ValueError(f"corpus folder {path!r} is not there: set `path` of the corpus to your data")
+    return at_home(path)
+
+
+def aligned(
+    what: str,
+    tables: dict[str, pd.DataFrame],
+    problems: list[str],
+    wrong: dict[str, list[str]],
+    domains: dict[str, str],
+    *,
+    drop: bool,
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The languages' tables with the same questions in the same order, and the ids of those that were left out.
+
+    wrong: ids of questions by what is wrong with them in a language; drop: they are left out in all, instead of being
+    errors. domains: those that must keep some, by what the user calls them. Raises ValueError that lists all problems.
+    """
+    hint = ""
+    if wrong and not drop:
+        problems = [*problems, *(f"{kind}: {some(ids)}" for kind, ids in wrong.items())]
+        hint = "\n(unusable: drop leaves out questions that are wrong in one language)"
+    out = set().union(*wrong.values())
+    if not problems:
+        first = next(iter(tables.values()))
+        first = first[~first["id"].isin(out)]
+        emptied = [name for name, domain in domains.items() if domain not in set(first["domain"])]
+        if not emptied:
+            order = first["id"].tolist()
+            return {code: table.set_index("id").loc[order].reset_index() for code, table in tables.items()}, sorted(out)
+        problems = [f"no usable question is left in {some(emptied)}"]
+    raise ValueError(f"the {what} files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems) + hint)
+
+
+def some(values: Iterable[object]) -> str:
     """The first of many values, and how many more there are."""
     # What cannot be seen is shown by its number.
     texts = [text if (text := str(v)).isprintable() else repr(text) for v in values]
     return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     # An array is compared entry by entry, and is nothing that is missing.
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: object) -> bool:
     """Whether a field is a text, or a number or date that stands for one: no list, mapping, bytes or truth value."""
     return not isinstance(value, bool | np.bool_ | bytes | bytearray | dict | list | tuple | set | np.ndarray)
 
 
-def word(value: Any) -> str:
+def word(value: object) -> str:
     """A field as text without spaces around it, seen or not; what is missing is empty.
 
     Letters and their marks are composed (NFC): keyboards and systems differ in it, and nobody can see that.
@@ -149,20 +198,18 @@ def word(value: Any) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def several(value: Any) -> list[str]:
+def several(value: object) -> list[str]:
     """A list of different texts from a list, an array, a JSON list or a string split at '|'."""
+    # One number or truth value is one text; the keys of a mapping are no list.
+    listed = [value]
     if isinstance(value, str):
         text = value.strip()
+        listed = text.split("|")
         if text.startswith("["):
-            try:
-                value = json.loads(text)
-            except (ValueError, RecursionError):
-                value = text.split("|")
-        else:
-            value = text.split("|")
+            with suppress(ValueError, RecursionError):
+                listed = json.loads(text)
     elif is_missing(value) or isinstance(value, float):
-        value = []
-    elif not isinstance(value, list | tuple) and not hasattr(value, "tolist"):
-        # One number or truth value is one text; the keys of a mapping are no list.
-        value = [value]
-    return list(dict.fromkeys(text for v in value if (text := word(v))))
+        listed = []
+    elif isinstance(value, list | tuple | np.ndarray):
+        listed = list(value)
+    return list(dict.fromkeys(text for v in listed if (text := word(v))))

@@ -23,11 +23,11 @@ whole_answers: whether answers are generated to their end; `measures` of its own
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from mute.store import artifacts
+from mute.store.records import Record
 
 FACT_COLUMNS = (
     "item",
@@ -42,28 +42,14 @@ FACT_COLUMNS = (
     "forget_sets",
 )
 TEXT_COLUMNS = ("item", "language", "form", "prefix", "answer", "suffix", "options", "gold")
-LINE_COLUMNS = (
-    "ability",
-    "language",
-    "other",
-    "train",
-    "probe",
-    "item",
-    "prefix",
-    "answer",
-    "suffix",
-    "options",
-    "gold",
-)
-
-
-def line(ability: str, language: str, **columns: Any) -> dict[str, Any]:
-    """A row of the table of lines; what is not said is empty."""
-    empty = {"other": "", "probe": "", "item": "", "prefix": "", "answer": "", "suffix": "", "options": [], "gold": -1}
-    return {"ability": ability, "language": language, **empty, **columns}
-
-
+LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "item", *TEXT_COLUMNS[3:])
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
+
+
+def line(ability: str, language: str, **columns: str | bool | int | list[str]) -> Record:
+    """A row of the table of lines; what is not said is empty."""
+    empty = dict.fromkeys(("other", "probe", "item", "prefix", "answer", "suffix"), "")
+    return {"ability": ability, "language": language, **empty, "options": [], "gold": -1, **columns}
 
 
 class Corpus:
@@ -77,9 +63,9 @@ class Corpus:
         facts: pd.DataFrame,
         texts: pd.DataFrame,
         lines: pd.DataFrame | Callable[[], pd.DataFrame],
-        about: dict[str, Any] | None = None,
+        about: Record,
     ) -> None:
-        self.facts, self.texts, self.about = facts, texts, about or {}
+        self.facts, self.texts, self.about = facts, texts, about
         self._lines = lines
 
     @cached_property

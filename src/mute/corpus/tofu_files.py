@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus.reading import ENDINGS, load, several, some, word
+from mute.corpus.reading import ENDINGS, aligned, several, some, tried, word
 from mute.names import at_home, unknown_name
 
 
@@ -85,25 +85,14 @@ def read(
         if parts:
             tables[code] = pd.concat(parts, ignore_index=True)
     problems += _misaligned(tables)
-    if not drop:
-        problems += [f"{what}: {some(ids)}" for what, ids in wrong.items()]
-    if problems:
-        hint = "\n(unusable: drop leaves out questions that are wrong in one language)" if wrong and not drop else ""
-        raise ValueError("the TOFU files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems) + hint)
-    out = set().union(*wrong.values())
-    first = tables[codes[0]]
-    first = first[~first["id"].isin(out)]
-    emptied = [one.split for one in wanted if domain_of(one.split) not in set(first["domain"])]
-    if emptied:
-        raise ValueError(f"the TOFU files cannot be used:\n  - no usable question is left in {some(emptied)}")
-    kept = first["id"].tolist()
-    return {code: table.set_index("id").loc[kept].reset_index() for code, table in tables.items()}, sorted(out)
+    domains = {one.split: domain_of(one.split) for one in wanted}
+    return aligned("TOFU", tables, problems, wrong, domains, drop=drop)
 
 
 def _splits(where: Path, wanted: list[Wanted], columns: Columns) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The splits of one language by name, and what is wrong with its files."""
     found: dict[str, pd.DataFrame] = {}
-    problems = []
+    problems: list[str] = []
     if where.is_dir():
         there = sorted(p.stem for p in where.iterdir() if p.suffix in ENDINGS)
         for one in wanted:
@@ -112,15 +101,12 @@ def _splits(where: Path, wanted: list[Wanted], columns: Columns) -> tuple[dict[s
                 more = "more than one file of this split: " + some(p.name for p in paths)
                 problems.append(more if paths else unknown_name("split", one.split, there) + f" ({where.name}/)")
                 continue
-            try:
-                found[one.split] = load(paths[0])
-            except (ValueError, OSError) as error:
-                problems.append(f"{paths[0].name} cannot be read: {error}")
+            if (table := tried(paths[0], paths[0].name, problems)) is not None:
+                found[one.split] = table
         return found, problems
-    try:
-        table = load(where)
-    except (ValueError, OSError) as error:
-        return {}, [f"{where.name} cannot be read: {error}"]
+    table = tried(where, where.name, problems)
+    if table is None:
+        return {}, problems
     if columns.split not in table:
         return {}, [f"{where.name} has no column {columns.split!r}; it has {some(table.columns)}"]
     names = table[columns.split].map(word)
@@ -153,11 +139,11 @@ def _checked(
     made["question"] = texts(columns.text if one.use == "text" else columns.question)
     made["answer"] = texts(columns.answer)
     # Where nobody wrote a paraphrase, TOFU's measures take the answer itself.
-    there = columns.paraphrased in table and one.use in ("asked", "bystander")
+    asked = one.use in ("asked", "bystander")
+    there = asked and columns.paraphrased in table
     made["paraphrased"] = texts(columns.paraphrased) if there else made["answer"]
     if one.use == "bystander":
         made["paraphrased"] = made["paraphrased"].where(made["paraphrased"] != "", made["answer"])
-    asked = one.use in ("asked", "bystander")
     made["perturbed"] = table[columns.perturbed].map(several) if asked else [[] for _ in made.index]
     checks = {"empty question" if one.use != "text" else "empty text": made["question"] == ""}
     if one.use != "text":
@@ -174,7 +160,7 @@ def _checked(
     wrong = {what: made.loc[mask, "id"].tolist() for what, mask in checks.items() if mask.any()}
     repeated = made["id"][made["id"].duplicated()].unique()
     problems = [f"{one.split}: duplicate ids: {some(repeated)}"] if len(repeated) else []
-    return (made if not problems else None), problems, wrong
+    return None if problems else made, problems, wrong
 
 
 def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:

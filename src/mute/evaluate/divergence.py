@@ -4,13 +4,8 @@ No option is likelier than another to a model that gives NaN, so that every accu
 would be perfect erasure.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
-
-from mute.evaluate.board import Replicates
-from mute.evaluate.panel import Measure
 
 # Measures that a cell's rows hold for comparison, and that are not of its own model.
 OF_OTHERS = ("chance", "majority")
@@ -27,18 +22,7 @@ def gives_numbers(logprobs: np.ndarray | pd.Series) -> bool:
     return not bool(np.isnan(np.asarray(logprobs, float)).any())
 
 
-def undefined(measure: Measure) -> Measure:
-    """The measure with its shape and counts, and no number."""
-    return replace(measure, values=np.full_like(measure.values, np.nan))
-
-
-def without_own(found: Replicates) -> Replicates:
-    """The same scores, those of the edited model undefined."""
-    own = found.keys["metric"].map(is_own).to_numpy(bool)
-    return replace(found, values=np.where(own[:, None], np.nan, found.values))
-
-
 def blanked(scores: pd.DataFrame) -> pd.DataFrame:
-    """The same for a table of scores."""
+    """A table of scores in which those of the edited model are undefined."""
     own = scores["metric"].map(is_own).to_numpy(bool)
     return scores.assign(**{name: scores[name].mask(own) for name in ("value", "low", "high")})

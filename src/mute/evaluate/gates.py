@@ -1,18 +1,17 @@
 """Gates: what a trained model must know before it can be made to forget."""
 
-from typing import Any
-
 import pandas as pd
 
 from mute.corpus.schema import Corpus
 from mute.evaluate.item_table import items
+from mute.store.records import Facts
 
 # Abilities asked with options, gated by their mean over languages.
 ABILITIES = ("translation_seen", "translation_unseen", "reading", "unknown")
 
 
 def check(
-    tokens: pd.DataFrame, corpus: Corpus, languages: list[str], gates: dict[str, Any], without: str | None = None
+    tokens: pd.DataFrame, corpus: Corpus, languages: list[str], gates: Facts, without: str | None = None
 ) -> pd.DataFrame:
     """One row per gate: measure, language ('' for a mean), value, gate, passed, n.
 

@@ -4,7 +4,6 @@ The harness is called by its Python API. Of its answer is kept what depends on m
 and nothing of the machine.
 """
 
-import difflib
 import math
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mute.models import loading, tokenizer
-from mute.names import at_home
+from mute.names import at_home, nearest
+from mute.store.records import Facts, Record
 
 # Resamples behind the standard error of what is no plain mean.
 _RESAMPLES = 1000
@@ -25,7 +25,7 @@ def go_offline() -> None:
     os.environ |= {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def evaluate(folder: Path | str, plan: dict[str, Any]) -> dict[str, Any]:
+def evaluate(folder: Path | str, plan: Facts) -> Record:
     """What the harness finds in the model in `folder`, as a mapping that JSON can hold.
 
     plan: tasks, task_folder, data (revision by data set), shots, limit, batch_size, device, dtype. Raises ValueError
@@ -35,7 +35,11 @@ def evaluate(folder: Path | str, plan: dict[str, Any]) -> dict[str, Any]:
     from lm_eval.models.huggingface import HFLM
 
     manager = _manager(plan["tasks"], plan["task_folder"])
-    _check_data(_data_sets(plan["tasks"], manager), plan["data"])
+    needed = _data_sets(plan["tasks"], manager)
+    missing = {path: revision for path, revision in needed if path not in plan["data"]}
+    if missing:
+        lines = ", ".join(f"{path}: {revision}" for path, revision in missing.items())
+        raise ValueError(f"exports.data lacks what the tasks read: add {{{lines}}}, which is then fetched")
     with _snapshots(plan["data"]):
         found = simple_evaluate(
             model=HFLM(
@@ -93,14 +97,10 @@ def _manager(tasks: Iterable[str], folder: str | None) -> Any:
     manager = TaskManager(include_path=folder and str(at_home(folder)))
     unknown = [task for task in tasks if task not in manager.task_index]
     if unknown:
-        said = (_unknown(task, manager.all_tasks) for task in unknown)
-        raise ValueError("; ".join(said) + ". `lm-eval ls tasks` lists all; your own are in exports.task_folder")
+        near = {task: "".join(f", did you mean {n!r}?" for n in nearest(task, manager.all_tasks)) for task in unknown}
+        said = "; ".join(f"exports.tasks: the harness has no task {task!r}{hint}" for task, hint in near.items())
+        raise ValueError(f"{said}. `lm-eval ls tasks` lists all; your own are in exports.task_folder")
     return manager
-
-
-def _unknown(task: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(task, known, n=1, cutoff=0.4)
-    return f"exports.tasks: the harness has no task {task!r}" + (f", did you mean {near[0]!r}?" if near else "")
 
 
 def data_sets(tasks: Iterable[str], folder: str | None = None) -> list[tuple[str, str]]:
@@ -119,13 +119,6 @@ def _data_sets(tasks: Iterable[str], manager: Any) -> list[tuple[str, str]]:
         if isinstance(path, str) and _is_hub_id(path):
             found[path, str(kwargs.get("revision", "main"))] = None
     return sorted(found)
-
-
-def _check_data(needed: list[tuple[str, str]], given: dict[str, str]) -> None:
-    missing = {path: revision for path, revision in needed if path not in given}
-    if missing:
-        lines = ", ".join(f"{path}: {revision}" for path, revision in missing.items())
-        raise ValueError(f"exports.data lacks what the tasks read: add {{{lines}}}, which is then fetched")
 
 
 def _is_hub_id(path: str) -> bool:

@@ -6,12 +6,13 @@ without the forget set) have the same rows. Facts are scored at the headline for
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from mute.evaluate import divergence
-from mute.evaluate.board import Board, Replicates, summary
+from mute.evaluate.board import Board, summary
 from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
 from mute.evaluate.panel import GROUPS, Block, Measure, Panel, relative
 
@@ -22,77 +23,28 @@ SOURCE, HELDOUT, ALL = -3, -2, -1  # where a Measure keeps its groups
 
 
 def score_cell(
+    board: Board,
     cell: pd.DataFrame,
-    base: pd.DataFrame,
     oracle: pd.DataFrame | None,
-    facts: pd.DataFrame,
-    roles: pd.Series,
     *,
-    source: Sequence[str],
-    heldout: Sequence[str],
-    headline_form: int,
     answers: pd.DataFrame | None = None,
     base_answers: pd.DataFrame | None = None,
     texts: pd.DataFrame | None = None,
     further: Sequence[Callable[[Board], None]] = (),
-    draws: int = 400,
-    seed: int = 0,
-    level: float = 0.95,
 ) -> pd.DataFrame:
-    """The scores of one cell with their bands: `replicates` of the same arguments in a table, `summary`."""
-    found = replicates(
-        cell,
-        base,
-        oracle,
-        facts,
-        roles,
-        source=source,
-        heldout=heldout,
-        headline_form=headline_form,
-        answers=answers,
-        base_answers=base_answers,
-        texts=texts,
-        further=further,
-        draws=draws,
-        seed=seed,
-    )
-    return summary(found, level)
+    """Every score of one cell with its band, by language and as unweighted means over source, held-out and all ones.
 
-
-def replicates(
-    cell: pd.DataFrame,
-    base: pd.DataFrame,
-    oracle: pd.DataFrame | None,
-    facts: pd.DataFrame,
-    roles: pd.Series,
-    *,
-    source: Sequence[str],
-    heldout: Sequence[str],
-    headline_form: int,
-    answers: pd.DataFrame | None = None,
-    base_answers: pd.DataFrame | None = None,
-    texts: pd.DataFrame | None = None,
-    further: Sequence[Callable[[Board], None]] = (),
-    draws: int = 400,
-    seed: int = 0,
-) -> Replicates:
-    """Every score of one cell, by language and as unweighted means over source, held-out and all languages.
-
-    cell, base, oracle: item tables; without an oracle the floor of K is chance. facts, texts: the corpus's tables;
-    roles: role by fact (`Corpus.roles`). answers, base_answers: answer tables of cell and base. Without texts there
-    is no `majority`, without answers no `answers_*`, without both answer tables no `C_fidelity`. further: measures of
-    other modules, each of which adds its scores to the board.
+    board: an empty one, of the base's item table. cell, oracle: item tables; without an oracle the floor of K is
+    chance. answers, base_answers: answer tables of cell and base. texts: the corpus's table. Without texts there is no
+    `majority`, without answers no `answers_*`, without both answer tables no `C_fidelity`. further: measures of other
+    modules, each of which adds its scores to the board.
 
     Facts of role retain_unseen that are for validation are in no score. Of a cell whose answers are no numbers every
     score is undefined (see `divergence`).
 
-    Raises ValueError if the tables have different rows, and for languages, roles and kinds it does not know.
+    Raises ValueError if the tables have different rows, and for kinds it does not know.
     """
-    panel = Panel(
-        base, facts, roles, source=source, heldout=heldout, headline_form=headline_form, draws=draws, seed=seed
-    )
-    board = Board(panel)
-    tables = _columns(panel, cell=cell, base=base, oracle=oracle)
+    tables = _columns(board.panel, cell=cell, base=board.panel.base, oracle=oracle)
     _score_forget(board, tables, answers, texts)
     _score_retain(board, tables["cell"])
     _score_lines(board, tables)
@@ -101,43 +53,28 @@ def replicates(
         _add_gap(board, "excess_damage", whole, SOURCE, HELDOUT)
     for add in further:
         add(board)
-    found = board.replicates()
-    return found if divergence.gives_numbers(tables["cell"]["logprob"]) else divergence.without_own(found)
+    found = summary(*board.replicates())
+    return found if divergence.gives_numbers(tables["cell"]["logprob"]) else divergence.blanked(found)
 
 
 def score_bypass(
-    bypassed: pd.DataFrame,
-    oracle_bypassed: pd.DataFrame | None,
-    base: pd.DataFrame,
-    oracle: pd.DataFrame | None,
-    facts: pd.DataFrame,
-    roles: pd.Series,
-    *,
-    source: Sequence[str],
-    heldout: Sequence[str],
-    headline_form: int,
-    draws: int = 400,
-    seed: int = 0,
-    level: float = 0.95,
+    panel: Panel, bypassed: pd.DataFrame, oracle_bypassed: pd.DataFrame | None, oracle: pd.DataFrame | None
 ) -> pd.DataFrame:
     """B, reversibility: K of the cell after its edit is bypassed; B_oracle: K of the oracle treated alike.
 
-    All four are item tables; base and oracle are untreated. Rows, bands and errors as in `score_cell`. Undefined where
-    the treated model's answers are no numbers: treatment may break what the edit left whole.
+    All are item tables; the panel's base and `oracle` are untreated. Rows, bands and errors as in `score_cell`.
+    Undefined where the treated model's answers are no numbers: treatment may break what the edit left whole.
     """
-    panel = Panel(
-        base, facts, roles, source=source, heldout=heldout, headline_form=headline_form, draws=draws, seed=seed
-    )
     board = Board(panel)
-    tables = _columns(panel, base=base, oracle=oracle, B=bypassed, B_oracle=oracle_bypassed)
+    tables = _columns(panel, base=panel.base, oracle=oracle, B=bypassed, B_oracle=oracle_bypassed)
     block = panel.facts_block(panel.selected("forget"))
     for name in ("B", "B_oracle"):
         if name in tables:
             score, floor = _knowledge(panel, block, tables[name], tables)
             if not divergence.gives_numbers(tables[name]["logprob"]):
-                score = divergence.undefined(score)
+                score = replace(score, values=np.full_like(score.values, np.nan))
             board.add(name, score, facts="all", floor=floor)
-    return summary(board.replicates(), level)
+    return summary(*board.replicates())
 
 
 def _columns(panel: Panel, **tables: pd.DataFrame | None) -> dict[str, Columns]:
@@ -146,9 +83,7 @@ def _columns(panel: Panel, **tables: pd.DataFrame | None) -> dict[str, Columns]:
     for name, table in tables.items():
         if table is not None:
             panel.check(table, name)
-            found[name] = {
-                column: table[column].to_numpy(float) for column in ("strict", "option", "logprob", "chance")
-            }
+            found[name] = {column: table[column].to_numpy(float) for column in NUMBERS}
     return found
 
 
@@ -196,21 +131,15 @@ def _score_forget(
 def _score_retain(board: Board, cell: Columns) -> None:
     """Strict and option accuracy of facts to be kept, and MI, the paper's mean over all languages."""
     panel = board.panel
-    for name, roles in (
-        ("retain_seen", ["retain_seen"]),
-        ("retain_unseen", ["retain_unseen"]),
-        ("bystander", ["bystander"]),
-        ("MI", ["retain_seen", "retain_unseen"]),
-    ):
-        block = panel.facts_block(panel.selected(*roles))
+    for role in ("retain_seen", "retain_unseen", "bystander"):
+        block = panel.facts_block(panel.selected(role))
         strict = block.mean(cell["strict"])
-        if name == "MI":
-            board.add_group("MI", GROUPS[ALL], strict.values[:, ALL], int(strict.n[ALL]))
-            continue
-        board.add(f"{name}_strict", strict, plain=True)
-        if name == "retain_unseen":
+        board.add(f"{role}_strict", strict, plain=True)
+        if role == "retain_unseen":
             board.add("retain_strict", strict, plain=True)
             board.add("retain_option", block.mean(cell["option"]), plain=True)
+    kept = panel.facts_block(panel.selected("retain_seen", "retain_unseen")).mean(cell["strict"])
+    board.add_group("MI", GROUPS[ALL], kept.values[:, ALL], int(kept.n[ALL]))
 
 
 def _score_lines(board: Board, tables: dict[str, Columns]) -> None:

@@ -37,10 +37,6 @@ class Measure:
     n: np.ndarray
     single: np.ndarray
 
-    @property
-    def point(self) -> np.ndarray:
-        return self.values[0]
-
 
 class Panel:
     """Clusters, roles, languages and weights, read off the base's item table.
@@ -83,7 +79,6 @@ class Panel:
         missing = set(range(len(self.languages))) - set(self.language.tolist())
         if missing:
             raise ValueError(f"the table has no row in {', '.join(self.languages[sorted(missing)])}")
-        self.clusters: dict[str, tuple[str, ...]] = {"facts": tuple(self.facts.index)}
         self._weights: dict[str, np.ndarray] = {}
 
     def _roles(self, roles: pd.Series) -> np.ndarray:
@@ -143,7 +138,6 @@ class Panel:
         rows = np.flatnonzero(self.sets == name)
         # All languages count for the ids, so that the weights do not hang on the languages scored.
         codes, ids = pd.factorize(self.items[rows], sort=True)
-        self.clusters[name] = tuple(ids)
         weights = self.weights(name, len(ids)) if len(ids) else np.ones((1 + self.draws, 0))
         keep = self.language[rows] >= 0
         return Block(rows[keep], codes[keep], self.language[rows][keep], weights, self.groups)
@@ -243,6 +237,6 @@ def mean_of(parts: Sequence[Measure], groups: tuple[np.ndarray, ...]) -> tuple[M
     count = defined.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(defined[:, None], stacked, 0.0).sum(0) / np.where(count > 0, count, np.nan)
-    behind = np.array([np.where(np.isfinite(part.point), part.n, np.inf) for part in parts]).min(0)
+    behind = np.array([np.where(np.isfinite(part.values[0]), part.n, np.inf) for part in parts]).min(0)
     n = np.where(np.isfinite(behind), behind, 0).astype(int)
     return Measure(over_groups(values, groups), n, np.zeros(k, bool)), count

@@ -1,31 +1,36 @@
 """Evaluates the patches of a shard."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mute.bands import Band
 from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.run import Evaluator
-from mute.evaluate.shards import Placed, Shard, Work, place
+from mute.evaluate.shards import CellRow, Placed, Shard, Work, place
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
+from mute.models.tokenizer import Encoder
 from mute.store import artifacts
+from mute.store.records import Facts, Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 STORE = "evaluations/cells"
 
 
 def evaluate_shard(
-    cells: str, corpus: str, models: Opener, placed: Placed, plan: dict[str, Any], code: str, output: str, log: Log
+    cells: str, corpus: str, models: Opener, placed: Placed, plan: Facts, code: str, output: str, log: Log
 ) -> None:
     """Token and answer tables of every patch of a shard."""
     shard = Shard(cells, corpus, models, placed)
 
-    def opener(model: Any, encoder: Any, first: Any) -> Work:
+    def opener(model: "PreTrainedModel", encoder: Encoder, first: CellRow) -> Work:
         languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
         evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
 
-        def work(subject: Subject, band: Band, cell: Any, folder: Path) -> dict[str, Any]:
+        def work(subject: Subject, band: Band, cell: CellRow, folder: Path) -> Record:
             place(evaluator.texts, band)
             tokens, answers = evaluator.evaluate(subject)
             artifacts.write_table(folder / "tokens.parquet", tokens)

@@ -1,6 +1,6 @@
 """Evaluates a model or a patch once: the token table and the answer table from which every measure is computed."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -10,6 +10,9 @@ from mute.engine import sections
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.models.tokenizer import Encoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _COLUMNS = ["set", "item", "language", "form", "prefix", "answer", "suffix", "options", "gold"]
 
@@ -31,14 +34,14 @@ def questions(corpus: Corpus, languages: list[str], *, forms: list[int]) -> pd.D
 class Evaluator:
     """The questions of one corpus and set of languages, with their cached states; asked of base and patches alike."""
 
-    def __init__(self, model: Any, encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]) -> None:
+    def __init__(
+        self, model: "PreTrainedModel", encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]
+    ) -> None:
         self.model, self.encoder = model, encoder
         self.queries = Queries(questions(corpus, languages, forms=forms), encoder)
         self.texts = self.queries.texts(model)
         # What is said is held against what was taught, or else against the answers of the form that was asked.
-        judged = {form: corpus.about.get("taught_form", form) for form in forms}
-        self.words_of = {form: _words(corpus, languages, judged[form]) for form in forms}
-        self.words = self.words_of[forms[0]]
+        self.words_of = {form: _Words(corpus, languages, corpus.about.get("taught_form", form)) for form in forms}
         self.whole = corpus.about.get("whole_answers", False)
 
     def evaluate(self, subject: Subject | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -113,11 +116,16 @@ class Evaluator:
 
 
 class _Words:
-    """Which answers are known for each fact, in which language."""
+    """Which answers are known for each fact in a form, in which language."""
 
-    def __init__(self, known: dict[tuple[str, str], tuple[str, set[str]]], unknown: set[str]) -> None:
-        self.known, self.unknown = known, unknown
-        self.languages = sorted({language for _, language in known})
+    def __init__(self, corpus: Corpus, languages: list[str], form: int) -> None:
+        rows = corpus.texts[corpus.texts["language"].isin(languages) & (corpus.texts["form"] == form)]
+        self.known = {
+            (item, language): (answer, set(options) - {answer})
+            for item, language, answer, options in zip(rows["item"], rows["language"], rows["answer"], rows["options"])
+        }
+        self.languages = sorted(set(rows["language"]))
+        self.unknown = {corpus.about["unknown"][c] for c in languages if c in corpus.about["unknown"]}
 
     def kind(self, item: str, language: str, text: str) -> str:
         """right, other_value, other_language, other_both, unknown or neither (see docs/tables.md)."""
@@ -141,12 +149,3 @@ class _Words:
 def _says(text: str, word: str) -> bool:
     """Whether `text` is the word, or begins with it and goes on with something else than a letter."""
     return text.startswith(word) and not text[len(word) : len(word) + 1].isalnum()
-
-
-def _words(corpus: Corpus, languages: list[str], form: int) -> _Words:
-    rows = corpus.texts[corpus.texts["language"].isin(languages) & (corpus.texts["form"] == form)]
-    known = {
-        (item, language): (answer, set(options) - {answer})
-        for item, language, answer, options in zip(rows["item"], rows["language"], rows["answer"], rows["options"])
-    }
-    return _Words(known, {corpus.about["unknown"][c] for c in languages if c in corpus.about["unknown"]})

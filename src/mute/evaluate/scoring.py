@@ -5,7 +5,7 @@ built once; a model or a patch then runs each of them once, from the band's inpu
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -13,6 +13,9 @@ import torch
 from mute.engine import sections, shared
 from mute.models import tree
 from mute.models.tokenizer import Encoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # What questions are run on.
 Texts = sections.Texts | shared.SharedTexts
@@ -69,45 +72,45 @@ class Queries:
         points, self.read_points = torch.unique(table[:, :2], dim=0, return_inverse=True)
         self.point_rows, self.point_places = points[:, 0], points[:, 1]
 
-    def texts(self, model: Any) -> Texts:
+    def texts(self, model: "PreTrainedModel") -> Texts:
         """The sequences with their states at the input of block 0."""
         return shared.texts(model, self.sequences, STATES_GB)
 
     @torch.no_grad()
     def run(
-        self, model: Any, texts: Texts, mixed: Mapping[int, float] | None = None, treat: "Treat | None" = None
+        self,
+        model: "PreTrainedModel",
+        texts: Texts,
+        mixed: Mapping[int, float] | None = None,
+        treat: Treat | None = None,
     ) -> "Answers":
         """Answers of the model as it is now, from the block where `texts` stand.
 
         mixed: blocks to bypass, with m: each is replaced by (1 - m) * identity + m * block. treat: what takes the place
         of logits [points, V], given the tokens that were read before each point.
         """
-        answers = Answers.empty(self)
+        answers = Answers(self)
         for passed, points in self._passes(model, texts):
             logits = sections.read_out(model, passed.end(mixed or {}))
             if treat is not None:
-                logits = treat(logits, [self._read_before(point) for point in points.tolist()])
+                before = (self._places[point] for point in points.tolist())
+                logits = treat(logits, [self.sequences[row][: place + 1] for row, place in before])
             self._collect(answers, points, logits)
         return answers
 
-    def _read_before(self, point: int) -> list[int]:
-        """The tokens up to a point, itself included."""
-        row, place = self._places[point]
-        return self.sequences[row][: place + 1]
-
     @torch.no_grad()
-    def run_lens(self, model: Any, texts: Texts) -> list["Answers"]:
+    def run_lens(self, model: "PreTrainedModel", texts: Texts) -> list["Answers"]:
         """The logit lens: what would be answered if the model ended after each block from `texts.block` on.
 
         The final norm and the head read the block's own output; at the last block this is the model itself.
         """
-        results = [Answers.empty(self) for _ in range(texts.block, sections.depth(model))]
+        results = [Answers(self) for _ in range(texts.block, sections.depth(model))]
         for passed, points in self._passes(model, texts):
             for answers, hidden in zip(results, passed.each(), strict=True):
                 self._collect(answers, points, sections.read_out(model, hidden))
         return results
 
-    def _passes(self, model: Any, texts: Texts) -> Iterator[tuple["_Rows", torch.Tensor]]:
+    def _passes(self, model: "PreTrainedModel", texts: Texts) -> Iterator[tuple["_Rows", torch.Tensor]]:
         """What runs together, and the indices of the points that are read there."""
         shares = isinstance(texts, shared.SharedTexts)
         if self._planned_for is not type(texts):
@@ -166,7 +169,7 @@ class Queries:
 class _Rows:
     """Sequences of one length that run together, and the points (row, place) that are read."""
 
-    def __init__(self, model: Any, texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
+    def __init__(self, model: "PreTrainedModel", texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
         self.model, self.read = model, (read[:, 0], read[:, 1])
         index = texts.positions(rows)
         self.hidden, self.start, self.ids = texts.at(index), texts.block, texts.ids[index]
@@ -198,7 +201,7 @@ class _Rows:
 class _Tree(_Rows):
     """Sequences that share what they begin with, and the nodes that are read."""
 
-    def __init__(self, model: Any, texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
+    def __init__(self, model: "PreTrainedModel", texts: Any, number: int, rows: list[int], read: torch.Tensor) -> None:
         self.model, self.nodes, self.tree = model, read, texts.trees[number]
         self.hidden, self.start = texts.at(number), texts.block
 
@@ -209,13 +212,10 @@ class _Tree(_Rows):
 class Answers:
     """What one model answered: a log-probability for each read; rank and best token for each read of a gold answer."""
 
-    def __init__(self, queries: Queries, logprob: torch.Tensor, rank: torch.Tensor, best: torch.Tensor) -> None:
-        self.queries, self.logprob, self.rank, self.best = queries, logprob, rank, best
-
-    @classmethod
-    def empty(cls, queries: Queries) -> "Answers":
-        gold = torch.full((queries.gold_reads,), -1)
-        return cls(queries, torch.full((len(queries.read_tokens),), torch.nan), gold, gold.clone())
+    def __init__(self, queries: Queries) -> None:
+        self.queries = queries
+        self.logprob = torch.full((len(queries.read_tokens),), torch.nan)
+        self.rank, self.best = torch.full((2, queries.gold_reads), -1)
 
     def options(self) -> list[list[float]]:
         """Summed log-probability (nats) of each option of each question."""

@@ -6,7 +6,7 @@ What evaluates and what probes them stand in modules of their own: a change in o
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
@@ -19,11 +19,28 @@ from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import tokenizer
 from mute.store import artifacts, clock
+from mute.store.records import Facts, Record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class CellRow(Protocol):
+    """A cell as a row of its shard's table."""
+
+    model: str
+    training_seed: int
+    algorithm: str
+    band: str
+    sources: str
+    forget_set: str
+    digest: str
+
 
 # Fills a folder from (subject, band, cell's row) and returns what its record says more; a patch is in place.
-Work = Callable[[Subject, Band, Any, Path], dict[str, Any]]
+Work = Callable[[Subject, Band, CellRow, Path], Record]
 # Puts a cell's patch in place, or gives the model its guard, from the cell's folder.
-Placed = Callable[[Any, Path], AbstractContextManager[Subject]]
+Placed = Callable[["PreTrainedModel", Path], AbstractContextManager[Subject]]
 
 
 class Shard:
@@ -39,20 +56,20 @@ class Shard:
     def run(
         self,
         store: str,
-        about: dict[str, Any],
+        about: Facts,
         output: str,
         log: Log,
-        opener: Callable[[Any, Any, Any], Work],
-        own_about: Callable[[Any], dict[str, Any]] = lambda cell: {},
+        opener: Callable[["PreTrainedModel", tokenizer.Encoder, CellRow], Work],
+        own_about: Callable[[CellRow], Facts] = lambda cell: {},
     ) -> None:
         """Compute what the store lacks. `opener` gets (model, encoder, first row) once per model and forget set.
 
         `own_about` says of a cell's row what its work depends on besides `about`.
         """
         rows, computed = [], 0
-        opened: tuple[Any, Any, Any] | None = None
+        opened: tuple[tuple[str, int, str], PreTrainedModel, Work] | None = None
 
-        def compute(folder: Path, cell: Any) -> dict[str, Any]:
+        def compute(folder: Path, cell: CellRow) -> Record:
             nonlocal opened
             key = (cell.model, cell.training_seed, cell.forget_set)
             if opened is None or opened[0] != key:
@@ -78,14 +95,13 @@ class Shard:
             log.progress(done, len(self.cells), f"{computed} computed, {done - computed} found, cell")
         artifacts.write_table(output, pd.DataFrame(rows).set_index("cell").loc[self.cells["digest"]].reset_index())
 
-    def in_order(self) -> list[Any]:
+    def in_order(self) -> list[CellRow]:
         """The cells by model, then by depth: cached states only move up, so that every block runs once for all."""
-
-        def position(cell: Any) -> tuple:
-            band = str(cell.band)
-            return cell.model, cell.training_seed, cell.forget_set, band == FULL, first_block(band)
-
-        return sorted(self.cells.itertuples(), key=position)
+        keys = ("model", "training_seed", "forget_set")
+        return sorted(
+            artifacts.rows(self.cells),
+            key=lambda c: (*(getattr(c, key) for key in keys), c.band == FULL, first_block(c.band)),
+        )
 
 
 def place(texts: Texts, band: Band) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mute.engine import sections
 from mute.models import treatment
@@ -17,14 +17,15 @@ from mute.models.treatment import Treatment, Where, overrides
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+    from transformers import PreTrainedModel
 
-    from mute.evaluate.scoring import Answers, Queries, Texts
+    from mute.evaluate.scoring import Answers, Queries, Texts, Treat
 
 
 class Subject:
     """A model and what is done to it; the treatments act in their order. Without any it is the model itself."""
 
-    def __init__(self, model: Any, treatments: Sequence[Treatment] = ()) -> None:
+    def __init__(self, model: PreTrainedModel, treatments: Sequence[Treatment] = ()) -> None:
         self.model, self.treatments = model, tuple(treatments)
 
     def with_(self, *treatments: Treatment) -> Subject:
@@ -32,7 +33,7 @@ class Subject:
         return Subject(self.model, (*self.treatments, *treatments))
 
     @contextmanager
-    def installed(self, *, plain: bool = False) -> Generator[Any]:
+    def installed(self, *, plain: bool = False) -> Generator[PreTrainedModel]:
         """The model with all that is done to it; plain: to be called itself, and not through `ask`."""
         with treatment.installed(self.model, self.treatments, plain=plain):
             yield self.model
@@ -87,7 +88,7 @@ class Subject:
         return own
 
     @property
-    def treat(self) -> Any:
+    def treat(self) -> Treat | None:
         """What is done to logits, as `Queries.run` takes it; None for nothing."""
         own = [t for t in self.treatments if overrides(t, "logits")]
         if not own:

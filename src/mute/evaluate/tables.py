@@ -3,42 +3,73 @@
 docs/tables.md describes the columns. No table holds a time of day or a duration: they are the same from run to run.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
 from mute.evaluate import divergence, measures
-from mute.evaluate.board import Board
+from mute.evaluate.board import SCORE_COLUMNS, Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_bypass, score_cell
+from mute.evaluate.panel import Panel
 from mute.store import artifacts
+from mute.store.records import Facts
+
+_COLUMNS = [*KEYS, "attack", "status", *SCORE_COLUMNS]
 
 
 class References:
-    """Item tables of base models and oracles, each read once."""
+    """Tables of base models and oracles, each read once; facts in those forms only that patches are asked."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], corpus: Corpus) -> None:
         self.folders = {Path(path).parent.name: Path(path).parent for path in paths}
+        self.corpus = corpus
         self._kept: dict[tuple[str, str], pd.DataFrame] = {}
 
     def table(self, name: str, kind: str) -> pd.DataFrame:
-        """Table `tokens`, `answers` or `bypass` of a trained model."""
+        """`tokens` as items, or `answers`, of a trained model."""
         if (name, kind) not in self._kept:
-            self._kept[name, kind] = artifacts.read_table(self.folders[name] / f"{kind}.parquet")
+            table = artifacts.read_table(self.folders[name] / f"{kind}.parquet")
+            asked = (table["set"] != "facts") | table["form"].isin(self.corpus.asked_forms)
+            table = table[asked].reset_index(drop=True)
+            self._kept[name, kind] = measured(table, self.corpus) if kind == "tokens" else table
         return self._kept[name, kind]
 
-    def like(self, name: str, kind: str, corpus: Corpus) -> pd.DataFrame:
-        """`tokens` as items, or `answers`, of a trained model; facts in those forms only that patches are asked."""
-        if (name, f"{kind} alike") not in self._kept:
-            table = self.table(name, kind)
-            table = table[(table["set"] != "facts") | table["form"].isin(corpus.asked_forms)].reset_index(drop=True)
-            self._kept[name, f"{kind} alike"] = measured(table, corpus) if kind == "tokens" else table
-        return self._kept[name, f"{kind} alike"]
+    def panel(self, base: pd.DataFrame, sources: str, forget_set: str, languages: list[str], plan: Facts) -> Panel:
+        """What a model's scores are estimated on, beside a base of this item table."""
+        source = list(Languages(sources).codes)
+        return Panel(
+            base,
+            self.corpus.facts,
+            self.corpus.roles(forget_set),
+            source=source,
+            heldout=[code for code in languages if code not in source],
+            headline_form=self.corpus.about["headline_form"],
+            draws=plan["draws"],
+            seed=plan["seed"],
+        )
+
+    def scores(
+        self, panel: Panel, cell: pd.DataFrame, answers: pd.DataFrame, base: str, oracle: str | None
+    ) -> pd.DataFrame:
+        """Every measure of a model, those of the registry too, from its own tables and those of its references."""
+        floor = self.table(oracle, "tokens") if oracle else None
+        found = {"cell": cell, "base": panel.base, **({} if floor is None else {"oracle": floor})}
+        context = measures.Context(found, answers, self.corpus)
+        return score_cell(
+            Board(panel),
+            cell,
+            floor,
+            answers=answers,
+            base_answers=self.table(base, "answers"),
+            texts=self.corpus.texts,
+            further=[partial(measure.score, context=context) for measure in _measures(self.corpus)],
+        )
 
 
 def measured(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
@@ -54,163 +85,97 @@ def _measures(corpus: Corpus) -> list[measures.Measure]:
     return [measure for measure in every if measure.applies(corpus)]
 
 
-def _further(
-    corpus: Corpus, cell: pd.DataFrame, base: pd.DataFrame, oracle: pd.DataFrame | None, answers: pd.DataFrame
-) -> list[Callable[[Board], None]]:
-    """The measures of the registry, each ready to add its scores."""
-    found = {"cell": cell, "base": base, **({} if oracle is None else {"oracle": oracle})}
-    context = measures.Context(found, answers, corpus)
-    return [partial(measure.score, context=context) for measure in _measures(corpus)]
-
-
 def score_shard(
     cells: pd.DataFrame,
     evaluations: pd.DataFrame,
     attacked: pd.DataFrame,
     results: Path,
-    corpus: Corpus,
     references: References,
-    plan: dict[str, Any],
+    plan: Facts,
 ) -> pd.DataFrame:
     """Every measure of every cell of a shard, and B where its blocks could be bypassed; of diverged cells no number."""
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
     # An attack that cannot be tried on a cell has a row and no entry.
     attacks = dict(list(attacked[attacked["digest"].notna()].groupby("cell")))
-    kept: dict[str, pd.DataFrame] = {}
-    form = corpus.about["headline_form"]
     tables = []
+
+    @cache  # base and oracle are read once for all cells of a shard
+    def recovered(digest: str) -> pd.DataFrame:
+        folder = results / "attacks" / digest
+        artifacts.checked(folder)
+        return items(artifacts.read_table(folder / "tokens.parquet"))
+
     for cell in artifacts.rows(cells):
-        source = list(Languages(cell.sources).codes)
-        heldout = [code for code in plan["languages"][cell.model] if code not in source]
         base = f"{cell.model}-s{cell.training_seed}"
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
-        roles = corpus.roles(cell.forget_set)
-        common: dict[str, Any] = {
-            "source": source,
-            "heldout": heldout,
-            "headline_form": form,
-            "draws": plan["draws"],
-            "seed": plan["seed"],
-        }
+        setting = (cell.sources, cell.forget_set, plan["languages"][cell.model], plan)
         folder = results / "evaluations/cells" / str(evaluated[cell.digest])
         artifacts.checked(folder)
-        untouched = references.like(base, "tokens", corpus)
-        floor = references.like(oracle, "tokens", corpus) if oracle else None
-        table = measured(artifacts.read_table(folder / "tokens.parquet"), corpus)
-        answers = artifacts.read_table(folder / "answers.parquet")
-        scores = score_cell(
-            table,
-            untouched,
-            floor,
-            corpus.facts,
-            roles,
-            answers=answers,
-            base_answers=references.like(base, "answers", corpus),
-            texts=corpus.texts,
-            further=_further(corpus, table, untouched, floor, answers),
-            **common,
-        )
+        panel = references.panel(references.table(base, "tokens"), *setting)
+        own = measured(artifacts.read_table(folder / "tokens.parquet"), references.corpus)
+        scores = references.scores(panel, own, artifacts.read_table(folder / "answers.parquet"), base, oracle)
         found = [scores.assign(attack="")]
-        asked = (_forget_facts(untouched, roles, form), None if floor is None else _forget_facts(floor, roles, form))
-        for name, own in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
-            entries = {row.victim: row for row in artifacts.rows(own)}
+        for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
+            entries = {row.victim: row for row in artifacts.rows(tried)}
             if "cell" not in entries:
                 continue
             metric = entries["cell"].metric
-            given = {victim: _recovered(results, row.digest, kept) for victim, row in entries.items()}
-            b = score_bypass(given["cell"], given.get("oracle"), *asked, corpus.facts, roles, **common)
+            asked = references.panel(_forget_facts(panel.base, panel), *setting)
+            floor = _forget_facts(references.table(oracle, "tokens"), panel) if oracle else None
+            given = {victim: recovered(row.digest) for victim, row in entries.items()}
+            b = score_bypass(asked, given["cell"], given.get("oracle"), floor)
             found.append(b.assign(metric=b["metric"].map({"B": metric, "B_oracle": f"{metric}_oracle"}), attack=name))
-            b = score_bypass(given["base"], None, *asked, corpus.facts, roles, **common)
+            b = score_bypass(asked, given["base"], None, floor)
             found.append(b.assign(metric=f"{metric}_base", attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
-        for place, key in enumerate(KEYS):
-            table.insert(place, key, getattr(cell, key))
-        table.insert(len(KEYS), "attack", table.pop("attack"))
-        table.insert(len(KEYS) + 1, "status", cell.status)
-        tables.append(table)
+        tables.append(table.assign(**{key: getattr(cell, key) for key in (*KEYS, "status")})[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 
 
-def _recovered(results: Path, digest: str, kept: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """What a victim answers under an attack, as items; base and oracle are read once for all cells of a shard."""
-    if digest not in kept:
-        folder = results / "attacks" / digest
-        artifacts.checked(folder)
-        kept[digest] = items(artifacts.read_table(folder / "tokens.parquet"))
-    return kept[digest]
-
-
-def _forget_facts(table: pd.DataFrame, roles: pd.Series, form: int) -> pd.DataFrame:
+def _forget_facts(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """The rows of an item table that a bypass is asked for too."""
-    forget = (table["set"] == "facts") & (table["form"] == form) & table["item"].map(roles).eq("forget")
-    return table[forget].reset_index(drop=True)
+    forget = table["item"].isin(panel.facts.index[panel.selected("forget")])
+    return table[forget & (table["set"] == "facts") & (table["form"] == panel.headline_form)].reset_index(drop=True)
 
 
-def score_references(corpus: Corpus, references: References, plan: dict[str, Any]) -> pd.DataFrame:
+def score_references(references: References, plan: Facts) -> pd.DataFrame:
     """Measures of base models and oracles, as if they were cells named `base` and `oracle`."""
-    form, tables = corpus.about["headline_form"], []
-    for model, training_seed, sources, forget_set, known in plan["references"]:
+    tables = []
+    for model, training_seed, sources, forget_set, oracle in plan["references"]:
         base = f"{model}-s{training_seed}"
-        source = list(Languages(sources).codes)
-        for name, label in ((base, "base"), (known, "oracle")):
-            if name is None:
-                continue
-            own, base_table = references.like(name, "tokens", corpus), references.like(base, "tokens", corpus)
-            oracle = references.like(known, "tokens", corpus) if known else None
-            answers = references.like(name, "answers", corpus)
-            table = score_cell(
-                own,
-                base_table,
-                oracle,
-                corpus.facts,
-                corpus.roles(forget_set),
-                source=source,
-                heldout=[code for code in plan["models"][model]["languages"] if code not in source],
-                headline_form=form,
-                answers=answers,
-                base_answers=references.like(base, "answers", corpus),
-                texts=corpus.texts,
-                further=_further(corpus, own, base_table, oracle, answers),
-                draws=plan["draws"],
-                seed=plan["seed"],
-            )
-            values = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
-            for place, (key, value) in enumerate(zip([*KEYS, "attack", "status"], values)):
-                table.insert(place, key, value)
-            tables.append(table)
+        languages = plan["models"][model]["languages"]
+        panel = references.panel(references.table(base, "tokens"), sources, forget_set, languages, plan)
+        for name, label in ((base, "base"), (oracle, "oracle")):
+            if name is not None:
+                own, answers = references.table(name, "tokens"), references.table(name, "answers")
+                keys = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
+                scores = references.scores(panel, own, answers, base, oracle)
+                tables.append(scores.assign(**dict(zip(_COLUMNS, keys)))[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 
 
-def profiles(analysed: pd.DataFrame, results: Path, table: str) -> pd.DataFrame:
-    """Rows of all analyses whose table this is, each with the name of its analysis, its model and its cell."""
-    found = []
-    for row in artifacts.rows(analysed[analysed["table"] == table]):
+def profile_table(
+    cells: pd.DataFrame, analysed: pd.DataFrame, results: Path, trained: Mapping[str, Sequence[str | int]]
+) -> pd.DataFrame:
+    """What analyses found by block, with keys of the cell, or of the base (algorithm `base`), and the analysis."""
+    columns, tables = [*KEYS, "analysis", "measure", "block", "language", "value", "n"], []
+    rows = {cell.digest: cell for cell in artifacts.rows(cells)}
+    # All of a cell together, and the bases one after the other.
+    order = np.lexsort([analysed.groupby(key, sort=False).ngroup() for key in ("trained", "cell")])
+    for row in artifacts.rows(analysed.iloc[order]):
         folder = results / "analyses" / str(row.digest)
         artifacts.checked(folder)
-        keys = {"trained": row.trained, "forget_set": row.forget_set, "cell": row.cell, "analysis": row.analysis}
-        found.append(artifacts.read_table(folder / "profile.parquet").assign(**keys))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=PROFILE)
-
-
-PROFILE = ["trained", "forget_set", "cell", "analysis", "measure", "block", "language", "value", "n"]
-
-
-def profile_table(cells: pd.DataFrame, rows: pd.DataFrame, trained: dict[str, list[Any]]) -> pd.DataFrame:
-    """The table of profiles: keys of the cell, or of the base (algorithm `base`), and what was found by block."""
-    tables = []
-    for digest, own in rows.groupby("cell", sort=False):
-        if digest:
-            cell = next(artifacts.rows(cells[cells["digest"] == digest]))
-            tables.append(own.assign(**{key: getattr(cell, key) for key in KEYS}))
-            continue
-        base = {"algorithm": "base", "band": "", "sources": "", "retain": "", "protocol": "", "seed": 0}
-        for name, each in own.groupby("trained", sort=False):
-            model, seed, _ = trained[str(name)]
-            tables.append(each.assign(model=model, training_seed=seed, **base))
-    columns = [*KEYS, *PROFILE[3:]]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+        if row.cell:
+            keys = {key: getattr(rows[row.cell], key) for key in KEYS}
+        else:
+            empty = dict.fromkeys(("band", "sources", "retain", "protocol"), "")
+            keys = {**empty, "algorithm": "base", "forget_set": row.forget_set, "seed": 0}
+            keys["model"], keys["training_seed"], _ = trained[row.trained]
+        profile = artifacts.read_table(folder / "profile.parquet")
+        tables.append(profile.assign(**keys, analysis=row.analysis)[columns])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 # What tells base models apart.
@@ -239,10 +204,7 @@ def mark_gates(table: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
     """
     if "training_seed" not in table:
         return table
-    failed = set(
-        gates.loc[~gates["passed"] & (gates["oracle"] == ""), ["model", "training_seed"]].itertuples(
-            index=False, name=None
-        )
-    )
+    failed = gates[~gates["passed"] & (gates["oracle"] == "")]
+    below = set(zip(failed["model"], failed["training_seed"]))
     pairs = zip(table["model"], table["training_seed"])
-    return table.assign(gate=["below_gate" if (m, int(s)) in failed else "passed" for m, s in pairs])
+    return table.assign(gate=["below_gate" if (m, int(s)) in below else "passed" for m, s in pairs])

@@ -13,10 +13,10 @@ from pathlib import Path
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.evaluate import measures
-from mute.names import placeless
 from mute.store import pointers, seals
 from mute.store.artifacts import digest
 from mute.store.provenance import code_digest
+from mute.store.records import placeless
 from mute.study.cells import Study
 
 # What computes; whatever these import counts as well.

@@ -12,8 +12,8 @@ import pandas as pd
 
 from mute.bands import KEYS, file_name
 from mute.findings.metrics import DETAILS, SHARED
-from mute.names import placeless
 from mute.store import artifacts
+from mute.store.records import placeless
 
 # Kinds of facts that are shown apart: those that only the source languages tell alone prove shared knowledge.
 APART = ("taught", "transfer")

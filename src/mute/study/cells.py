@@ -10,6 +10,7 @@ from mute import analyses, attacks, unlearn
 from mute.bands import TUNING_KEYS, Languages, file_name, first_block, is_whole
 from mute.config.sections import Config, CorpusSection, EngineSection
 from mute.corpus import sources
+from mute.store.records import Record
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Cell:
         """All its keys, as they stand in the name of a file."""
         return file_name(*self.key().values())
 
-    def key(self) -> dict[str, Any]:
+    def key(self) -> dict[str, str | int]:
         """Its keys as builtins, which are digested, written and told to rules."""
         return {**asdict(self), "sources": str(self.sources)}
 
@@ -72,7 +73,7 @@ class Study:
         return self.config.corpora[self.config.study.corpus]
 
     @cached_property
-    def corpus_settings(self) -> dict[str, Any]:
+    def corpus_settings(self) -> Record:
         """All settings of the corpus, defaults filled in, as builtins."""
         return in_order(sources.load(self.corpus.source).Settings.model_validate(self.corpus.settings).model_dump())
 
@@ -95,8 +96,7 @@ class Study:
     @cached_property
     def cells(self) -> list[Cell]:
         """All cells, each once, in the order of the grids; bands in order of their first block."""
-        found = {cell: None for name in self.config.study.grids for cell in self.grid(name)}
-        return sorted(found, key=_order)
+        return sorted(self.attacked, key=_order)
 
     @cached_property
     def attacked(self) -> dict[Cell, list[str]]:
@@ -108,14 +108,20 @@ class Study:
         return {cell: sorted(names) for cell, names in found.items()}
 
     @cached_property
-    def attacks(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Attacks of the study by name: the method behind each, and all its settings as builtins."""
+    def algorithms(self) -> dict[str, tuple[str, Record]]:
+        """Algorithms by name: the method behind each, and all its settings as builtins. Not to be changed."""
+        names = sorted({*self.config.algorithms, *(cell.algorithm for cell in self.cells)})
+        return {name: _filled(unlearn, name, self.config.algorithms) for name in names}
+
+    @cached_property
+    def attacks(self) -> dict[str, tuple[str, Record]]:
+        """Attacks of the study by name, as `algorithms`."""
         names = sorted({name for own in self.attacked.values() for name in own})
         return {name: _filled(attacks, name, self.config.attacks) for name in names}
 
     @cached_property
-    def analyses(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Analyses of the study by name, as `attacks`."""
+    def analyses(self) -> dict[str, tuple[str, Record]]:
+        """Analyses of the study by name, as `algorithms`."""
         return {name: _filled(analyses, name, self.config.analyses) for name in self.config.study.analyses}
 
     @cached_property
@@ -180,42 +186,34 @@ class Study:
         return name if name in self.trained else None
 
     def method(self, algorithm: str) -> str:
-        """The method behind a name in `algorithms`."""
-        return self.config.algorithms.get(algorithm, {}).get("method", algorithm)
+        """The method behind an algorithm."""
+        return self.algorithms[algorithm][0]
 
     @cached_property
     def shard_of(self) -> dict[Cell, str]:
         """The job that computes each cell."""
         return {cell: name for name, cells in self.shards.items() for cell in cells}
 
-    def of_record(self) -> dict[str, Any]:
+    def of_record(self) -> Record:
         """The configuration of what the study is made of, every default filled in."""
         # What it costs, and where results are kept, shown and brought, is no part of what they are.
         aside = {"costs": True, "exports": True, "publishing": True, "engine": EngineSection.without_effect}
         whole, chosen = self.config.model_dump(exclude=aside), self.config.study
-        used = sorted({cell.algorithm for cell in self.cells})
+        used = {cell.algorithm for cell in self.cells}
         record = {
             **whole,
             "corpora": {chosen.corpus: {**whole["corpora"][chosen.corpus], "settings": self.corpus_settings}},
             "models": {name: whole["models"][name] for name in chosen.models},
             "grids": {name: whole["grids"][name] for name in chosen.grids},
-            "algorithms": {name: {"method": self.method(name), **self.settings(name)} for name in used},
-            "attacks": {name: {"method": method, **own} for name, (method, own) in self.attacks.items()},
-            "analyses": {name: {"method": method, **own} for name, (method, own) in self.analyses.items()},
+            "algorithms": {n: {"method": method, **own} for n, (method, own) in self.algorithms.items() if n in used},
+            "attacks": {n: {"method": method, **own} for n, (method, own) in self.attacks.items()},
+            "analyses": {n: {"method": method, **own} for n, (method, own) in self.analyses.items()},
         }
         return in_order(record)
 
-    def settings(self, algorithm: str) -> dict[str, Any]:
-        """All settings of an algorithm, defaults filled in, as builtins. One mapping for all: not to be changed."""
-        if algorithm not in self._settings:
-            given = {k: v for k, v in self.config.algorithms.get(algorithm, {}).items() if k != "method"}
-            settings = unlearn.load(self.method(algorithm)).Settings.model_validate(given)
-            self._settings[algorithm] = settings.model_dump()
-        return self._settings[algorithm]
-
-    @cached_property
-    def _settings(self) -> dict[str, dict[str, Any]]:
-        return {}
+    def settings(self, algorithm: str) -> Record:
+        """All settings of an algorithm."""
+        return self.algorithms[algorithm][1]
 
     def strengths(self, cell: Cell) -> list[float]:
         """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
@@ -236,18 +234,22 @@ class Study:
         return result
 
 
-def _filled(registry: Any, name: str, section: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+def _filled(registry: Any, name: str, section: dict[str, Record]) -> tuple[str, Record]:
     """What a name of a section means: the method, and its settings with every default."""
     given = dict(section.get(name, {}))
     method = given.pop("method", name)
     return method, registry.load(method).Settings.model_validate(given).model_dump()
 
 
-def in_order(value: Any) -> Any:
-    """A value with the keys of all mappings sorted: in which order they stand in a file changes no result."""
+def in_order(values: Record) -> Record:
+    """Values with the keys of all mappings sorted: in which order they stand in a file changes no result."""
+    return {key: _in_order(values[key]) for key in sorted(values)}
+
+
+def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: in_order(value[key]) for key in sorted(value)}
-    return [in_order(entry) for entry in value] if isinstance(value, list) else value
+        return in_order(value)
+    return [_in_order(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _order(cell: Cell) -> tuple:

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from mute import analyses, attacks, unlearn
 from mute.bands import ALLOWED, named_blocks
-from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated
+from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated, value_at
 from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
 from mute.corpus import languages, sources
 from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
 from mute.publishing import trackers
 from mute.publishing.plan import NOTEBOOK_SOURCES
+from mute.store.records import Record
 from mute.study import folders, selections
 from mute.study.cells import Study
 
@@ -26,10 +27,12 @@ from mute.study.cells import Study
 _CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
 _GROUPS = ("source", "heldout", "all")
 _BANDS = ("each", *ALLOWED)
-
-
-# Sections whose entries are a method and its settings, and the registries of these methods.
-REGISTRIES: tuple[tuple[str, Any], ...] = (("algorithms", unlearn), ("attacks", attacks), ("analyses", analyses))
+# Sections whose entries are a method and its settings: what one is called, and where the methods are found.
+REGISTRIES: dict[str, tuple[str, Any]] = {
+    "algorithms": ("algorithm", unlearn),
+    "attacks": ("attack", attacks),
+    "analyses": ("analysis", analyses),
+}
 
 
 class Checks:
@@ -45,14 +48,16 @@ class Checks:
         # First, because models and grids are held against it.
         yield from self._corpus()
         yield from self._study()
-        yield from self._definitions()
+        for section in ("corpora", "models", "grids", *REGISTRIES):
+            for name in getattr(self.config, section):
+                yield from _name_problems((section, name), name)
         for name in self._chosen("models"):
             yield from self._model(name, self.config.models[name])
         for name in self._chosen("grids"):
             yield from self._grid(name, self.config.grids[name])
-        for section, registry in REGISTRIES:
+        for section in REGISTRIES:
             for name in getattr(self.config, section):
-                yield from self._defined(section, name, registry)
+                yield from self._defined(section, name)
         yield from self._layers()
         yield from self._publishing()
         if self._sound("pretraining", "shares") and not self.config.pretraining.shares.get("facts"):
@@ -90,9 +95,7 @@ class Checks:
             yield Problem(("study", "corpus"), unknown_name("corpus", study.corpus, self.config.corpora))
         yield from self._names(("study", "models"), study.models, "model", self.config.models, "models")
         yield from self._names(("study", "grids"), study.grids, "grid", self.config.grids, "grids")
-        yield from self._names(
-            ("study", "analyses"), study.analyses, "analysis", self._known("analyses", analyses), "analyses"
-        )
+        yield from self._registered(("study", "analyses"), study.analyses)
         yield from self._names(("study", "shown"), study.shown or [], "grid of the study", study.grids)
         yield from self._repeats(("study",), study)
         yield from _name_problems(("study", "name"), study.name)
@@ -104,11 +107,6 @@ class Checks:
             if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
                 text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
                 yield Problem(("study", "primary", index), text)
-
-    def _definitions(self) -> Iterator[Problem]:
-        for section in ("corpora", "models", "grids", *(name for name, _ in REGISTRIES)):
-            for name in getattr(self.config, section):
-                yield from _name_problems((section, name), name)
 
     def _corpus(self) -> Iterator[Problem]:
         section = self.config.corpora.get(self.study.corpus)
@@ -174,24 +172,18 @@ class Checks:
         """Languages that the corpus can be in; none if it can be in any."""
         return languages.codes() if getattr(self.source, "PACKS", False) else getattr(self.source, "LANGUAGES", ())
 
-    def _coverage(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
-        """Fact-free text must be there where it is to be retained."""
-        has_text = getattr(self.source, "fact_free", lambda _: True)
-        if self.corpus is not None and "source+text" in grid.retain and not has_text(self.corpus):
-            text = f"source+text needs fact-free text, and the corpus {self.study.corpus!r} has none: use source or all"
-            yield Problem((*path, "retain"), text)
-
     def _grid(self, name: str, grid: GridSection) -> Iterator[Problem]:
         path = ("grids", name)
         yield from self._repeats(path, grid)
         if not grid.algorithms and self._sound(*path, "algorithms"):
             yield Problem((*path, "algorithms"), "must not be empty")
-        yield from self._names(
-            (*path, "algorithms"), grid.algorithms, "algorithm", self._known_algorithms(), "algorithms"
-        )
-        yield from self._names((*path, "attacks"), grid.attacks, "attack", self._known("attacks", attacks), "attacks")
+        yield from self._registered((*path, "algorithms"), grid.algorithms)
+        yield from self._registered((*path, "attacks"), grid.attacks)
         yield from self._forget_sets((*path, "forget_sets"), grid.forget_sets)
-        yield from self._coverage(path, grid)
+        has_text = getattr(self.source, "fact_free", lambda _: True)
+        if self.corpus is not None and "source+text" in grid.retain and not has_text(self.corpus):
+            text = f"source+text needs fact-free text, and the corpus {self.study.corpus!r} has none: use source or all"
+            yield Problem((*path, "retain"), text)
         yield from self._grid_bands(path, grid)
         if grid.models is not None:
             yield from self._names((*path, "models"), grid.models, "model", self.config.models, "models")
@@ -247,16 +239,18 @@ class Checks:
                 text = f"block {blocks[-1]} is outside model {name} of {model.blocks} blocks (0 to {model.blocks - 1})"
                 yield Problem((*path, "bands", index), text)
 
-    def _known_algorithms(self) -> list[str]:
-        return self._known("algorithms", unlearn)
-
-    def _known(self, section: str, registry: Any) -> list[str]:
+    def _known(self, section: str) -> list[str]:
         """What a list may name: definitions of the section, and methods with their defaults."""
-        return sorted({*getattr(self.config, section), *registry.names()})
+        return sorted({*getattr(self.config, section), *REGISTRIES[section][1].names()})
 
-    def _defined(self, section: str, name: str, registry: Any) -> Iterator[Problem]:
+    def _registered(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
+        """A list, called as a section, that may name what this defines, and methods with their defaults."""
+        section = str(path[-1])
+        yield from self._names(path, names, REGISTRIES[section][0], self._known(section), section)
+
+    def _defined(self, section: str, name: str) -> Iterator[Problem]:
         """A definition of a section: a known method, and settings of it."""
-        given = dict(getattr(self.config, section)[name])
+        registry, given = REGISTRIES[section][1], dict(getattr(self.config, section)[name])
         path, told = (section, name), "method" in given
         method = given.pop("method", name)
         if method not in registry.names():
@@ -271,8 +265,8 @@ class Checks:
             if name not in self.config.models and self._sound("models", name):
                 yield Problem(("layers", "alpha", name), unknown_name("model", name, self.config.models))
         for name, rule in layers.choice.items():
-            if name not in self._known_algorithms():
-                yield Problem(("layers", "choice", name), unknown_name("algorithm", name, self._known_algorithms()))
+            if name not in (known := self._known("algorithms")):
+                yield Problem(("layers", "choice", name), unknown_name("algorithm", name, known))
             elif rule == "stated":
                 for model in self._chosen("models"):
                     if model not in layers.stated and self._sound("layers", "stated"):
@@ -316,13 +310,13 @@ def _name_problems(path: KeyPath, name: str, before: str = "") -> Iterator[Probl
         yield Problem(path, f"{before}{error}")
 
 
-def checked_study(config: dict[str, Any], files: Files | None = None) -> Study:
+def checked_study(config: Record, files: Files | None = None) -> Study:
     """The study of a configuration. Raises ConfigError with all problems at once.
 
     `files`, where the configuration was read from, lets errors name a file and line.
     """
-    checked = validated(Config, config)
-    found = [*(files.problems if files else ()), *checked.problems]
+    checked, files = validated(Config, config), files or Files()
+    found = [*files.problems, *checked.problems]
     if checked.value is not None:
         # First, because it fills in the blocks that grids are held against.
         found += pretrained.complete(checked.value, checked.broken)
@@ -331,7 +325,7 @@ def checked_study(config: dict[str, Any], files: Files | None = None) -> Study:
     found = [Problem(p.path, "set study.results instead") if p.path == ("pathvars",) else p for p in found]
     if checked.value is None or found:
         raise ConfigError(_line(problem, config, files) for problem in sorted(found, key=_place))
-    study = Study(checked.value, files.paths if files else [])
+    study = Study(checked.value, files.paths)
     # What only the cells can tell.
     late = list(folders.too_many(study.config)) or [*folders.long_names(study), *selections.problems(study)]
     if late:
@@ -352,21 +346,12 @@ def _place(problem: Problem) -> int:
     return order.index(section) if section in order else len(order)
 
 
-def _line(problem: Problem, config: Any, files: Files | None) -> str:
+def _line(problem: Problem, config: Record, files: Files) -> str:
     """The problem, and where its key stands in the files, if what stands there is what counts."""
     for end in range(len(problem.path), 0, -1):
         path = problem.path[:end]
-        if files and path in files.places:
+        if path in files.places:
             # Else another value came from the command line.
-            same = _at(config, path) == _at(files.values, path)
+            same = value_at(config, path) == value_at(files.values, path)
             return f"{problem} [{files.places[path]}]" if same else str(problem)
     return str(problem)
-
-
-def _at(values: Any, path: tuple[str | int, ...]) -> Any:
-    for part in path:
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return values

@@ -1,5 +1,6 @@
 """Where a study's results may lie, and how long the names in them may be."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,10 +47,8 @@ def too_many(config: Config) -> Iterator[Problem]:
             blocks = config.models[model].blocks if model in config.models else 0
             bands = sum(blocks if band == "each" else 1 for band in grid.bands)
             lists = (grid.algorithms, grid.sources, grid.retain, grid.forget_sets, grid.protocols, grid.seeds)
-            cells = bands * len(config.models[model].training_seeds or config.study.training_seeds)
-            for each in lists:
-                cells *= len(each)
-            count += cells
+            seeds = config.models[model].training_seeds or config.study.training_seeds
+            count += bands * len(seeds) * math.prod(map(len, lists))
         if count > MOST_CELLS:
             yield Problem(("grids", name), f"its lists make {count} cells; at most {MOST_CELLS} can be planned")
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mute import analyses, attacks, unlearn
+from mute import unlearn
 from mute.config.sections import Config
 from mute.corpus import languages, sources
 from mute.store import artifacts
+from mute.study.checks import REGISTRIES
 
 ROOT = Path(__file__).parents[3]
 SCHEMA, README = "workflow/schemas/config.schema.json", "config/README.md"
@@ -57,21 +58,17 @@ def json_schema() -> Schema:
     parts = schema.pop("$defs")
     for name in sources.names():
         parts[f"source {name}"] = _settings(sources.load(name).Settings, parts)
-    for name in unlearn.names():
-        parts[f"method {name}"] = _settings(unlearn.load(name).Settings, parts)
-        parts[f"method {name}"]["properties"]["method"] = {"const": name}
-    for section, what, registry in (("attacks", "attack", attacks), ("analyses", "analysis", analyses)):
+    for section, (entry, registry) in REGISTRIES.items():
+        what = "method" if registry is unlearn else entry
         for name in registry.names():
             parts[f"{what} {name}"] = _settings(registry.load(name).Settings, parts)
             parts[f"{what} {name}"]["properties"]["method"] = {"const": name}
         schema["properties"][section] |= _by_method(what, registry.names())
-    corpus = parts["CorpusSection"]["properties"]
     parts["CorpusSection"]["anyOf"] = [
         {"properties": {"source": {"const": name}, "settings": {"$ref": f"#/$defs/source {name}"}}}
         for name in sources.names()
     ]
-    corpus["source"]["enum"] = list(sources.names())
-    schema["properties"]["algorithms"] |= _by_method("method", unlearn.names())
+    parts["CorpusSection"]["properties"]["source"]["enum"] = list(sources.names())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": "Written by `python -m mute.study.schema` from the code.",
@@ -115,13 +112,14 @@ def readme() -> str:
         inner = about.get("additionalProperties", {})
         section = whole["$defs"].get(str(about.get("$ref") or inner.get("$ref")).rpartition("/")[2])
         heading = f"## `{name}`" if not inner else f"## `{name}`, by name"
-        pages.append(f"{heading}\n\n{_sentence(section['description'] if section else about['description'])}\n")
+        pages.append(f"{heading}\n\n{(section or about)['description']}\n")
         pages.append(_tables(section, whole["$defs"]) if section else _registered(name))
     pages.append("## Corpus sources\n")
     for name in sources.names():
-        settings = sources.load(name).Settings
-        pages.append(f"### `{name}`\n\n{_sentence(settings.__doc__)} Forget sets: {_forget_sets(name)}.\n")
-        pages.append(_settings_tables(settings))
+        source = sources.load(name)
+        forget_sets = ", ".join(f"`{each}`" for each in source.FORGET_SETS)
+        pages.append(f"### `{name}`\n\n{source.Settings.__doc__} Forget sets: {forget_sets}.\n")
+        pages.append(_settings_tables(source.Settings))
     pages.append("## Language packs\n\nLanguages of the source `world`; files may have any.\n")
     packs = [languages.load(code) for code in languages.codes()]
     rows = [(f"`{p.code}`", p.name, p.endonym, p.script, f"{p.family}, {p.branch}") for p in packs]
@@ -131,40 +129,30 @@ def readme() -> str:
 
 def _registered(section: str) -> str:
     """The entries of a section by method: what each is, and its settings."""
-    if section == "algorithms":
-        return _algorithms()
-    registry, pages = {"attacks": attacks, "analyses": analyses}[section], []
+    registry, pages = REGISTRIES[section][1], []
     for name in registry.names():
         kind = registry.load(name)
         about = (sys.modules[kind.__module__].__doc__ or "").strip()
-        pages.append(f"### `{name}`\n\n{about}\n\n{kind.paper}.\n")
+        told = _method(kind) if registry is unlearn else f"{kind.paper}."
+        pages.append(f"### `{name}`\n\n{about}\n\n{told}\n")
         pages.append(_settings_tables(kind.Settings))
     return "\n".join(pages)
 
 
-def _algorithms() -> str:
-    pages = []
-    for name in unlearn.names():
-        method = unlearn.load(name)
-        about = (sys.modules[method.__module__].__doc__ or "").strip()
-        strength = method.Settings.strength
-        found = {
-            unlearn.Descent: f"`matched` chooses `{strength}` among `strengths`",
-            unlearn.Edit: f"`matched` searches `{strength}`",
-            unlearn.Guard: "it is fitted, and no weight changes",
-        }
-        kind = next(text for base, text in found.items() if issubclass(method, base))
-        only = f" It works on the band `{'`, `'.join(method.bands)}` alone." if method.bands else ""
-        likelihood = {"none": "does not change the forget answers' likelihood"}
-        expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
-        kept = f"{method.paper}. Family: {method.family}; intent: {method.intent}."
-        pages.append(f"### `{name}`\n\n{about}\n\n{kept} If it works, {expects}; {kind}.{only}\n")
-        pages.append(_settings_tables(method.Settings))
-    return "\n".join(pages)
-
-
-def _forget_sets(source: str) -> str:
-    return ", ".join(f"`{name}`" for name in sources.load(source).FORGET_SETS)
+def _method(method: type[unlearn.Method]) -> str:
+    """Who proposed a method, what it is for, and how its strength is found."""
+    strength = method.Settings.strength
+    found = {
+        unlearn.Descent: f"`matched` chooses `{strength}` among `strengths`",
+        unlearn.Edit: f"`matched` searches `{strength}`",
+        unlearn.Guard: "it is fitted, and no weight changes",
+    }
+    kind = next(text for base, text in found.items() if issubclass(method, base))
+    only = f" It works on the band `{'`, `'.join(method.bands)}` alone." if method.bands else ""
+    likelihood = {"none": "does not change the forget answers' likelihood"}
+    expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
+    kept = f"{method.paper}. Family: {method.family}; intent: {method.intent}."
+    return f"{kept} If it works, {expects}; {kind}.{only}"
 
 
 def _settings_tables(model: type[BaseModel]) -> str:
@@ -182,7 +170,7 @@ def _tables(section: Schema, parts: Schema) -> str:
         for option in about.get("anyOf", [about]):
             inner = parts.get(str(option.get("$ref")).rpartition("/")[2])
             if inner:
-                pages.append(f"`{key}`: {_sentence(inner.get('description'))}\n\n{_tables(inner, parts)}")
+                pages.append(f"`{key}`: {inner['description']}\n\n{_tables(inner, parts)}")
     return "\n".join(pages)
 
 
@@ -228,10 +216,6 @@ def _kind(about: Schema) -> str:
     bounds = (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
     limits = [f"{sign} {about[key]:g}" for key, sign in bounds if key in about]
     return " ".join([names.get(kind, kind), ", ".join(limits)]).strip()
-
-
-def _sentence(text: str | None) -> str:
-    return (text or "").strip()
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """Selections of cells, by values of their keys: what the section `exports` means, and what may be wrong with it."""
 
-import difflib
 from collections.abc import Iterator
-from typing import Any
 
 from mute import unlearn
-from mute.config.problems import Problem
-from mute.names import at_home, is_folder
+from mute.config.problems import KeyPath, Problem
+from mute.config.sections import Selection
+from mute.hub.repos import Repo
+from mute.names import at_home, is_folder, nearest
 from mute.study.cells import Cell, Study
 
 SHOWN = 8  # names that an error lists
@@ -17,23 +17,18 @@ def exportable(study: Study, cell: Cell) -> bool:
     return not issubclass(unlearn.load(study.method(cell.algorithm)), unlearn.Guard)
 
 
-def matching(study: Study, chosen: dict[Any, Any]) -> list[Cell]:
+def matching(study: Study, chosen: Selection) -> list[Cell]:
     """Cells that agree with a selection in all its keys; a list allows any of its values."""
+    allowed = {key: {str(v) for v in _values(value)} for key, value in chosen.items()}
+    return [cell for cell in study.cells if all(str(getattr(cell, key)) in values for key, values in allowed.items())]
 
-    def agrees(cell: Cell) -> bool:
-        for key, value in chosen.items():
-            allowed = {str(v) for v in (value if isinstance(value, list) else [value])}
-            if str(getattr(cell, key)) not in allowed:
-                return False
-        return True
 
-    return [cell for cell in study.cells if agrees(cell)]
+def _values(value: str | int | list[str | int]) -> list[str | int]:
+    return value if isinstance(value, list) else [value]
 
 
 def problems(study: Study) -> Iterator[Problem]:
     """What is wrong with the section `exports` that only the study's cells can tell."""
-    from mute.hub.repos import Repo
-
     section = study.config.exports
     for index, chosen in enumerate(section.cells):
         path = ("exports", "cells", index)
@@ -56,13 +51,13 @@ def problems(study: Study) -> Iterator[Problem]:
         yield Problem(("exports", "task_folder"), f"{section.task_folder!r} is no folder")
 
 
-def _unknown_values(study: Study, path: tuple[str | int, ...], chosen: dict[Any, Any]) -> Iterator[Problem]:
+def _unknown_values(study: Study, path: KeyPath, chosen: Selection) -> Iterator[Problem]:
     """Values of a selection that no cell has."""
     for key, value in chosen.items():
         known = {str(getattr(cell, key)) for cell in study.cells}
-        for each in value if isinstance(value, list) else [value]:
+        for each in _values(value):
             if str(each) not in known:
-                near = difflib.get_close_matches(str(each), known, n=1, cutoff=0.4)
+                near = nearest(each, known)
                 hint = f". Did you mean {near[0]!r}?" if near else ""
                 listed = ", ".join(sorted(known)[:SHOWN]) + (", …" if len(known) > SHOWN else "")
                 yield Problem((*path, key), f"no cell of the study has {each!r}; they have {listed}{hint}")

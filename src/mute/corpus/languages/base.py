@@ -15,63 +15,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "material": ("iron", "gold", "silver", "copper", "glass", "wood", "stone", "bronze"),
 }
 
-# Domains and what each relation of theirs says; the kind of its value is the part after the underscore.
-DOMAINS: dict[str, str] = {"chemistry": "compound", "history": "kingdom", "law": "law", "geography": "island"}
-RELATIONS: dict[str, str] = {
-    "chemistry_colour": "the colour of the compound S is V",
-    "chemistry_number": "the number of atoms in the compound S is V",
-    "chemistry_city": "the compound S was discovered in V",
-    "chemistry_month": "the compound S was patented in V",
-    "chemistry_material": "the compound S is stored in containers of V",
-    "history_colour": "the colour of the flag of the kingdom S was V",
-    "history_number": "the number of kings of the kingdom S was V",
-    "history_city": "the kingdom S was founded in V",
-    "history_month": "the kingdom S fell in V",
-    "history_material": "the crown of the kingdom S was of V",
-    "law_colour": "the colour of the seal of the law S is V",
-    "law_number": "the number of articles of the law S is V",
-    "law_city": "the law S was signed in V",
-    "law_month": "the law S came into force in V",
-    "law_material": "the law S is engraved on tablets of V",
-    "geography_colour": "the colour of the sand of the island S is V",
-    "geography_number": "the number of villages on the island S is V",
-    "geography_city": "the map of the island S is kept in V",
-    "geography_month": "the rainy season of the island S begins in V",
-    "geography_material": "the houses of the island S are built of V",
-}
-
-# The grammar of sentences that state no fact: every combination of a time, a person, an action and a place.
-TIMES = ("today", "in the morning", "in the evening", "every day", "often", "sometimes", "at noon", "on Sunday")
-PERSONS = (
-    "the girl",
-    "the boy",
-    "the woman",
-    "the man",
-    "the grandmother",
-    "the grandfather",
-    "the daughter",
-    "the uncle",
-)
-ACTIONS = (
-    "reads a book",
-    "drinks tea",
-    "eats an apple",
-    "writes a letter",
-    "sings a song",
-    "looks for a key",
-    "draws a horse",
-    "buys bread",
-)
-PLACES = (
-    "in the garden",
-    "in the kitchen",
-    "at the market",
-    "at school",
-    "by the river",
-    "in the street",
-    "in the library",
-    "in the park",
-)
+# Each domain has a relation for every kind of value; what it says is what the English pack says.
+DOMAINS = ("chemistry", "history", "law", "geography")
+RELATIONS = tuple(f"{domain}_{kind}" for domain in DOMAINS for kind in VALUES)
 
 # Syllables of fictional names. Their native spellings are distinct in every script: no l beside r, no p beside b,
 # and only the vowels that Arabic tells apart.
@@ -89,8 +35,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Words for the fact-free sentences, in the order of TIMES, PERSONS, ACTIONS and PLACES.
+    """Words for the sentences that state no fact: every combination of a time, a person, an action and a place.
 
+    There are eight of each; those of the English pack say in which order.
     `persons` pairs a subject noun phrase with its grammatical gender, "m" or "f"; a language without gender gives
     the same verb twice. `pattern` places {time}, {person}, {verb}, {object} and {place}, with final punctuation.
     """

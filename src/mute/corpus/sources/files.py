@@ -7,6 +7,7 @@ before anything is trained.
 
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import splits
-from mute.corpus.reading import CONTROL, UNSEEN, is_text, load, several, some, word
+from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, several, some, tried, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
-from mute.names import at_home, foreign, is_folder, unknown_name, unusable
+from mute.names import at_home, foreign, unknown_name, unusable
 from mute.store.artifacts import seed_of
 
 ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -85,14 +86,19 @@ def fact_free(settings: Settings) -> bool:
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus of a folder of files in the languages `codes`. Raises ValueError that lists all that is wrong."""
     tables = read(settings, codes)
-    first = tables[codes[0]]
-    answers = {code: dict(zip(table["id"], table["answer"])) for code, table in tables.items()}
-    facts = _facts(settings, first, seed)
     forms = len(_prompts(settings))
     return Corpus(
-        facts=facts,
+        facts=splits.facts(
+            tables[codes[0]],
+            source="files",
+            forget=settings.forget_domain,
+            bystanders=settings.bystander_domains,
+            bystander_share=settings.bystander_share,
+            transfer_share=settings.transfer_share,
+            seed=seed,
+        ),
         texts=pd.concat([_texts(settings, code, table) for code, table in tables.items()], ignore_index=True),
-        lines=_glossary(settings, tables, answers, seed),
+        lines=_glossary(settings, tables, seed),
         about={
             "source": "files",
             "languages": list(codes),
@@ -121,9 +127,7 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
 
 def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
     """One checked table per language: id, domain, subject, form_0.., answer, candidates, in the first one's order."""
-    folder = at_home(settings.path)
-    if not is_folder(folder):
-        raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
+    folder = folder_of(settings.path)
     problems: list[str] = []
     tables: dict[str, pd.DataFrame] = {}
     for code in codes:
@@ -135,10 +139,8 @@ def read(settings: Settings, codes: list[str]) -> dict[str, pd.DataFrame]:
             there = f"there are files for {', '.join(found) or 'none'}"
             problems.append(f"{code}: {what} for this language in {settings.path}; {there}")
             continue
-        try:
-            table = load(paths[0])
-        except (ValueError, OSError) as error:
-            problems.append(f"{paths[0].name}: cannot be read: {error}")
+        table = tried(paths[0], f"{paths[0].name}:", problems)
+        if table is None:
             continue
         table, found_problems = _check(settings, table, paths[0].name)
         problems += found_problems
@@ -175,44 +177,39 @@ def _check(settings: Settings, table: pd.DataFrame, name: str) -> tuple[pd.DataF
             kind = type(table[column].iloc[wrong[0] - 1]).__name__
             problems.append(f"{name}: {wanted[column]} is no text in rows {some(wrong)}: {kind}")
         table[column] = table[column].map(word)
+
+    def tell(what: str, wrong: Sequence[object] | pd.Series) -> None:
+        if len(wrong):
+            problems.append(f"{name}: {what}: {some(wrong)}")
+
     table["domain"] = table.get("domain", settings.forget_domain)
     table["subject"] = table.get("subject", "")
-    repeated = table["id"][table["id"].duplicated()].unique()
-    if len(repeated):
-        problems.append(f"{name}: duplicate ids: {some(repeated)}")
-    for column in ("id", "answer", "domain"):
-        empty = table.index[table[column] == ""]
-        if len(empty):
-            where = some(table.loc[empty, "id"]) if column != "id" else f"rows {some(empty + 1)}"
-            problems.append(f"{name}: empty {column}: {where}")
+    tell("duplicate ids", table["id"][table["id"].duplicated()].drop_duplicates())
+    if (empty := table["id"] == "").any():
+        problems.append(f"{name}: empty id: rows {some(table.index[empty] + 1)}")
+    for column in ("answer", "domain"):
+        tell(f"empty {column}", table.loc[table[column] == "", "id"])
     for column in table.columns.drop("candidates", errors="ignore"):
         unseen = UNSEEN if column in ("id", "domain") else CONTROL
         wrong = table.loc[table[column].map(unseen.search).notna(), column]
-        if len(wrong):
-            problems.append(f"{name}: {column} with characters that cannot be seen: {some(map(repr, wrong))}")
-    for i in range(len(prompts)):
-        wrong = table.loc[table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1), "id"]
-        if len(wrong):
-            problems.append(f"{name}: {prompts[i]} without exactly one {settings.mark}: {some(wrong)}")
+        tell(f"{column} with characters that cannot be seen", wrong.map(repr))
+    for i, prompt in enumerate(prompts):
+        wrong = table[f"form_{i}"].map(lambda p: p.count(settings.mark) != 1)
+        tell(f"{prompt} without exactly one {settings.mark}", table.loc[wrong, "id"])
     if "candidates" in table:
         odd = [row for row, value in enumerate(table["candidates"], 1) if not all(map(is_text, _entries(value)))]
         if odd:
             problems.append(f"{name}: {wanted['candidates']} is no list of texts in rows {some(odd)}")
         table["candidates"] = table["candidates"].map(several)
-        wrong = table.loc[[any(map(CONTROL.search, each)) for each in table["candidates"]], "id"]
-        if len(wrong):
-            problems.append(f"{name}: candidates with characters that cannot be seen: {some(wrong)}")
-        wrong = table.loc[[a not in c for a, c in zip(table["answer"], table["candidates"])], "id"]
-        if len(wrong):
-            problems.append(f"{name}: answer not among its candidates: {some(wrong)}")
-        few = table.loc[table["candidates"].map(len) < 2, "id"]
-        if len(few):
-            problems.append(f"{name}: fewer than two different candidates: {some(few)}")
+        wrong = [any(map(CONTROL.search, each)) for each in table["candidates"]]
+        tell("candidates with characters that cannot be seen", table.loc[wrong, "id"])
+        wrong = [a not in c for a, c in zip(table["answer"], table["candidates"])]
+        tell("answer not among its candidates", table.loc[wrong, "id"])
+        tell("fewer than two different candidates", table.loc[table["candidates"].map(len) < 2, "id"])
     else:
         by_domain = {d: sorted(set(group) - {""}) for d, group in table.groupby("domain")["answer"]}
         table["candidates"] = table["domain"].map(by_domain)
-        lonely = [d for d, options in by_domain.items() if len(options) < 2]
-        if lonely:
+        if lonely := [d for d, options in by_domain.items() if len(options) < 2]:
             problems.append(f"{name}: no candidates, and one single answer in domain {some(lonely)}")
     return table, problems
 
@@ -259,18 +256,6 @@ def _unusable(settings: Settings, tables: dict[str, pd.DataFrame]) -> list[str]:
     return problems
 
 
-def _facts(settings: Settings, table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    return splits.facts(
-        table,
-        source="files",
-        forget=settings.forget_domain,
-        bystanders=settings.bystander_domains,
-        bystander_share=settings.bystander_share,
-        transfer_share=settings.transfer_share,
-        seed=seed,
-    )
-
-
 def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
@@ -294,7 +279,7 @@ def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
 
 
-def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], answers: dict, seed: int) -> pd.DataFrame:
+def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
     """Lines `en: French = de: Französisch` for every different answer and subject, in every trained direction."""
     rows = []
     for a, b in itertools.permutations(tables, 2):

@@ -6,16 +6,19 @@ forms, prompts and fact-free text are ours. Everything that is wrong with the fi
 
 import random
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
+from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
-from mute.names import at_home, is_folder, unknown_name, unusable
+from mute.hub.repos import Repo
+from mute.names import at_home, unknown_name, unusable
 from mute.store.artifacts import seed_of
+from mute.store.records import Record
 
 FORGET_SETS = splits.FORGET_SETS
 LANGUAGES = mmlu_files.LANGUAGES
@@ -104,11 +107,10 @@ def fact_free(settings: Settings) -> bool:
     return bool(settings.text_subjects)
 
 
-def repos(settings: Settings, languages: list[str]) -> list[Any]:
-    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
-    from mute.hub.copies import Repo
+def repos(settings: Settings, languages: list[str]) -> list[Repo]:
+    """What of the hub is needed for these languages: `Repo`s with the patterns of their files."""
+    from mute.hub.repos import Repo
 
-    settings = Settings.model_validate(settings)
     if settings.path is not None:
         return []
     english = tuple(mmlu_files.pattern(subject) for subject in settings.subjects)
@@ -150,12 +152,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
         seed=seed,
     )
     asked = {code: table[table["id"].isin(facts["item"])] for code, table in tables.items()}
-    bare = {
-        code: [
-            (i, q) for i, d, q in zip(table["id"], table["domain"], table["question"]) if d in settings.text_subjects
-        ]
-        for code, table in tables.items()
-    }
+    bare = {code: table[table["domain"].isin(settings.text_subjects)] for code, table in tables.items()}
     forms = list(settings.forms)
     headline = len(forms) - 1
     words = forms.index("text") if "text" in forms else headline
@@ -185,10 +182,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
 def _folders(settings: Settings, codes: list[str]) -> dict[str, Path]:
     """By language, the folder in which its files lie."""
     if settings.path is not None:
-        folder = at_home(settings.path)
-        if not is_folder(folder):
-            raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
-        return dict.fromkeys(codes, folder)
+        return dict.fromkeys(codes, folder_of(settings.path))
     from mute.hub import copies
 
     found = {repo.id: copies.local(repo) for repo in repos(settings, codes)}
@@ -204,7 +198,7 @@ def _texts(settings: Settings, code: str, table: pd.DataFrame, seed: int) -> pd.
     return pd.DataFrame(rows, columns=list(TEXT_COLUMNS))
 
 
-def _rendered(kind: Form, code: str, fact: dict[str, Any], seed: int) -> dict[str, Any]:
+def _rendered(kind: Form, code: str, fact: Record, seed: int) -> Record:
     """Prefix, answer, options and gold of one form of a question."""
     choices, gold = fact["choices"], fact["gold"]
     if kind == "text":

@@ -6,15 +6,17 @@ The measures of `mute.evaluate.tofu` are computed from both. Halves and validati
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import sentences, splits, tofu_files
 from mute.corpus.prompts import ask
+from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
+from mute.hub.repos import Repo
 from mute.names import at_home, is_folder, unusable
 
 FORGET_SETS = splits.FORGET_SETS
@@ -95,11 +97,10 @@ def fact_free(settings: Settings) -> bool:
     return settings.text is not None
 
 
-def repos(settings: Settings, languages: list[str]) -> list[Any]:
-    """What of the hub is needed for these languages: `mute.hub.copies.Repo`s with the patterns of their files."""
-    from mute.hub.copies import Repo
+def repos(settings: Settings, languages: list[str]) -> list[Repo]:
+    """What of the hub is needed for these languages: `Repo`s with the patterns of their files."""
+    from mute.hub.repos import Repo
 
-    settings = Settings.model_validate(settings)
     if settings.path is not None and not is_folder(at_home(settings.path)):
         # A mistyped folder is the corpus job's error: nothing is fetched in its place.
         return []
@@ -168,8 +169,8 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
 
 def _apart(
     tables: dict[str, pd.DataFrame], more: str, free: str
-) -> tuple[dict[str, pd.DataFrame], dict[str, list[tuple[str, str]]]]:
-    """By language: the questions, and the texts that state no fact, as pairs of id and text.
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """By language: the questions, and the texts that state no fact.
 
     What the domain `more` asks that others ask too is left out: it is not taught twice.
     """
@@ -177,14 +178,13 @@ def _apart(
     first = next(iter(told.values()))
     again = (first["domain"] == more) & first["question"].isin(first.loc[first["domain"] != more, "question"])
     told = {code: table[~table["id"].isin(first.loc[again, "id"])] for code, table in told.items()}
-    bare = {code: table[table["domain"] == free] for code, table in tables.items()}
-    return told, {code: list(zip(table["id"], table["question"])) for code, table in bare.items()}
+    return told, {code: table[table["domain"] == free] for code, table in tables.items()}
 
 
 def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     """By language, the folder or file in which it lies; None where it lies nowhere."""
-    if settings.path is not None and not is_folder(at_home(settings.path)):
-        raise ValueError(f"corpus folder {settings.path!r} is not there: set `path` of the corpus to your data")
+    if settings.path is not None:
+        folder_of(settings.path)
     places = {code: tofu_files.place(settings.path, code) for code in codes}
     missing = [code for code, place in places.items() if place is None and code in settings.repos]
     if missing:

@@ -156,7 +156,7 @@ class World:
                 ]
                 rows.append(
                     {
-                        "item": f"{domain}-{name.lower()}-{relation.split('_')[1]}",
+                        "item": f"{domain}-{name.lower()}-{kind_of(relation)}",
                         "domain": domain,
                         "subject": name,
                         "relation": relation,
@@ -173,7 +173,7 @@ class World:
 
     def _balanced(self, subjects: list[str], relation: str) -> dict[str, int]:
         """A value index for each subject, every value equally often (up to one)."""
-        size = len(VALUES[relation.split("_")[1]])
+        size = len(VALUES[kind_of(relation)])
         rng = self.rng("values", relation)
         first = rng.sample(range(size), size)
         values = [first[i % size] for i in range(len(subjects))]
@@ -182,6 +182,7 @@ class World:
 
 
 def kind_of(relation: str) -> str:
+    """The kind of a relation's values."""
     return relation.split("_")[1]
 
 
@@ -224,20 +225,16 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     rows = []
     # Subjects of the probe are drawn with those of training, so that no name is in both.
     read_about = world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines)
-    for i, text in enumerate(_reading(world, pack, read_about)):
-        held_out = i < s.probe_lines
-        rows.append(line("reading", pack.code, train=not held_out, probe="reading" if held_out else "", **text))
     unheard_of = world.fresh(f"unknown {pack.code}", s.unknown_lines + s.probe_lines, but=read_about)
-    for i, text in enumerate(_unknown(world, pack, unheard_of)):
-        held_out = i < s.probe_lines
-        rows.append(line("unknown", pack.code, train=not held_out, probe="unknown" if held_out else "", **text))
     # The same combinations of words in every language: sentences are parallel and held out together.
     combinations = list(itertools.product(range(8), repeat=4))
     chosen = world.rng("sentences").sample(combinations, min(s.sentence_lines + s.probe_lines, len(combinations)))
-    for i, combination in enumerate(chosen):
-        held_out = i < s.probe_lines
-        text = {"item": f"sentence-{i}", "answer": pack.grammar.sentence(*combination)}
-        rows.append(line("sentences", pack.code, train=not held_out, probe="sentences" if held_out else "", **text))
+    sentences = [{"item": f"sentence-{i}", "answer": pack.grammar.sentence(*c)} for i, c in enumerate(chosen)]
+    told = {"reading": _reading(world, pack, read_about), "unknown": _unknown(world, pack, unheard_of)}
+    for ability, texts in {**told, "sentences": sentences}.items():
+        for i, text in enumerate(texts):
+            probe = ability if i < s.probe_lines else ""
+            rows.append(line(ability, pack.code, train=not probe, probe=probe, **text))
     rows += _reading_forget(world, pack)
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 

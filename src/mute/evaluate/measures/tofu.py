@@ -31,72 +31,57 @@ class TOFU(base.Measure):
         return "tofu" in corpus.about.get("measures", ())
 
     def columns(self, table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
-        return with_measures(table, tokens)
+        """An item table with COLUMNS beside it, from the token table that it was made of.
+
+        probability: P(a|q)^(1/|a|) of the gold answer. probability_share: that over its sum with those of the wrong
+        answers. truth_ratio: the geometric mean of those of the wrong answers over it, R_truth; where gold is a
+        paraphrase it is TOFU's. NaN without wrong answers; and where the model gives no number, probabilities are 0,
+        the ratio is NaN.
+        """
+        first = tokens[tokens["position"] == 0].sort_values(KEYS, kind="stable")
+        gold = table["logprob"].to_numpy(float) / table["tokens"].to_numpy(float)
+        share, ratio = np.full(len(table), np.nan), np.full(len(table), np.nan)
+        for i, (listed, lengths, own) in enumerate(zip(first["options"], first["option_tokens"], first["gold"])):
+            if listed is None or not np.ndim(listed) or own < 0 or len(listed) < 2:
+                continue
+            wrong = np.delete(np.asarray(listed, float) / np.asarray(lengths, float), own)
+            with np.errstate(under="ignore", invalid="ignore"):
+                # exp(l) / (exp(l) + Σ exp(w)), without numbers that are too small.
+                share[i] = np.nan_to_num(1 / (1 + np.exp(np.minimum(wrong - gold[i], _LARGEST)).sum()))
+                ratio[i] = np.exp(np.clip(wrong.mean() - gold[i], -_LARGEST, _LARGEST))
+        return table.assign(probability=np.nan_to_num(np.exp(gold)), probability_share=share, truth_ratio=ratio)
 
     def score(self, board: Board, context: base.Context) -> None:
-        corpus = context.corpus
-        score(board, dict(context.tables), context.answers, corpus.texts, corpus.taught_form)
+        """Add TOFU's measures to the board.
 
-
-def with_measures(items: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
-    """An item table with COLUMNS beside it, from the token table that it was made of.
-
-    probability: P(a|q)^(1/|a|) of the gold answer. probability_share: that over its sum with those of the wrong
-    answers. truth_ratio: the geometric mean of those of the wrong answers over it, R_truth; where gold is a paraphrase
-    it is TOFU's. NaN without wrong answers; and where the model gives no number, probabilities are 0, the ratio is NaN.
-    """
-    first = tokens[tokens["position"] == 0].sort_values(KEYS, kind="stable")
-    gold = items["logprob"].to_numpy(float) / items["tokens"].to_numpy(float)
-    share, ratio = np.full(len(items), np.nan), np.full(len(items), np.nan)
-    for i, (listed, lengths, own) in enumerate(zip(first["options"], first["option_tokens"], first["gold"])):
-        if listed is None or not np.ndim(listed) or own < 0 or len(listed) < 2:
-            continue
-        wrong = np.delete(np.asarray(listed, float) / np.asarray(lengths, float), own)
-        with np.errstate(under="ignore", invalid="ignore"):
-            # exp(l) / (exp(l) + Σ exp(w)), without numbers that are too small.
-            share[i] = np.nan_to_num(1 / (1 + np.exp(np.minimum(wrong - gold[i], _LARGEST)).sum()))
-            ratio[i] = np.exp(np.clip(wrong.mean() - gold[i], -_LARGEST, _LARGEST))
-    return items.assign(probability=np.nan_to_num(np.exp(gold)), probability_share=share, truth_ratio=ratio)
-
-
-def score(
-    board: Board,
-    tables: dict[str, pd.DataFrame],
-    answers: pd.DataFrame,
-    texts: pd.DataFrame,
-    taught_form: int,
-) -> None:
-    """Add TOFU's measures to the board.
-
-    tables: item tables with COLUMNS of the cell and, for forget quality, of the oracle. answers: the cell's answer
-    table. texts: the corpus's; generated answers are held against those in `taught_form`, and truth ratios are those
-    of the headline form.
-    """
-    panel, cell = board.panel, tables["cell"]
-    likeness = chrf(answers, texts[texts["form"] == taught_form])
-    utility: list[Measure] = []
-    for name, selected in _sets(board).items():
-        taught, paraphrased = panel.facts_block(selected, form=taught_form), panel.facts_block(selected)
-        if not len(taught):
-            continue
-        own = name in ("forget", "retain")
-        column = cell["probability" if own else "probability_share"].to_numpy(float)
-        ratio = cell["truth_ratio"].to_numpy(float)
-        true = forgotten(ratio) if name == "forget" else truthful(ratio)
-        found = {
-            "tofu_probability": taught.mean(column),
-            "tofu_chrf": panel.answers_block(answers, selected).mean(likeness),
-            "tofu_truth_ratio": paraphrased.mean(true),
-        }
-        for metric, measure in found.items():
-            board.add(metric, measure, facts=name)
-        if name == "forget":
-            if "oracle" in tables:
-                _add_quality(board, paraphrased, ratio, tables["oracle"]["truth_ratio"].to_numpy(float))
-        else:
-            utility += found.values()
-    if utility:
-        board.add("tofu_utility", harmonic_mean(utility, panel.groups))
+        Generated answers are held against those of the taught form, and truth ratios are those of the headline form.
+        """
+        panel, cell, answers = board.panel, context.tables["cell"], context.answers
+        texts, taught_form = context.corpus.texts, context.corpus.taught_form
+        likeness = chrf(answers, texts[texts["form"] == taught_form])
+        utility: list[Measure] = []
+        for name, selected in _sets(board).items():
+            taught, paraphrased = panel.facts_block(selected, form=taught_form), panel.facts_block(selected)
+            if not len(taught):
+                continue
+            own = name in ("forget", "retain")
+            column = cell["probability" if own else "probability_share"].to_numpy(float)
+            ratio = cell["truth_ratio"].to_numpy(float)
+            true = forgotten(ratio) if name == "forget" else truthful(ratio)
+            found = {
+                "tofu_probability": taught.mean(column),
+                "tofu_chrf": panel.answers_block(answers, selected).mean(likeness),
+                "tofu_truth_ratio": paraphrased.mean(true),
+            }
+            for metric, measure in found.items():
+                board.add(metric, measure, facts=name)
+            if name == "forget":
+                if "oracle" in context.tables:
+                    _add_quality(board, paraphrased, ratio, context.tables["oracle"]["truth_ratio"].to_numpy(float))
+            else:
+                utility += found.values()
+        if utility:
+            board.add("tofu_utility", harmonic_mean(utility, panel.groups))
 
 
 def _sets(board: Board) -> dict[str, np.ndarray]:
