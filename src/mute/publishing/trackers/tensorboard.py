@@ -6,21 +6,18 @@ have the name of the machine in its name, and the time of day in every event.
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mute.publishing.runs import Run
 from mute.store import artifacts
+from mute.store.records import Facts
 
 # TensorBoard looks for files with `tfevents` in their name.
 EVENTS = "events.out.tfevents.mute"
 CURVE, SUMMARY, ABOUT = "curve/", "summary/", "about"
-
-
-def where(options: dict[str, Any]) -> dict[str, Any]:
-    return {}
 
 
 def folders(folder: Path) -> list[Path]:
@@ -28,27 +25,18 @@ def folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{EVENTS}"))
 
 
-class Writer:
-    """Writes runs as event files, each in a folder of its own, named after the run."""
+@contextmanager
+def writer(folder: Path, options: Facts) -> Generator[Callable[[Run], list[Path]]]:
+    """What writes a run as an event file, in a folder named after it, and then the files that lie beside that."""
 
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def write(self, run: Run) -> list[Path]:
-        """The event file, then the files that lie beside it."""
-        folder = self.folder / run.name
-        copies = run.copied(folder)
-        with artifacts.atomic(folder / EVENTS) as temporary:
+    def write(run: Run) -> list[Path]:
+        own = folder / run.name
+        copies = run.copied(own)
+        with artifacts.atomic(own / EVENTS) as temporary:
             _write(temporary, run)
-        return [folder / EVENTS, *copies]
+        return [own / EVENTS, *copies]
+
+    yield write
 
 
 def _write(path: Path, run: Run) -> None:
