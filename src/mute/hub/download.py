@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mute.hub.errors import is_network
+from mute.store.artifacts import sha256
 
 PAUSES: tuple[float, ...] = (1, 2, 4, 8, 16, 32)  # seconds before another try, while no byte arrives
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -20,15 +21,12 @@ _BUSY = (408, 425, 429, 500, 502, 503, 504)
 def is_whole(path: Path, etag: str) -> bool:
     """Whether a file's content is what its etag says; an etag that is no digest says nothing."""
     if len(etag) == 64:
-        digest = hashlib.sha256()
-    elif len(etag) == 40:
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    else:
+        return sha256(path) == etag
+    if len(etag) != 40:
         return True
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest() == etag
+        return hashlib.file_digest(handle, lambda: digest).hexdigest() == etag
 
 
 def partial(blob: Path) -> Path:
@@ -75,12 +73,9 @@ def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> 
         lost: Exception = ValueError(f"{url} is not the file of {size} bytes that the hub lists; try again later")
         try:
             _append(url, partial(blob), size, count)
-        except HfHubHTTPError as error:
-            if error.response.status_code not in _BUSY:
-                raise
-            lost = error
         except Exception as error:
-            if not is_network(error):
+            is_busy = isinstance(error, HfHubHTTPError) and error.response.status_code in _BUSY
+            if not is_busy and not is_network(error):
                 raise
             lost = error
         if begun(blob) > before:
