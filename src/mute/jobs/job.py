@@ -39,15 +39,14 @@ def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generato
     if not online:
         keep_offline()
     if torch:
+        import torch as torch_module
         import transformers.modeling_utils  # noqa: F401  else it comes with the first model, and garbage is looked for
+
+        torch_module.set_num_threads(snakemake.threads)
     gc.freeze()
     gc.enable()
     clock.begin()
     log = Log(Path(snakemake.log[0]), name)
-    if torch:
-        import torch as torch_module
-
-        torch_module.set_num_threads(snakemake.threads)
     log.note("started")
     try:
         with sealed_job(snakemake, log):

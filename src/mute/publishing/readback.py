@@ -130,10 +130,7 @@ def _downloaded(run: Any, folder: Path) -> Run:
             own = Path(artifact.download(root=str(folder / artifact.type), skip_cache=True))
             files[artifact.type] = {path.name: path for path in sorted(own.iterdir()) if path.is_file()}
     return Run(
-        id=run.id,
-        name=run.name,
-        group=run.group,
-        job_type=run.job_type,
+        **{name: getattr(run, name) for name in ("id", "name", "group", "job_type")},
         tags=tuple(run.tags),
         config=dict(run.config),
         summary={name: value for name, value in dict(run.summary).items() if name[0] != "_"},

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -35,16 +36,13 @@ def atomic(path: Path | str, *, sync: bool = True) -> Generator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(fd)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         if sync:
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
-        # mkstemp makes private files; results are as readable as any other file of the user's.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -71,12 +69,6 @@ def remove_parts(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def write_text(path: Path | str, text: str, *, sync: bool = True) -> None:
     with clock.phase("write"), atomic(path, sync=sync) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -95,12 +87,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a JSON file of anybody's. Raises ValueError that names the file."""
     try:
         found = read_json(path)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} cannot be read: it is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{path} cannot be read: it is nested too deeply") from None
+    except (OSError, ValueError, RecursionError) as error:
+        whys = {UnicodeDecodeError: "it is not UTF-8 text", RecursionError: "it is nested too deeply"}
+        raise ValueError(f"{path} cannot be read: {whys.get(type(error), error)}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no mapping of settings")
     return found

@@ -49,14 +49,14 @@ class Fault:
 def read(source: Path | str) -> list[Pointer]:
     """The pointers of one .dvc file. Raises ValueError for a file that is none, or has another kind of checksum."""
     source = Path(source)
-    return list(_pointers(source, (_yaml(source) or {}).get("outs") or [], source.parent))
+    return list(_pointers(source, _yaml(source).get("outs") or [], source.parent))
 
 
 def published(lock: Path = LOCK) -> list[Pointer]:
     """What dvc.lock says of the results of every stage; nothing where there is no dvc.lock."""
     if not lock.is_file():
         return []
-    stages = (_yaml(lock) or {}).get("stages") or {}
+    stages = _yaml(lock).get("stages") or {}
     return [found for stage in stages.values() for found in _pointers(lock, stage.get("outs") or [], lock.parent)]
 
 
@@ -136,7 +136,7 @@ def md5(path: Path) -> str:
 
 def _yaml(path: Path) -> dict:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not what DVC writes: {str(error).splitlines()[0]}") from error
 
@@ -165,14 +165,10 @@ def _of_file(path: Path, wanted: str, pointer: Pointer, cache: Path) -> list[Fau
     if damaged:
         text = f"is damaged, and so is DVC's copy of it. To fetch it again: rm -f {path} {kept} && {fetch}"
     else:
-        keep = f"To keep it: {_renew(pointer)}. " if pointer.source.suffix == SUFFIX else ""
+        keep = f"To keep it: dvc add {pointer.path}. " if pointer.source.suffix == SUFFIX else ""
         text = f"is not the file that {pointer.source} names (MD5 {wanted}). {keep}"
         text += f"To get that back: rm -f {path} && {fetch}"
     return [Fault(path, text)]
-
-
-def _renew(pointer: Pointer) -> str:
-    return f"dvc add {pointer.path}"
 
 
 def _of_folder(pointer: Pointer, cache: Path) -> Iterator[Fault]:
@@ -188,7 +184,9 @@ def _of_folder(pointer: Pointer, cache: Path) -> Iterator[Fault]:
         # Results may be those of several studies; an input that DVC does not know is one that no clone will have.
         if pointer.source.suffix == SUFFIX:
             for path in sorted(set(filter(Path.is_file, pointer.path.rglob("[!.]*"))) - entries.keys()):
-                yield Fault(path, f"is not listed by {pointer.source}: remove it, or let DVC know: {_renew(pointer)}")
+                yield Fault(
+                    path, f"is not listed by {pointer.source}: remove it, or let DVC know: dvc add {pointer.path}"
+                )
     elif _folder_md5(pointer.path) != pointer.md5:
         yield Fault(
             pointer.path,
