@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 SECONDS = ".seconds.json"
 
@@ -38,7 +38,7 @@ class Log:
             path.write_text(text, encoding="utf-8")
             self.note(f"where in the code: {path}")
 
-    def note_crash(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    def note_crash(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Note an exception that nobody handles, a bug, before Python prints it; its traceback goes beside the log."""
         if issubclass(kind, KeyboardInterrupt):
             self.note("interrupted")

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mute.store import artifacts
+from mute.store.records import Record
 
 FOLDER, DAMAGED = "records", "damaged"
 # DVC brings these without their seals (dvc.yaml), and they may be another version's.
@@ -37,7 +37,7 @@ class Fault:
 
     path: Path
     text: str
-    removed: dict[Path, tuple[dict[str, Any] | None, float]] = field(default_factory=dict)
+    removed: dict[Path, tuple[Record | None, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.path} {self.text}"
@@ -57,7 +57,7 @@ def record(results: Path, path: Path) -> Path:
     return results / FOLDER / f"{path.relative_to(results).as_posix()}.json"
 
 
-def write(results: Path, paths: Iterable[Path], about: dict[str, Any]) -> None:
+def write(results: Path, paths: Iterable[Path], about: Record) -> None:
     """Seal files of `results`, with what is to be said `about` all of them."""
     for path in paths:
         facts = {"sha256": artifacts.sha256(path), "bytes": path.stat().st_size}
@@ -65,7 +65,7 @@ def write(results: Path, paths: Iterable[Path], about: dict[str, Any]) -> None:
         artifacts.write_record(record(results, path), {**about, **facts}, sync=False)
 
 
-def read(results: Path, path: Path) -> dict[str, Any] | None:
+def read(results: Path, path: Path) -> Record | None:
     """The seal of a file; None where there is none, or none that can be read."""
     return artifacts.read_record(record(results, path))
 
