@@ -51,16 +51,21 @@ def download(url: str, blob: Path, size: int, count: Callable[[int], None]) -> N
     for folder in (lock.parent, blob.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
+        if blob.exists():
+            return
         for _ in range(2):
-            if blob.exists():
-                return
             _complete(url, blob, size, count)
             if is_whole(partial(blob), blob.name):
                 partial(blob).replace(blob)
                 return
-            count(-begun(blob))
-            partial(blob).unlink()
+            _drop(blob, count)
     raise ValueError(f"{url} arrived damaged twice: its content is not what the hub says it is; try again later")
+
+
+def _drop(blob: Path, count: Callable[[int], None]) -> None:
+    """Throw away what is there of a file."""
+    count(-begun(blob))
+    partial(blob).unlink()
 
 
 def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> None:
@@ -69,10 +74,12 @@ def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> 
 
     pauses = list(PAUSES)
     while (before := begun(blob)) != size:
+        if before > size:
+            _drop(blob, count)
         # What answers in the hub's place (a proxy's page, a mirror that is behind) ends well, and elsewhere.
         lost: Exception = ValueError(f"{url} is not the file of {size} bytes that the hub lists; try again later")
         try:
-            _append(url, partial(blob), size, count)
+            _append(url, partial(blob), count)
         except Exception as error:
             is_busy = isinstance(error, HfHubHTTPError) and error.response.status_code in _BUSY
             if not is_busy and not is_network(error):
@@ -86,28 +93,22 @@ def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> 
             time.sleep(pauses.pop(0))
 
 
-def _append(url: str, path: Path, size: int, count: Callable[[int], None]) -> None:
+def _append(url: str, path: Path, count: Callable[[int], None]) -> None:
     """Ask for what is missing of a file and write it as it comes."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
     with path.open("ab") as handle:
-
-        def begin_anew() -> None:
-            count(-handle.tell())
-            handle.truncate(0)
-
-        if handle.tell() > size:
-            begin_anew()
         # What comes compressed cannot be resumed.
-        headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={handle.tell()}-"}
-        if not handle.tell():
-            del headers["Range"]
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+        if handle.tell():
+            headers["Range"] = f"bytes={handle.tell()}-"
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
             hf_raise_for_status(response)
-            if response.status_code != 206:
-                begin_anew()  # whatever was asked
+            if response.status_code != 206:  # whatever was asked
+                count(-handle.tell())
+                handle.truncate(0)
             # As they come: of larger pieces what is not full would be lost with the connection.
             for chunk in response.iter_bytes():
                 handle.write(chunk)
