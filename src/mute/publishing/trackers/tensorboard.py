@@ -45,7 +45,8 @@ def _write(path: Path, run: Run) -> None:
     from tensorboard.plugins.text.summary_v2 import text_pb
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    words = {name: value for name, value in run.summary.items() if not _is_number(value)}
+    numbers = {n: v for n, v in run.summary.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    words = {name: value for name, value in run.summary.items() if name not in numbers}
     about = {**run.text(), "history": None, "summary": words}
     last = run.history[-1]["step"] if run.history else 0
     flat = {name: value for name, value in run.config.items() if isinstance(value, str | int | float)}
@@ -62,16 +63,12 @@ def _write(path: Path, run: Run) -> None:
         add(0, text_pb(ABOUT, json.dumps(about, sort_keys=True, ensure_ascii=False, allow_nan=False)))
         for row in run.history:
             add(row["step"], _numbers((CURVE + n, v) for n, v in row.items() if n != "step"))
-        add(last, _numbers((SUMMARY + n, v) for n, v in run.summary.items() if n not in words))
+        add(last, _numbers((SUMMARY + n, v) for n, v in numbers.items()))
 
 
 def _protocol(name: str) -> Any:
     """A module of TensorBoard's protocol; its classes are made when it is imported."""
     return importlib.import_module(f"tensorboard.compat.proto.{name}_pb2")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _numbers(values: Iterable[tuple[str, float]]) -> Any:
