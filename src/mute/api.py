@@ -32,7 +32,7 @@ from mute.evaluate.run import Evaluator
 from mute.evaluate.subject import Subject
 from mute.findings import region
 from mute.models import anatomy, export, loading, patches, tokenizer
-from mute.models.tokenizer import Encoder
+from mute.models.tokenizer import Encoder, Words
 from mute.names import at_home, check_name, unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
@@ -41,7 +41,7 @@ from mute.unlearn.run import Matching, Workbench
 from mute.unlearn.run import unlearn as run_algorithm
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 _FORGET_SET = "domain"
 # Facts as they may be given: a table, rows, or either by language.
@@ -74,7 +74,7 @@ class Patch:
 
 def open_model(
     model: str | Path, *, revision: str = "main", device: str = "auto", dtype: str = "float32"
-) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+) -> tuple["PreTrainedModel", Words]:
     """Model and tokenizer of a folder, or of the hub by id and revision: safetensors only, and no code from there.
 
     What the cache has is not fetched again. Raises ValueError that says what to do where they cannot be opened.
@@ -158,7 +158,7 @@ def _halve(corpus: Corpus, seed: int) -> None:
 
 
 def score_layers(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", facts: Facts, *, draws: int = 20, seed: int = 0
+    model: "PreTrainedModel", tokenizer: Words, facts: Facts, *, draws: int = 20, seed: int = 0
 ) -> pd.DataFrame:
     """CKA, LRDS, SADS and their variants: one row per block, on the prompts to be forgotten.
 
@@ -194,7 +194,7 @@ def choose_band(
 
 def forget(
     model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: Words,
     facts: Facts,
     *,
     band: int | Iterable[int] | Literal["all", "full"],
@@ -255,7 +255,7 @@ def _band_name(model: "PreTrainedModel", band: int | str | Iterable[int]) -> str
 
 def measure(
     model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: Words,
     facts: Facts,
     patch: Patch | None = None,
     *,

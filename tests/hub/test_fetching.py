@@ -127,7 +127,7 @@ def test_what_answers_in_the_place_of_the_hub_is_not_asked_for_ever(tmp_path, mo
     """A page of another length ends without an error, each time: nothing, too little or too much of a file."""
     asked = []
 
-    def append(url, path, size, count):
+    def append(url, path, count):
         asked.append(url)
         assert len(asked) < 20, "it is asked again and again"
         path.write_bytes(b"x" * sent)

@@ -14,7 +14,8 @@ from mute.jobs import devices
 JOB = """
 import sys
 from mute.jobs import devices
-print(devices.lease(sys.argv[1:]), devices.lease(sys.argv[1:]), flush=True)
+names = tuple(sys.argv[1:])
+print(devices.lease(names), devices.lease(names), flush=True)
 sys.stdin.read()
 """
 # As a job opens a model, on a machine with the GPUs whose UUIDs are given.

@@ -3,10 +3,10 @@
 What evaluates and what probes them stand in modules of their own: a change in one computes nothing of the other anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pandas as pd
 
@@ -98,8 +98,9 @@ class Shard:
     def in_order(self) -> list[CellRow]:
         """The cells by model, then by depth: cached states only move up, so that every block runs once for all."""
         keys = ("model", "training_seed", "forget_set")
+        cells = cast("Iterator[CellRow]", self.cells.itertuples(index=False))
         return sorted(
-            artifacts.rows(self.cells),
+            cells,
             key=lambda c: (*(getattr(c, key) for key in keys), c.band == FULL, first_block(c.band)),
         )
 

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mute.hub import download, errors
 from mute.hub.repos import COMMIT, Repo, needed
 from mute.store import artifacts
+from mute.store.records import Record
 
 __all__ = ["Repo", "check_fetched", "fetch", "files", "local", "look_up"]
 
@@ -33,7 +33,7 @@ class _File:
     etag: str
 
 
-def fetch(repo: Repo, report: Report = lambda done, total: None) -> dict[str, Any]:
+def fetch(repo: Repo, report: Report = lambda done, total: None) -> Record:
     """Download what is needed of a repository into the cache and verify it; returns a record of it.
 
     The record has id, revision asked, commit, and files with size and sha256, and no path of this machine. report: told
@@ -41,6 +41,8 @@ def fetch(repo: Repo, report: Report = lambda done, total: None) -> dict[str, An
     """
     if repo.folder is not None:
         return _record(repo, local(repo), None)
+    from huggingface_hub import constants
+
     with errors.explained(repo):
         if repo.is_pinned and (kept := _kept(repo)):
             return kept
@@ -48,7 +50,7 @@ def fetch(repo: Repo, report: Report = lambda done, total: None) -> dict[str, An
             commit, files = _listed(repo)
         except Exception as error:
             # Without a network, what was fetched before will do.
-            if (errors.is_network(error) or _is_offline()) and (kept := _kept(repo)):
+            if (errors.is_network(error) or constants.HF_HUB_OFFLINE) and (kept := _kept(repo)):
                 return kept
             raise
         _download(repo, commit, files, report)
@@ -91,27 +93,18 @@ def files(repo: Repo) -> list[Path]:
 
 
 @cache
-def look_up(id: str, revision: str = "main") -> dict[str, Any]:
+def look_up(id: str, revision: str = "main") -> Record:
     """The config.json of a model, for planning: from its directory, the cache, or else the hub; read once."""
     repo = Repo("model", id, revision)
+    folder = repo.folder or _snapshot(repo)
+    if folder is not None and (folder / "config.json").is_file():
+        return artifacts.read_mapping(folder / "config.json")
     if repo.folder is not None:
-        path = repo.folder / "config.json"
-        if not path.is_file():
-            raise ValueError(f"there is no config.json in {id}: it is no directory of a model that transformers opens")
-        return artifacts.read_mapping(path)
-    snapshot = _snapshot(repo)
-    if snapshot is not None and (snapshot / "config.json").is_file():
-        return artifacts.read_mapping(snapshot / "config.json")
+        raise ValueError(f"there is no config.json in {id}: it is no directory of a model that transformers opens")
     from huggingface_hub import hf_hub_download
 
     with errors.explained(repo):
         return artifacts.read_mapping(Path(hf_hub_download(id, "config.json", revision=revision)))
-
-
-def _is_offline() -> bool:
-    from huggingface_hub import constants
-
-    return constants.HF_HUB_OFFLINE
 
 
 # What is in the cache
@@ -143,26 +136,20 @@ def _names(folder: Path) -> list[str]:
 
 def _is_complete(repo: Repo, snapshot: Path) -> bool:
     """Whether all that is needed of a repository is in its snapshot, as far as can be told without the hub."""
-    names = _names(snapshot)
     try:
-        wanted = needed(repo, names)
+        wanted = needed(repo, _names(snapshot))
     except ValueError:
         return False
-    tree = _tree(repo, snapshot.name)
-    return not tree or set(needed(repo, tree)) <= {*wanted}
-
-
-def _tree(repo: Repo, commit: str) -> list[str] | None:
-    """All files of a commit, if they were listed when it was fetched."""
     try:
         from huggingface_hub import get_cached_repo_tree
 
-        return [file.path for file in get_cached_repo_tree(repo.id, repo_type=repo.kind, revision=commit)]
-    except Exception:  # it was not
-        return None
+        tree = get_cached_repo_tree(repo.id, repo_type=repo.kind, revision=snapshot.name)
+    except Exception:  # its files were not listed when it was fetched
+        return True
+    return not tree or set(needed(repo, [file.path for file in tree])) <= {*wanted}
 
 
-def _kept(repo: Repo) -> dict[str, Any] | None:
+def _kept(repo: Repo) -> Record | None:
     """The record of a repository that is whole in the cache; None if something is missing or damaged."""
     snapshot = _snapshot(repo)
     if snapshot is None or not _is_complete(repo, snapshot):
@@ -179,13 +166,12 @@ def _etag(path: Path) -> str:
     return Path(os.readlink(path)).name if path.is_symlink() else ""
 
 
-def _record(repo: Repo, folder: Path, commit: str | None) -> dict[str, Any]:
+def _record(repo: Repo, folder: Path, commit: str | None) -> Record:
     files = {}
-    for name in needed(repo, _names(folder)):
-        path = folder / name
+    for path in (folder / name for name in needed(repo, _names(folder))):
         etag = _etag(path)
-        sha256 = etag if len(etag) == 64 else artifacts.sha256(path)
-        files[name] = {"bytes": path.stat().st_size, "sha256": sha256}
+        facts = {"bytes": path.stat().st_size, "sha256": etag if len(etag) == 64 else artifacts.sha256(path)}
+        files[path.relative_to(folder).as_posix()] = facts
     # A path says where something lies on one machine; its name and content say what it is.
     id = repo.id if repo.folder is None else repo.folder.resolve().name
     return {"kind": repo.kind, "id": id, "revision": repo.revision, "commit": commit, "files": files}
@@ -196,7 +182,7 @@ def _record(repo: Repo, folder: Path, commit: str | None) -> dict[str, Any]:
 
 def _listed(repo: Repo) -> tuple[str, list[_File]]:
     """The commit of the revision, and what is needed of it."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, get_hf_file_metadata
 
     ask = HfApi().dataset_info if repo.kind == "dataset" else HfApi().model_info
     about = ask(repo.id, revision=repo.revision, files_metadata=True)
@@ -206,20 +192,13 @@ def _listed(repo: Repo) -> tuple[str, list[_File]]:
     for name in needed(repo, siblings):
         each = siblings[name]
         etag, size = (each.lfs.sha256, each.lfs.size) if each.lfs else (each.blob_id, each.size)
+        if etag is None or size is None:  # some mirrors do not list them
+            answer = get_hf_file_metadata(_url(repo, name, commit))
+            etag, size = answer.etag, answer.size
         if etag is None or size is None:
-            etag, size = _asked(repo, name, commit)
+            raise ValueError(f"the hub does not say how large {name} of {repo} is, so it cannot be verified")
         files.append(_File(name, size, etag))
     return commit, files
-
-
-def _asked(repo: Repo, name: str, commit: str) -> tuple[str, int]:
-    """Etag and size of one file: some mirrors do not list them."""
-    from huggingface_hub import get_hf_file_metadata
-
-    answer = get_hf_file_metadata(_url(repo, name, commit))
-    if answer.etag is None or answer.size is None:
-        raise ValueError(f"the hub does not say how large {name} of {repo} is, so it cannot be verified")
-    return answer.etag, answer.size
 
 
 def _url(repo: Repo, name: str, commit: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mute.hub.errors import is_network
+from mute.store.artifacts import sha256
 
 PAUSES: tuple[float, ...] = (1, 2, 4, 8, 16, 32)  # seconds before another try, while no byte arrives
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -20,15 +21,12 @@ _BUSY = (408, 425, 429, 500, 502, 503, 504)
 def is_whole(path: Path, etag: str) -> bool:
     """Whether a file's content is what its etag says; an etag that is no digest says nothing."""
     if len(etag) == 64:
-        digest = hashlib.sha256()
-    elif len(etag) == 40:
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    else:
+        return sha256(path) == etag
+    if len(etag) != 40:
         return True
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest() == etag
+        return hashlib.file_digest(handle, lambda: digest).hexdigest() == etag
 
 
 def partial(blob: Path) -> Path:
@@ -53,16 +51,21 @@ def download(url: str, blob: Path, size: int, count: Callable[[int], None]) -> N
     for folder in (lock.parent, blob.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(lock):
+        if blob.exists():
+            return
         for _ in range(2):
-            if blob.exists():
-                return
             _complete(url, blob, size, count)
             if is_whole(partial(blob), blob.name):
                 partial(blob).replace(blob)
                 return
-            count(-begun(blob))
-            partial(blob).unlink()
+            _drop(blob, count)
     raise ValueError(f"{url} arrived damaged twice: its content is not what the hub says it is; try again later")
+
+
+def _drop(blob: Path, count: Callable[[int], None]) -> None:
+    """Throw away what is there of a file."""
+    count(-begun(blob))
+    partial(blob).unlink()
 
 
 def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> None:
@@ -71,16 +74,15 @@ def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> 
 
     pauses = list(PAUSES)
     while (before := begun(blob)) != size:
+        if before > size:
+            _drop(blob, count)
         # What answers in the hub's place (a proxy's page, a mirror that is behind) ends well, and elsewhere.
         lost: Exception = ValueError(f"{url} is not the file of {size} bytes that the hub lists; try again later")
         try:
-            _append(url, partial(blob), size, count)
-        except HfHubHTTPError as error:
-            if error.response.status_code not in _BUSY:
-                raise
-            lost = error
+            _append(url, partial(blob), count)
         except Exception as error:
-            if not is_network(error):
+            is_busy = isinstance(error, HfHubHTTPError) and error.response.status_code in _BUSY
+            if not is_busy and not is_network(error):
                 raise
             lost = error
         if begun(blob) > before:
@@ -91,28 +93,22 @@ def _complete(url: str, blob: Path, size: int, count: Callable[[int], None]) -> 
             time.sleep(pauses.pop(0))
 
 
-def _append(url: str, path: Path, size: int, count: Callable[[int], None]) -> None:
+def _append(url: str, path: Path, count: Callable[[int], None]) -> None:
     """Ask for what is missing of a file and write it as it comes."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
     with path.open("ab") as handle:
-
-        def begin_anew() -> None:
-            count(-handle.tell())
-            handle.truncate(0)
-
-        if handle.tell() > size:
-            begin_anew()
         # What comes compressed cannot be resumed.
-        headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={handle.tell()}-"}
-        if not handle.tell():
-            del headers["Range"]
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+        if handle.tell():
+            headers["Range"] = f"bytes={handle.tell()}-"
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
             hf_raise_for_status(response)
-            if response.status_code != 206:
-                begin_anew()  # whatever was asked
+            if response.status_code != 206:  # whatever was asked
+                count(-handle.tell())
+                handle.truncate(0)
             # As they come: of larger pieces what is not full would be lost with the connection.
             for chunk in response.iter_bytes():
                 handle.write(chunk)

@@ -27,34 +27,37 @@ def is_network(error: BaseException) -> bool:
 @contextmanager
 def explained(repo: Repo) -> Generator[None]:
     """Turn what goes wrong with a repository into a ValueError that says what to do."""
-    from huggingface_hub import errors
-
     try:
         yield
-    except errors.GatedRepoError:
-        raise ValueError(_gated(repo)) from None
-    except errors.RepositoryNotFoundError:
-        raise ValueError(_not_found(repo)) from None
-    except errors.RevisionNotFoundError:
-        raise ValueError(_no_revision(repo)) from None
-    except errors.LocalEntryNotFoundError as error:
-        raise ValueError(_not_cached(repo, error.__cause__)) from None
-    except errors.EntryNotFoundError:
-        raise ValueError(f"{repo} lacks a file that is needed, config.json or one that its index names") from None
-    except errors.HfHubHTTPError as error:
-        raise ValueError(_refused(repo, error)) from None
-    except errors.OfflineModeIsEnabled:
-        raise missing(repo) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
-            if not is_network(error):
-                raise
-            raise ValueError(_unreachable(repo, error)) from None
-        raise ValueError(f"{repo} cannot be written to {_cache()}: {error.strerror}. {_ELSEWHERE}") from None
     except Exception as error:
-        if not is_network(error):
+        text = _explanation(repo, error)
+        if text is None:
             raise
-        raise ValueError(_unreachable(repo, error)) from None
+        raise ValueError(text) from None
+
+
+def _explanation(repo: Repo, error: BaseException | None) -> str | None:
+    from huggingface_hub import errors
+
+    match error:
+        case errors.GatedRepoError():
+            return _gated(repo)
+        case errors.RepositoryNotFoundError():
+            return _not_found(repo)
+        case errors.RevisionNotFoundError():
+            return _no_revision(repo)
+        case errors.LocalEntryNotFoundError():
+            # The library looks into its cache before it says what was wrong with the hub.
+            return _explanation(repo, error.__cause__) or _unreachable(repo, error.__cause__)
+        case errors.EntryNotFoundError():
+            return f"{repo} lacks a file that is needed, config.json or one that its index names"
+        case errors.HfHubHTTPError():
+            return _refused(repo, error)
+        case None | errors.OfflineModeIsEnabled():
+            return str(missing(repo))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EACCES | errno.EPERM | errno.EROFS):
+            return f"{repo} cannot be written to {_cache()}: {error.strerror}. {_ELSEWHERE}"
+    return _unreachable(repo, error) if is_network(error) else None
 
 
 def check_space(repo: Repo, size: int) -> None:
@@ -86,12 +89,6 @@ def _page(repo: Repo, *more: str) -> str:
     return "/".join(parts)
 
 
-def _has_token() -> bool:
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
 def _settings() -> str:
     from huggingface_hub import constants
 
@@ -99,16 +96,20 @@ def _settings() -> str:
 
 
 def _gated(repo: Repo) -> str:
+    from huggingface_hub import get_token
+
     ask = f"{repo} is gated: its owners give it to those who ask. Ask at {_page(repo)}, signed in"
-    if _has_token():
+    if get_token() is not None:
         return f"{ask}; your token is known, but its account has no access yet (or the token may not read gated ones)"
     return f"{ask}; then make a token at {_settings()} and set HF_TOKEN to it, or run `hf auth login`"
 
 
 def _not_found(repo: Repo) -> str:
+    from huggingface_hub import get_token
+
     other = "model" if repo.kind == "dataset" else "data set"
     text = f"there is no {repo.what} {repo.id!r} at {_page(repo)}: check its spelling, and that it is not a {other}"
-    if _has_token():
+    if get_token() is not None:
         return f"{text}. If it is private, your token may not see it"
     return f"{text}. If it is private, set HF_TOKEN to a token that may read it ({_settings()})"
 
@@ -139,7 +140,7 @@ def _refused(repo: Repo, error: Any) -> str:
     return f"the hub answers {status}, asked for {repo}; if that is a passing trouble, the same command goes on later"
 
 
-def _unreachable(repo: Repo, error: BaseException) -> str:
+def _unreachable(repo: Repo, error: BaseException | None) -> str:
     from huggingface_hub import constants
 
     return (
@@ -147,17 +148,6 @@ def _unreachable(repo: Repo, error: BaseException) -> str:
         "HTTPS_PROXY, and HF_ENDPOINT if a mirror is used. What has arrived is kept, and the same command goes on; "
         "without any network here, run `make fetch` on a machine that has it and shares HF_HOME with this one"
     )
-
-
-def _not_cached(repo: Repo, cause: BaseException | None) -> str:
-    """The library looks into its cache before it says what was wrong with the hub."""
-    from huggingface_hub import errors
-
-    if isinstance(cause, errors.HfHubHTTPError):
-        return _refused(repo, cause)
-    if cause is None or isinstance(cause, errors.OfflineModeIsEnabled):
-        return str(missing(repo))
-    return _unreachable(repo, cause)
 
 
 def missing(repo: Repo) -> ValueError:

@@ -6,15 +6,12 @@ A lease is a lock on a small file, held as long as the process lives. The kernel
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from functools import cache
 from itertools import count
 from pathlib import Path
 
-# The files behind this process's leases, by the devices that they were chosen among: open files keep their locks.
-_held: dict[tuple[str, ...], tuple[int, int]] = {}
 
-
-def visible() -> list[str]:
+def visible() -> tuple[str, ...]:
     """A name for each GPU that torch sees, in torch's order: the same for every process, however few it may see.
 
     CUDA_VISIBLE_DEVICES, which SLURM sets for its jobs, renumbers devices; only their UUIDs stay.
@@ -25,27 +22,25 @@ def visible() -> list[str]:
     shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     numbers = shown if len(shown) == len(every) else [str(index) for index in every]
     properties = [torch.cuda.get_device_properties(index) for index in every]
-    return [str(getattr(one, "uuid", "") or number) for one, number in zip(properties, numbers)]
+    return tuple(str(getattr(one, "uuid", "") or number) for one, number in zip(properties, numbers))
 
 
-def lease(devices: Sequence[str]) -> int:
+@cache
+def lease(devices: tuple[str, ...]) -> int:
     """Index of the first of `devices` that no other process of this user has; kept until this process ends.
 
     Where all are taken, jobs share: each device gets a second job before any gets a third.
     """
-    key = tuple(devices)
-    if key not in _held:
-        try:
-            _held[key] = _lock(_folder(), devices)
-        except OSError as error:
-            # No place for locks is no reason to stop. Processes that start together have numbers in a row.
-            print(f"GPUs cannot be leased ({error}): jobs may share one", file=sys.stderr, flush=True)
-            _held[key] = os.getpid() % len(devices), -1
-    return _held[key][0]
+    try:
+        return _lock(_folder(), devices)
+    except OSError as error:
+        # No place for locks is no reason to stop. Processes that start together have numbers in a row.
+        print(f"GPUs cannot be leased ({error}): jobs may share one", file=sys.stderr, flush=True)
+        return os.getpid() % len(devices)
 
 
-def _lock(folder: Path, devices: Sequence[str]) -> tuple[int, int]:
-    """The index of the device, and the open file that holds its lock."""
+def _lock(folder: Path, devices: tuple[str, ...]) -> int:
+    """The index of the device; the file that holds its lock stays open as long as this process lives."""
     import fcntl
 
     for turn in count():
@@ -60,7 +55,7 @@ def _lock(folder: Path, devices: Sequence[str]) -> tuple[int, int]:
             if turn:
                 text = f"all {len(devices)} GPUs that this job sees are in use: it shares number {index}"
                 print(text, file=sys.stderr, flush=True)
-            return index, handle
+            return index
     raise AssertionError("unreachable")
 
 

@@ -11,11 +11,14 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mute.jobs.logs import SECONDS, Log
 from mute.jobs.sealed import results_of, sealed_job
 from mute.store import artifacts, clock, seals
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
 
 # Imports make many objects and hardly any garbage: looking for it meanwhile costs a tenth of them. `job` looks again.
 gc.disable()
@@ -26,7 +29,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, err
 
 
 @contextmanager
-def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generator[Log]:
+def job(snakemake: "Snakemake", *, torch: bool = True, online: bool = False) -> Generator[Log]:
     """Run a job's body with one torch thread per Snakemake thread, logging to its log file.
 
     online: whether it may ask the hub; all jobs but the one that fetches find there what was fetched.
@@ -39,15 +42,14 @@ def job(snakemake: Any, *, torch: bool = True, online: bool = False) -> Generato
     if not online:
         keep_offline()
     if torch:
+        import torch as torch_module
         import transformers.modeling_utils  # noqa: F401  else it comes with the first model, and garbage is looked for
+
+        torch_module.set_num_threads(snakemake.threads)
     gc.freeze()
     gc.enable()
     clock.begin()
     log = Log(Path(snakemake.log[0]), name)
-    if torch:
-        import torch as torch_module
-
-        torch_module.set_num_threads(snakemake.threads)
     log.note("started")
     try:
         with sealed_job(snakemake, log):

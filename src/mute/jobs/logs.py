@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 SECONDS = ".seconds.json"
 
@@ -38,7 +38,7 @@ class Log:
             path.write_text(text, encoding="utf-8")
             self.note(f"where in the code: {path}")
 
-    def note_crash(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    def note_crash(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Note an exception that nobody handles, a bug, before Python prints it; its traceback goes beside the log."""
         if issubclass(kind, KeyboardInterrupt):
             self.note("interrupted")
@@ -47,9 +47,9 @@ class Log:
             self.keep_traceback("".join(traceback.format_exception(kind, error, trace)))
         sys.__excepthook__(kind, error, trace)
 
-    def progress(self, done: int, total: int, text: str, every: float = 20.0) -> None:
-        """Say how far the work is, at most every so many seconds, with a guess at what is left."""
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Say how far the work is, at most every 20 seconds, with a guess at what is left."""
         now = time.monotonic()
-        if now - self.spoke >= every or done == total:
+        if now - self.spoke >= 20 or done == total:
             left = (now - self.started) / max(done, 1) * (total - done)
             self.say(f"{text} {done}/{total}" + (f", about {left:.0f} s left" if done < total else ""))

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mute.jobs.logs import Log
 from mute.store import artifacts, clock, seals
+from mute.store.records import Record
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
 
 _LOCKS = "locks"
 # What a result may depend on. The list of what a record takes from the machine: docs/records.md.
@@ -17,7 +21,7 @@ _PACKAGES = ["torch", "transformers", "tokenizers", "safetensors", "numpy", "pan
 
 
 @contextmanager
-def sealed_job(snakemake: Any, log: Log) -> Generator[None]:
+def sealed_job(snakemake: "Snakemake", log: Log) -> Generator[None]:
     """Check what a job reads, let it work alone, and seal what it wrote. Raises seals.DamageError.
 
     A job that an earlier, killed run has left may still be at the same work: this one waits for it and, where the other
@@ -34,7 +38,7 @@ def sealed_job(snakemake: Any, log: Log) -> Generator[None]:
         close(snakemake, key)
 
 
-def opened(snakemake: Any) -> dict[str, Any]:
+def opened(snakemake: "Snakemake") -> Record:
     """What a job works from, as its seals will say it. Raises seals.DamageError where an input was altered."""
     engine = snakemake.config.get("engine") or {}
     if "checksum_gb" in engine:
@@ -56,7 +60,7 @@ def opened(snakemake: Any) -> dict[str, Any]:
     }
 
 
-def close(snakemake: Any, key: dict[str, Any]) -> None:
+def close(snakemake: "Snakemake", key: Record) -> None:
     """Seal what a job wrote."""
     results = results_of(snakemake)
     made = [path for path in map(Path, snakemake.output) if path.is_relative_to(results) and path.is_file()]
@@ -64,13 +68,13 @@ def close(snakemake: Any, key: dict[str, Any]) -> None:
         seals.write(results, made, {**key, "made_with": artifacts.made_with})
 
 
-def results_of(snakemake: Any) -> Path:
+def results_of(snakemake: "Snakemake") -> Path:
     """The folder of the results of a job's study."""
     return Path((snakemake.config.get("study") or {}).get("results") or "results")
 
 
 @contextmanager
-def _alone(snakemake: Any, log: Log) -> Generator[bool]:
+def _alone(snakemake: "Snakemake", log: Log) -> Generator[bool]:
     """Hold the lock of this job; whether another process had it before. A killed job's lock is gone with it."""
     name = artifacts.digest([snakemake.rule, *map(str, snakemake.wildcards)])
     path = results_of(snakemake) / seals.FOLDER / _LOCKS / name
@@ -88,7 +92,7 @@ def _alone(snakemake: Any, log: Log) -> Generator[bool]:
         yield waited
 
 
-def _is_made(snakemake: Any, key: dict[str, Any]) -> bool:
+def _is_made(snakemake: "Snakemake", key: Record) -> bool:
     """Whether every output is there, whole, and made from just this."""
     results = results_of(snakemake)
     for path in map(Path, snakemake.output):

@@ -30,12 +30,11 @@ def terminal(results: Path | str) -> str:
     rules = by_rule(results)
     if not rules:
         return ""
+    rules["all"] = {name: sum(spent[name] for spent in rules.values()) for name in ("jobs", *PHASES)}
     rows = [["", "jobs", *PHASES, "sum"]]
-    whole = dict.fromkeys(("jobs", *PHASES), 0.0)
     for rule, spent in rules.items():
-        rows.append(_row(rule.replace("_", " "), spent))
-        whole = {name: whole[name] + spent[name] for name in whole}
-    rows.append(_row("all", whole))
+        seconds = [spent[phase] for phase in PHASES]
+        rows.append([rule.replace("_", " "), *(f"{value:.0f}" for value in (spent["jobs"], *seconds, sum(seconds)))])
     return "Where the time went, in seconds of jobs that ran beside each other:\n" + aligned(rows)
 
 
@@ -45,8 +44,3 @@ def aligned(rows: list[list[str]], names: int = 1) -> str:
     places = [str.ljust if i < names else str.rjust for i in range(len(widths))]
     lines = ["  ".join(put(word, width) for put, word, width in zip(places, row, widths)).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
-
-
-def _row(name: str, spent: dict[str, float]) -> list[str]:
-    seconds = [spent[phase] for phase in PHASES]
-    return [name, f"{spent['jobs']:.0f}", *(f"{value:.0f}" for value in [*seconds, sum(seconds)])]

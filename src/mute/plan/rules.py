@@ -438,13 +438,14 @@ class Plans:
 
     def notebooks(self) -> Record:
         """The same, and where the tables were published, if the notebooks are to read them there."""
-        return {**self.figures(), **publishing.notebooks(self.study)}
+        return {**self.figures(), **publishing.notebooks(self.config)}
 
     def notebook_inputs(self) -> list[str]:
-        return ["<results>/published.csv"] if publishing.notebooks(self.study) else []
+        return ["<results>/published.csv"] if publishing.notebooks(self.config) else []
 
     def publishing(self) -> Record:
-        return publishing.plan(self.study)
+        trackers = publishing.chosen(self.config.publishing)
+        return {"study": self.config.study.name, "config": self.study.of_record(), "trackers": trackers}
 
     def published_figures(self) -> list[str]:
         """All figures; but the notebooks', where those are drawn from what this publishes."""

@@ -2,17 +2,17 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from mute.jobs.logs import Log
 from mute.publishing import runs as content
 from mute.publishing import trackers
-from mute.publishing.index import Index
+from mute.publishing.readback import Index
 from mute.publishing.runs import Run
 from mute.store import artifacts
+from mute.store.records import Facts, Record
 
 
-def runs_of(results: Path, study: str, config: dict[str, Any], tables: list[str], figures: list[str]) -> list[Run]:
+def runs_of(results: Path, study: str, config: Record, tables: list[str], figures: list[str]) -> list[Run]:
     """All runs of a study. The one with its tables comes last: it stands for a study that is there as a whole."""
     paths = {Path(path).stem: path for path in tables}
     cells, scores = artifacts.read_table(paths["cells"]), artifacts.read_table(paths["scores"])
@@ -20,13 +20,14 @@ def runs_of(results: Path, study: str, config: dict[str, Any], tables: list[str]
     return [*content.of_cells(study, results, cells, scores), content.of_study(study, config, cells, files)]
 
 
-def publish(runs: list[Run], tracker: str, folder: Path, options: dict[str, Any], log: Log) -> list[dict[str, str]]:
+def publish(runs: list[Run], tracker: str, folder: Path, options: Facts, log: Log) -> list[dict[str, str]]:
     """Bring `folder` to what `runs` say: what is there whole stays, what changed is written anew, the rest goes.
 
     Returns a row per run: tracker, id, name, content, and the file that it became, in `folder`.
     """
     module = trackers.load(tracker)
-    index = Index(folder, module.where(options))
+    # All options but the mode say where runs belong.
+    index = Index(folder, {name: value for name, value in options.items() if name != "mode"})
     held = {run.id for run in runs if index.holds(run)}
     stale = index.entries.keys() - held
     index.entries = {id: entry for id, entry in index.entries.items() if id in held}
@@ -39,9 +40,9 @@ def publish(runs: list[Run], tracker: str, folder: Path, options: dict[str, Any]
     if new:
         folder.mkdir(parents=True, exist_ok=True)
         written = []
-        with module.Writer(folder, options) as writer:
+        with module.writer(folder, options) as write:
             for done, run in enumerate(new, 1):
-                written.append((run, writer.write(run)))
+                written.append((run, write(run)))
                 log.progress(done, len(new), f"{tracker}: run")
         # Only now: W&B may still be writing a run's file when the run is finished.
         for run, (file, *copies) in written:

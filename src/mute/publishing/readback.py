@@ -1,4 +1,4 @@
-"""Tables, figures and runs as they were published: from the files of a tracker, or from W&B's server.
+"""What was published already, and reading it back: from the files of a tracker, or from W&B's server.
 
 Whoever has the runs needs no results: figures drawn from them are those drawn from the tables, byte for byte.
 """
@@ -10,9 +10,65 @@ from typing import Any
 import pandas as pd
 
 from mute.publishing import runs
-from mute.publishing.index import Index
 from mute.publishing.runs import Run
 from mute.store import artifacts
+from mute.store.records import Facts, Record
+
+INDEX, RUN = "index.json", "run.json"
+SCHEMA_VERSION = 2
+
+
+class Index:
+    """The runs in the folder of one tracker; `where` says where they belong: another project's are not these."""
+
+    def __init__(self, folder: Path, where: Facts | None = None) -> None:
+        self.folder, self.where = folder, where or {}
+        self.entries: dict[str, Record] = {}
+        try:
+            kept = artifacts.read_json(folder / INDEX)
+            if kept["schema"] == SCHEMA_VERSION:
+                self.entries = kept["runs"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # nothing was published, or nobody knows what: it is published again
+
+    def holds(self, run: Run) -> bool:
+        """Whether this very content is there, whole."""
+        entry = self.entries.get(run.id, {})
+        return entry.get("content") == run.content and entry["where"] == self.where and not self.damaged(entry)
+
+    def damaged(self, entry: Record) -> list[Path]:
+        """Files of a run that are missing or were altered."""
+        paths = {self.folder / name: digest for name, digest in entry["files"].items()}
+        return [path for path, digest in paths.items() if not path.is_file() or artifacts.sha256(path) != digest]
+
+    def put(self, run: Run, file: Path, copies: list[Path]) -> None:
+        """Note that a run became `file`, the one to open, and copies of its files as <artifact>/<name>."""
+        folder = file.parent
+        artifacts.write_json(folder / RUN, {**run.text(), "files": [str(p.relative_to(folder)) for p in copies]})
+        own = [file, folder / RUN, *copies]
+        self.entries[run.id] = {
+            "name": run.name,
+            "content": run.content,
+            "where": self.where,
+            "file": file.relative_to(self.folder).as_posix(),
+            "files": {path.relative_to(self.folder).as_posix(): artifacts.sha256(path) for path in own},
+        }
+
+    def read(self, id: str) -> Run:
+        """A run as it was published. Raises KeyError if it was not, ValueError if it is not what was published."""
+        entry = self.entries[id]
+        if damaged := self.damaged(entry):
+            raise ValueError(f"{damaged[0]} is missing or not what was published: publish again")
+        folder = (self.folder / entry["file"]).parent
+        said = artifacts.read_json(folder / RUN)
+        files: dict[str, dict[str, Path]] = {}
+        for path in (folder / name for name in said["files"]):
+            files.setdefault(path.parent.name, {})[path.name] = path
+        said |= {"tags": tuple(said["tags"]), "files": files}
+        return Run(**said)
+
+    def save(self) -> None:
+        artifacts.write_json(self.folder / INDEX, {"schema": SCHEMA_VERSION, "runs": self.entries})
 
 
 def published(folder: Path, tracker: str) -> list[Run]:
@@ -24,7 +80,7 @@ def published(folder: Path, tracker: str) -> list[Run]:
     return [index.read(id) for id in index.entries]
 
 
-def tables(given: dict[str, Any], root: Path = Path()) -> dict[str, pd.DataFrame]:
+def tables(given: Facts, root: Path = Path()) -> dict[str, pd.DataFrame]:
     """The tables of a study, by name, as `mute.publishing.plan.notebooks` says where they are.
 
     Raises FileNotFoundError if they were not published, ValueError if they were altered or W&B does not give them.
@@ -50,18 +106,16 @@ def _index(folder: Path, tracker: str) -> Index:
     return index
 
 
-def from_api(given: dict[str, Any], folder: Path, api: Any = None) -> Run:
+def from_api(given: Facts, folder: Path) -> Run:
     """The study's run on W&B's server, its newest artifacts downloaded into `folder`.
 
-    given: study, project and entity; api: a `wandb.Api`, by default that of the user's own key.
+    given: study, project and entity; asked with the user's own key.
     """
     path = "/".join(filter(None, (given["entity"], given["project"], runs.study_id(given["study"]))))
     try:
-        if api is None:
-            import wandb
+        import wandb
 
-            api = wandb.Api()
-        return _downloaded(api.run(path), folder)
+        return _downloaded(wandb.Api().run(path), folder)
     except Exception as error:  # W&B raises errors of its own, of its client and of HTTP
         raise ValueError(
             f"W&B does not give run {path} of study {given['study']!r}: {error}. Log in with `wandb login`, "
@@ -76,10 +130,7 @@ def _downloaded(run: Any, folder: Path) -> Run:
             own = Path(artifact.download(root=str(folder / artifact.type), skip_cache=True))
             files[artifact.type] = {path.name: path for path in sorted(own.iterdir()) if path.is_file()}
     return Run(
-        id=run.id,
-        name=run.name,
-        group=run.group,
-        job_type=run.job_type,
+        **{name: getattr(run, name) for name in ("id", "name", "group", "job_type")},
         tags=tuple(run.tags),
         config=dict(run.config),
         summary={name: value for name, value in dict(run.summary).items() if name[0] != "_"},

@@ -13,7 +13,7 @@ import pandas as pd
 from mute.bands import KEYS, file_name
 from mute.findings.metrics import DETAILS, SHARED
 from mute.store import artifacts
-from mute.store.records import placeless
+from mute.store.records import Record, placeless
 
 # Kinds of facts that are shown apart: those that only the source languages tell alone prove shared knowledge.
 APART = ("taught", "transfer")
@@ -28,32 +28,27 @@ class Run:
     group: str
     job_type: str
     tags: tuple[str, ...] = ()
-    config: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    summary: dict[str, Any] = field(default_factory=dict)
+    config: Record = field(default_factory=dict)
+    history: list[Record] = field(default_factory=list)
+    summary: Record = field(default_factory=dict)
     files: dict[str, dict[str, Path]] = field(default_factory=dict)
 
-    def text(self) -> dict[str, Any]:
+    def text(self) -> Record:
         """Everything but the content of files, as JSON."""
         return {name: value for name, value in vars(self).items() if name not in ("files", "content")}
 
     def copied(self, folder: Path) -> list[Path]:
         """Copies of its files, as `folder`/<artifact>/<name>, in their order."""
-        copies = []
-        for kind, files in self.files.items():
-            for name, path in files.items():
-                copies.append(folder / kind / name)
-                with artifacts.atomic(copies[-1], sync=False) as temporary:
-                    shutil.copyfile(path, temporary)
-        return copies
+        copies = {folder / kind / name: path for kind, files in self.files.items() for name, path in files.items()}
+        for copy, path in copies.items():
+            with artifacts.atomic(copy, sync=False) as temporary:
+                shutil.copyfile(path, temporary)
+        return list(copies)
 
     @cached_property
     def content(self) -> str:
         """Digest of all that it says; two runs of equal content need not be published twice."""
-        files = {
-            name: {path: artifacts.sha256(own[path]) for path in sorted(own)}
-            for name, own in sorted(self.files.items())
-        }
+        files = {kind: {name: artifacts.sha256(path) for name, path in own.items()} for kind, own in self.files.items()}
         return artifacts.digest([{**self.text(), "tags": list(self.tags)}, files])
 
 
@@ -69,7 +64,8 @@ def of_cells(study: str, results: Path, cells: pd.DataFrame, scores: pd.DataFram
         plan = record["plan"]
         known = {name: value for name, value in plan.items() if name not in ("cell", "strength")}
         outcome = {name: value for name, value in record["outcome"].items() if value is not None}
-        config = {**plan["cell"], "study": study, "cell": str(cell.digest), "strength": _number(cell.strength), **known}
+        strength = None if pd.isna(cell.strength) else float(cell.strength)
+        config = {**plan["cell"], "study": study, "cell": str(cell.digest), "strength": strength, **known}
         yield Run(
             # The cell's digest covers weights, corpus, settings and code. So the curve of an id never changes.
             id=artifacts.digest([study, plan["cell"], str(cell.digest)]),
@@ -83,7 +79,7 @@ def of_cells(study: str, results: Path, cells: pd.DataFrame, scores: pd.DataFram
         )
 
 
-def of_study(study: str, config: dict[str, Any], cells: pd.DataFrame, files: dict[str, list[str]]) -> Run:
+def of_study(study: str, config: Record, cells: pd.DataFrame, files: dict[str, list[str]]) -> Run:
     """The run that holds a study's tables and figures, and its configuration."""
     statuses = {f"cells/{status}": int(count) for status, count in cells["status"].value_counts().sort_index().items()}
     return Run(
@@ -114,11 +110,8 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
         scores = scores[(scores["attack"].fillna("") == "") | ~scores["metric"].isin(SHARED)]
     rows = scores.assign(**{name: scores[name].fillna("") for name in columns[:4]})
     for metric, facts, group, language, *values in zip(*(rows[name].tolist() for name in columns)):
-        if (
-            math.isnan(values[0])
-            or metric in DETAILS
-            or (facts not in ("", "all") and not (metric == "K" and facts in APART))
-        ):
+        is_shown = facts in ("", "all") or (metric == "K" and facts in APART)
+        if math.isnan(values[0]) or metric in DETAILS or not is_shown:
             continue
         name = f"{metric}_{facts}" if facts in APART else metric
         ends = ("",) if language else ("", "_low", "_high")
@@ -128,7 +121,7 @@ def summary(scores: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def _record(folder: Path) -> Record:
     """The record of a cell; its patch, which may be large, is not read."""
     try:
         return artifacts.read_json(folder / artifacts.RECORD)
@@ -136,13 +129,9 @@ def _record(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / artifacts.RECORD} cannot be read: run the study here before publishing") from None
 
 
-def _curve(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _curve(rows: list[Record]) -> list[Record]:
     """Points of a curve by step. Those of an edit are sizes that were tried, in the order in which they were."""
     points = [{name: value for name, value in row.items() if value is not None} for row in rows]
     return [
         {**point, "step": point.get("step", place)} for place, point in enumerate(points) if point.keys() - {"step"}
     ]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)

@@ -9,22 +9,28 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from mute.store import clock
+from mute.store.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
 RECORD = "record.json"
 SCHEMA_VERSION = 2
 # Files above this size are compared by their size alone: a job of a large study would hash its model for minutes.
 checked_in_full: int = 4 * 10**9
 # What every record says of how its folder was made: versions, device, dtype, threads (`mute.jobs.job` fills it).
-made_with: dict[str, Any] = {}
+made_with: Record = {}
 
 
 @contextmanager
@@ -35,16 +41,13 @@ def atomic(path: Path | str, *, sync: bool = True) -> Generator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(fd)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         if sync:
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
-        # mkstemp makes private files; results are as readable as any other file of the user's.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -71,42 +74,33 @@ def remove_parts(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def write_text(path: Path | str, text: str, *, sync: bool = True) -> None:
     with clock.phase("write"), atomic(path, sync=sync) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path | str, value: Any, *, sync: bool = True) -> None:
+def write_json(path: Path | str, value: object, *, sync: bool = True) -> None:
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     write_text(path, text, sync=sync)
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str) -> Record:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> Record:
     """The mapping in a JSON file of anybody's. Raises ValueError that names the file."""
     try:
         found = read_json(path)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} cannot be read: it is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{path} cannot be read: it is nested too deeply") from None
+    except (OSError, ValueError, RecursionError) as error:
+        whys = {UnicodeDecodeError: "it is not UTF-8 text", RecursionError: "it is nested too deeply"}
+        raise ValueError(f"{path} cannot be read: {whys.get(type(error), error)}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no mapping of settings")
     return found
 
 
-def write_table(path: Path | str, table: Any) -> None:
+def write_table(path: Path | str, table: "pd.DataFrame") -> None:
     """A pandas table as CSV (short enough to read) or Parquet, by the ending of `path`; no index column."""
     path = Path(path)
     with clock.phase("write"), atomic(path) as temporary:
@@ -118,7 +112,7 @@ def write_table(path: Path | str, table: Any) -> None:
             raise ValueError(f"a table is .csv or .parquet, not {path.name!r}")
 
 
-def read_table(path: Path | str) -> Any:
+def read_table(path: Path | str) -> "pd.DataFrame":
     """The table at `path`. In a CSV only an empty field is missing: a band or source named 'none' stays a word."""
     import pandas as pd
 
@@ -129,9 +123,15 @@ def read_table(path: Path | str) -> Any:
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
 
 
-def rows(table: Any) -> Iterator[Any]:
+class Row(Protocol):
+    """A row of a table: its columns are attributes."""
+
+    def __getattr__(self, column: str, /) -> Any: ...
+
+
+def rows(table: "pd.DataFrame") -> Iterator[Row]:
     """The rows of a pandas table, with its columns as attributes."""
-    return table.itertuples(index=False)
+    return cast("Iterator[Row]", table.itertuples(index=False))
 
 
 # Columns that hold names even where every value looks like a number.
@@ -139,7 +139,7 @@ _NAMES = "algorithm band blocks cell digest domain forget_set item model relatio
 _TEXT_COLUMNS: dict[Any, Any] = dict.fromkeys(_NAMES.split(), "str")
 
 
-def write_tensors(path: Path | str, tensors: dict[str, Any]) -> None:
+def write_tensors(path: Path | str, tensors: Mapping[str, "Tensor"]) -> None:
     """Tensors as safetensors, with no metadata (more than one key would make the bytes differ from run to run)."""
     from safetensors.torch import save_file
 
@@ -152,13 +152,13 @@ def sha256(path: Path | str) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """20 hex digits that name a JSON value: equal values give equal digests, key order does not matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def seed_of(*parts: Any) -> int:
+def seed_of(*parts: object) -> int:
     """A seed below 2^63 from the parts' JSON. Independent purposes get independent draws from one study seed."""
     return int(hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16], 16) >> 1
 
@@ -170,20 +170,20 @@ def _members(folder: Path) -> dict[str, Path]:
 
 
 @clock.phase("write")
-def seal(folder: Path | str, record: dict[str, Any]) -> None:
+def seal(folder: Path | str, record: Record) -> None:
     """Write `folder`/record.json last, with sha256 and size of every other file in the folder."""
     folder = Path(folder)
     files = {name: {"sha256": sha256(p), "bytes": p.stat().st_size} for name, p in sorted(_members(folder).items())}
     write_record(folder / RECORD, {**record, "made_with": made_with, "files": files})
 
 
-def write_record(path: Path, record: dict[str, Any], *, sync: bool = True) -> None:
+def write_record(path: Path, record: Record, *, sync: bool = True) -> None:
     """Write a record with the schema's version and its own digest: a flipped byte in it must show as well."""
     record = json.loads(json.dumps({**record, "schema": SCHEMA_VERSION}, allow_nan=False))
     write_json(path, {**record, "digest": digest(record)}, sync=sync)
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path) -> Record | None:
     """A record as it was written; None where there is none, or another."""
     try:
         record = read_json(path)
@@ -193,13 +193,13 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def agrees(path: Path, facts: dict[str, Any]) -> bool:
+def agrees(path: Path, facts: Record) -> bool:
     """Whether a file has the size of its record and, unless it is larger than `checked_in_full`, its sha256."""
     size = path.stat().st_size
     return size == facts["bytes"] and (size > checked_in_full or sha256(path) == facts["sha256"])
 
 
-def sealed(folder: Path | str) -> dict[str, Any] | None:
+def sealed(folder: Path | str) -> Record | None:
     """The record of a whole, untouched folder, or None if a file is missing, altered or foreign or its record bad."""
     folder = Path(folder)
     record = read_record(folder / RECORD)
@@ -219,7 +219,7 @@ class NotWholeError(RuntimeError):
         super().__init__(f"{folder} is incomplete or was altered: delete it and run the study again")
 
 
-def checked(folder: Path | str) -> dict[str, Any]:
+def checked(folder: Path | str) -> Record:
     """The record of a folder that must be whole. Raises NotWholeError saying what to do when it is not."""
     with clock.phase("load"):
         record = sealed(folder)
@@ -228,7 +228,7 @@ def checked(folder: Path | str) -> dict[str, Any]:
     return record
 
 
-def stored(folder: Path, compute: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], bool]:
+def stored(folder: Path, compute: Callable[[Path], Record]) -> tuple[Record, bool]:
     """The record of `folder`, computed if it is not there whole; and whether it was computed now.
 
     `compute` fills the folder and returns the record to seal. A lock on the folder keeps two jobs from computing the

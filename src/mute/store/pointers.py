@@ -14,8 +14,9 @@ from pathlib import Path
 import yaml
 
 from mute.store.artifacts import sha256
+from mute.store.records import Facts
 
-DATA, LOCK, CACHE = Path("data"), Path("dvc.lock"), Path(".dvc/cache")
+DATA, LOCK, CONFIG, CACHE = Path("data"), Path("dvc.lock"), Path(".dvc"), Path(".dvc/cache")
 SUFFIX = ".dvc"
 _LARGE = 100 * 10**6
 _FOLDER = ".dir"  # ends the checksum of a folder, which is that of its list of files
@@ -49,20 +50,20 @@ class Fault:
 def read(source: Path | str) -> list[Pointer]:
     """The pointers of one .dvc file. Raises ValueError for a file that is none, or has another kind of checksum."""
     source = Path(source)
-    return list(_pointers(source, (_yaml(source) or {}).get("outs") or [], source.parent))
+    return list(_pointers(source, _yaml(source)))
 
 
-def published(lock: Path = LOCK) -> list[Pointer]:
+def published() -> list[Pointer]:
     """What dvc.lock says of the results of every stage; nothing where there is no dvc.lock."""
-    if not lock.is_file():
+    if not LOCK.is_file():
         return []
-    stages = (_yaml(lock) or {}).get("stages") or {}
-    return [found for stage in stages.values() for found in _pointers(lock, stage.get("outs") or [], lock.parent)]
+    stages = _yaml(LOCK).get("stages") or {}
+    return [found for stage in stages.values() for found in _pointers(LOCK, stage)]
 
 
-def inputs(folder: Path = DATA) -> list[Pointer]:
-    """Every pointer in a folder and those below it."""
-    return [found for source in sorted(folder.rglob(f"*{SUFFIX}")) if source.is_file() for found in read(source)]
+def inputs() -> list[Pointer]:
+    """Every pointer in the folder of data and those below it."""
+    return [found for source in sorted(DATA.rglob(f"*{SUFFIX}")) if source.is_file() for found in read(source)]
 
 
 def source_of(path: Path | str) -> Path | None:
@@ -106,22 +107,20 @@ def listed(title: str, found: Iterable[Fault]) -> str:
     return f"{title}:\n" + "\n".join(f"  - {fault}" for fault in found)
 
 
-def faults(pointer: Pointer, cache: Path | None = None) -> list[Fault]:
+def faults(pointer: Pointer) -> list[Fault]:
     """Files that differ from their checksums. What is not there at all was not fetched, and is no fault."""
-    cache = cache or cache_folder()
+    cache = cache_folder()
     if pointer.path.is_file():
         return _of_file(pointer.path, pointer.md5, pointer, cache)
     return list(_of_folder(pointer, cache)) if pointer.path.is_dir() else []
 
 
-def cache_folder(config: Path = Path(".dvc")) -> Path:
+def cache_folder() -> Path:
     """DVC's cache: .dvc/cache, unless `dvc cache dir` has put it elsewhere."""
-    for name in ("config.local", "config"):
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        parser.read(config / name, encoding="utf-8")
-        if found := parser.get("cache", "dir", fallback=None):
-            return config / Path(found.strip("\"'")).expanduser()
-    return CACHE
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read([CONFIG / "config", CONFIG / "config.local"], encoding="utf-8")
+    found = parser.get("cache", "dir", fallback="").strip("\"'")
+    return CONFIG / Path(found).expanduser() if found else CACHE
 
 
 def is_known(path: Path) -> bool:
@@ -134,20 +133,20 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _yaml(path: Path) -> dict:
+def _yaml(path: Path) -> Facts:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not what DVC writes: {str(error).splitlines()[0]}") from error
 
 
-def _pointers(source: Path, outs: list[dict], folder: Path) -> Iterator[Pointer]:
-    for out in outs:
+def _pointers(source: Path, facts: Facts) -> Iterator[Pointer]:
+    for out in facts.get("outs") or []:
         if "md5" not in out:
             raise ValueError(f"{source}: {out.get('path')} has no md5; dvc add or dvc commit writes one")
         if out.get("hash") != "md5":
             raise ValueError(f"{source} was written by DVC 2; bring it up to date: dvc cache migrate --dvc-files")
-        yield Pointer(folder / out["path"], str(out["md5"]), source)
+        yield Pointer(source.parent / out["path"], str(out["md5"]), source)
 
 
 def _object(md5: str, cache: Path) -> Path:
@@ -165,14 +164,10 @@ def _of_file(path: Path, wanted: str, pointer: Pointer, cache: Path) -> list[Fau
     if damaged:
         text = f"is damaged, and so is DVC's copy of it. To fetch it again: rm -f {path} {kept} && {fetch}"
     else:
-        keep = f"To keep it: {_renew(pointer)}. " if pointer.source.suffix == SUFFIX else ""
+        keep = f"To keep it: dvc add {pointer.path}. " if pointer.source.suffix == SUFFIX else ""
         text = f"is not the file that {pointer.source} names (MD5 {wanted}). {keep}"
         text += f"To get that back: rm -f {path} && {fetch}"
     return [Fault(path, text)]
-
-
-def _renew(pointer: Pointer) -> str:
-    return f"dvc add {pointer.path}"
 
 
 def _of_folder(pointer: Pointer, cache: Path) -> Iterator[Fault]:
@@ -188,7 +183,9 @@ def _of_folder(pointer: Pointer, cache: Path) -> Iterator[Fault]:
         # Results may be those of several studies; an input that DVC does not know is one that no clone will have.
         if pointer.source.suffix == SUFFIX:
             for path in sorted(set(filter(Path.is_file, pointer.path.rglob("[!.]*"))) - entries.keys()):
-                yield Fault(path, f"is not listed by {pointer.source}: remove it, or let DVC know: {_renew(pointer)}")
+                yield Fault(
+                    path, f"is not listed by {pointer.source}: remove it, or let DVC know: dvc add {pointer.path}"
+                )
     elif _folder_md5(pointer.path) != pointer.md5:
         yield Fault(
             pointer.path,

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mute.store import artifacts
+from mute.store.records import Record
 
 FOLDER, DAMAGED = "records", "damaged"
 # DVC brings these without their seals (dvc.yaml), and they may be another version's.
@@ -37,7 +37,7 @@ class Fault:
 
     path: Path
     text: str
-    removed: dict[Path, tuple[dict[str, Any] | None, float]] = field(default_factory=dict)
+    removed: dict[Path, tuple[Record | None, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.path} {self.text}"
@@ -57,7 +57,7 @@ def record(results: Path, path: Path) -> Path:
     return results / FOLDER / f"{path.relative_to(results).as_posix()}.json"
 
 
-def write(results: Path, paths: Iterable[Path], about: dict[str, Any]) -> None:
+def write(results: Path, paths: Iterable[Path], about: Record) -> None:
     """Seal files of `results`, with what is to be said `about` all of them."""
     for path in paths:
         facts = {"sha256": artifacts.sha256(path), "bytes": path.stat().st_size}
@@ -65,7 +65,7 @@ def write(results: Path, paths: Iterable[Path], about: dict[str, Any]) -> None:
         artifacts.write_record(record(results, path), {**about, **facts}, sync=False)
 
 
-def read(results: Path, path: Path) -> dict[str, Any] | None:
+def read(results: Path, path: Path) -> Record | None:
     """The seal of a file; None where there is none, or none that can be read."""
     return artifacts.read_record(record(results, path))
 
@@ -112,7 +112,11 @@ def put_aside(results: Path, fault: Fault) -> None:
             seal.unlink()
     for path in {fault.path, *sealed}:
         if path.exists():
-            _replace(path, results / DAMAGED / path.relative_to(results))
+            target = results / DAMAGED / path.relative_to(results)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
     (results / DAMAGED).mkdir(parents=True, exist_ok=True)
     os.utime(results / DAMAGED)
 
@@ -120,13 +124,6 @@ def put_aside(results: Path, fault: Fault) -> None:
 def last_damage(results: Path) -> int:
     """When something was last put aside, in nanoseconds; 0 for never."""
     return (results / DAMAGED).stat().st_mtime_ns if (results / DAMAGED).is_dir() else 0
-
-
-def _replace(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir():
-        shutil.rmtree(target)
-    path.replace(target)
 
 
 def restore_times(faults: Iterable[Fault]) -> None:
@@ -177,30 +174,21 @@ def sweep(results: Path, *, mend: bool = True) -> list[Fault]:
     """
     found = []
     for path in sealed_files(results):
+        seal, now = record(results, path), time.time()
         if not path.exists():
             if mend:
-                record(results, path).unlink(missing_ok=True)
-            continue
-        wrong = fault(results, path)
-        if wrong is None:
-            if mend:
-                _past(path, record(results, path))
-        else:
+                seal.unlink(missing_ok=True)
+        elif wrong := fault(results, path):
             found.append(wrong)
-            if mend:
-                put_aside(results, wrong)
+        elif mend and path.stat().st_mtime > now + _SKEW:
+            then = min(seal.stat().st_mtime, now)
+            os.utime(path, (then, then))
     for parent in (*STORES, *SEALED):
         for folder in sorted(path for path in (results / parent).glob("*") if path.is_dir()):
             # One without a record is a job's that was stopped, or is at work: it makes it anew itself.
             if (folder / artifacts.RECORD).exists() and artifacts.sealed(folder) is None:
                 found.append(not_whole(folder))
-                if mend:
-                    put_aside(results, found[-1])
+    if mend:
+        for wrong in found:
+            put_aside(results, wrong)
     return found
-
-
-def _past(path: Path, seal: Path) -> None:
-    now = time.time()
-    if path.stat().st_mtime > now + _SKEW:
-        then = min(seal.stat().st_mtime, now)
-        os.utime(path, (then, then))

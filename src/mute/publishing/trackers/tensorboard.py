@@ -6,21 +6,18 @@ have the name of the machine in its name, and the time of day in every event.
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mute.publishing.runs import Run
 from mute.store import artifacts
+from mute.store.records import Facts
 
 # TensorBoard looks for files with `tfevents` in their name.
 EVENTS = "events.out.tfevents.mute"
 CURVE, SUMMARY, ABOUT = "curve/", "summary/", "about"
-
-
-def where(options: dict[str, Any]) -> dict[str, Any]:
-    return {}
 
 
 def folders(folder: Path) -> list[Path]:
@@ -28,27 +25,18 @@ def folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{EVENTS}"))
 
 
-class Writer:
-    """Writes runs as event files, each in a folder of its own, named after the run."""
+@contextmanager
+def writer(folder: Path, options: Facts) -> Generator[Callable[[Run], list[Path]]]:
+    """What writes a run as an event file, in a folder named after it, and then the files that lie beside that."""
 
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def write(self, run: Run) -> list[Path]:
-        """The event file, then the files that lie beside it."""
-        folder = self.folder / run.name
-        copies = run.copied(folder)
-        with artifacts.atomic(folder / EVENTS) as temporary:
+    def write(run: Run) -> list[Path]:
+        own = folder / run.name
+        copies = run.copied(own)
+        with artifacts.atomic(own / EVENTS) as temporary:
             _write(temporary, run)
-        return [folder / EVENTS, *copies]
+        return [own / EVENTS, *copies]
+
+    yield write
 
 
 def _write(path: Path, run: Run) -> None:
@@ -57,7 +45,8 @@ def _write(path: Path, run: Run) -> None:
     from tensorboard.plugins.text.summary_v2 import text_pb
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    words = {name: value for name, value in run.summary.items() if not _is_number(value)}
+    numbers = {n: v for n, v in run.summary.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    words = {name: value for name, value in run.summary.items() if name not in numbers}
     about = {**run.text(), "history": None, "summary": words}
     last = run.history[-1]["step"] if run.history else 0
     flat = {name: value for name, value in run.config.items() if isinstance(value, str | int | float)}
@@ -74,16 +63,12 @@ def _write(path: Path, run: Run) -> None:
         add(0, text_pb(ABOUT, json.dumps(about, sort_keys=True, ensure_ascii=False, allow_nan=False)))
         for row in run.history:
             add(row["step"], _numbers((CURVE + n, v) for n, v in row.items() if n != "step"))
-        add(last, _numbers((SUMMARY + n, v) for n, v in run.summary.items() if n not in words))
+        add(last, _numbers((SUMMARY + n, v) for n, v in numbers.items()))
 
 
 def _protocol(name: str) -> Any:
     """A module of TensorBoard's protocol; its classes are made when it is imported."""
     return importlib.import_module(f"tensorboard.compat.proto.{name}_pb2")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _numbers(values: Iterable[tuple[str, float]]) -> Any:

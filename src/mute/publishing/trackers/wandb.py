@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from mute.jobs.logs import Log
 from mute.publishing.runs import Run
+from mute.store.records import Facts
 
 ARTIFACTS = "artifacts"
 CURVE = "curve/"  # before the names of a curve's values, which a summary may have too
@@ -26,14 +28,18 @@ _OWN = {
     "WANDB_SILENT": "true",
 }
 _FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")
+# Nothing of code, git, packages, machine, user or terminal.
+_SETTINGS: Facts = {
+    "mode": "offline",
+    "console": "off",
+    **dict.fromkeys(("host", "username", "email", "program"), ""),
+    **dict.fromkeys(("symlink", "save_code", "x_save_requirements"), False),
+    **dict.fromkeys(("silent", "disable_code", "disable_git", "disable_job_creation"), True),
+    **dict.fromkeys(("x_disable_meta", "x_disable_stats", "x_disable_machine_info", "x_disable_viewer"), True),
+}
 PROGRAM = "mute"
 # Seconds that sending may take without a run getting through.
 PATIENCE = 300.0
-
-
-def where(options: dict[str, Any]) -> dict[str, Any]:
-    """Where runs belong; one that was published elsewhere is not there yet."""
-    return {"project": options["project"], "entity": options["entity"]}
 
 
 def folders(folder: Path) -> list[Path]:
@@ -41,91 +47,60 @@ def folders(folder: Path) -> list[Path]:
     return sorted(folder.glob("offline-run-*"))
 
 
-class Writer:
-    """Writes runs as W&B's offline files. The folder's own name must be `wandb`: W&B adds it."""
+@contextmanager
+def writer(folder: Path, options: Facts) -> Generator[Callable[[Run], list[Path]]]:
+    """What writes a run as W&B's offline file, and copies of what its artifacts hold.
 
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        if folder.name != "wandb":
-            raise ValueError(f"runs of W&B lie in a folder named wandb, not in {folder}")
-        self.folder, self.options = folder, options
-
-    def __enter__(self) -> "Writer":
-        self._environ = {name: value for name, value in os.environ.items() if name.startswith("WANDB")}
-        for name in self._environ:
+    The folder's own name must be `wandb`: W&B adds it.
+    """
+    if folder.name != "wandb":
+        raise ValueError(f"runs of W&B lie in a folder named wandb, not in {folder}")
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("WANDB"):
             del os.environ[name]
-        self._scratch = tempfile.TemporaryDirectory(prefix="mute-wandb-")
-        os.environ |= {**_OWN, **dict.fromkeys(_FOLDERS, self._scratch.name)}
+    with tempfile.TemporaryDirectory(prefix="mute-wandb-") as scratch:
+        os.environ |= {**_OWN, **dict.fromkeys(_FOLDERS, scratch)}
         import wandb
 
-        self.wandb = wandb
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
         try:
-            self.wandb.teardown()
-            # Its logs say where things are on this machine.
-            for leftover in [*self.folder.glob("offline-run-*/logs"), *self.folder.glob("offline-run-*/tmp")]:
-                shutil.rmtree(leftover)
+            yield partial(_write, folder, options)
         finally:
-            for name in (*_OWN, *_FOLDERS):
-                os.environ.pop(name, None)
-            os.environ |= self._environ
-            self._scratch.cleanup()
+            wandb.teardown()
+            # Its logs say where things are on this machine.
+            for leftover in [*folder.glob("offline-run-*/logs"), *folder.glob("offline-run-*/tmp")]:
+                shutil.rmtree(leftover)
+            os.environ.clear()
+            os.environ |= before
 
-    def write(self, run: Run) -> list[Path]:
-        """The run's file, then the copies of what its artifacts hold."""
-        mine = self.wandb.init(
-            project=self.options["project"],
-            entity=self.options["entity"],
-            id=run.id,
-            name=run.name,
-            group=run.group,
-            job_type=run.job_type,
-            tags=list(run.tags),
-            config=run.config,
-            dir=str(self.folder.parent),
-            reinit="create_new",
-            settings=self._settings(),
-        )
-        # As the folder was given, below the project: so no path of this machine goes into the file.
-        folder = self.folder / Path(mine.settings.sync_dir).name
-        for row in run.history:
-            values = {f"{CURVE}{name}": value for name, value in row.items() if name != "step"}
-            mine.log(values, step=row["step"])
-        mine.summary.update(run.summary)
-        copies = run.copied(folder / ARTIFACTS)
-        for kind in run.files:
-            artifact = self.wandb.Artifact(f"{run.name}-{kind}", type=kind)
-            for path in copies:
-                if path.parent.name == kind:
-                    artifact.add_file(str(path), name=path.name, policy="immutable", skip_cache=True)
-            mine.log_artifact(artifact)
-        mine.finish()
-        return [folder / f"run-{run.id}.wandb", *copies]
 
-    def _settings(self) -> Any:
-        """Nothing of code, git, packages, machine, user or terminal."""
-        return self.wandb.Settings(
-            mode="offline",
-            console="off",
-            silent=True,
-            symlink=False,
-            save_code=False,
-            disable_code=True,
-            disable_git=True,
-            disable_job_creation=True,
-            host="",
-            username="",
-            email="",
-            program="",
-            x_disable_meta=True,
-            x_disable_stats=True,
-            x_disable_machine_info=True,
-            x_disable_viewer=True,
-            x_save_requirements=False,
-        )
+def _write(folder: Path, options: Facts, run: Run) -> list[Path]:
+    import wandb
+
+    about = {name: value for name, value in run.text().items() if name not in ("history", "summary")}
+    mine = wandb.init(
+        **about,
+        project=options["project"],
+        entity=options["entity"],
+        dir=str(folder.parent),
+        reinit="create_new",
+        settings=wandb.Settings(**_SETTINGS),
+    )
+    # As the folder was given, below the project: so no path of this machine goes into the file.
+    own = folder / Path(mine.settings.sync_dir).name
+    for row in run.history:
+        values = {f"{CURVE}{name}": value for name, value in row.items() if name != "step"}
+        mine.log(values, step=row["step"])
+    mine.summary.update(run.summary)
+    copies = run.copied(own / ARTIFACTS)
+    for kind in run.files:
+        artifact = wandb.Artifact(f"{run.name}-{kind}", type=kind)
+        for path in copies:
+            if path.parent.name == kind:
+                artifact.add_file(str(path), name=path.name, policy="immutable", skip_cache=True)
+        mine.log_artifact(artifact)
+    mine.finish()
+    return [own / f"run-{run.id}.wandb", *copies]
 
 
 def unsent(folder: Path) -> list[Path]:
