@@ -13,6 +13,7 @@ from mute.bands import Band
 from mute.engine import cache, low_rank, moments, sections
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
+from mute.engine.steps import Steps
 from mute.models import anatomy
 from mute.unlearn import losses
 
@@ -78,17 +79,19 @@ LENGTHS = ("one length", "many lengths")
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_and_log_probabilities_of_answer_tokens(tasks, family, lengths):
-    """Now and as they were before the band moved; logits of all, and one number an answer."""
+    """Now and as they were before the band moved; logits of all, and one number a token."""
     exact, found = lengths == "one length", []
     for task in tasks(family, "1", lengths):
-        task.freeze_logprobs("forget", "other")
+        task.freeze_token_logprobs("forget", "other")
+        task.freeze_states("forget", "retain")
         batch = task.batch("forget", FORGET)
         before = task.answer_logits(batch)
-        frozen = task.frozen_logprobs(batch)
-        same(frozen, task.answer_logprobs(batch)[0])
+        frozen = task.frozen_logits(batch)
+        same(frozen, before, exact)
+        same(task.frozen_token_logprobs(batch), task.token_logprobs(batch), exact)
         move(task)
         assert not torch.allclose(task.answer_logits(batch), before)
-        assert torch.equal(task.frozen_logprobs(batch), frozen)
+        assert torch.equal(task.frozen_logits(batch), frozen)
         sums, counts = task.answer_logprobs(batch)
         assert counts.tolist() == torch.bincount(batch.owner, minlength=len(FORGET)).tolist()
         token = task.token_logprobs(batch)
@@ -97,7 +100,9 @@ def test_logits_and_log_probabilities_of_answer_tokens(tasks, family, lengths):
         )
         assert sums.tolist() == pytest.approx([float(token[batch.owner == row].sum()) for row in range(8)], abs=1e-5)
         other = task.batch("other", RETAIN)
-        found.append([before, task.answer_logits(batch), token, task.frozen_logprobs(other)])
+        found.append([before, task.answer_logits(batch), token, task.frozen_token_logprobs(other)])
+        found[-1].append(task.frozen_logits(task.batch("retain", RETAIN)))
+        found[-1].append(task.final_states(batch))
     for whole, engine in zip(*found):
         same(engine, whole, exact)
 
@@ -109,6 +114,20 @@ def test_answer_logits_are_those_of_the_model_itself(tasks):
         expected = [plain[row, place - 1] for row, place in batch.answer.nonzero().tolist()]
         same(task.answer_logits(batch), torch.stack(expected))
         assert batch.labels.tolist() == [int(batch.ids[row, place]) for row, place in batch.answer.nonzero().tolist()]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_frozen_logits_stay_where_norm_and_head_train_too(tasks, family):
+    found = []
+    for task in tasks(family, "full"):
+        task.freeze_states("forget")
+        batch = task.batch("forget", FORGET)
+        found.append(task.frozen_logits(batch))
+        same(found[-1], task.answer_logits(batch))
+        move(task)
+        assert torch.equal(task.frozen_logits(batch), found[-1])
+        assert not torch.allclose(task.answer_logits(batch), found[-1])
+    same(*found)
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
@@ -165,12 +184,24 @@ def test_the_key_token_is_where_the_subject_ends(tasks, texts, encoder):
     assert torch.equal(without.key, without.first - 1)
 
 
-def test_sides_are_found_by_name(tasks):
+def test_sides_are_found_by_name_and_aligned_by_item_and_language(tasks, texts):
     task = tasks("llama")[1]
     assert task.forget is task.side("forget")
     assert task.retain is task.side("retain")
     with pytest.raises(ValueError, match=r"text side.*othr.*other"):
         task.side("othr")
+    batch = task.batch("forget", torch.tensor([0, 3, 5, 6]))
+    beside, owner = task.beside("other", batch)
+    assert set(owner.tolist()) == {0, 1, 2, 3}
+    for row, own in zip(beside.rows.tolist(), owner.tolist()):
+        first = int(batch.rows[own])
+        assert task.side("other").items[row] == task.forget.items[first]
+        assert task.side("other").languages[row] == task.forget.languages[first]
+    pairs = list(zip(task.side("other").items, task.side("other").languages))
+    asked = [(task.forget.items[i], task.forget.languages[i]) for i in batch.rows.tolist()]
+    assert len(owner) == sum(pairs.count(pair) for pair in asked)
+    with pytest.raises(ValueError, match=r"1 texts have none beside them: 'nobody' in 'en'"):
+        task.rows_of("other", ["nobody"], ["en"])
 
 
 def test_draws_are_the_same_again_and_differ_by_purpose(tasks):
@@ -181,6 +212,34 @@ def test_draws_are_the_same_again_and_differ_by_purpose(tasks):
     assert rows != [next(other).rows.tolist() for _ in range(5)]
     first = [row for some in rows for row in some][: len(task.forget)]
     assert sorted(first)[: len(first)] == sorted(set(first))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gradient_of_gradients(tasks, family):
+    """The squared norm of a gradient, derived once more: both paths, and against a difference."""
+    found = []
+    for task in tasks(family, "1"):
+        names = anatomy.mlp_outputs(task.model, [1])
+        task.train(names)
+        batch, (weight,) = task.batch("forget", FORGET), [task.model.get_parameter(name) for name in names]
+
+        def squared(task=task, batch=batch, names=names):
+            with task.twice():
+                (gradient,) = task.gradients(losses.nll(*task.answer_logprobs(batch)), names, create_graph=True)
+            return gradient.square().sum()
+
+        (second,) = task.gradients(squared(), names)
+        # A tenth of the weight's own length along the second gradient must raise it by about what that says.
+        step = 1e-3 * weight.detach().norm() * second / second.norm()
+        with torch.no_grad():
+            weight.add_(step)
+        ahead = float(squared().detach())
+        with torch.no_grad():
+            weight.sub_(2 * step)
+        behind = float(squared().detach())
+        assert (ahead - behind) / 2 == pytest.approx(float((second * step).sum()), rel=0.05)
+        found.append(second)
+    assert torch.allclose(*found, rtol=1e-3, atol=1e-4 * float(found[0].abs().max()))
 
 
 @pytest.mark.parametrize("band", ["1", "full"])
@@ -214,6 +273,33 @@ def test_the_way_back_is_taken_after_an_error(tasks):
         pass
     assert all(torch.equal(tensor, before[name]) for name, tensor in task.model.state_dict().items())
     assert not any(parameter.requires_grad for parameter in task.model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_only_what_a_mask_lets_moves(dtype):
+    torch.manual_seed(0)
+    weight, free = (torch.nn.Parameter(torch.randn(6, 4).to(dtype)) for _ in range(2))
+    before, mask = weight.detach().clone(), torch.zeros(6, 1, dtype=torch.bool)
+    mask[2] = True
+    steps = Steps([weight, free], 1e-1, [mask, None])
+    for _ in range(3):
+        gradient = torch.randn(6, 4)
+        gradient[0] = torch.nan
+        steps.take([gradient, torch.ones(6, 4)])
+    assert torch.equal(weight[[0, 1, 3, 4, 5]], before[[0, 1, 3, 4, 5]])
+    assert (weight[2] != before[2]).all()
+    assert float((free.detach().float()).mean()) < 0
+
+
+def test_a_mask_with_descend(tasks):
+    task = tasks("llama")[1]
+    (name,) = anatomy.mlp_outputs(task.model, [1])
+    before = task.model.get_parameter(name).clone()
+    mask = torch.arange(before.shape[1]) == 3
+    batch = task.batch("forget", FORGET)
+    with task.descend([name], lambda: -losses.nll(*task.answer_logprobs(batch)), 2, 1e-2, {name: mask}):
+        changed = (task.model.get_parameter(name) != before).any(0)
+    assert changed.nonzero().flatten().tolist() == [3]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

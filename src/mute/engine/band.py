@@ -1,7 +1,7 @@
 """The texts that the losses of a band read, with everything below the band computed once."""
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mute.bands import Band
-from mute.engine import moments, sections
+from mute.engine import frozen, moments, sections
 from mute.engine.steps import Steps
 from mute.models import patches
 from mute.models.anatomy import Model
@@ -73,8 +73,8 @@ class TextSet:
     items, languages: what each text is about, and its language; texts without an item have "". subjects: whom its
     prompt names, where the rows have a column `subject` and the prompt has it in these letters; else "". key [texts]:
     the place of the last token of the subject, or else of the prompt. parts: prefix, answer and suffix of each.
-    frozen, logprobs: what the `Task.freeze_...` of these names remembered of the model before unlearning: the band's
-    outputs, and one number an answer.
+    frozen, logprobs, token_logprobs, final: what the `Task.freeze_...` of these names remembered of the model before
+    unlearning: the band's outputs, one number an answer, one an answer token, one state an answer token.
     """
 
     def __init__(self, model: Model, rows: pd.DataFrame, encoder: Encoder) -> None:
@@ -97,6 +97,8 @@ class TextSet:
         self.padding = encoder.tokenizer.pad_token_id or 0
         self.frozen: Tensor | None = None
         self.logprobs: Tensor | None = None
+        self.token_logprobs: Tensor | None = None
+        self.final: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -106,13 +108,36 @@ class TextSet:
         """How many tokens each answer has [texts]."""
         return self.last - self.first
 
+    def answer_places(self, rows: Tensor) -> Tensor:
+        """Where the N answer tokens of `rows` stand among those of all texts, row by row [N]."""
+        tokens = self.tokens
+        begin, own = tokens.cumsum(0) - tokens, tokens[rows]
+        within = torch.arange(int(own.sum())) - torch.repeat_interleave(own.cumsum(0) - own, own)
+        return torch.repeat_interleave(begin[rows], own) + within
+
+    def rows_of(self, items: Sequence[str], languages: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The rows that are about the given items, each in the given language.
+
+        Returns the rows [M], those of one pair after those of another, and the number of the pair that each belongs to
+        [M]. Raises ValueError where a pair has no row: a loss that skips a text unseen is another loss.
+        """
+        known: dict[tuple[str, str], list[int]] = {}
+        for row, pair in enumerate(zip(self.items, self.languages)):
+            known.setdefault(pair, []).append(row)
+        found = [known.get(pair, []) for pair in zip(items, languages, strict=True)]
+        if without := [pair for pair, own in zip(zip(items, languages), found) if not own]:
+            item, language = without[0]
+            raise ValueError(f"{len(without)} texts have none beside them: {item!r} in {language!r} is the first")
+        owners = [number for number, own in enumerate(found) for _ in own]
+        return torch.tensor([row for own in found for row in own]), torch.tensor(owners)
+
     def padded(self) -> "TextSet":
         """The same texts with every sequence padded to the longest, for losses that read padding too."""
         width = int(self.lengths.max())
         made = copy.copy(self)
         whole = [s + [self.padding] * (width - len(s)) for s in self.texts.sequences]
         made.texts = sections.Texts(self.texts.model, whole)
-        made.frozen = made.logprobs = None
+        made.frozen = made.logprobs = made.token_logprobs = made.final = None
         made.texts.advance(self.texts.block)
         return made
 
@@ -145,6 +170,7 @@ class Task:
         self.model, self.band, self.seed = model, band, seed
         self.sides: dict[str, TextSet] = {"forget": forget, "retain": retain, **sides}
         self._covariances: dict[tuple[str, int], Tensor] = {}
+        self._head: Model = model
 
     @property
     def forget(self) -> TextSet:
@@ -163,6 +189,17 @@ class Task:
         if name not in self.sides:
             raise ValueError(unknown_name("text side", name, self.sides))
         return self.sides[name]
+
+    def rows_of(self, side: str, items: Sequence[str], languages: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Rows of `side` about the given items in the given languages, and whose each is: see `TextSet.rows_of`."""
+        return self.side(side).rows_of(items, languages)
+
+    def beside(self, side: str, batch: Batch) -> tuple[Batch, Tensor]:
+        """The batch of `side` that is about the same items in the same languages, and the row of `batch` for each."""
+        rows = batch.rows.tolist()
+        own = [batch.side.items[row] for row in rows], [batch.side.languages[row] for row in rows]
+        found, owner = self.rows_of(side, *own)
+        return self.batch(side, found), owner.to(batch.ids.device)
 
     def draws(self, side: str, size: int, purpose: str, language: str = "") -> Iterator[Batch]:
         """Endless batches of `size` rows of a side, or of its texts in one language, in a new order each time round.
@@ -183,25 +220,43 @@ class Task:
         for name in names:
             parameters[name].requires_grad_(True)
 
-    def gradients(self, loss: Tensor, names: list[str]) -> list[Tensor | None]:
-        """Gradients of `loss` with respect to the parameters `names`; None where it does not depend on one."""
+    def gradients(self, loss: Tensor, names: list[str], create_graph: bool = False) -> list[Tensor | None]:
+        """Gradients of `loss` with respect to the parameters `names`; None where it does not depend on one.
+
+        create_graph: whether losses may be made of them; the forward then has to run under `twice`.
+        """
         parameters = dict(self.model.named_parameters())
         chosen = [parameters[name] for name in names]
-        return list(torch.autograd.grad(loss, chosen, allow_unused=True))
+        return list(torch.autograd.grad(loss, chosen, allow_unused=True, create_graph=create_graph))
+
+    @staticmethod
+    @contextmanager
+    def twice() -> Generator[None]:
+        """Attention in plain steps: torch's fused kernels have no second derivative."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
 
     @contextmanager
     def descend(
-        self, names: list[str], loss: Callable[[], Tensor], steps: int, learning_rate: float
+        self,
+        names: list[str],
+        loss: Callable[[], Tensor],
+        steps: int,
+        learning_rate: float,
+        masks: Mapping[str, Tensor] | None = None,
     ) -> Generator[list[float]]:
         """The model after some steps of AdamW on `loss`; afterwards its weights are bit for bit what they were.
 
-        loss is called once a step. Gives the losses before each step.
+        loss is called once a step. Gives the losses before each step. masks: as in `steps.Steps`, by name.
         """
         parameters = dict(self.model.named_parameters())
         asked = {name: parameter.requires_grad for name, parameter in parameters.items()}
+        own = None if masks is None else [masks.get(name) for name in names]
         with patches.kept(self.model, names):
             self.train(names)
-            taken, losses = Steps([parameters[name] for name in names], learning_rate), []
+            taken, losses = Steps([parameters[name] for name in names], learning_rate, own), []
             try:
                 for _ in range(steps):
                     value = loss()
@@ -267,12 +322,58 @@ class Task:
 
         The head reads only the positions that predict an answer token.
         """
-        whole = sections.run(self.model, self.start(batch), self.band.start, sections.depth(self.model))
-        return sections.read_out(self.model, batch.predictors(whole))
+        return sections.read_out(self.model, self.final_states(batch))
 
     def token_logprobs(self, batch: Batch) -> Tensor:
         """Log-probability (nats) of each answer token [N]; `batch.owner` says whose each is."""
         return each(self.answer_logits(batch), batch)
+
+    def final_states(self, batch: Batch) -> Tensor:
+        """Outputs of the last block [N, D], not normalised, that the N answer tokens are predicted from."""
+        whole = sections.run(self.model, self.start(batch), self.band.start, sections.depth(self.model))
+        return batch.predictors(whole)
+
+    @torch.no_grad()
+    def freeze_token_logprobs(self, *names: str) -> None:
+        """Remember each answer token's log-probability on the named sides: one number a token."""
+        for name in names:
+            self.side(name).token_logprobs = self._of_answers(name, self.token_logprobs)
+
+    def frozen_token_logprobs(self, batch: Batch) -> Tensor:
+        """Log-probabilities of the answer tokens [N] as they were before unlearning."""
+        return self._recalled(batch, batch.side.token_logprobs, "token_logprobs")
+
+    @torch.no_grad()
+    def freeze_states(self, *names: str) -> None:
+        """Remember the states that answers are predicted from on the named sides: D numbers a token instead of V."""
+        # Where norm and head train too, they are kept as they are now.
+        self._head = frozen.head(self.model) if self.band.full else self.model
+        for name in names:
+            self.side(name).final = self._of_answers(name, self.final_states)
+
+    @torch.no_grad()
+    def frozen_logits(self, batch: Batch) -> Tensor:
+        """Logits [N, V] as they were before unlearning: norm and head read the kept states again, exactly."""
+        return sections.read_out(self._head, self._recalled(batch, batch.side.final, "states"))
+
+    def _of_answers(self, name: str, read: Callable[[Batch], Tensor]) -> Tensor:
+        """What `read` [N, ...] says of every answer token of a side, in the order of `TextSet.answer_places`."""
+        side, kept = self.side(name), None
+        for rows in side.texts.batches:
+            own = side.answer_places(torch.tensor(rows))
+            # Rows that only fill up a batch come last.
+            values = read(self.batch(name, torch.tensor(sections.in_fours(rows))))[: len(own)]
+            if kept is None:
+                kept = values.new_empty(int(side.tokens.sum()), *values.shape[1:])
+            kept[own.to(kept.device)] = values
+        assert kept is not None
+        return kept
+
+    @staticmethod
+    def _recalled(batch: Batch, kept: Tensor | None, what: str) -> Tensor:
+        if kept is None:
+            raise RuntimeError(f"frozen {what} are computed before training: call freeze_{what} first")
+        return kept[batch.side.answer_places(batch.rows).to(kept.device)]
 
     def keys(self, batch: Batch, block: int, where: Tensor | None = None) -> Tensor:
         """Inputs [N, D_ff] of the output projection of `block`'s MLP at the tokens `where` [B, T] (default: real ones).

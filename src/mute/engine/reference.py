@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mute.engine import moments
-from mute.engine.band import Batch, Task, summed
+from mute.engine.band import Batch, Task, each, summed
 from mute.models import anatomy
 from mute.models.anatomy import Model
 
@@ -28,9 +28,9 @@ class WholeModel(Task):
     def train(self, names: list[str]) -> None:
         self.model.requires_grad_(True)
 
-    def gradients(self, loss: Tensor, names: list[str]) -> list[Tensor | None]:
+    def gradients(self, loss: Tensor, names: list[str], create_graph: bool = False) -> list[Tensor | None]:
         parameters = dict(self.model.named_parameters())
-        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, create_graph=create_graph)
         every = dict(zip(parameters, found))
         return [every[name] for name in names]
 
@@ -38,14 +38,14 @@ class WholeModel(Task):
         return self._output(self.model, batch)
 
     def freeze_outputs(self, *names: str) -> None:
-        if self.frozen_model is None:
-            self.frozen_model = copy.deepcopy(self.model).requires_grad_(False)
-
-    freeze_logprobs = freeze_outputs
+        self._keep_a_model()
 
     @torch.no_grad()
     def frozen_output(self, batch: Batch) -> Tensor:
         return self._output(self.frozen_model, batch)
+
+    def freeze_logprobs(self, *names: str) -> None:
+        self._keep_a_model()
 
     @torch.no_grad()
     def frozen_logprobs(self, batch: Batch) -> Tensor:
@@ -53,6 +53,30 @@ class WholeModel(Task):
 
     def answer_logits(self, batch: Batch) -> Tensor:
         return self._logits(self.model, batch)
+
+    def freeze_token_logprobs(self, *names: str) -> None:
+        self._keep_a_model()
+
+    @torch.no_grad()
+    def frozen_token_logprobs(self, batch: Batch) -> Tensor:
+        return each(self._logits(self.frozen_model, batch), batch)
+
+    def freeze_states(self, *names: str) -> None:
+        self._keep_a_model()
+
+    @torch.no_grad()
+    def frozen_logits(self, batch: Batch) -> Tensor:
+        return self._logits(self.frozen_model, batch)
+
+    def final_states(self, batch: Batch) -> Tensor:
+        """What the final norm is given at the N answers' predictors [N, D]."""
+        kept: list[Tensor] = []
+        hook = anatomy.final_norm(self.model).register_forward_pre_hook(lambda module, args: kept.append(args[0]))
+        try:
+            self.model(input_ids=batch.ids, use_cache=False)
+        finally:
+            hook.remove()
+        return batch.predictors(kept[0])
 
     def keys(self, batch: Batch, block: int, where: Tensor | None = None) -> Tensor:
         with moments.inputs(self.model, block) as seen:
@@ -64,6 +88,10 @@ class WholeModel(Task):
         if (side, block) not in self._covariances:
             self._covariances[side, block] = moments.second(self._all_keys(side, block))
         return self._covariances[side, block]
+
+    def _keep_a_model(self) -> None:
+        if self.frozen_model is None:
+            self.frozen_model = copy.deepcopy(self.model).requires_grad_(False)
 
     def _logits(self, model: Model, batch: Batch) -> Tensor:
         return batch.predictors(model(input_ids=batch.ids, use_cache=False).logits.float())
