@@ -20,7 +20,7 @@ from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.asked import Asked
 from mute.evaluate.scoring import Queries
-from mute.evaluate.shards import Placed, Shard, place
+from mute.evaluate.shards import CellRow, Placed, Shard, place
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import tokenizer
@@ -123,7 +123,7 @@ class Opened:
         self.shard, self.plan = shard, plan
         self._kept: tuple[tuple[str, str], Asked] | None = None
 
-    def about(self, cell: Any, victim: str, model: str) -> Record:
+    def about(self, cell: CellRow, victim: str, model: str) -> Record:
         """What a victim is by content, and what is asked of it."""
         languages = self.plan["languages"][cell.model]
         asked = {"forget_set": cell.forget_set, "languages": languages, "engine": self.plan["engine"]}
@@ -133,7 +133,7 @@ class Opened:
         return {**identity(self.shard.results / "models" / model, self.shard.corpus_folder), **asked}
 
     @contextmanager
-    def placed(self, cell: Any, victim: str, model: str) -> Generator[tuple[Asked, Subject, Band]]:
+    def placed(self, cell: CellRow, victim: str, model: str) -> Generator[tuple[Asked, Subject, Band]]:
         """A victim in its place, the forget facts that it is asked, and the cell's band."""
         key = (model, cell.forget_set)
         if self._kept is None or self._kept[0] != key:
@@ -163,7 +163,7 @@ def in_order(table: pd.DataFrame, cells: Iterable[str], *keys: str) -> pd.DataFr
     return table.sort_values(by, kind="stable", key=lambda own: own.map(place) if own.name == "cell" else own)
 
 
-def _record(opened: Opened, cell: Any, victim: str, model: str, attack: Prepared, folder: Path) -> Record:
+def _record(opened: Opened, cell: CellRow, victim: str, model: str, attack: Prepared, folder: Path) -> Record:
     """Run one attack into a folder and return its record."""
     before = clock.seconds()
     with opened.placed(cell, victim, model) as (asked, subject, band):
