@@ -9,23 +9,20 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from mute.hub import download, errors
 from mute.hub.repos import COMMIT, Repo, needed
 from mute.store import artifacts
 from mute.store.records import Record
 
-__all__ = ["Repo", "check_fetched", "fetch", "files", "local", "look_up"]
-
 _AT_ONCE = 4  # files
 Report = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file as the hub lists it."""
 
     name: str
