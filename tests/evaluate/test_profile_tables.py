@@ -38,3 +38,10 @@ def test_a_cell_has_its_own_rows_and_below_them_those_of_its_own_base():
     assert set(own.loc[~own["affected"], "hit"]) == {0.5}
     assert set(own.loc[own["affected"], "hit"]) == {0.1}
     assert set(own["sources"]) == {"en-es"}
+
+
+def test_a_study_without_the_lens_has_an_empty_table_of_it():
+    columns = [*KEYS, "analysis", "measure", "block", "language", "value", "n"]
+    table = lens_table(pd.DataFrame(columns=columns))
+    assert table.empty
+    assert [*table.columns] == [*KEYS, "language", "block", "affected", "probability", "full", "hit", "agree", "n"]

@@ -270,6 +270,39 @@ def test_questions_are_replaced_and_answered(trained_model, corpus, encoder):
     assert not answers["text"].equals(plain_answers["text"])
 
 
+SPOILED = {
+    "nothing": lambda given: None,
+    "another type": lambda given: given.numpy(),
+    "another shape": lambda given: given[..., :-1],
+    "other numbers": lambda given: given.double(),
+}
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+@pytest.mark.parametrize("point", ["states", "embeddings", "logits"])
+def test_what_cannot_stand_in_the_place_of_the_models_is_told(random_model, queries, point, spoiled):
+    def spoil(self, *given):
+        return SPOILED[spoiled](given[1] if point == "states" else given[0])
+
+    model = random_model("llama")
+    subject = Subject(model, [type("Spoils", (Treatment,), {"name": "spoils", point: spoil})()])
+    with subject.installed(), pytest.raises(ValueError, match=rf"^spoils\.{point}.* returned .*, must be .*\[\d+, \d+"):
+        subject.ask(queries)
+    with subject.installed(plain=True), pytest.raises(ValueError, match=rf"^spoils\.{point}.* returned"):
+        model(input_ids=torch.tensor([queries.sequences[0]]))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda rows: rows[1:], lambda rows: rows[::-1], lambda rows: rows.drop(columns="prefix")],
+    ids=["one less", "another order", "a column less"],
+)
+def test_questions_that_are_none_for_each_are_told(random_model, queries, spoil):
+    kind = type("Spoils", (Treatment,), {"name": "spoils", "questions": lambda self, rows: spoil(rows)})
+    with pytest.raises(ValueError, match=rf"^spoils\.questions must give one row for each of the {len(queries.rows)} "):
+        Subject(random_model("llama"), [kind()]).questions(queries.rows)
+
+
 def test_replies_are_replaced_in_the_order_of_treatments(trained_model, corpus, encoder):
     model = trained_model("llama")
     evaluator = Evaluator(model, encoder, corpus, ["en"], [0])

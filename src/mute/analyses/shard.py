@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mute import analyses
-from mute.analyses.base import Analysis
+from mute.analyses.base import COLUMNS, Analysis
 from mute.attacks.shard import Opened, in_order
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Placed, Shard, place
@@ -79,6 +79,11 @@ def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, 
             asked.texts.restart()
         with subject.installed():
             table = each.analysis.run(subject, asked, first)
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise ValueError(
+            f"analysis {each.analysis.name!r} gives no column {', '.join(missing)}: it has {', '.join(table.columns)}, "
+            f"and must have {', '.join(COLUMNS)}"
+        )
     artifacts.write_table(folder / "profile.parquet", table)
     seconds = clock.between(before, clock.seconds())
     return {"producer": STORE, "about": each.key(), "victim": victim, "seconds": seconds}

@@ -72,6 +72,8 @@ def attacked(
     with treated.installed():
         table = treated.ask(queries, asked.texts if shared else None).tokens()
     outcome = attack.outcome()
+    if outcome["status"] == "ok" and table["logprob"].isna().any():
+        outcome = {**outcome, "status": "diverged"}
     if outcome["status"] != "ok":
         # What came back before it failed is no measure of what would have.
         table = table.assign(logprob=float("nan"), rank=-1, hit=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mute.engine import sections
 from mute.models import treatment
-from mute.models.treatment import Treatment, Where, overrides
+from mute.models.treatment import Treatment, Where, in_place, overrides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,14 @@ class Subject:
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """What is asked in the place of these rows."""
         for each in self.treatments:
-            rows = each.questions(rows)
+            asked = each.questions(rows)
+            same = len(asked) == len(rows) and set(rows.columns) <= set(asked.columns)
+            if not same or (asked["item"].to_numpy(object) != rows["item"].to_numpy(object)).any():
+                raise ValueError(
+                    f"{each.name}.questions must give one row for each of the {len(rows)} that it is given, in their "
+                    "order, with their items and all of their columns"
+                )
+            rows = asked
         return rows
 
     def ask(self, queries: Queries, texts: Texts | None = None) -> Answers:
@@ -96,7 +103,7 @@ class Subject:
 
         def treat(logits: torch.Tensor, read: list[list[int]]) -> torch.Tensor:
             for each in own:
-                logits = each.logits(logits, Where(read))
+                logits = in_place(each, "logits", logits, each.logits(logits, Where(read)))
             return logits
 
         return treat

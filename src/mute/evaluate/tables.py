@@ -76,7 +76,14 @@ def measured(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     """The item table of a token table, with the columns that the measures of the corpus read."""
     table = items(tokens)
     for measure in _measures(corpus):
-        table = measure.columns(table, tokens)
+        wider = measure.columns(table, tokens)
+        kept = list(table.columns)
+        if len(wider) != len(table) or not set(kept) <= set(wider.columns) or not wider[kept].equals(table):
+            raise ValueError(
+                f"measure {measure.name!r} gives other rows or values than those it was given: `columns` may only add "
+                "columns to the table"
+            )
+        table = wider
     return table
 
 
@@ -185,6 +192,9 @@ _MODEL = ["model", "training_seed", "forget_set"]
 def lens_table(profile: pd.DataFrame) -> pd.DataFrame:
     """Lens of base models and cells, per language and block; `affected`: not below an edit (there the base holds)."""
     keys = [*KEYS, "language", "block", "n"]
+    measures = ["probability", "full", "hit", "agree"]
+    if profile.empty:
+        return pd.DataFrame(columns=[*keys[:-1], "affected", *measures, "n"])
     wide = profile.pivot(index=keys, columns="measure", values="value").reset_index()
     base = wide[wide["algorithm"] == "base"]
     tables = [base.assign(affected=False)]
@@ -194,7 +204,7 @@ def lens_table(profile: pd.DataFrame) -> pd.DataFrame:
         below = base[alike & (base["block"] < own["block"].min())].assign(**cell, affected=False)
         tables += [below, own.assign(affected=True)]
     table = pd.concat(tables, ignore_index=True)
-    return table[[*KEYS, "language", "block", "affected", "probability", "full", "hit", "agree", "n"]]
+    return table[[*keys[:-1], "affected", *measures, "n"]]
 
 
 def mark_gates(table: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:

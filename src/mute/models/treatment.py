@@ -73,9 +73,28 @@ class Treatment:
         return {"status": "ok"}
 
 
-def overrides(treatment: Treatment, point: str) -> bool:
-    """Whether a treatment does something at a point."""
-    return getattr(type(treatment), point) is not getattr(Treatment, point)
+def overrides(treatment: Treatment | type[Treatment], point: str) -> bool:
+    """Whether a treatment, or every one of a class, does something at a point."""
+    kind = treatment if isinstance(treatment, type) else type(treatment)
+    return getattr(kind, point) is not getattr(Treatment, point)
+
+
+def in_place(treatment: Treatment, point: str, given: Tensor, made: object) -> Tensor:
+    """What a treatment has made, if it can stand in the place of what it was given.
+
+    Raises ValueError that names the treatment, the point, and what must be returned.
+    """
+    import torch
+
+    if not isinstance(made, torch.Tensor):
+        raise ValueError(f"{treatment.name}.{point} returned {type(made).__name__}, must be a tensor {_kind(given)}")
+    if (made.shape, made.dtype, made.device) != (given.shape, given.dtype, given.device):
+        raise ValueError(f"{treatment.name}.{point} returned {_kind(made)}, must be {_kind(given)}")
+    return made
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"
 
 
 # The tokens that a model reads now, where a run does not begin at its embeddings.
@@ -131,7 +150,7 @@ def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
     def hook(module: Any, args: tuple[Any, ...], embedded: Any) -> Any:
         reading(model, args[0])
         for treatment in own:
-            embedded = treatment.embeddings(embedded, args[0])
+            embedded = in_place(treatment, "embeddings", embedded, treatment.embeddings(embedded, args[0]))
         return embedded if own else None
 
     return model.get_input_embeddings().register_forward_hook(hook)
@@ -148,7 +167,7 @@ def _before_block(model: Model, block: int, module: Any, own: list[Treatment]) -
                 "from its tokens, or through mute.evaluate.subject.Subject"
             )
         for treatment in own:
-            hidden = treatment.states(block, hidden, ids)
+            hidden = in_place(treatment, f"states at block {block}", hidden, treatment.states(block, hidden, ids))
         return ((hidden, *args[1:]), kwargs) if given else (args, {**kwargs, "hidden_states": hidden})
 
     return module.register_forward_pre_hook(hook, with_kwargs=True)
@@ -189,7 +208,7 @@ def _on_model(model: Model, own: list[Treatment]) -> Any:
         read = [row[: end + 1] for row in ids.tolist() for end in range(len(row))]
         flat = output.logits.flatten(0, 1)
         for treatment in own:
-            flat = treatment.logits(flat, Where(read))
+            flat = in_place(treatment, "logits", flat, treatment.logits(flat, Where(read)))
         output.logits = flat.view_as(output.logits)
         return output
 
