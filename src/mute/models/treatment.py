@@ -73,9 +73,18 @@ class Treatment:
         return {"status": "ok"}
 
 
+# Where a treatment may do something.
+POINTS = ("weights", "mixed", "questions", "embeddings", "states", "logits", "reply")
+
+
 def overrides(treatment: Treatment, point: str) -> bool:
     """Whether a treatment does something at a point."""
-    return getattr(type(treatment), point) is not getattr(Treatment, point)
+    return does(type(treatment), point)
+
+
+def does(kind: type[Treatment], point: str) -> bool:
+    """Whether treatments of a kind do something at a point."""
+    return getattr(kind, point) is not getattr(Treatment, point)
 
 
 # The tokens that a model reads now, where a run does not begin at its embeddings.
