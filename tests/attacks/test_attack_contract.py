@@ -23,7 +23,7 @@ from mute.engine.cache import PrefixCache
 from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
 from mute.models import anatomy, hooks, patches
-from mute.models.treatment import overrides
+from mute.models.treatment import does
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/quantize.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
@@ -107,7 +107,7 @@ def test_every_attack_gives_the_same_twice_and_leaves_the_model_as_it_was(asked,
     # questions the states are the model's own.
     now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert entries.items() <= now.items()
-    assert now == entries or overrides(attacks.load(name), "questions")
+    assert now == entries or does(attacks.load(name), "questions")
 
 
 @pytest.mark.parametrize("name", WEAK)

@@ -28,6 +28,7 @@ from mute.plan.rules import (
 )
 from mute.store.pointers import content
 from mute.config.problems import ConfigError
+from mute.registry import AdditionError
 from mute.store.provenance import code_digest, script_digest
 from mute.study.checks import checked_study
 
@@ -37,8 +38,8 @@ files = [path for path in workflow.configfiles if path not in chosen] + list(cho
 
 try:
     STUDY = checked_study(config, read_files(*map(os.path.relpath, files)))
-except ConfigError as error:
-    # Errors of the configuration are the user's to mend: no traceback.
+except (ConfigError, AdditionError) as error:
+    # Errors of the configuration, and of a file that was added, are the user's to mend: no traceback.
     if workflow.is_main_process:
         print(error, file=sys.stderr)
     sys.exit(1)

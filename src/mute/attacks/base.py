@@ -7,12 +7,16 @@ recovers of the base and of the oracle. Files of attacks import torch inside the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from mute.models.treatment import Treatment
+from mute.bands import KEYS
+from mute.models.treatment import POINTS, Treatment, does
+from mute.names import unknown_name
+from mute.registry import misspelt
 
 if TYPE_CHECKING:
     from mute.bands import Band
@@ -91,3 +95,13 @@ class Attack(Treatment, Generic[OfAttack]):
     def applies(cls, settings: OfAttack, band: str, intent: str) -> str:
         """Why it cannot be tried on a cell of this band and intent, or ''. A cell that it cannot be is a row."""
         return ""
+
+    @classmethod
+    def faults(cls) -> Iterator[tuple[str, str]]:
+        """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
+        for key in cls.depends:
+            if key not in KEYS:
+                yield "depends", unknown_name("key of a cell", key, KEYS)
+        if not any(does(cls, point) for point in POINTS):
+            hint = misspelt(cls, Attack, POINTS)
+            yield "questions", f"nothing is attacked: it must override one of {', '.join(POINTS)}. {hint}".rstrip()

@@ -73,9 +73,17 @@ class Treatment:
         return {"status": "ok"}
 
 
-def overrides(treatment: Treatment | type[Treatment], point: str) -> bool:
-    """Whether a treatment, or every one of a class, does something at a point."""
-    kind = treatment if isinstance(treatment, type) else type(treatment)
+# Where a treatment may do something.
+POINTS = ("weights", "mixed", "questions", "embeddings", "states", "logits", "reply")
+
+
+def overrides(treatment: Treatment, point: str) -> bool:
+    """Whether a treatment does something at a point."""
+    return does(type(treatment), point)
+
+
+def does(kind: type[Treatment], point: str) -> bool:
+    """Whether treatments of a kind do something at a point."""
     return getattr(kind, point) is not getattr(Treatment, point)
 
 

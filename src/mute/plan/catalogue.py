@@ -16,6 +16,7 @@ from mute.models.anatomy import ANATOMIES
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
 from mute.plotting import figures
+from mute.registry import AdditionError
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,12 @@ def _figures() -> Iterable[Entry]:
     for registry in (figures, paper_figures):
         folder = Path(inspect.getfile(registry)).parent
         for name in registry.names():
-            text = (folder / f"{name}.py").read_text(encoding="utf-8")
-            yield Entry("figure", name, _title(ast.get_docstring(ast.parse(text)), name))
+            path = folder / f"{name}.py"
+            try:
+                about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            except (SyntaxError, ValueError) as error:
+                raise AdditionError("figure", str(path), [f"it cannot be read: {error}"]) from error
+            yield Entry("figure", name, _title(about, name))
 
 
 def entries() -> list[Entry]:

@@ -3,6 +3,7 @@
 `python -m mute.plotting.captions` writes them; a test says when they are old.
 """
 
+import sys
 import textwrap
 from pathlib import Path
 
@@ -33,5 +34,15 @@ def write(root: Path) -> None:
         artifacts.write_text(root / FOLDER / name, text)
 
 
+def main() -> int:
+    try:
+        write(Path(__file__).parents[3])
+    except ValueError as error:
+        # A figure's file that cannot be used is told, without a traceback.
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    write(Path(__file__).parents[3])
+    sys.exit(main())

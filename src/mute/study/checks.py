@@ -15,6 +15,7 @@ from mute.bands import ALLOWED, named_blocks
 from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated, value_at
 from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
 from mute.corpus import languages, sources
+from mute.evaluate import measures
 from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
 from mute.publishing import trackers
@@ -244,9 +245,16 @@ class Checks:
         return sorted({*getattr(self.config, section), *REGISTRIES[section][1].names()})
 
     def _registered(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
-        """A list, called as a section, that may name what this defines, and methods with their defaults."""
+        """A list, called as a section, that may name what this defines, and methods with their defaults.
+
+        Raises AdditionError for a method whose file cannot be used.
+        """
         section = str(path[-1])
-        yield from self._names(path, names, REGISTRIES[section][0], self._known(section), section)
+        what, registry = REGISTRIES[section]
+        for name in names:
+            if name in registry.names():
+                registry.load(name)
+        yield from self._names(path, names, what, self._known(section), section)
 
     def _defined(self, section: str, name: str) -> Iterator[Problem]:
         """A definition of a section: a known method, and settings of it."""
@@ -311,8 +319,9 @@ def _name_problems(path: KeyPath, name: str, before: str = "") -> Iterator[Probl
 
 
 def checked_study(config: Record, files: Files | None = None) -> Study:
-    """The study of a configuration. Raises ConfigError with all problems at once.
+    """The study of a configuration.
 
+    Raises ConfigError with all problems at once, AdditionError for a file that was added and cannot be used.
     `files`, where the configuration was read from, lets errors name a file and line.
     """
     checked, files = validated(Config, config), files or Files()
@@ -325,6 +334,9 @@ def checked_study(config: Record, files: Files | None = None) -> Study:
     found = [Problem(p.path, "set study.results instead") if p.path == ("pathvars",) else p for p in found]
     if checked.value is None or found:
         raise ConfigError(_line(problem, config, files) for problem in sorted(found, key=_place))
+    # No configuration names them: every study is scored by all, once everything else is done.
+    for name in measures.names():
+        measures.load(name)
     study = Study(checked.value, files.paths)
     # What only the cells can tell.
     late = list(folders.too_many(study.config)) or [*folders.long_names(study), *selections.problems(study)]

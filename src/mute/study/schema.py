@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from mute import unlearn
 from mute.config.sections import Config
 from mute.corpus import languages, sources
+from mute.registry import AdditionError
 from mute.store import artifacts
 from mute.study.checks import REGISTRIES
 
@@ -218,11 +219,17 @@ def _kind(about: Schema) -> str:
     return " ".join([names.get(kind, kind), ", ".join(limits)]).strip()
 
 
-def main() -> None:
-    for path, text in documents().items():
+def main() -> int:
+    try:
+        made = documents()
+    except AdditionError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for path, text in made.items():
         artifacts.write_text(ROOT / path, text)
         print(f"wrote {path}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

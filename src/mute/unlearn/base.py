@@ -8,12 +8,15 @@ stopping, patch. Files of methods import torch inside their functions: every par
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from mute.bands import ALLOWED, is_whole, named_blocks
+from mute.names import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +95,18 @@ class Method(ABC, Generic[OfMethod]):
 
     def __init__(self, settings: OfMethod) -> None:
         self.settings = settings
+
+    @classmethod
+    def faults(cls) -> Iterator[tuple[str, str]]:
+        """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
+        if not issubclass(cls, Descent | Edit | Guard):
+            yield "__bases__", "must be a Descent, an Edit or a Guard: the engine runs no other method"
+        for band in cls.bands:
+            if not is_whole(band) and named_blocks(band) is None:
+                yield "bands", unknown_name("band", band, ALLOWED)
+        fields = getattr(cls.Settings, "model_fields", {})
+        if fields and (strength := getattr(cls.Settings, "strength", "")) not in fields:
+            yield "Settings.strength", unknown_name("setting", strength, fields)
 
     def cost(self) -> Cost:
         """What it takes with these settings."""
