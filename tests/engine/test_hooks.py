@@ -5,6 +5,7 @@ import torch
 
 from families import FAMILIES
 from mute.engine import cache, sections, shared
+from mute.engine.steps import Steps
 from mute.evaluate.scoring import Queries
 from mute.models import anatomy, embedded, hooks, tree
 from mute.models.tree import Tree
@@ -38,6 +39,37 @@ def test_the_tree_raises_rather_than_pass_a_hook_over(model):
             tree.run(model, hidden, grown, range(DEPTH))
         hook.remove()
     assert torch.equal(tree.run(model, hidden, grown, range(DEPTH)), before)
+
+
+def test_a_hook_of_all_modules_is_seen(model):
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        assert hooks.below(model, 1)
+        assert not tree.supports(model)
+    finally:
+        hook.remove()
+    assert not hooks.below(model, 1)
+    assert tree.supports(model)
+
+
+def test_another_hook_is_another_even_at_the_address_of_one_that_is_gone(model):
+    block = anatomy.blocks(model)[0]
+    for factor in range(20):
+        hook = block.register_forward_hook(lambda module, args, output, factor=factor: output)
+        before = hooks.below(model, 1)
+        hook.remove()
+        del hook
+        hook = block.register_forward_hook(lambda module, args, output, factor=-factor: output)
+        assert hooks.below(model, 1) != before
+        hook.remove()
+
+
+def test_a_step_in_bfloat16_is_a_write_that_torch_counts(model):
+    model = model.to(torch.bfloat16)
+    parameters = list(anatomy.blocks(model)[0].parameters())
+    before = [parameter._version for parameter in parameters]
+    Steps(parameters, 0.1).take([torch.ones_like(parameter) for parameter in parameters])
+    assert all(parameter._version > version for parameter, version in zip(parameters, before))
 
 
 def test_a_forward_in_the_place_of_a_blocks_own_is_seen(model):

@@ -30,9 +30,11 @@ class Steps:
                 gradient = torch.where(mask, gradient, 0)
             exact.grad = None if gradient is None else gradient.to(exact.dtype)
         self.optimizer.step()
-        for parameter, exact in zip(self.parameters, self.exact):
-            if parameter is not exact:
-                parameter.data.copy_(exact)
+        # Not through `.data`: whoever keeps states of the model asks torch whether its weights were written to.
+        with torch.no_grad():
+            for parameter, exact in zip(self.parameters, self.exact):
+                if parameter is not exact:
+                    parameter.copy_(exact)
 
     def end(self) -> None:
         """Leave no gradient on the model."""

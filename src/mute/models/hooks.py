@@ -7,33 +7,37 @@ tokens alone. Both ask here first.
 from collections.abc import Iterable, Iterator
 
 from torch import nn
+from torch.nn.modules import module as modules_of_torch
 
 from mute.models import anatomy
 from mute.models.anatomy import Model
 
-# What is told apart: the module, and each thing that stands on it.
-Standing = tuple[tuple[str, int], ...]
+# What is told apart: the module, and each thing that stands on it. The thing itself: a number may be given again.
+Standing = tuple[tuple[str, object], ...]
 _KINDS = ("_forward_hooks", "_forward_pre_hooks")
+_OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks")
 # What `transformers` leaves on a model whose hidden states were once asked for: it writes down and changes nothing.
 _RECORDERS = "transformers.utils.output_capturing"
 
 
 def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
     """Every hook, and every `forward` that was put in the place of a module's own, on the modules and all inside."""
-    return tuple(
-        (f"{name}.{inner}".strip("."), identity)
+    own = tuple(
+        (f"{name}.{inner}".strip("."), thing)
         for name, module in modules
         for inner, each in module.named_modules()
-        for identity in _of(each)
+        for thing in _of(each)
     )
+    everywhere = (hook for kind in _OF_ALL for hook in getattr(modules_of_torch, kind).values())
+    return (*own, *(("every module", hook) for hook in everywhere))
 
 
-def _of(module: nn.Module) -> Iterator[int]:
+def _of(module: nn.Module) -> Iterator[object]:
     own = vars(module)
     for kind in _KINDS:
-        yield from (id(hook) for hook in own[kind].values() if getattr(hook, "__module__", "") != _RECORDERS)
+        yield from (hook for hook in own[kind].values() if getattr(hook, "__module__", "") != _RECORDERS)
     if "forward" in own:
-        yield id(own["forward"])
+        yield own["forward"]
 
 
 def below(model: Model, block: int) -> Standing:
