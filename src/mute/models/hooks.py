@@ -16,8 +16,9 @@ from mute.models.anatomy import Model
 Standing = tuple[tuple[str, object], ...]
 _KINDS = ("_forward_hooks", "_forward_pre_hooks")
 _OF_ALL = ("_global_forward_hooks", "_global_forward_pre_hooks")
-# What `transformers` leaves on a model whose hidden states were once asked for: it writes down and changes nothing.
-_RECORDERS = "transformers.utils.output_capturing"
+# They write down and change nothing: what `transformers` leaves on a model whose hidden states were once asked for, and
+# torch's counter of operations.
+_RECORDERS = ("transformers.utils.output_capturing", "torch.utils.module_tracker")
 
 
 def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
@@ -29,13 +30,17 @@ def on(modules: Iterable[tuple[str, nn.Module]]) -> Standing:
         for thing in _of(each)
     )
     everywhere = (hook for kind in _OF_ALL for hook in getattr(modules_of_torch, kind).values())
-    return (*own, *(("every module", hook) for hook in everywhere))
+    return (*own, *(("every module", hook) for hook in everywhere if not _records(hook)))
+
+
+def _records(hook: object) -> bool:
+    return getattr(hook, "__module__", "") in _RECORDERS
 
 
 def _of(module: nn.Module) -> Iterator[object]:
     own = vars(module)
     for kind in _KINDS:
-        yield from (hook for hook in own[kind].values() if getattr(hook, "__module__", "") != _RECORDERS)
+        yield from (hook for hook in own[kind].values() if not _records(hook))
     if "forward" in own:
         yield own["forward"]
 
