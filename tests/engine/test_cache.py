@@ -216,6 +216,7 @@ for turn in range(20):
 """
 
 
+@pytest.mark.slow
 def test_jobs_that_want_the_same_entries_at_once_agree(tmp_path):
     jobs = [
         subprocess.Popen([sys.executable, "-c", JOB, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -341,6 +341,7 @@ def test_a_change_of_code_reruns_what_runs_it(changed, file, rules):
     assert planned(changed).keys() & COMPUTE == rules
 
 
+@pytest.mark.slow
 def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     results = changed / "results/micro"
     before = {
