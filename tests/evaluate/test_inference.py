@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mute.evaluate.inference import (
     UNDEFINED_SHARE,
     cluster_counts,
+    cluster_weights,
     equivalence,
     holm,
     minimum_detectable,
@@ -19,6 +20,8 @@ from mute.evaluate.inference import (
     t_quantile,
     wilson,
 )
+
+LEVELS = st.floats(0.5, 0.999)
 
 
 # Newcombe (1998), Table I, method 3.
@@ -37,20 +40,22 @@ def test_wilson_is_vectorised_and_undefined_without_trials():
     assert np.isnan([low[3], high[3]]).all()
 
 
-@given(st.data(), st.integers(1, 500))
-def test_wilson_holds_the_share_inside_the_unit_interval(data, n):
+@given(st.data(), st.integers(1, 500), LEVELS)
+def test_wilson_holds_the_share_inside_the_unit_interval(data, n, level):
     k = data.draw(st.integers(0, n))
-    low, high = (float(end) for end in wilson(k, n))
+    low, high = (float(end) for end in wilson(k, n, level))
     assert 0 <= low <= k / n <= high <= 1
     assert low < high
-    mirrored = wilson(n - k, n)
+    mirrored = wilson(n - k, n, level)
     assert (1 - high, 1 - low) == pytest.approx(tuple(float(end) for end in mirrored), abs=1e-12)
+    wider = wilson(k, n, (1 + level) / 2)
+    assert wider[0] <= low < high <= wider[1]
 
 
-@pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (1, -1)])
-def test_wilson_refuses_what_is_no_share(successes, n):
-    with pytest.raises(ValueError, match="successes"):
-        wilson(successes, n)
+@pytest.mark.parametrize(("successes", "n", "level"), [(-1, 5, 0.95), (6, 5, 0.95), (1, -1, 0.95), (1, 5, 1.0)])
+def test_wilson_refuses_what_is_no_share(successes, n, level):
+    with pytest.raises(ValueError, match=r"successes|level"):
+        wilson(successes, n, level)
 
 
 def test_cluster_counts_are_multinomial():
@@ -63,12 +68,13 @@ def test_cluster_counts_are_multinomial():
     assert counts.var() == pytest.approx(0.95, abs=0.02)
 
 
-def test_cluster_counts_depend_on_the_seed_alone():
-    counts = cluster_counts(7, 50, seed=3)
-    assert np.array_equal(counts, cluster_counts(7, 50, seed=3))
-    assert not np.array_equal(counts, cluster_counts(7, 50, seed=4))
+def test_cluster_weights_are_shares_and_depend_on_the_seed_alone():
+    weights = cluster_weights(7, 50, seed=3)
+    assert weights.sum(1) == pytest.approx(np.ones(50))
+    assert np.array_equal(weights, cluster_weights(7, 50, seed=3))
+    assert not np.array_equal(weights, cluster_weights(7, 50, seed=4))
     with pytest.raises(ValueError, match="at least one"):
-        cluster_counts(0, 10, seed=0)
+        cluster_weights(0, 10, seed=0)
 
 
 def test_bootstrap_interval_covers_the_mean():
@@ -76,7 +82,7 @@ def test_bootstrap_interval_covers_the_mean():
     covered = 0
     for study in range(300):
         values = rng.exponential(size=60)
-        low, high = percentile_interval(values @ cluster_counts(60, 200, seed=study).T / 60)
+        low, high = percentile_interval(values @ cluster_weights(60, 200, seed=study).T)
         covered += bool(low <= 1.0 <= high)
     # The percentile interval of a skewed sample of 60 is known to fall a little short of 95 %.
     assert 0.88 <= covered / 300 <= 0.98
@@ -84,9 +90,9 @@ def test_bootstrap_interval_covers_the_mean():
 
 def test_percentile_interval_keeps_the_shape_of_what_is_resampled():
     draws = np.arange(101.0) + np.arange(6.0).reshape(2, 3, 1) * 1000
-    low, high = percentile_interval(draws)
-    assert low == pytest.approx(np.arange(6.0).reshape(2, 3) * 1000 + 2.5)
-    assert high == pytest.approx(np.arange(6.0).reshape(2, 3) * 1000 + 97.5)
+    low, high = percentile_interval(draws, 0.9)
+    assert low == pytest.approx(np.arange(6.0).reshape(2, 3) * 1000 + 5)
+    assert high == pytest.approx(np.arange(6.0).reshape(2, 3) * 1000 + 95)
 
 
 def test_percentile_interval_with_undefined_replicates():
@@ -108,7 +114,7 @@ def test_percentile_interval_with_undefined_replicates():
         (0.995, 4, 4.604094871415897),
         (0.975, 9, 2.2621571627409915),
         (0.8, 5, 0.9195437801824434),
-        (0.975, 30, 2.0422724563012373),
+        (0.025, 30, -2.0422724563012373),
     ],
 )
 def test_t_quantiles_are_those_of_the_tables(p, df, expected):
@@ -123,8 +129,11 @@ def test_t_quantile_nears_the_normal_as_its_expansion_says(df):
     assert t_quantile(0.975, df) == pytest.approx(z + first / df + second / df**2, abs=1e-7)
 
 
-def test_t_quantile_is_zero_at_the_median():
+def test_t_quantile_is_zero_at_the_median_and_refuses_the_rest():
     assert t_quantile(0.5, 3) == pytest.approx(0, abs=1e-12)
+    for p, df in ((0.0, 3), (1.0, 3), (0.5, 0)):
+        with pytest.raises(ValueError, match="df"):
+            t_quantile(p, df)
 
 
 def test_t_interval_of_three_seeds():
@@ -181,11 +190,20 @@ def test_equivalence_has_three_verdicts(low, high, verdict):
     assert equivalence(low, high) == verdict
 
 
+def test_equivalence_refuses_a_turned_interval():
+    for arguments in ((0.1, 0.0), (0.0, 0.1, 0.0)):
+        with pytest.raises(ValueError, match="low90"):
+            equivalence(*arguments)
+
+
 def test_minimum_detectable_effect():
     assert minimum_detectable(6, 1.0) == pytest.approx((2.5705818366 + 0.9195437802) / math.sqrt(6))
     assert minimum_detectable(6, 0.0) == 0
     assert math.isnan(minimum_detectable(1, 1.0))
     assert minimum_detectable(4, 1.0) > minimum_detectable(8, 1.0)
+    assert minimum_detectable(6, 1.0, power=0.9) > minimum_detectable(6, 1.0)
+    with pytest.raises(ValueError, match="sd"):
+        minimum_detectable(6, -1.0)
 
 
 def test_minimum_detectable_effect_is_found_at_the_stated_rate():

@@ -169,6 +169,13 @@ def test_no_fixed_weight_reaches_what_blur_reaches():
         assert float(fixed[0]) > 0.05
 
 
+def test_the_negated_task_vector():
+    weight, forget, _ = fila_inputs()
+    tuned = weight + 0.1 * forget
+    for scale, wanted in ((0.5, value("task_vector negation, lambda 0.5")), (0.0, weight), (-1.0, tuned)):
+        matches(weight + scale * edits.negation(weight, tuned), wanted)
+
+
 def edit_inputs():
     i, j = grid(5, 3)
     retained = torch.cos(0.6 * i + 1.1 * j + 0.8 * i * j)

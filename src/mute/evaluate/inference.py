@@ -13,29 +13,26 @@ import numpy as np
 
 Verdict = Literal["preserved", "changed", "not decided"]
 
-# The share that intervals are to hold, and how many standard deviations of a normal distribution that is.
-LEVEL = 0.95
-Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-POWER = 0.8  # of a study: the chance that it shows an effect that is there
 # An interval of replicates stands if at most this share of them is undefined; it then covers the defined ones.
 UNDEFINED_SHARE = 0.05
 
 
-def wilson(successes, n) -> tuple[np.ndarray, np.ndarray]:
+def wilson(successes, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's score interval of a binomial proportion, as (low, high), each of the inputs' common shape.
 
     It stays inside [0, 1] and has width at 0 and n successes. Where n is 0 both ends are NaN. `successes` may be a
     real number, as from a share times n.
 
-    Raises ValueError for n < 0 and successes outside 0 to n.
+    Raises ValueError for a level outside (0, 1), n < 0 and successes outside 0 to n.
     """
+    z = NormalDist().inv_cdf(0.5 + _checked_level(level) / 2)
     successes, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(n, float))
     if (n < 0).any() or (successes < 0).any() or (successes > n + 1e-9 * (n + 1)).any():
         raise ValueError("successes must be from 0 to n")
     with np.errstate(invalid="ignore", divide="ignore"):
         p = np.minimum(successes / n, 1.0)
-        centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-        half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+        centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     # At 0 and n successes one end is 0 or 1 exactly; the formula leaves rounding there.
     low = np.where(p == 0, 0.0, centre - half)
     high = np.where(p == 1, 1.0, centre + half)
@@ -57,13 +54,20 @@ def cluster_counts(clusters: int, draws: int, seed: int) -> np.ndarray:
     return np.bincount(drawn.ravel(), minlength=draws * clusters).reshape(draws, clusters).astype(float)
 
 
-def percentile_interval(draws) -> tuple[np.ndarray, np.ndarray]:
-    """The central LEVEL of bootstrap replicates [..., draws], as (low, high), each [...].
+def cluster_weights(clusters: int, draws: int, seed: int) -> np.ndarray:
+    """`cluster_counts` as weights [draws, C] whose rows sum to 1: a bootstrap mean is weights @ values."""
+    return cluster_counts(clusters, draws, seed) / clusters
+
+
+def percentile_interval(draws, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The central `level` of bootstrap replicates [..., draws], as (low, high), each [...].
 
     Undefined replicates (NaN) are left out; where they are more than UNDEFINED_SHARE of all, or there is no replicate
     at all, both ends are NaN: what is left would be an interval of something else.
+
+    Raises ValueError for a level outside (0, 1).
     """
-    tail = (1 - LEVEL) / 2
+    tail = (1 - _checked_level(level)) / 2
     values = np.asarray(draws, float)
     flat = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
     ends = np.full((2, len(flat)), np.nan)
@@ -79,7 +83,14 @@ def percentile_interval(draws) -> tuple[np.ndarray, np.ndarray]:
 
 
 def t_quantile(p: float, df: int) -> float:
-    """The quantile, for p from 0.5 on, of Student's t with whole degrees of freedom, to about 1e-9 relative."""
+    """The quantile of Student's t with a whole number of degrees of freedom, to about 1e-9 relative.
+
+    Raises ValueError for p outside (0, 1) and df < 1.
+    """
+    if not 0 < p < 1 or df < 1:
+        raise ValueError(f"need 0 < p < 1 and df >= 1, not p={p} and df={df}")
+    if p < 0.5:
+        return -t_quantile(1 - p, df)
     # In the angle atan(t/√df) the range is finite, so that plain bisection works for every p and df.
     low, high = 0.0, math.pi / 2
     for _ in range(80):
@@ -91,18 +102,21 @@ def t_quantile(p: float, df: int) -> float:
     return math.sqrt(df) * math.tan((low + high) / 2)
 
 
-def t_interval(values: Iterable[float]) -> tuple[float, float, float]:
+def t_interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float, float]:
     """Mean and t-interval over training seeds: (mean, low, high). NaN values are left out.
 
     One value has a mean and no interval (NaN ends); none has neither. Never bootstrap so few values: the resamples of
     three seeds know ten outcomes.
+
+    Raises ValueError for a level outside (0, 1).
     """
+    _checked_level(level)
     kept = np.asarray([value for value in values if not math.isnan(value)], float)
     n = len(kept)
     mean = float(kept.mean()) if n else math.nan
     if n < 2:
         return mean, math.nan, math.nan
-    half = t_quantile(0.5 + LEVEL / 2, n - 1) * float(kept.std(ddof=1)) / math.sqrt(n)
+    half = t_quantile(0.5 + level / 2, n - 1) * float(kept.std(ddof=1)) / math.sqrt(n)
     return mean, mean - half, mean + half
 
 
@@ -178,7 +192,11 @@ def equivalence(low90: float, high90: float, margin: float = 0.05) -> Verdict:
 
     "preserved": the interval lies within ±margin, ends included. "changed": it lies wholly beyond one of them. Else
     "not decided", and so for a NaN end.
+
+    Raises ValueError for low90 > high90 and a margin that is not positive.
     """
+    if low90 > high90 or not margin > 0:
+        raise ValueError(f"need low90 <= high90 and margin > 0, not {low90}, {high90} and {margin}")
     if -margin <= low90 and high90 <= margin:
         return "preserved"
     if low90 > margin or high90 < -margin:
@@ -186,15 +204,20 @@ def equivalence(low90: float, high90: float, margin: float = 0.05) -> Verdict:
     return "not decided"
 
 
-def minimum_detectable(n: int, sd: float) -> float:
+def minimum_detectable(n: int, sd: float, level: float = 0.95, power: float = 0.8) -> float:
     """The smallest mean (of paired differences, say) that n values of standard deviation `sd` would show.
 
-    (t_{(1+LEVEL)/2} + t_POWER)·sd/√n with n-1 degrees of freedom, for a two-sided t-test. In the unit of `sd`; NaN for
+    (t_{(1+level)/2} + t_power)·sd/√n with n-1 degrees of freedom, for a two-sided t-test. In the unit of `sd`; NaN for
     n < 2, which shows nothing of any size.
+
+    Raises ValueError for a negative sd, and a level or power outside (0, 1).
     """
+    if sd < 0 or not 0 < power < 1:
+        raise ValueError(f"need sd >= 0 and 0 < power < 1, not {sd} and {power}")
+    _checked_level(level)
     if n < 2:
         return math.nan
-    return (t_quantile(0.5 + LEVEL / 2, n - 1) + t_quantile(POWER, n - 1)) * sd / math.sqrt(n)
+    return (t_quantile(0.5 + level / 2, n - 1) + t_quantile(power, n - 1)) * sd / math.sqrt(n)
 
 
 def _t_share(angle: float, df: int) -> float:
@@ -207,3 +230,9 @@ def _t_share(angle: float, df: int) -> float:
     if df % 2 == 0:
         return sine * total
     return 2 / math.pi * (angle + (sine * total if df > 1 else 0.0))
+
+
+def _checked_level(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level}")
+    return level

@@ -15,6 +15,11 @@ from torch import Tensor
 SMALL = 1e-5
 
 
+def negation(base: Tensor, tuned: Tensor) -> Tensor:
+    """What negating a task vector adds at scale 1: theta_0 - theta_ft (Ilharco et al. 2022, 2212.04089)."""
+    return base - tuned
+
+
 def row_importance(forget: Tensor, retain: Tensor) -> Tensor:
     """FILA's weight of each row of W [out]: sqrt(sum_j F_f/(F_r + 1e-5)) of mean squared gradients [out, in]."""
     return (forget / (retain + SMALL)).sum(1).sqrt()

@@ -60,6 +60,7 @@ class TaskVector(base.Edit[Settings]):
     def _vector(self, task: Task, language: str) -> dict[str, Tensor]:
         """What fine-tuning on the forget texts of a language ('': of all) takes away, in float32."""
         from mute.models import patches
+        from mute.unlearn.edits import negation
         from mute.unlearn.losses import nll
 
         names = self.parameters(task.model, task.band)
@@ -69,4 +70,4 @@ class TaskVector(base.Edit[Settings]):
             names, lambda: nll(*task.answer_logprobs(next(drawn))), self.settings.steps, self.settings.learning_rate
         ):
             tuned = patches.take(task.model, names)
-        return {name: old.float() - tuned[name].float() for name, old in before.items()}
+        return {name: negation(old.float(), tuned[name].float()) for name, old in before.items()}
