@@ -36,7 +36,7 @@ class Place:
 class Case:
     """words: what the message of a refusal must hold: the key or file, the value, what is allowed, the nearest.
 
-    until: where a library's own words begin, which differ from version to version: the page ends there.
+    slow: performed by `pytest -m slow`. until: where a library's own words begin, which differ from version to version: the page ends there.
     """
 
     area: str
@@ -45,6 +45,7 @@ class Case:
     perform: Callable[[Place], str | None]
     words: tuple[str, ...] = ()
     until: str = ""
+    slow: bool = False
 
     @property
     def refused(self) -> bool:
@@ -74,11 +75,11 @@ def refused(area: str, given: str, *words: str, when: str = "before any work", u
     return register
 
 
-def taken(area: str, given: str, how: str, *words: str) -> Callable:
+def taken(area: str, given: str, how: str, *words: str, slow: bool = False) -> Callable:
     """Register a function that asserts what becomes of it; it may return a line that is printed, with `words`."""
 
     def register(perform: Callable[[Place], str | None]) -> Callable:
-        add(Case(area, given, f"{TAKEN}: {how}", perform, words))
+        add(Case(area, given, f"{TAKEN}: {how}", perform, words, slow=slow))
         return perform
 
     return register

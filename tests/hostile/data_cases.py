@@ -306,17 +306,17 @@ def _(place: Place) -> None:
     assert len(encoder.start) == 1
 
 
-@taken("data", "a text of 4,000 tokens beside short ones", "its states are those of the model as a whole")
+@taken("data", "a text of 10,000 tokens beside short ones", "its states are those of the model as a whole", slow=True)
 def _(place: Place) -> None:
     import torch
 
     from mute.engine import sections
 
     model = place.fixture("random_model")("bloom")
-    long, short = [7, 8, 9, 10] * 1000, [5, 6, 7]
+    long, short = [7, 8, 9, 10] * 2500, [5, 6, 7]
     texts = sections.Texts(model, [short, long, short])
     texts.advance(1)
-    assert texts.states.shape[0] == 4_006
+    assert texts.states.shape[0] == 10_006
     assert bool(texts.states.isfinite().all())
     assert torch.equal(texts.states[:3], texts.states[-3:])
     alone = sections.Texts(model, [long])

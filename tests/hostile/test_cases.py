@@ -58,7 +58,10 @@ def performed(case: Case, place: Place) -> str:
     return said if len(said) <= 300 else said[:300] + " …"
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+CHOSEN = [pytest.param(case, marks=pytest.mark.slow if case.slow else (), id=name) for name, case in CASES.items()]
+
+
+@pytest.mark.parametrize("case", CHOSEN)
 def test_what_is_given_ends_as_the_page_says(case, tmp_path, request):
     line = row(case, performed(case, Place(tmp_path, request.getfixturevalue)))
     _ROWS[case.id] = line
