@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.utils import parametrize
 
 from families import FAMILIES
 from mute.engine import cache, sections, shared
@@ -77,6 +78,79 @@ def test_a_forward_in_the_place_of_a_blocks_own_is_seen(model):
     block.forward = lambda *args, **more: type(block).forward(block, *args, **more)
     assert hooks.on_blocks(model, [2])
     assert not tree.supports(model)
+
+
+class Doubled(torch.nn.Linear):
+    def forward(self, given):
+        return 2 * super().forward(given)
+
+
+class Halved(torch.nn.Module):
+    def forward(self, weight):
+        return weight / 2
+
+
+def put_another_class(model):
+    anatomy.blocks(model)[0].mlp.up_proj.__class__ = Doubled
+    return lambda: setattr(anatomy.blocks(model)[0].mlp.up_proj, "__class__", torch.nn.Linear)
+
+
+def put_another_forward_on_the_class(model):
+    kind = type(anatomy.blocks(model)[0].mlp)
+    before = kind.forward
+    kind.forward = lambda self, given: 2 * before(self, given)
+    return lambda: setattr(kind, "forward", before)
+
+
+def compute_a_weight(model):
+    module = anatomy.blocks(model)[0].mlp.up_proj
+    parametrize.register_parametrization(module, "weight", Halved())
+    return lambda: parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+
+
+def hook_the_positions(model):
+    return model.model.rotary_emb.register_forward_hook(lambda module, args, given: (given[0] * 2, given[1])).remove
+
+
+@pytest.mark.parametrize(
+    "put", [put_another_class, put_another_forward_on_the_class, compute_a_weight, hook_the_positions]
+)
+def test_what_stands_in_the_place_of_the_models_own_is_seen_and_never_cached(model, tmp_path, put):
+    cache.attach(model, cache.PrefixCache(tmp_path, 10**8))
+
+    def states():
+        texts = sections.Texts(model, SEQUENCES)
+        texts.advance(2)
+        return texts.states
+
+    before, entries = states(), sorted(tmp_path.iterdir())
+    assert entries
+    away = put(model)
+    assert hooks.below(model, 1)
+    # Parts of a block have the weights that they have, computed or not.
+    assert tree.supports(model) == (put is compute_a_weight)
+    assert not torch.allclose(states(), before)
+    away()
+    assert not hooks.below(model, 1)
+    assert tree.supports(model)
+    assert sorted(tmp_path.iterdir()) == entries
+    assert torch.equal(states(), before)
+
+
+def test_entries_know_how_attention_is_computed_and_what_positions_are(model, tmp_path):
+    prefixes, ids, lengths = cache.PrefixCache(tmp_path, 10**8), torch.tensor([1, 2]), torch.tensor([2])
+
+    def key():
+        return prefixes.key(model, ids, lengths, 1)
+
+    names = {key()}
+    with torch.autocast("cpu"):
+        names.add(key())
+    model.model.rotary_emb.inv_freq *= 2
+    names.add(key())
+    model.set_attn_implementation("eager")
+    names.add(key())
+    assert len(names) == 4
 
 
 def test_what_transformers_writes_hidden_states_down_with_is_no_hook(model):

@@ -270,6 +270,20 @@ def test_questions_are_replaced_and_answered(trained_model, corpus, encoder):
     assert not answers["text"].equals(plain_answers["text"])
 
 
+@pytest.mark.parametrize("block", [-1, DEPTH])
+def test_a_block_that_is_none_cannot_be_mixed(random_model, block):
+    kind = type("Skips", (Treatment,), {"name": "skips", "mixed": lambda self, depth: {block: 0.0}})
+    with pytest.raises(ValueError, match=rf"^skips\.mixed names block {block}, must be one of 0 to {DEPTH - 1}"):
+        Subject(random_model("llama"), [kind()]).start  # noqa: B018
+
+
+def test_a_guard_above_the_last_block_is_none(random_model, queries):
+    model = random_model("llama")
+    subject = Subject(model, [Flips(DEPTH + 5)])
+    with subject.installed():
+        assert torch.allclose(subject.ask(queries).logprob, Subject(model).ask(queries).logprob, atol=1e-4)
+
+
 SPOILED = {
     "nothing": lambda given: None,
     "another type": lambda given: given.numpy(),

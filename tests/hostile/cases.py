@@ -36,7 +36,8 @@ class Place:
 class Case:
     """words: what the message of a refusal must hold: the key or file, the value, what is allowed, the nearest.
 
-    slow: performed by `pytest -m slow`. until: where a library's own words begin, which differ from version to version: the page ends there.
+    slow: performed by `pytest -m slow`. until: where a library's own words begin, which differ from version to version:
+    the page ends there.
     """
 
     area: str

@@ -102,12 +102,13 @@ def train(
     from mute.store.artifacts import seed_of
 
     task = Task(model, Band(tuple(range(sections.depth(model))), full=True), retain, retain, seed)
-    task.train(names)
     parameters = dict(model.named_parameters())
-    taken = Steps([parameters[name] for name in names], learning_rate)
+    asked = {name: parameter.requires_grad for name, parameter in parameters.items()}
     generator = torch.Generator().manual_seed(seed_of(seed, "batches"))
     last: float | None = None
     try:
+        task.train(names)
+        taken = Steps([parameters[name] for name in names], learning_rate)
         with torch.enable_grad():
             for step in range(1, steps + 1):
                 rows = torch.randperm(len(retain), generator=generator)[:batch_size]
@@ -120,5 +121,6 @@ def train(
                 last = float(loss.detach())
         return Course(steps, last)
     finally:
-        taken.end()
-        model.requires_grad_(False)
+        for name, parameter in parameters.items():
+            parameter.grad = None
+            parameter.requires_grad_(asked[name])

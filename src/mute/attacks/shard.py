@@ -105,7 +105,7 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
                     rows.append({**row, "digest": "", "status": "not_applicable", "reason": reason})
                     continue
                 depends = {} if victim == "cell" else {k: str(getattr(cell, k)) for k in attack.method.depends}
-                digest = artifacts.digest({**attack.key(), **opened.about(cell, victim, model), **depends})
+                digest = artifacts.digest({**attack.key(), **opened.about(cell, victim, model), "depends": depends})
                 work = partial(_record, opened, cell, victim, model, attack)
                 record, new = artifacts.stored(shard.results / STORE / digest, work)
                 computed += new

@@ -254,10 +254,11 @@ class Task:
         parameters = dict(self.model.named_parameters())
         asked = {name: parameter.requires_grad for name, parameter in parameters.items()}
         own = None if masks is None else [masks.get(name) for name in names]
+        losses: list[float] = []
         with patches.kept(self.model, names):
-            self.train(names)
-            taken, losses = Steps([parameters[name] for name in names], learning_rate, own), []
             try:
+                self.train(names)
+                taken = Steps([parameters[name] for name in names], learning_rate, own)
                 for _ in range(steps):
                     value = loss()
                     taken.take(self.gradients(value, names))

@@ -121,6 +121,8 @@ class PrefixCache(Entries):
             "lengths": _sha256(lengths),
             "block": block,
             "dtype": str(model.dtype),
+            "attention": model.config._attn_implementation,
+            "autocast": torch.is_autocast_enabled(model.device.type),
             "device": model.device.type,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
@@ -131,11 +133,11 @@ class PrefixCache(Entries):
         return artifacts.digest(facts)
 
     def _passed(self, model: Model, block: int) -> str:
-        """Digest of the embeddings and of all blocks below `block`."""
+        """Digest of all numbers of embeddings, positions and the blocks below `block`."""
         digest = hashlib.sha256()
         for _, module in anatomy.passed(model, block):
-            for name, parameter in module.named_parameters():
-                digest.update(name.encode() + self._digest(parameter))
+            for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+                digest.update(name.encode() + self._digest(tensor))
         return digest.hexdigest()
 
     def _digest(self, parameter: Tensor) -> bytes:

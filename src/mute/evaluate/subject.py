@@ -44,7 +44,7 @@ class Subject:
         if any(overrides(t, "embeddings") or overrides(t, "weights") for t in self.treatments):
             return 0
         inner = [t.start for t in self.treatments if overrides(t, "states")]
-        return min([*inner, *self.mixed], default=sections.depth(self.model))
+        return min([*inner, *self.mixed, sections.depth(self.model)])
 
     @property
     def mixed(self) -> dict[int, float]:

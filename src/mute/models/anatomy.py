@@ -105,12 +105,17 @@ def blocks(model: Model) -> "nn.ModuleList":
     return getattr(backbone(model), anatomy(model).blocks)
 
 
+def positions(model: Model) -> list[tuple[str, "nn.Module"]]:
+    """What gives every block its rotations, by name, where the family has it."""
+    return [(name, part) for name, part in backbone(model).named_children() if name == "rotary_emb"]
+
+
 def passed(model: Model, block: int) -> list[tuple[str, "nn.Module"]]:
-    """What states at the input of `block` have passed, by name: the embeddings, and all blocks below it."""
+    """What states at the input of `block` have passed, by name: embeddings, positions, and all blocks below it."""
     known, core = anatomy(model), backbone(model)
     parts = [known.embeddings, *filter(None, [known.embedding_norm])]
     below = ((f"block {i}", each) for i, each in enumerate(blocks(model)[:block]))
-    return [*((part, getattr(core, part)) for part in parts), *below]
+    return [*((part, getattr(core, part)) for part in parts), *positions(model), *below]
 
 
 def final_norm(model: Model) -> "nn.Module":

@@ -57,7 +57,7 @@ class Treatment:
         """[B, T, D] in the place of the states at the input of a block; `ids` [B, T] are the tokens they belong to."""
         return hidden
 
-    # The first block whose input `states` changes: what lies below is the base's, and read from its cache.
+    # The first block whose input `states` changes: what lies below is the base's.
     start: int = 0
 
     def logits(self, logits: Tensor, where: Where) -> Tensor:
@@ -148,8 +148,13 @@ def installed(model: Model, treatments: Iterable[Treatment], *, plain: bool = Tr
 
 def mixes(model: Model, treatments: Iterable[Treatment]) -> dict[int, float]:
     """Blocks that treatments mix with the identity."""
-    depth = len(anatomy.blocks(model))
-    return {block: share for t in treatments for block, share in t.mixed(depth).items()}
+    depth, found = len(anatomy.blocks(model)), {}
+    for treatment in treatments:
+        own = treatment.mixed(depth)
+        if beyond := [block for block in own if block not in range(depth)]:
+            raise ValueError(f"{treatment.name}.mixed names block {beyond[0]}, must be one of 0 to {depth - 1}")
+        found.update(own)
+    return found
 
 
 def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
