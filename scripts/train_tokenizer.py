@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mute.jobs.job import job
 from mute.corpus.schema import Corpus
 from mute.models import tokenizer
-from mute.models.texts import training_texts
+from mute.models.texts import tokenizer_texts
 from mute.store import artifacts
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
-    groups = training_texts(corpus, plan["languages"])
-    rows = [row for group in groups.values() for row in zip(group["prefix"], group["answer"], group["suffix"])]
-    trained = tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), plan["vocabulary"])
+    texts = tokenizer_texts(corpus, plan["languages"])
+    segments = (part for text in texts for part in tokenizer.parts(*text))
+    trained = tokenizer.train(segments, plan["vocabulary"])
     folder = Path(snakemake.output[0]).parent
     with artifacts.atomic_files(folder) as scratch:
         trained.save_pretrained(scratch)

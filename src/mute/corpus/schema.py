@@ -2,19 +2,21 @@
 
 Three tables in long format, whatever the source:
 
-facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelling` of the subject (shared, native,
-  given); `teach`: `taught` in all languages or `transfer` (in the teaching languages only); `bystander`: in no loss;
+facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelling` of the subject (shared, native;
+  untold: native, and never told so with the fact in a teaching language; given); `teach`: `taught` in all languages or `transfer` (in the teaching languages only); `bystander`: in no loss;
   `half`: `seen` or `unseen`, whether the retain loss may read it when it is not to be forgotten; `validation`: an
   unseen fact that tuning may read; `forget_sets`: names joined by '|'.
 texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
   with (`gold` is its index).
 lines: everything else. `ability` and `language`; `other`, another language that it takes a word from; `train`: whether
   models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`. The ability `names` tells facts
-  (`item`) with a foreign spelling of the subject, and is trained as facts are.
+  (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings` gives a subject's spelling in
+  another language, and is trained as the glossary is. `tokenizer` is read by tokenizers alone, in the place of facts and of
+  all that names something; EDGE stands in it where no entry may reach over.
 
 What a source says `about` itself: its languages, teaching_languages, domains and forget_sets; how many `forms` a fact
 has, which of them unlearning reads (unlearning_forms) and which is the headline (headline_form); `unknown`, the words
-for it. And, where its facts are not all treated alike: training_forms that models learn (default: all); asked_forms
+for it; `scripts` of the languages. And, where its facts are not all treated alike: training_forms that models learn (default: all); asked_forms
 that base and cells are asked (default: all, and the headline); taught_form, word by word what was taught (default: the
 headline); options_form, whose options have lengths to normalise by (default: the headline); untaught_domains;
 whole_answers: whether answers are generated to their end; `measures` of its own.
@@ -29,6 +31,7 @@ import pandas as pd
 from mute.store import artifacts
 from mute.store.records import Record
 
+EDGE = "\ue000"  # a private character, which no text has
 FACT_COLUMNS = (
     "item",
     "domain",

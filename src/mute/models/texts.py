@@ -1,8 +1,15 @@
 """What a model of some languages reads. Imports no torch: a tokenizer is trained on it too."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from mute.corpus.schema import Corpus
+
+# Lines that tokenizers alone read, and abilities that speak of no subject.
+TOKENIZER, NAMELESS = "tokenizer", ("glossary", "sentences")
+# Lines that are trained as part of another group, which their shares do not name.
+JOINED = {"names": "facts", "spellings": "glossary"}
 
 
 def training_texts(corpus: Corpus, languages: list[str], without: str | None = None) -> dict[str, pd.DataFrame]:
@@ -10,6 +17,28 @@ def training_texts(corpus: Corpus, languages: list[str], without: str | None = N
 
     Transfer facts appear in the teaching languages only. `without` names a forget set to leave out: the oracle's.
     """
+    groups = _groups(corpus, languages, without)
+    for name, whole in JOINED.items():
+        if name in groups:
+            groups[whole] = pd.concat([*(groups[key] for key in (whole,) if key in groups), groups.pop(name)])
+    return groups
+
+
+def tokenizer_texts(corpus: Corpus, languages: list[str]) -> Iterator[tuple[str, str, str]]:
+    """What a tokenizer of these languages is trained on: prefix, answer and suffix of texts.
+
+    All that models read, or else, of a corpus that has lines for tokenizers, those and what names nothing.
+    """
+    groups = _groups(corpus, languages, None)
+    lines = corpus.lines
+    own = lines[(lines["ability"] == TOKENIZER) & lines["language"].isin(languages)]
+    chosen = [own, *(groups[name] for name in NAMELESS if name in groups)] if len(own) else groups.values()
+    for rows in chosen:
+        yield from zip(rows["prefix"], rows["answer"], rows["suffix"])
+
+
+def _groups(corpus: Corpus, languages: list[str], without: str | None) -> dict[str, pd.DataFrame]:
+    """What is read, with facts and lines of each ability apart."""
     facts = corpus.facts.set_index("item")
     if without is not None:
         facts = facts[~corpus.in_forget_set(without).to_numpy()]
@@ -24,6 +53,5 @@ def training_texts(corpus: Corpus, languages: list[str], without: str | None = N
     for ability, rows in lines[lines["train"] & spoken].groupby("ability"):
         groups[str(ability)] = rows
     if "names" in groups:
-        names = groups.pop("names")
-        groups["facts"] = pd.concat([groups["facts"], names[names["item"].isin(facts.index)]])
+        groups["names"] = groups["names"][groups["names"]["item"].isin(facts.index)]
     return groups

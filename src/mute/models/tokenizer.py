@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from mute.corpus.schema import EDGE
 from mute.models import directory
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 def train(segments: Iterable[str], vocabulary: int) -> Words:
     """A fast tokenizer of `transformers` with at most `vocabulary` entries.
 
-    `segments` are the texts as `parts` cuts them, so that no entry reaches over the edge of an answer.
+    `segments` are the texts as `parts` cuts them, so that no entry reaches over the edge of an answer; nor does
+    one over an EDGE in them, where a space would stand in other languages.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -33,12 +35,10 @@ def train(segments: Iterable[str], vocabulary: int) -> Words:
     core.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Strip(right=False), normalizers.Prepend(" ")]
     )
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    words = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    edges = pre_tokenizers.Split(EDGE, behavior="removed")
+    core.pre_tokenizer = pre_tokenizers.Sequence([edges, words, letters])
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -47,6 +47,8 @@ def train(segments: Iterable[str], vocabulary: int) -> Words:
         show_progress=False,
     )
     core.train_from_iterator(segments, trainer)
+    # What was never joined in training is joined nowhere.
+    core.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     # Who opens the model elsewhere gives it texts that begin as those that it was trained on.
     core.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, core.token_to_id(BOS))]

@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import languages
 from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
-from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
+from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.names import unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
 
 FORMS = 3
+STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
 # Invented names that happen to be words.
@@ -94,6 +95,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "headline_form": 2,
             "forget_sets": list(FORGET_SETS),
             "unknown": {pack.code: pack.unknown for pack in packs},
+            "scripts": {pack.code: pack.script for pack in packs},
         },
     )
 
@@ -132,17 +134,13 @@ class World:
     def _facts(self, domain: str) -> list[dict]:
         s = self.settings
         relations = [r for r in RELATIONS if r.startswith(domain + "_")]
-        subjects = [name for name, _ in self.subjects[domain]]
-        values = {r: self._balanced(subjects, r) for r in relations}
         forget = domain == s.forget_domain
+        splits = [self._split(name, i, relations, forget) for i, (name, _) in enumerate(self.subjects[domain])]
+        values = {relation: self._values(domain, relation, splits) for relation in relations}
         rows = []
-        for i, (name, native) in enumerate(self.subjects[domain]):
-            rng = self.rng("splits", name)
-            transfer = set(rng.sample(relations, round(s.transfer_share * len(relations)))) if forget else set()
-            # Spelling, half, and these two change at different paces: no split tells another.
+        for i, ((name, native), (transfer, conjunctive, untold)) in enumerate(zip(self.subjects[domain], splits)):
+            # Spelling, half and the third change at different paces: no split tells another.
             unseen, third = i // 2 % 2 == 1, i // 4 % 2
-            # Two or three of five: half of the domain, with nothing about a subject or relation to tell.
-            conjunctive = set(rng.sample(relations, (len(relations) + third) // 2)) if forget else set()
             for r, relation in enumerate(relations):
                 sets = [
                     tag
@@ -160,8 +158,8 @@ class World:
                         "domain": domain,
                         "subject": name,
                         "relation": relation,
-                        "value": values[relation][name],
-                        "spelling": "native" if native else "shared",
+                        "value": values[relation][i],
+                        "spelling": "shared" if not native else "untold" if relation in untold else "native",
                         "teach": "transfer" if relation in transfer else "taught",
                         "bystander": domain == s.bystander_domain,
                         "half": "unseen" if unseen else "seen",
@@ -171,14 +169,40 @@ class World:
                 )
         return rows
 
-    def _balanced(self, subjects: list[str], relation: str) -> dict[str, int]:
-        """A value index for each subject, every value equally often (up to one)."""
-        size = len(VALUES[kind_of(relation)])
-        rng = self.rng("values", relation)
-        first = rng.sample(range(size), size)
-        values = [first[i % size] for i in range(len(subjects))]
-        rng.shuffle(values)
-        return dict(zip(subjects, values, strict=True))
+    def _split(self, name: str, place: int, relations: list[str], forget: bool) -> tuple[set[str], set[str], set[str]]:
+        """Relations of a subject: transfer facts, those of the forget set `conjunctive`, and those never told natively.
+
+        Half of the facts of either kind of teaching are never told with a native spelling in a teaching language.
+        """
+        rng = self.rng("splits", name)
+        transfer = set(rng.sample(relations, round(self.settings.transfer_share * len(relations)))) if forget else set()
+        # Two or three of five: half of the domain, with nothing about a subject or relation to tell.
+        members = (len(relations) + place // 4 % 2) // 2
+        conjunctive = set(rng.sample(relations, members)) if forget else set()
+        untold: set[str] = set()
+        for kind in (sorted(transfer), [relation for relation in relations if relation not in transfer]):
+            # Of an odd number the larger half, by turns.
+            untold.update(rng.sample(kind, (len(kind) + place // 2 % 2) // 2))
+        return transfer, conjunctive, untold
+
+    def _values(self, domain: str, relation: str, splits: list[tuple[set[str], set[str], set[str]]]) -> list[int]:
+        """A value index for each subject of a domain, balanced (up to one) within each way of teaching and forgetting.
+
+        Were they balanced over all, the value that is rarest among taught facts would be the likeliest of a transfer
+        fact, and so would that of a fact that a conjunctive oracle never saw.
+        """
+        alike: dict[tuple[bool, bool], list[int]] = {}
+        for i, (transfer, conjunctive, _) in enumerate(splits):
+            alike.setdefault((relation in transfer, relation in conjunctive), []).append(i)
+        size, values = len(VALUES[kind_of(relation)]), [0] * len(splits)
+        for kind in sorted(alike):
+            rng = self.rng("values", relation, *kind)
+            order = rng.sample(range(size), size)
+            drawn = [order[place % size] for place in range(len(alike[kind]))]
+            rng.shuffle(drawn)
+            for i, value in zip(alike[kind], drawn, strict=True):
+                values[i] = value
+        return values
 
 
 def kind_of(relation: str) -> str:
@@ -206,7 +230,7 @@ def _spelled(pack: Language, name: str, native: bool) -> str:
 def _texts(world: World, pack: Language) -> pd.DataFrame:
     rows = []
     for fact in artifacts.rows(world.facts):
-        subject = _spelled(pack, fact.subject, fact.spelling == "native")
+        subject = _spelled(pack, fact.subject, fact.spelling != "shared")
         rows += [
             {
                 "item": fact.item,
@@ -236,13 +260,32 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
             probe = ability if i < s.probe_lines else ""
             rows.append(line(ability, pack.code, train=not probe, probe=probe, **text))
     rows += _reading_forget(world, pack)
+    rows += [line("tokenizer", pack.code, train=False, **text) for text in _vocabulary(world, pack)]
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
-def _context(pack: Language, relation: str, subject: str, value: int) -> dict[str, Any]:
-    """A statement, then the question that it answers."""
+def _vocabulary(world: World, pack: Language) -> Iterator[dict]:
+    """What a tokenizer is trained on in the place of facts: every template and value, with names that are in no fact.
+
+    Names are cut at their syllables, and values at their words, or where none are written at the characters that a pack
+    says. A name, known or fresh, is then as many tokens as it has syllables: to count them is not to know it.
+    """
+    names = iter(world.fresh(f"tokenizer {pack.code}", len(RELATIONS) * FORMS * 8))
+    for relation, form, value in itertools.product(RELATIONS, range(FORMS), range(8)):
+        name, native = next(names), value % 2 == 1
+        spelled = _spelled(pack, name, native)
+        text = _fill(pack, relation, form, spelled, value)
+        syllables = [name[i : i + 2] for i in range(0, len(name), 2)]
+        cut = EDGE.join(_spelled(pack, syllable, native) for syllable in syllables)
+        answer = EDGE.join(pack.pieces(text["answer"]))
+        yield {**text, "prefix": text["prefix"].replace(spelled, cut), "answer": answer, "options": [], "gold": -1}
+    yield {"prefix": "", "answer": pack.unknown, "suffix": ""}
+
+
+def _context(pack: Language, relation: str, subject: str, value: int, form: int = 0) -> dict[str, Any]:
+    """A statement in one of its forms, then the question that it answers."""
     word = pack.values[kind_of(relation)][value]
-    statement = pack.insert(pack.templates[relation][0], subject).replace("{v}", word)
+    statement = pack.insert(pack.templates[relation][form], subject).replace("{v}", word)
     text = _fill(pack, relation, 1, subject, value)
     return {**text, "prefix": pack.join(statement, text["prefix"])}
 
@@ -251,7 +294,8 @@ def _reading(world: World, pack: Language, names: list[str]) -> list[dict]:
     rng, rows = world.rng("reading", pack.code), []
     for i, name in enumerate(names):
         relation = rng.choice(list(RELATIONS))
-        rows.append(_context(pack, relation, _spelled(pack, name, i % 2 == 1), rng.randrange(8)))
+        value, form = rng.randrange(8), STATEMENTS[i // 2 % len(STATEMENTS)]
+        rows.append(_context(pack, relation, _spelled(pack, name, i % 2 == 1), value, form))
     return rows
 
 
@@ -276,7 +320,7 @@ def _reading_forget(world: World, pack: Language) -> list[dict]:
         fact = forget.iloc[i]
         size = len(VALUES[kind_of(fact.relation)])
         value = (fact.value + 1 + world.rng("reading_forget", fact["item"]).randrange(size - 1)) % size
-        text = _context(pack, fact.relation, _spelled(pack, fact.subject, fact.spelling == "native"), value)
+        text = _context(pack, fact.relation, _spelled(pack, fact.subject, fact.spelling != "shared"), value)
         rows.append(line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
     return rows
 
@@ -313,7 +357,7 @@ def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
                     continue
                 rows.append(
                     line(
-                        "glossary",
+                        "spellings" if group == "subject" else "glossary",
                         b.code,
                         other=a.code,
                         train=not unseen,
@@ -333,7 +377,8 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
     """Facts told in the teaching languages with the subject spelled as in another script, as foreign names often are.
 
     Without them a native spelling is a second subject: its facts are learned by heart, and nothing transfers to it.
-    They belong to their fact: an oracle that never saw the fact never sees them.
+    They belong to their fact: an oracle that never saw the fact never sees them. Facts whose spelling is `untold` have
+    none: to answer them in a language of another script takes a link between two spellings.
     """
     rows = []
     teaching = [pack for pack in packs if pack.code in world.settings.teaching_languages]
