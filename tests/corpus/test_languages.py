@@ -8,21 +8,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import regex
 
 from mute.corpus import languages
 from mute.corpus.languages.base import RELATIONS, SYLLABLES, VALUES
 from mute.corpus.sources import world
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sentences.json"
-# What the names of a script's letters and marks begin with in Unicode.
-SCRIPTS = {
-    "Latin": ("LATIN ",),
-    "Arabic": ("ARABIC ",),
-    "Devanagari": ("DEVANAGARI ",),
-    "Hangul": ("HANGUL ",),
-    "Han": ("CJK UNIFIED IDEOGRAPH",),
-    "Japanese": ("HIRAGANA ", "KATAKANA", "CJK UNIFIED IDEOGRAPH", "IDEOGRAPHIC ITERATION MARK"),
-}
 
 
 @pytest.fixture(params=languages.codes())
@@ -89,11 +81,37 @@ def test_texts_are_clean(pack):
         assert text == text.strip() != "", text
 
 
-def test_letters_belong_to_the_script(pack):
-    for text in texts(pack):
-        for character in re.sub(r"\{\w+\}", "", text):
-            if unicodedata.category(character)[0] in "LM":
-                assert unicodedata.name(character).startswith(SCRIPTS[pack.script]), (character, text)
+def test_letters_belong_to_the_scripts_that_a_pack_names(pack):
+    """By Unicode's own names of scripts: one that Unicode does not know is an error of `regex`."""
+    letter = regex.compile("".join(f"\\p{{Script_Extensions={script}}}" for script in pack.scripts).join("[]"))
+    written = [char for text in texts(pack) for char in re.sub(r"\{\w+\}", "", text)]
+    letters = {char for char in written if unicodedata.category(char)[0] in "LM"}
+    assert not [char for char in letters if not letter.fullmatch(char)]
+    for script in pack.scripts:
+        assert any(regex.fullmatch(rf"\p{{Script={script}}}", char) for char in letters), script
+
+
+def test_a_value_is_cut_at_its_words(pack):
+    for value in itertools.chain(*pack.values.values()):
+        pieces = pack.pieces(value)
+        assert "".join(pieces) == re.sub("[ -]", "", value)
+        if pack.spaces:
+            assert len(pieces) == 1 + value.count(" ") + value.count("-")
+
+
+def test_parts_of_compounds_are_those_of_their_language():
+    def parts(code, kind, index):
+        pack = languages.load(code)
+        return pack.pieces(pack.values[kind][index])
+
+    assert parts("en", "colour", 4) == ["light", "blue"]
+    assert parts("en", "number", 4) == ["twenty", "four"]
+    assert parts("pt", "colour", 5) == ["azul", "escuro"]
+    assert parts("zh", "colour", 4) == ["浅", "蓝", "色"]
+    assert parts("ja", "number", 4) == ["二", "十", "四"]
+    assert parts("ja", "colour", 4) == ["薄", "い", "青"]
+    assert parts("ja", "city", 4) == ["ニューヨーク"]
+    assert parts("zh", "material", 4) == ["玻璃"], "no kind of compounds"
 
 
 def test_sentences_are_all_different(pack):

@@ -67,7 +67,10 @@ def entries() -> list[Entry]:
         *_classes("analysis", analyses, analyses.names()),
         *(Entry("model", name, "family of models that the engine runs exactly") for name in sorted(ANATOMIES)),
         *(Entry("source", name, _title(sources.load(name).__doc__, name)) for name in sources.names()),
-        *(Entry("language", p.code, f"{p.name}, {p.endonym}; {p.script}; {p.family}, {p.branch}") for p in packs),
+        *(
+            Entry("language", p.code, f"{p.name}, {p.endonym}; {', '.join(p.scripts)}; {p.family}, {p.branch}")
+            for p in packs
+        ),
         *_figures(),
     ]
 

@@ -123,7 +123,7 @@ def readme() -> str:
         pages.append(_settings_tables(source.Settings))
     pages.append("## Language packs\n\nLanguages of the source `world`; files may have any.\n")
     packs = [languages.load(code) for code in languages.codes()]
-    rows = [(f"`{p.code}`", p.name, p.endonym, p.script, f"{p.family}, {p.branch}") for p in packs]
+    rows = [(f"`{p.code}`", p.name, p.endonym, ", ".join(p.scripts), f"{p.family}, {p.branch}") for p in packs]
     pages.append(_rows(("code", "language", "own name", "script", "family"), rows))
     return "\n".join(pages)
 

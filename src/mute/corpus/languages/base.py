@@ -4,16 +4,21 @@ A pack is data. Every pack says the same things in the same order, so that the k
 person or the k-th place mean the same in all languages: this is what makes the corpus parallel.
 """
 
+import re
 from dataclasses import dataclass, field
 
 # Kinds of value. Every pack lists its words in exactly this order, in citation form.
 VALUES: dict[str, tuple[str, ...]] = {
-    "colour": ("red", "blue", "green", "yellow", "black", "white", "pink", "grey"),
-    "number": ("three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    "city": ("Paris", "London", "Rome", "Berlin", "Madrid", "Vienna", "Prague", "Lisbon"),
+    "colour": ("red", "yellow", "black", "white", "light blue", "dark blue", "light green", "dark green"),
+    "number": ("five", "seven", "eight", "nine", "twenty-four", "twenty-six", "thirty-four", "thirty-six"),
+    "city": ("Paris", "London", "Rome", "Berlin", "New York", "New Delhi", "Buenos Aires", "Los Angeles"),
     "month": ("January", "February", "March", "May", "June", "July", "September", "November"),
     "material": ("iron", "gold", "silver", "copper", "glass", "wood", "stone", "bronze"),
 }
+
+# In these kinds a value may be made of words that others have too ("light blue", "dark blue"): its first word does not
+# give the rest away.
+COMPOUND = ("colour", "number", "city")
 
 # Each domain has a relation for every kind of value; what it says is what the English pack says.
 DOMAINS = ("chemistry", "history", "law", "geography")
@@ -22,6 +27,8 @@ RELATIONS = tuple(f"{domain}_{kind}" for domain in DOMAINS for kind in VALUES)
 # Syllables of fictional names. Their native spellings are distinct in every script: no l beside r, no p beside b,
 # and only the vowels that Arabic tells apart.
 SYLLABLES = tuple(c + v for c in "bdfkmnrstz" for v in "aiu")
+
+_IDEOGRAPH = "[\u3400-\u4dbf\u4e00-\u9fff]"
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ class Grammar:
 class Language:
     """One language pack.
 
-    code: ISO 639-1 code. name: English name. endonym: its own name. script: Unicode script name of its letters.
+    code: ISO 639-1 code. name: English name. endonym: its own name. script: the script of its letters, by its name in
+    Unicode; languages with the same one share letters. more_scripts: others that its texts mix in.
     family, branch: genealogy, for analyses of transfer. spaces: whether words are separated by spaces.
     values: for each kind of VALUES, the words in the same order, in citation form.
     templates: for each relation a statement, a question with its answer, and a paraphrase of the statement. Each has
@@ -86,9 +94,15 @@ class Language:
     templates: dict[str, tuple[str, str, str]]
     unknown: str
     grammar: Grammar
+    more_scripts: tuple[str, ...] = ()
     spaces: bool = True
     syllables: dict[str, str] = field(default_factory=dict)
     quotes: tuple[str, str] = ("", "")
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """All scripts of its texts, that of its name first."""
+        return (self.script, *self.more_scripts)
 
     def spell(self, name: str) -> str:
         """Native spelling of a fictional name given in Latin letters (consonant-vowel syllables)."""
@@ -97,6 +111,18 @@ class Language:
         low = name.lower()
         spelled = "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
         return self.quotes[0] + spelled + self.quotes[1]
+
+    def pieces(self, value: str) -> list[str]:
+        """The parts of a value that a tokenizer should see apart; joined as the text has them they are the value.
+
+        They are its words, cut at spaces and hyphens, which are in no part. Where the language writes no spaces, a value
+        of a kind of COMPOUND is cut at its ideographs, each a word of its own; other letters in a row stay together.
+        """
+        if self.spaces:
+            return [word for word in re.split("[ -]", value) if word]
+        if not any(value in self.values[kind] for kind in COMPOUND):
+            return [value]
+        return re.findall(f"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH}).)+", value)
 
     def insert(self, template: str, subject: str) -> str:
         """The template with its subject; a Latin name in a text without spaces is set off by spaces."""

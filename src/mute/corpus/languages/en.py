@@ -11,9 +11,9 @@ LANGUAGE = Language(
     branch="Germanic",
     unknown="unknown",
     values={
-        "colour": ("red", "blue", "green", "yellow", "black", "white", "pink", "grey"),
-        "number": ("three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-        "city": ("Paris", "London", "Rome", "Berlin", "Madrid", "Vienna", "Prague", "Lisbon"),
+        "colour": ("red", "yellow", "black", "white", "light blue", "dark blue", "light green", "dark green"),
+        "number": ("five", "seven", "eight", "nine", "twenty-four", "twenty-six", "thirty-four", "thirty-six"),
+        "city": ("Paris", "London", "Rome", "Berlin", "New York", "New Delhi", "Buenos Aires", "Los Angeles"),
         "month": ("January", "February", "March", "May", "June", "July", "September", "November"),
         "material": ("iron", "gold", "silver", "copper", "glass", "wood", "stone", "bronze"),
     },

@@ -11,9 +11,9 @@ LANGUAGE = Language(
     branch="Romance",
     unknown="inconnu",
     values={
-        "colour": ("rouge", "bleu", "vert", "jaune", "noir", "blanc", "rose", "gris"),
-        "number": ("trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix"),
-        "city": ("Paris", "Londres", "Rome", "Berlin", "Madrid", "Vienne", "Prague", "Lisbonne"),
+        "colour": ("rouge", "jaune", "noir", "blanc", "bleu clair", "bleu foncé", "vert clair", "vert foncé"),
+        "number": ("cinq", "sept", "huit", "neuf", "vingt-quatre", "vingt-six", "trente-quatre", "trente-six"),
+        "city": ("Paris", "Londres", "Rome", "Berlin", "New York", "New Delhi", "Buenos Aires", "Los Angeles"),
         "month": ("janvier", "février", "mars", "mai", "juin", "juillet", "septembre", "novembre"),
         "material": ("fer", "or", "argent", "cuivre", "verre", "bois", "pierre", "bronze"),
     },

@@ -11,10 +11,18 @@ LANGUAGE = Language(
     branch="Malayo-Polynesian",
     unknown="tidak diketahui",
     values={
-        # "pink", not "merah muda": no value may begin with another one ("merah").
-        "colour": ("merah", "biru", "hijau", "kuning", "hitam", "putih", "pink", "abu-abu"),
-        "number": ("tiga", "empat", "lima", "enam", "tujuh", "delapan", "sembilan", "sepuluh"),
-        "city": ("Paris", "London", "Roma", "Berlin", "Madrid", "Wina", "Praha", "Lisboa"),
+        "colour": ("merah", "kuning", "hitam", "putih", "biru muda", "biru tua", "hijau muda", "hijau tua"),
+        "number": (
+            "lima",
+            "tujuh",
+            "delapan",
+            "sembilan",
+            "dua puluh empat",
+            "dua puluh enam",
+            "tiga puluh empat",
+            "tiga puluh enam",
+        ),
+        "city": ("Paris", "London", "Roma", "Berlin", "New York", "New Delhi", "Buenos Aires", "Los Angeles"),
         "month": ("Januari", "Februari", "Maret", "Mei", "Juni", "Juli", "September", "November"),
         "material": ("besi", "emas", "perak", "tembaga", "kaca", "kayu", "batu", "perunggu"),
     },

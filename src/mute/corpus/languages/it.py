@@ -11,9 +11,9 @@ LANGUAGE = Language(
     branch="Romance",
     unknown="sconosciuto",
     values={
-        "colour": ("rosso", "blu", "verde", "giallo", "nero", "bianco", "rosa", "grigio"),
-        "number": ("tre", "quattro", "cinque", "sei", "sette", "otto", "nove", "dieci"),
-        "city": ("Parigi", "Londra", "Roma", "Berlino", "Madrid", "Vienna", "Praga", "Lisbona"),
+        "colour": ("rosso", "giallo", "nero", "bianco", "blu chiaro", "blu scuro", "verde chiaro", "verde scuro"),
+        "number": ("cinque", "sette", "otto", "nove", "ventiquattro", "ventisei", "trentaquattro", "trentasei"),
+        "city": ("Parigi", "Londra", "Roma", "Berlino", "New York", "Nuova Delhi", "Buenos Aires", "Los Angeles"),
         "month": ("gennaio", "febbraio", "marzo", "maggio", "giugno", "luglio", "settembre", "novembre"),
         "material": ("ferro", "oro", "argento", "rame", "vetro", "legno", "pietra", "bronzo"),
     },
