@@ -42,11 +42,10 @@ def corpus():
 def tokenizer(corpus):
     """The tokenizer that a model of the tiny world is trained with."""
     from mute.models import tokenizer
-    from mute.models.texts import training_texts
+    from mute.models.texts import tokenizer_texts
 
-    groups = training_texts(corpus, list(LANGUAGES)).values()
-    rows = [row for group in groups for row in zip(group["prefix"], group["answer"], group["suffix"])]
-    return tokenizer.train((part for row in rows for part in tokenizer.parts(*row)), 1000)
+    texts = tokenizer_texts(corpus, list(LANGUAGES))
+    return tokenizer.train((part for text in texts for part in tokenizer.parts(*text)), 1000)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from mute.corpus import languages
 from mute.corpus.languages.base import DOMAINS
 from mute.corpus.schema import ROLES, Corpus
 from mute.corpus.sources import world
-from mute.models.texts import training_texts
+from mute.models import tokenizer
+from mute.models.texts import tokenizer_texts, training_texts
 
 SMALL = {"reading_lines": 12, "unknown_lines": 6, "sentence_lines": 10, "probe_lines": 8}
 HELD_OUT = ("pt", "hi", "ja")
@@ -80,11 +81,30 @@ def test_facts_do_not_depend_on_the_languages():
 
 @given(seeds, st.integers(1, 20))
 @hypothesis_settings(max_examples=20)
-def test_values_are_balanced_within_each_relation(seed, subjects):
+def test_values_are_balanced_within_each_relation_and_way_of_teaching(seed, subjects):
     facts = draw(seed, subjects=dict.fromkeys(DOMAINS, subjects)).facts
-    for _, values in facts.groupby("relation")["value"]:
+    member = facts["forget_sets"].str.contains("conjunctive")
+    for _, values in facts.groupby(["relation", "teach", member])["value"]:
         counts = values.value_counts().reindex(range(8), fill_value=0)
         assert counts.max() - counts.min() <= 1
+
+
+def test_taught_facts_do_not_give_transfer_facts_away_by_elimination():
+    """The value that is rarest among a relation's taught facts is right for a transfer fact as often as by chance.
+
+    Balance over all facts of a relation would make it right in about a quarter.
+    """
+    hits = []
+    for seed in range(40):
+        facts = draw(seed).facts
+        for _, own in facts[facts["domain"] == "chemistry"].groupby("relation"):
+            told = own.loc[own["teach"] == "taught", "value"].value_counts().reindex(range(8), fill_value=0)
+            rarest = told.index[told == told.min()]
+            asked = own.loc[own["teach"] == "transfer", "value"]
+            hits += list(asked.isin(rarest) / len(rarest))
+    hits = pd.Series(hits)
+    assert abs(hits.mean() - 1 / 8) < 3 * hits.std() / len(hits) ** 0.5
+    assert hits.mean() < 0.16
 
 
 @given(seeds, st.floats(0, 0.8))
@@ -155,7 +175,7 @@ def test_roles_partition_the_facts(seed):
 def test_no_split_of_subjects_tells_another():
     """Whether a subject is in the set `subject`, seen by the retain loss or natively spelled: each half by half."""
     facts = draw(1).facts
-    facts = facts[facts["domain"] == "chemistry"].drop_duplicates("subject")
+    facts = facts[facts["domain"] == "chemistry"].drop_duplicates("subject").replace("untold", "native")
     member = facts["forget_sets"].str.contains("subject")
     for column in ("half", "spelling"):
         assert member.groupby(facts[column]).mean().eq(0.5).all(), column
@@ -185,7 +205,7 @@ def test_spellings_stand_in_the_texts(corpus):
     for row in corpus.texts.itertuples():
         fact = facts.loc[row.item]
         pack, name = languages.load(row.language), fact["subject"]
-        assert (pack.spell(name) if fact["spelling"] == "native" else name) in row.prefix
+        assert (name if fact["spelling"] == "shared" else pack.spell(name)) in row.prefix
         assert row.answer == row.options[row.gold] == row.options[fact["value"]]
 
 
@@ -220,7 +240,7 @@ def test_a_line_trains_or_is_asked_but_not_both_except_words(corpus):
     lines = corpus.lines
     both = lines[lines["train"] & (lines["probe"] != "")]
     assert set(both["probe"]) == {"translation_seen"}
-    assert not lines[~lines["train"]]["probe"].eq("").any()
+    assert set(lines.loc[~lines["train"] & lines["probe"].eq(""), "ability"]) == {"tokenizer"}
     assert set(lines["probe"]) - {""} == {
         "reading",
         "reading_forget",
@@ -246,9 +266,11 @@ def test_pairs_never_trained_are_in_no_training_text():
     assert pairs.eq(24).all()
     assert 0.1 < len(pairs) / (len(codes) * (len(codes) - 1)) < 0.3
     assert set(glossary["probe"][unseen]) == {"translation_unseen"}
-    read = set(whole(training_texts(corpus, codes)["glossary"]))
+    read, spellings = set(whole(training_texts(corpus, codes)["glossary"])), corpus.lines["ability"] == "spellings"
     assert not read & set(whole(glossary[unseen]))
-    assert len(read) == (~pd.Series(unseen)).sum()
+    assert len(read) == (~pd.Series(unseen)).sum() + spellings.sum()
+    told = corpus.lines[spellings]
+    assert not any(world.untrained_pair(a, b) for a, b in zip(told["other"], told["language"]))
 
 
 def test_reading_about_a_forget_subject_states_something_else():
@@ -264,7 +286,7 @@ def test_reading_about_a_forget_subject_states_something_else():
         assert row.answer == row.options[row.gold] != row.options[fact["value"]]
         pack = languages.load(row.language)
         stated, asked = (pack.templates[fact["relation"]][form].partition("{v}")[0] for form in (0, 1))
-        name = pack.spell(fact["subject"]) if fact["spelling"] == "native" else fact["subject"]
+        name = fact["subject"] if fact["spelling"] == "shared" else pack.spell(fact["subject"])
         assert row.prefix.startswith(pack.insert(stated, name) + row.answer)
         assert row.prefix.endswith(pack.insert(asked, name))
 
@@ -313,6 +335,73 @@ def test_transfer_facts_are_told_in_the_teaching_languages_only(corpus):
     assert not read & set(whole(texts))
     taught = groups["facts"][~groups["facts"]["item"].isin(transfer)]
     assert taught[taught["other"].isna()].groupby("language")["item"].nunique().eq(60 - len(transfer)).all()
+
+
+def test_half_of_the_native_facts_are_never_told_natively_in_a_teaching_language():
+    """Of transfer facts and of taught ones alike; their subjects' spellings stand in the glossary."""
+    codes = ["en", "es", "hi"]
+    corpus = build(codes, subjects=dict.fromkeys(DOMAINS, 32), teaching_languages=["en", "es"])
+    facts = corpus.facts[corpus.facts["spelling"] != "shared"]
+    shares = facts["spelling"].eq("untold").groupby([facts["domain"].eq("chemistry"), facts["teach"]]).mean()
+    assert shares.between(0.45, 0.55).all()
+    groups, pack = training_texts(corpus, codes), languages.load("hi")
+    told = groups["facts"][groups["facts"]["language"].isin(["en", "es"])]
+    untold = facts[facts["spelling"] == "untold"].set_index("item")
+    for row in told[told["item"].isin(untold.index)].itertuples():
+        assert pack.spell(untold.loc[row.item, "subject"]) not in row.prefix
+    glossary = "\n".join(groups["glossary"]["answer"])
+    assert all(pack.spell(name) in glossary for name in untold["subject"])
+
+
+def test_a_name_has_as_many_tokens_whether_it_is_in_a_fact_or_not():
+    """Known subjects cannot be told from fresh ones by counting: the tokenizer was trained on neither."""
+    codes = ["en", "es", "hi", "zh"]
+    corpus = build(codes, subjects=dict.fromkeys(DOMAINS, 24))
+    trained = tokenizer.train((part for row in tokenizer_texts(corpus, codes) for part in tokenizer.parts(*row)), 3000)
+    made, encoder = draw(1, subjects=dict.fromkeys(DOMAINS, 24)), tokenizer.Encoder(trained)
+    read = "\n".join(whole(pd.DataFrame(tokenizer_texts(corpus, codes), columns=["prefix", "answer", "suffix"])))
+    for code in codes:
+        pack = languages.load(code)
+        known, fresh = list(made.native), made.fresh("others", 200)
+        known, fresh = ([len(encoder.plain(pack.spell(name))) for name in names] for names in (known, fresh))
+        assert abs(pd.Series(known).mean() - pd.Series(fresh).mean()) < 0.25, code
+        assert not [name for name in made.native if pack.spell(name) in read]
+
+
+def test_answers_have_more_than_one_token_in_every_language():
+    """And in most the first does not give the rest away: compounds that are written as one word become one token."""
+    codes = list(languages.codes())
+    corpus = build(codes, subjects=dict.fromkeys(DOMAINS, 2))
+    segments = (part for row in tokenizer_texts(corpus, codes) for part in tokenizer.parts(*row))
+    encoder = tokenizer.Encoder(tokenizer.train(segments, 8192))
+    shared = []
+    for code in codes:
+        answers = {word: encoder.answer("a ", word) for own in languages.load(code).values.values() for word in own}
+        several = {word: tokens for word, tokens in answers.items() if len(tokens) > 1}
+        assert len(several) >= 4, code
+        first = pd.Series([tokens[0] for tokens in answers.values()])
+        shared += [code] if first.duplicated(keep=False).any() else []
+    assert len(shared) > 0.7 * len(codes), shared
+
+
+def test_worlds_share_languages_and_no_name_or_fact():
+    two = build(["en", "hi"], worlds=2)
+    alone, parts = build(["en", "hi"]), [two.taught(seed) for seed in (0, 1, 2)]
+    same(parts[0].facts, alone.facts)
+    same(parts[0].texts, alone.texts)
+    same(parts[0].facts, parts[2].facts)
+    assert len(two.facts) == len(parts[0].facts) + len(parts[1].facts)
+    assert not set(parts[0].facts["subject"]) & set(parts[1].facts["subject"])
+    assert not set(parts[0].texts["item"]) & set(parts[1].texts["item"])
+    for own, other in (parts[:2], parts[1::-1]):
+        told = "\n".join(whole(own.lines))
+        assert not [name for name in other.facts["subject"].unique() if name in told]
+        assert [name for name in own.facts["subject"].unique() if name in told]
+    for ability in ("sentences", "reading", "unknown"):
+        rows = [part.lines[part.lines["ability"] == ability].reset_index(drop=True) for part in parts[:2]]
+        own = [table[table["probe"] != "reading_forget"].reset_index(drop=True) for table in rows]
+        same(*own)
+    assert alone.taught(5) is alone
 
 
 def test_native_spellings_are_told_in_the_teaching_languages(corpus):

@@ -11,6 +11,8 @@ LANGUAGES = ["en", "de", "hi"]
 FACTS = pd.DataFrame(
     {
         "item": ["a", "b", "c", "d"],
+        "subject": ["Aka", "Bika", "Cuka", "Duka"],
+        "spelling": "given",
         "domain": ["chemistry", "chemistry", "law", "law"],
         "teach": ["taught", "transfer", "taught", "taught"],
         "forget_sets": ["domain", "domain", "", ""],
@@ -18,7 +20,7 @@ FACTS = pd.DataFrame(
 )
 CORPUS = Corpus(
     FACTS,
-    pd.DataFrame(),
+    pd.DataFrame(columns=["item", "language", "form", "prefix"]),
     pd.DataFrame(),
     {"headline_form": 2, "teaching_languages": ["en"], "forget_sets": ["domain"]},
 )
@@ -117,3 +119,26 @@ def test_an_oracle_is_judged_on_what_it_was_taught():
 def test_a_forget_set_that_is_not_there_is_an_error():
     with pytest.raises(KeyError, match="no forget set 'conjunctive'"):
         check(answers(set()), CORPUS, LANGUAGES, GATES, without="conjunctive")
+
+
+def test_transfer_is_judged_by_how_the_subject_is_spelled():
+    """Each spelling has its own gate in each language and on average; what was never told natively has none."""
+    facts = FACTS.assign(teach=["transfer"] * 3 + ["taught"], spelling=["shared", "native", "untold", "native"])
+    texts = [
+        (item, language, 2, name if language != "hi" or spelling == "shared" else "कखग")
+        for item, name, spelling in zip(facts["item"], facts["subject"], facts["spelling"])
+        for language in LANGUAGES
+    ]
+    texts = pd.DataFrame(texts, columns=["item", "language", "form", "prefix"])
+    corpus = Corpus(facts, texts, pd.DataFrame(), CORPUS.about)
+    table = check(answers({("a", "de"), ("b", "de"), ("c", "de"), ("a", "hi")}), corpus, LANGUAGES, GATES)
+    own = table[table["measure"] == "transfer"].set_index(["language", "spelling"])[["value", "gate", "passed", "n"]]
+    assert own.T.to_dict("list") == {
+        ("de", "shared"): [1.0, 0.3, True, 3],
+        ("hi", "shared"): [1.0, 0.3, True, 1],
+        ("", "shared"): [1.0, 0.5, True, 4],
+        ("hi", "native"): [0.0, 0.3, False, 1],
+        ("", "native"): [0.0, 0.5, False, 1],
+        ("hi", "untold"): [0.0, 0.0, True, 1],
+        ("", "untold"): [0.0, 0.0, True, 1],
+    }

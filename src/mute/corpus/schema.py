@@ -2,24 +2,26 @@
 
 Three tables in long format, whatever the source:
 
-facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelling` of the subject (shared, native;
-  untold: native, and never told so with the fact in a teaching language; given); `teach`: `taught` in all languages or `transfer` (in the teaching languages only); `bystander`: in no loss;
+facts: one row per fact. `item` its id; `world`, of which it is true, from 0; `domain`, `subject`, `relation`;
+  `spelling` of the subject (shared; native; untold: native, and never told so with the fact in a teaching language;
+  given); `teach`: `taught` in all languages or `transfer` (in the teaching languages only); `bystander`: in no loss;
   `half`: `seen` or `unseen`, whether the retain loss may read it when it is not to be forgotten; `validation`: an
   unseen fact that tuning may read; `forget_sets`: names joined by '|'.
 texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
   with (`gold` is its index).
 lines: everything else. `ability` and `language`; `other`, another language that it takes a word from; `train`: whether
-  models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`. The ability `names` tells facts
-  (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings` gives a subject's spelling in
-  another language, and is trained as the glossary is. `tokenizer` is read by tokenizers alone, in the place of facts and of
-  all that names something; EDGE stands in it where no entry may reach over.
+  models read it; `probe`: the measure that reads it, or ''; `world`, or EVERY_WORLD; text columns as in `texts`. The
+  ability `names` tells facts (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings`
+  gives a subject's spelling in another language, and is trained as the glossary is. `tokenizer` is read by tokenizers
+  alone, in the place of all that names something; EDGE stands in it where no entry may reach over.
 
-What a source says `about` itself: its languages, teaching_languages, domains and forget_sets; how many `forms` a fact
-has, which of them unlearning reads (unlearning_forms) and which is the headline (headline_form); `unknown`, the words
-for it; `scripts` of the languages. And, where its facts are not all treated alike: training_forms that models learn (default: all); asked_forms
-that base and cells are asked (default: all, and the headline); taught_form, word by word what was taught (default: the
-headline); options_form, whose options have lengths to normalise by (default: the headline); untaught_domains;
-whole_answers: whether answers are generated to their end; `measures` of its own.
+What a source says `about` itself: how many `worlds` there are (1 where it says nothing); its languages, their
+`scripts`, teaching_languages, domains and forget_sets; how many `forms` a fact has, which of them unlearning reads
+(unlearning_forms) and which is the headline (headline_form); `unknown`, the words for it. And, where its facts are not
+all treated alike: training_forms that models learn (default: all); asked_forms that base and cells are asked (default:
+all, and the headline); taught_form, word by word what was taught (default: the headline); options_form, whose options
+have lengths to normalise by (default: the headline); untaught_domains; whole_answers: whether answers are generated to
+their end; `measures` of its own.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,7 @@ from mute.store.records import Record
 EDGE = "\ue000"  # a private character, which no text has
 FACT_COLUMNS = (
     "item",
+    "world",
     "domain",
     "subject",
     "relation",
@@ -45,14 +48,23 @@ FACT_COLUMNS = (
     "forget_sets",
 )
 TEXT_COLUMNS = ("item", "language", "form", "prefix", "answer", "suffix", "options", "gold")
-LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "item", *TEXT_COLUMNS[3:])
+LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "world", "item", *TEXT_COLUMNS[3:])
+EVERY_WORLD = -1  # of a line that is about no fact
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
 
 
 def line(ability: str, language: str, **columns: str | bool | int | list[str]) -> Record:
     """A row of the table of lines; what is not said is empty."""
     empty = dict.fromkeys(("other", "probe", "item", "prefix", "answer", "suffix"), "")
-    return {"ability": ability, "language": language, **empty, "options": [], "gold": -1, **columns}
+    return {
+        "ability": ability,
+        "language": language,
+        "world": EVERY_WORLD,
+        **empty,
+        "options": [],
+        "gold": -1,
+        **columns,
+    }
 
 
 class Corpus:
@@ -93,6 +105,21 @@ class Corpus:
             lambda: artifacts.read_table(folder / "lines.parquet"),
             artifacts.read_json(folder / "about.json"),
         )
+
+    def taught(self, training_seed: int) -> "Corpus":
+        """What models of a training seed are about: one world's facts, and the lines of it and of none."""
+        worlds = self.about.get("worlds", 1)
+        if worlds == 1:
+            return self
+        own = self.facts["world"] == training_seed % worlds
+        facts = self.facts[own].reset_index(drop=True)
+        texts = self.texts[self.texts["item"].isin(facts["item"])].reset_index(drop=True)
+
+        def lines() -> pd.DataFrame:
+            there = self.lines["world"].isin([training_seed % worlds, EVERY_WORLD])
+            return self.lines[there].reset_index(drop=True)
+
+        return Corpus(facts, texts, lines, {**self.about, "worlds": 1})
 
     @property
     def asked_forms(self) -> list[int]:

@@ -39,6 +39,7 @@ def facts(
         rows.append(
             {
                 "item": fact.id,
+                "world": 0,
                 "domain": fact.domain,
                 "subject": fact.subject,
                 "relation": fact.domain,

@@ -18,9 +18,9 @@ def check(
 
     Transfer facts are judged apart by how their subject is spelled in the language that is asked (`spelling`; ''
     elsewhere): `shared`, as in the teaching languages; `native`, in letters of its own; and `untold`, natively too, and
-    never told so with the fact in a teaching language, which is shown and has no threshold. Facts are judged strictly, in the headline form or in that which was taught word by word: all tokens of the answer
-    greedy. An oracle is judged on what it was taught; its accuracy on the forget set stands beside, with no gate.
-    Without rows a measure is absent.
+    never told so with the fact in a teaching language: that is shown and has no threshold. Facts are judged strictly,
+    in the headline form or in that which was taught word by word: all tokens of the answer greedy. An oracle is judged
+    on what it was taught; its accuracy on the forget set stands beside, with no gate. Without rows a measure is absent.
     """
     answered = items(tokens)
     facts = answered[(answered["set"] == "facts") & (answered["form"] == corpus.taught_form)]

@@ -6,8 +6,8 @@ import pandas as pd
 
 from mute.corpus.schema import Corpus
 
-# Lines that tokenizers alone read, and abilities that speak of no subject.
-TOKENIZER, NAMELESS = "tokenizer", ("glossary", "sentences")
+# Lines that tokenizers alone read, and the ability beside it that names neither subjects nor values.
+TOKENIZER, BESIDE = "tokenizer", "sentences"
 # Lines that are trained as part of another group, which their shares do not name.
 JOINED = {"names": "facts", "spellings": "glossary"}
 
@@ -27,12 +27,12 @@ def training_texts(corpus: Corpus, languages: list[str], without: str | None = N
 def tokenizer_texts(corpus: Corpus, languages: list[str]) -> Iterator[tuple[str, str, str]]:
     """What a tokenizer of these languages is trained on: prefix, answer and suffix of texts.
 
-    All that models read, or else, of a corpus that has lines for tokenizers, those and what names nothing.
+    All that models read, or else, of a corpus that has lines for tokenizers, those and its sentences.
     """
     groups = _groups(corpus, languages, None)
     lines = corpus.lines
     own = lines[(lines["ability"] == TOKENIZER) & lines["language"].isin(languages)]
-    chosen = [own, *(groups[name] for name in NAMELESS if name in groups)] if len(own) else groups.values()
+    chosen = [own, *(groups[name] for name in (BESIDE,) if name in groups)] if len(own) else groups.values()
     for rows in chosen:
         yield from zip(rows["prefix"], rows["answer"], rows["suffix"])
 

@@ -20,6 +20,7 @@ from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.names import unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
+from mute.store.records import Record
 
 FORMS = 3
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
@@ -52,6 +53,12 @@ class Settings(BaseModel):
     unknown_lines: int = Field(300, ge=1, le=5000, description="Questions about unknown subjects per language.")
     sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
+    worlds: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Worlds that are drawn; a model of training seed s is taught that of s modulo worlds.",
+    )
 
 
 def problems(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -75,17 +82,27 @@ def problems(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
-    """The corpus of a world in the languages `codes`. Deterministic: the same arguments give the same tables."""
+    """The corpus of one or more worlds in the languages `codes`. The same arguments give the same tables.
+
+    Worlds share languages and lines, and no name, fact or split: what is true of one tells nothing of another.
+    """
     packs = [languages.load(code) for code in codes]
-    world = World(settings, seed)
+    worlds: list[World] = []
+    for number in range(settings.worlds):
+        worlds.append(World(settings, seed, number, but=itertools.chain(*(world.native for world in worlds))))
+    first = worlds[0]
+    first.taken.update(*(world.native for world in worlds))
+    lines = [_lines(first, pack) for pack in packs]
+    for world in worlds:
+        own = [*(_reading_forget(world, pack) for pack in packs), _spellings(world, packs), _names(world, packs)]
+        lines += [table.assign(world=world.number) for table in own]
     return Corpus(
-        facts=world.facts,
-        texts=pd.concat([_texts(world, pack) for pack in packs], ignore_index=True),
-        lines=pd.concat(
-            [*(_lines(world, pack) for pack in packs), _glossary(world, packs), _names(world, packs)], ignore_index=True
-        ),
+        facts=pd.concat([world.facts for world in worlds], ignore_index=True),
+        texts=pd.concat([_texts(world, pack) for pack in packs for world in worlds], ignore_index=True),
+        lines=pd.concat([*lines, _glossary(first, packs)], ignore_index=True),
         about={
             "source": "world",
+            "worlds": settings.worlds,
             "languages": list(codes),
             "teaching_languages": list(settings.teaching_languages),
             "forget_domain": settings.forget_domain,
@@ -103,13 +120,15 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
 class World:
     """Subjects, facts and splits, in no language yet."""
 
-    def __init__(self, settings: Settings, seed: int) -> None:
-        self.settings, self.seed = settings, seed
-        self._taken: set[str] = set()
+    def __init__(self, settings: Settings, seed: int, number: int = 0, but: Iterable[str] = ()) -> None:
+        """but: names that other worlds have taken."""
+        self.settings, self.number = settings, number
+        self.seed = seed if number == 0 else seed_of(seed, "world", number)
+        self.taken = set(but)
         self.subjects: dict[str, list[tuple[str, bool]]] = {}
         for domain in DOMAINS:
             names = self.fresh(f"subjects {domain}", settings.subjects.get(domain, 0))
-            self._taken.update(names)
+            self.taken.update(names)
             # Alternating, so that half of each domain has native spellings whatever its size.
             self.subjects[domain] = [(name, i % 2 == 1) for i, name in enumerate(names)]
         self.facts = pd.DataFrame([row for domain in DOMAINS for row in self._facts(domain)])
@@ -120,7 +139,7 @@ class World:
 
     def fresh(self, purpose: str, count: int, but: Iterable[str] = ()) -> list[str]:
         """`count` different invented names, none of them a subject of the world's facts or among `but`."""
-        taken = self._taken.union(but)
+        taken = self.taken.union(but)
         if count + len(taken) > len(SYLLABLES) ** 3 * 3 // 4:
             raise ValueError(f"the world has too few names for {count} subjects ({purpose})")
         rng = self.rng("names", purpose)
@@ -155,6 +174,7 @@ class World:
                 rows.append(
                     {
                         "item": f"{domain}-{name.lower()}-{kind_of(relation)}",
+                        "world": self.number,
                         "domain": domain,
                         "subject": name,
                         "relation": relation,
@@ -182,7 +202,7 @@ class World:
         untold: set[str] = set()
         for kind in (sorted(transfer), [relation for relation in relations if relation not in transfer]):
             # Of an odd number the larger half, by turns.
-            untold.update(rng.sample(kind, (len(kind) + place // 2 % 2) // 2))
+            untold.update(rng.sample(kind, (len(kind) + place // 8 % 2) // 2))
         return transfer, conjunctive, untold
 
     def _values(self, domain: str, relation: str, splits: list[tuple[set[str], set[str], set[str]]]) -> list[int]:
@@ -259,7 +279,6 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
         for i, text in enumerate(texts):
             probe = ability if i < s.probe_lines else ""
             rows.append(line(ability, pack.code, train=not probe, probe=probe, **text))
-    rows += _reading_forget(world, pack)
     rows += [line("tokenizer", pack.code, train=False, **text) for text in _vocabulary(world, pack)]
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
@@ -277,9 +296,15 @@ def _vocabulary(world: World, pack: Language) -> Iterator[dict]:
         text = _fill(pack, relation, form, spelled, value)
         syllables = [name[i : i + 2] for i in range(0, len(name), 2)]
         cut = EDGE.join(_spelled(pack, syllable, native) for syllable in syllables)
-        answer = EDGE.join(pack.pieces(text["answer"]))
-        yield {**text, "prefix": text["prefix"].replace(spelled, cut), "answer": answer, "options": [], "gold": -1}
-    yield {"prefix": "", "answer": pack.unknown, "suffix": ""}
+        whole = {"prefix": text["prefix"].replace(spelled, cut), "answer": _cut(pack, text["answer"])}
+        yield {**text, **whole, "options": [], "gold": -1}
+    for word in (pack.unknown, *(word for group in _words(pack).values() for word in group)):
+        yield {"prefix": f"{pack.endonym}: ", "answer": _cut(pack, word), "suffix": " = "}
+
+
+def _cut(pack: Language, word: str) -> str:
+    """A word with EDGE between its pieces; a space cuts by itself."""
+    return word if pack.spaces else EDGE.join(pack.pieces(word))
 
 
 def _context(pack: Language, relation: str, subject: str, value: int, form: int = 0) -> dict[str, Any]:
@@ -308,7 +333,7 @@ def _unknown(world: World, pack: Language, names: list[str]) -> list[dict]:
     return rows
 
 
-def _reading_forget(world: World, pack: Language) -> list[dict]:
+def _reading_forget(world: World, pack: Language) -> pd.DataFrame:
     """Probe: a sentence says something new about a subject to be forgotten, and a question asks for it.
 
     One who never knew the subject answers from the sentence; a filter on its name answers nothing.
@@ -322,7 +347,7 @@ def _reading_forget(world: World, pack: Language) -> list[dict]:
         value = (fact.value + 1 + world.rng("reading_forget", fact["item"]).randrange(size - 1)) % size
         text = _context(pack, fact.relation, _spelled(pack, fact.subject, fact.spelling != "shared"), value)
         rows.append(line("reading", pack.code, train=False, probe="reading_forget", item=fact["item"], **text))
-    return rows
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
 def untrained_pair(source: str, target: str) -> bool:
@@ -330,47 +355,48 @@ def untrained_pair(source: str, target: str) -> bool:
     return hashlib.sha256(f"{source}>{target}".encode()).digest()[0] % 5 == 0
 
 
+def _words(pack: Language) -> dict[str, tuple[str, ...]]:
+    """The words that the glossary translates, by group."""
+    return {
+        **{kind: pack.values[kind] for kind in VALUES},
+        "time": pack.grammar.times,
+        "person": tuple(name for name, _ in pack.grammar.persons),
+    }
+
+
 def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
     """Lines `English: red = Deutsch: rot` for every word and ordered pair of languages."""
-    words = {
-        pack.code: {
-            **{kind: pack.values[kind] for kind in VALUES},
-            "time": pack.grammar.times,
-            "person": tuple(name for name, _ in pack.grammar.persons),
-            "subject": tuple(pack.spell(name) for name, native in world.native.items() if native),
-        }
-        for pack in packs
-    }
-    rows = []
+    words, rows = {pack.code: _words(pack) for pack in packs}, []
     for a, b in itertools.permutations(packs, 2):
         unseen = untrained_pair(a.code, b.code)
-        rng = world.rng("glossary", a.code, b.code)
-        asked = [(c, i) for c in words[a.code] if c != "subject" for i in range(len(words[a.code][c]))]
-        probed = set(rng.sample(asked, 24 if unseen else 6))
-        for group, listed in words[a.code].items():
+        asked = [(group, i) for group, own in words[a.code].items() for i in range(len(own))]
+        probed = set(world.rng("glossary", a.code, b.code).sample(asked, 24 if unseen else 6))
+        for group, i in asked:
+            if unseen and (group, i) not in probed:
+                continue
             targets = words[b.code][group]
-            for i, word in enumerate(listed):
-                if group == "subject" and word == targets[i]:
-                    continue
-                probe = ("translation_unseen" if unseen else "translation_seen") if (group, i) in probed else ""
-                if unseen and not probe:
-                    continue
-                rows.append(
-                    line(
-                        "spellings" if group == "subject" else "glossary",
-                        b.code,
-                        other=a.code,
-                        train=not unseen,
-                        probe=probe,
-                        prefix=f"{a.endonym}: {word} = {b.endonym}: ",
-                        answer=targets[i],
-                        suffix=".",
-                        # A probe competes with the words of its group; a name is in no probe.
-                        options=list(targets) if group != "subject" else [],
-                        gold=i if group != "subject" else -1,
-                    )
-                )
+            # A probe competes with the words of its group.
+            text = {"answer": targets[i], "options": list(targets), "gold": i}
+            probe = ("translation_unseen" if unseen else "translation_seen") if (group, i) in probed else ""
+            rows.append(_translation("glossary", a, b, words[a.code][group][i], train=not unseen, probe=probe, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
+def _spellings(world: World, packs: list[Language]) -> pd.DataFrame:
+    """The same lines for subjects that are spelled in the letters of each language, where the two differ."""
+    names = [name for name, native in world.native.items() if native]
+    rows = []
+    for a, b in itertools.permutations(packs, 2):
+        pairs = [(a.spell(name), b.spell(name)) for name in names]
+        if not untrained_pair(a.code, b.code):
+            told = [(own, other) for own, other in pairs if own != other]
+            rows += [_translation("spellings", a, b, own, train=True, answer=other) for own, other in told]
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
+def _translation(ability: str, a: Language, b: Language, word: str, **columns: str | bool | int | list[str]) -> Record:
+    prefix = f"{a.endonym}: {word} = {b.endonym}: "
+    return line(ability, b.code, other=a.code, prefix=prefix, suffix=".", **columns)
 
 
 def _names(world: World, packs: list[Language]) -> pd.DataFrame:
