@@ -23,6 +23,7 @@ from mute.store.artifacts import seed_of
 from mute.store.records import Record
 
 FORMS = 3
+NAMED_FORMS = 2  # forms in which a fact is told with a native spelling
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
@@ -411,7 +412,7 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
     foreign = [pack for pack in packs if pack.syllables]
     for fact in artifacts.rows(world.facts[world.facts["spelling"] == "native"]):
         for told, spelled in itertools.product(teaching, foreign):
-            form = world.rng("names", fact.item, told.code, spelled.code).randrange(FORMS)
-            text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
-            rows.append(line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
+            for form in sorted(world.rng("names", fact.item, told.code, spelled.code).sample(range(FORMS), NAMED_FORMS)):
+                text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
+                rows.append(line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
