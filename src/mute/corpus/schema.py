@@ -9,8 +9,9 @@ facts: one row per fact. `item` its id; `domain`, `subject`, `relation`; `spelli
 texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
   with (`gold` is its index).
 lines: everything else. `ability` and `language`; `other`, another language that it takes a word from; `train`: whether
-  models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`. The ability `names` tells facts
-  (`item`) with a foreign spelling of the subject, and is trained as facts are.
+  models read it; `probe`: the measure that reads it, or ''; text columns as in `texts`. What is neither read nor a
+  probe is for validation: by it unlearning chooses. The ability `names` tells facts (`item`) with a foreign spelling of
+  the subject, and is trained as facts are.
 
 What a source says `about` itself: its languages, teaching_languages, domains and forget_sets; how many `forms` a fact
 has, which of them unlearning reads (unlearning_forms) and which is the headline (headline_form); `unknown`, the words
@@ -71,6 +72,11 @@ class Corpus:
     @cached_property
     def lines(self) -> pd.DataFrame:
         return self._lines if isinstance(self._lines, pd.DataFrame) else self._lines()
+
+    @property
+    def validation_lines(self) -> pd.DataFrame:
+        """Lines that no model is trained on and no measure reads."""
+        return self.lines[~self.lines["train"].astype(bool) & (self.lines["probe"] == "")]
 
     def save(self, folder: Path | str) -> None:
         folder = Path(folder)
