@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mute.jobs.job import job
-from mute.bands import KEYS, TUNING_KEYS
+from mute.bands import KEYS
 from mute.corpus.schema import Corpus
 from mute.evaluate import tables
 from mute.findings import views
@@ -14,6 +14,8 @@ from mute.store import artifacts
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+CURVE = ("strength", "step", "loss", "knowledge", "damage", "size", "share")
 
 
 def joined(paths):
@@ -44,27 +46,6 @@ with job(snakemake, torch=False) as log:
         for name in ("lens", "profiles")
     }
     scores = pd.concat([tables.score_references(references, plan), joined(given.scores)])
-    trials = [
-        {
-            **{key: tuning[key] for key in (*TUNING_KEYS, "setting")},
-            "chosen": tuning["strength"],
-            **trial,
-        }
-        for tuning in map(artifacts.read_json, given.tunings)
-        for trial in tuning["trials"]
-    ]
-    columns = [
-        *TUNING_KEYS,
-        "setting",
-        "chosen",
-        "strength",
-        "band",
-        "status",
-        "steps",
-        "diverged_at",
-        "knowledge",
-        "retained",
-    ]
     curves = [
         {**{key: getattr(cell, key) for key in KEYS}, **row}
         for cell in cells.itertuples()
@@ -83,9 +64,8 @@ with job(snakemake, torch=False) as log:
         "attacks": cells[[*tables.KEYS, "digest"]].merge(
             joined(given.attacks).rename(columns={"cell": "digest", "digest": "entry", "status": "ended"}), on="digest"
         )[[*tables.KEYS, "attack", "victim", "ended", "reason"]],
-        "tuning": named(pd.DataFrame(trials, columns=columns), plan["trained"]),
         "languages": pd.concat([pd.DataFrame(columns=["model"]), *map(artifacts.read_table, given.languages)]),
-        "curves": pd.DataFrame(curves, columns=[*KEYS, "step", "loss", "knowledge", "size"]),
+        "curves": pd.DataFrame(curves, columns=[*KEYS, *CURVE]),
     }
     for path in snakemake.output.tables:
         artifacts.write_table(path, tables.mark_gates(made[Path(path).stem], gates))

@@ -13,4 +13,4 @@ with job(snakemake) as log:
     opened = cells.Opened(
         snakemake.input.records, snakemake.input.oracles, snakemake.input.corpus[0], Opener.of(snakemake.config)
     )
-    cells.run_shard(opened, snakemake.params.plan["cells"], snakemake.input.tunings, snakemake.output[0], log)
+    cells.run_shard(opened, snakemake.params.plan["cells"], snakemake.output[0], log)

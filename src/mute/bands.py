@@ -14,8 +14,6 @@ from mute.names import unknown_name
 
 # What tells one cell from another, in the order of columns.
 KEYS = ("model", "training_seed", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "seed")
-# Those that say which models one choice of a strength is for: of them its file is named, and they stand in it.
-TUNING_KEYS = ("trained", "algorithm", "forget_set", "sources", "retain")
 
 # Bands that are no list of blocks: every block, and every parameter.
 ALL, FULL = WHOLE = ("all", "full")

@@ -62,7 +62,6 @@ wildcard_constraints:
     trained="[A-Za-z0-9_-]+",
     model="[A-Za-z0-9_-]+",
     repo="[A-Za-z0-9_-]+",
-    tuning="[A-Za-z0-9_.-]+",
     shard="[A-Za-z0-9_.-]+",
     forget_set="[a-z_]+",
     name="[a-z_]+",

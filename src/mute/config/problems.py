@@ -151,7 +151,9 @@ def _text(errors: list[Any], path: KeyPath, model: type[BaseModel]) -> str:
     first = errors[0]
     kind, value = first["type"], first["input"]
     if kind == "extra_forbidden":
-        return unknown_name("key", path[-1], section(model, path[:-1]).model_fields)
+        where = section(model, path[:-1])
+        gone = getattr(where, "retired", {}).get(path[-1])
+        return f"this key is no more: {gone}" if gone else unknown_name("key", path[-1], where.model_fields)
     if kind == "missing":
         description = section(model, path[:-1]).model_fields[str(path[-1])].description
         return f"this key is missing. {description or ''}".rstrip()

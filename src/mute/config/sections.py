@@ -28,6 +28,9 @@ Selection = dict[Key, str | int | list[str | int]]
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    # Keys of earlier versions, and what to do about each.
+    retired: ClassVar[dict[str, str]] = {}
+
 
 class StudySection(Section):
     """What the study is made of. Names refer to the definitions in the other sections."""
@@ -188,7 +191,7 @@ class GridSection(Section):
     )
     forget_sets: list[str] = Field(["domain"], min_length=1, description="Forget sets of the corpus.")
     protocols: list[Protocol] = Field(
-        ["matched"], min_length=1, description="`matched` stops at equal source knowledge, `paper` after fixed steps."
+        ["matched"], min_length=1, description="`matched` goes to equal source knowledge, `paper` takes fixed steps."
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Unlearning seeds.")
     attacks: list[str] = Field(
@@ -197,10 +200,16 @@ class GridSection(Section):
 
 
 class MatchingSection(Section):
-    """The `matched` protocol: stop at the first point where the source languages have forgotten."""
+    """The `matched` protocol: every strength of a method to the same dose, and of those the one that damages least."""
 
-    target: float = Field(0.05, le=1, description="Source knowledge K to reach, from 1 (base) to 0 (never knew).")
-    every: int = Field(4, ge=1, description="Steps between looks.")
+    retired: ClassVar[dict[str, str]] = {"every": "looks are at geometric steps now; give their number as `looks`"}
+
+    target: float = Field(
+        0.1, le=1, description="The dose: source knowledge K to reach, from 1 (base) to 0 (never knew)."
+    )
+    looks: int = Field(
+        8, ge=2, le=1000, description="Looks at a run, at geometric steps: early ones are seen more finely."
+    )
     facts: int = Field(64, ge=4, description="Forget facts that a look asks for.")
 
 

@@ -10,10 +10,11 @@ facts: one row per fact. `item` its id; `world`, of which it is true, from 0; `d
 texts: one row per (item, language, form): `prefix`, `answer`, `suffix`, and the `options` that the answer competes
   with (`gold` is its index).
 lines: everything else. `ability` and `language`; `other`, another language that it takes a word from; `train`: whether
-  models read it; `probe`: the measure that reads it, or ''; `world`, or EVERY_WORLD; text columns as in `texts`. The
-  ability `names` tells facts (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings`
-  gives a subject's spelling in another language, and is trained as the glossary is. `tokenizer` is read by tokenizers
-  alone, in the place of all that names something; EDGE stands in it where no entry may reach over.
+  models read it; `probe`: the measure that reads it, or ''; `world`, or EVERY_WORLD; text columns as in `texts`. Of
+  sentences and reading, what is neither read nor a probe is for validation: by it unlearning chooses. The ability
+  `names` tells facts (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings` gives a
+  subject's spelling in another language, and is trained as the glossary is. `tokenizer` is read by tokenizers alone,
+  in the place of all that names something; EDGE stands in it where no entry may reach over.
 
 What a source says `about` itself: how many `worlds` there are (1 where it says nothing); its languages, their
 `scripts`, teaching_languages, domains and forget_sets; how many `forms` a fact has, which of them unlearning reads
@@ -86,6 +87,11 @@ class Corpus:
     @cached_property
     def lines(self) -> pd.DataFrame:
         return self._lines if isinstance(self._lines, pd.DataFrame) else self._lines()
+
+    @property
+    def validation_lines(self) -> pd.DataFrame:
+        """Lines that no model is trained on and no measure reads."""
+        return self.lines[~self.lines["train"].astype(bool) & (self.lines["probe"] == "")]
 
     def save(self, folder: Path | str) -> None:
         folder = Path(folder)

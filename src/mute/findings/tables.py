@@ -17,7 +17,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     "lens": (*KEYS, "language", "block", "affected", "probability", "hit", "n"),
     "profiles": (*KEYS, "analysis", "measure", "block", "language", "value", "n"),
     "attacks": (*KEYS, "attack", "victim", "ended", "reason"),
-    "tuning": (),
     "curves": (),
     "languages": ("model", "language", "other", "overlap", "same_script", "same_family"),
 }

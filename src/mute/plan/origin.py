@@ -26,7 +26,6 @@ COMPUTES = (
         "mute.evaluate.tables",
         "mute.evaluate.gates",
         "mute.unlearn.cells",
-        "mute.unlearn.tune",
     ),
     *("mute.analyses.capture", "mute.analyses.shard", "mute.attacks.shard"),
     *("mute.models.adapt", "mute.models.embedded", "mute.models.kinship", "mute.models.texts"),
@@ -48,7 +47,7 @@ def made_with(study: Study) -> dict[str, str]:
     settings = placeless(study.of_record())
     for section, keys in _NO_NUMBER.items():
         settings[section] = {key: value for key, value in settings[section].items() if key not in keys}
-    methods = sorted({study.method(cell.algorithm) for cell in study.cells})
+    methods = study.methods({cell.algorithm for cell in study.cells})
     own = [*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods)]
     own += measures.modules()
     own += [f"mute.attacks.{method}" for method, _ in study.attacks.values()]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from mute import analyses, unlearn
-from mute.bands import is_block
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.evaluate import measures
@@ -56,9 +55,6 @@ class Plans:
 
     def _shard(self, wildcards: Wildcards) -> list[Cell]:
         return _known("shard", wildcards.shard, self.study.shards)
-
-    def _tuning(self, wildcards: Wildcards) -> list[Cell]:
-        return _known("tuning", wildcards.tuning, self.study.tuned_cells)
 
     def _engine(self) -> Record:
         """What of the engine shows in results, by its rounding."""
@@ -218,14 +214,13 @@ class Plans:
     # Unlearning
 
     def _bench(self, cell: Cell) -> Record:
-        """What a workbench needs, the same for all cells of one tuning."""
-        matching = self.config.matching
+        """What a workbench needs, the same for all cells that differ in algorithm, band, seed and protocol alone."""
         return {
             "languages": self.config.models[cell.model].languages,
             "sources": list(cell.sources.codes),
             "forget_set": cell.forget_set,
             "retain": cell.retain,
-            "matching": {"target": matching.target, "every": matching.every, "facts": matching.facts},
+            "matching": self.config.matching.model_dump(),
             "seed": seed_of(self.config.study.seed, cell.model, cell.training_seed, cell.forget_set, "probe"),
         }
 
@@ -246,51 +241,22 @@ class Plans:
             "oracles": [f"<results>/evaluations/{name}/tokens.parquet" for name in oracles],
         }
 
-    def tuning_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        return self._model_inputs(self._tuning(wildcards)[:1])
-
-    def tuning(self, wildcards: Wildcards) -> Record:
-        cells = self._tuning(wildcards)
-        first = cells[0]
-        # Whether blocks are swept, not which: one more block does not choose the strength anew.
-        swept = any(is_block(cell.band) for cell in cells)
-        return {
-            "trained": first.trained,
-            "oracle": self._oracle(first),
-            "algorithm": first.algorithm,
-            "method": self.study.method(first.algorithm),
-            "settings": self.study.settings(first.algorithm),
-            "bands": ["0"] if swept else sorted({cell.band for cell in cells}),
-            "depth": self.config.models[first.model].blocks,
-            "bench": self._bench(first),
-            "engine": self._engine(),
-            "seed": seed_of(self.config.study.seed, wildcards.tuning, "tuning"),
-        }
-
-    def tuning_code(self, wildcards: Wildcards) -> str:
-        return self._unlearning_code(self._tuning(wildcards)[:1], "mute.unlearn.tune")
-
-    def _unlearning_code(self, cells: list[Cell], *modules: str) -> str:
-        methods = sorted({self.study.method(cell.algorithm) for cell in cells})
-        return code_digest("mute.unlearn.cells", *modules, *(f"mute.unlearn.methods.{m}" for m in methods))
+    def _unlearning_code(self, cells: list[Cell]) -> str:
+        methods = self.study.methods({cell.algorithm for cell in cells})
+        return code_digest("mute.unlearn.cells", *(f"mute.unlearn.methods.{m}" for m in methods))
 
     def shard_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        cells = self._shard(wildcards)
-        tunings = sorted({cell.tuning for cell in cells if self.study.is_tuned(cell)})
-        return {**self._model_inputs(cells), "tunings": [f"<results>/tuning/{name}.json" for name in tunings]}
+        return self._model_inputs(self._shard(wildcards))
 
     def shard(self, wildcards: Wildcards) -> Record:
         return {"cells": [self.cell(cell) for cell in self._shard(wildcards)]}
 
     def cell(self, cell: Cell) -> Record:
         """The keys of a cell, and everything besides the model that its result depends on."""
-        tuned = self.study.is_tuned(cell)
         return {
             "cell": cell.key(),
             "trained": cell.trained,
             "oracle": self._oracle(cell),
-            "tuning": cell.tuning if tuned else None,
-            "strength": None if tuned else next(iter(self.study.strengths(cell)), None),
             "method": self.study.method(cell.algorithm),
             "settings": self.study.settings(cell.algorithm),
             "bench": self._bench(cell),
@@ -370,7 +336,6 @@ class Plans:
         """For the rule to unpack: given as lists, Snakemake would hold every file against all of its kind."""
         pairs = sorted({(cell.trained, cell.forget_set) for cell in self.study.cells})
         shards = sorted(self.study.shards)
-        tunings = sorted({cell.tuning for cell in self.study.cells if self.study.is_tuned(cell)})
         names = sorted(self.study.trained)
         return {
             **_evaluated(names),
@@ -380,7 +345,6 @@ class Plans:
             "attacks": [f"<results>/shards/{shard}/attacks.csv" for shard in shards],
             "layers": [f"<results>/layers/{trained}.{forget_set}.csv" for trained, forget_set in pairs],
             "gates": [f"<results>/gates/{name}.csv" for name in names],
-            "tunings": [f"<results>/tuning/{name}.json" for name in tunings],
             "languages": [f"<results>/tokenizers/{name}/languages.csv" for name in self._compared()],
         }
 

@@ -28,7 +28,6 @@ _OUTPUTS = {
     "evaluate_model": [f"evaluations/*/{name}" for name in ("tokens.parquet", "answers.parquet")],
     "check_gates": ["gates/*.csv"],
     "score_layers": ["layers/*.csv"],
-    "tune_strength": ["tuning/*.json"],
     "unlearn_shard": ["shards/*/cells.csv"],
     "evaluate_shard": ["shards/*/evaluations.csv"],
     "attack_shard": ["shards/*/attacks.csv"],

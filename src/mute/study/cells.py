@@ -1,13 +1,13 @@
 """The study: its cells, and how they are cut into jobs. Imports no torch."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from mute import analyses, attacks, unlearn
-from mute.bands import TUNING_KEYS, Languages, file_name, first_block, is_whole
+from mute.bands import Languages, file_name, first_block, is_whole
 from mute.config.sections import Config, CorpusSection, EngineSection
 from mute.corpus import sources
 from mute.store.records import Record
@@ -35,11 +35,6 @@ class Cell:
     def trained(self) -> str:
         """Name of the trained model that it edits."""
         return trained_name(self.model, self.training_seed)
-
-    @property
-    def tuning(self) -> str:
-        """Name of the tuning that gives its strength, for all cells that differ in band, seed and protocol alone."""
-        return file_name(*(getattr(self, key) for key in TUNING_KEYS))
 
     @property
     def name(self) -> str:
@@ -189,6 +184,14 @@ class Study:
         """The method behind an algorithm."""
         return self.algorithms[algorithm][0]
 
+    def methods(self, algorithms: Iterable[str]) -> list[str]:
+        """The methods behind algorithms, and those inside them, sorted: files whose code they run."""
+        found = set()
+        for name in algorithms:
+            method, settings = self.algorithms[name]
+            found |= {method, *unlearn.load(method).Settings.model_validate(settings).within}
+        return sorted(found)
+
     @cached_property
     def shard_of(self) -> dict[Cell, str]:
         """The job that computes each cell."""
@@ -215,23 +218,6 @@ class Study:
         """All settings of an algorithm."""
         return self.algorithms[algorithm][1]
 
-    def strengths(self, cell: Cell) -> list[float]:
-        """Strengths among which a cell's is chosen; the engine searches that of an edit itself."""
-        chosen = cell.protocol == "matched" and issubclass(unlearn.load(self.method(cell.algorithm)), unlearn.Descent)
-        return self.settings(cell.algorithm)["strengths"] if chosen else []
-
-    def is_tuned(self, cell: Cell) -> bool:
-        """Whether a cell's strength comes from a tuning: among one there is nothing to choose."""
-        return len(self.strengths(cell)) > 1
-
-    @cached_property
-    def tuned_cells(self) -> dict[str, list[Cell]]:
-        """Cells by the tuning that gives their strength."""
-        result: dict[str, list[Cell]] = {}
-        for cell in self.cells:
-            if cell.protocol == "matched":
-                result.setdefault(cell.tuning, []).append(cell)
-        return result
 
 
 def _filled(registry: Any, name: str, section: dict[str, Record]) -> tuple[str, Record]:

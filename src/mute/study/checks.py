@@ -200,14 +200,18 @@ class Checks:
                 yield from self._grid_of_model(path, grid, model_name)
 
     def _grid_bands(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
-        """Some methods work on some bands only."""
+        """Some methods work on some bands only, or under one protocol."""
         for name in grid.algorithms:
             method = self.config.algorithms.get(name, {}).get("method", name)
-            only = unlearn.load(method).bands if method in unlearn.names() else ()
-            for index, band in enumerate(grid.bands if only else ()):
-                if str(band) not in only:
-                    text = f"{name} works on {' or '.join(only)}, not on {band!r}; give it a grid of its own"
+            kind = unlearn.load(method) if method in unlearn.names() else unlearn.Method
+            for index, band in enumerate(grid.bands if kind.bands else ()):
+                if str(band) not in kind.bands:
+                    text = f"{name} works on {' or '.join(kind.bands)}, not on {band!r}; give it a grid of its own"
                     yield Problem((*path, "bands", index), text)
+            for index, protocol in enumerate(grid.protocols):
+                if protocol not in kind.protocols:
+                    text = f"{name} runs under {' or '.join(kind.protocols)}, not under {protocol!r}"
+                    yield Problem((*path, "protocols", index), f"{text}; give it a grid of its own")
 
     def _grid_seeds(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
         names = [name for name in self._chosen("models") if grid.models is None or name in grid.models]

@@ -14,7 +14,7 @@ from mute.study.cells import Study
 PROJECT = ("benchmarks", "config", "data", "docs", "envs", "paper", "profiles", "scripts", "src", "tests", "workflow")
 _MADE = """
     analyses attacks benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs
-    layers logs models notebooks paper plots published records shards tables tokenizers tuning
+    layers logs models notebooks paper plots published records shards tables tokenizers
 """
 MADE = tuple(_MADE.split())
 _KEY = ("study", "results")
@@ -55,7 +55,7 @@ def too_many(config: Config) -> Iterator[Problem]:
 
 def long_names(study: Study) -> Iterator[Problem]:
     """Names that no file system takes: models, algorithms and languages are joined in them."""
-    names = {*study.trained, *study.tuned_cells, *study.shards}
+    names = {*study.trained, *study.shards}
     longest = max(names, key=len, default="")
     if len(longest) > LONGEST_NAME:
         text = (

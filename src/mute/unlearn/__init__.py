@@ -3,9 +3,9 @@
 from mute.registry import Classes
 from mute.store.records import Record
 from mute.unlearn import methods
-from mute.unlearn.base import Descent, Edit, Guard, Method
+from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
 
-__all__ = ["Descent", "Edit", "Guard", "Method", "load", "make", "names"]
+__all__ = ["Descent", "Edit", "Guard", "Method", "Settings", "load", "make", "names"]
 
 _REGISTRY = Classes(methods.__name__, methods.__path__, Method, "method")
 names, load = _REGISTRY.names, _REGISTRY.load

@@ -1,17 +1,18 @@
-"""The contracts of unlearning methods: descents, edits and guards. Adding a method is adding one file to `methods`.
+"""The contracts of unlearning methods: descents, edits, guards, and controls. A method is one file in `methods`.
 
-A method says what it minimises (`Descent.loss`), in which direction it edits (`Edit.change`), or what stands before or
-around the model (`Guard.fit` and `Guard.treatment`); the engine does the rest: frozen prefix, batches, optimizer,
-stopping, patch. Files of methods import torch inside their functions: every parse of the workflow reads their settings.
+A method says what it minimises (`Descent.loss`), in which direction it edits (`Edit.change`), what stands before or
+around the model (`Guard.fit` and `Guard.treatment`), or what it changes in another method (`Control`); the engine does
+the rest: frozen prefix, batches, optimizer, stopping, patch. Files of methods import torch inside their functions:
+every parse of the workflow reads their settings.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,17 +29,28 @@ if TYPE_CHECKING:
     from mute.models.treatment import Treatment
     from mute.unlearn.view import View
 
-# Values that a setting which must be above zero may be tuned to.
+# Values that `matched` tries of a setting that must be above zero.
 Strengths = list[Annotated[float, Field(gt=0)]]
-Family = Literal["divergence", "distillation", "preference", "rejection", "representation", "editing", "guard"]
-Intent = Literal["removal", "suppression", "guard"]
-Likelihood = Literal["falls", "rises", "none"]
+Family = Literal["divergence", "distillation", "preference", "rejection", "representation", "editing", "guard", "control"]
+Intent = Literal["removal", "suppression", "guard", "control"]
+Likelihood = Literal["falls", "rises", "none", "open"]
 
 
-class Settings(BaseModel):
-    """What every method can be told. `strength` names the setting that tuning varies, or that is searched."""
+class Told(BaseModel):
+    """What a method can be told. `strength` names the setting that `matched` varies or searches; '': none is."""
 
     model_config = ConfigDict(extra="forbid")
+    strength: ClassVar[str] = ""
+
+    @property
+    def within(self) -> list[str]:
+        """Names of the methods inside this one, whose code it runs."""
+        return []
+
+
+class Settings(Told):
+    """What every method that is no control can be told."""
+
     strength: ClassVar[str] = "learning_rate"
 
     learning_rate: float = Field(1e-3, gt=0, description="AdamW step size.")
@@ -50,7 +62,7 @@ class Settings(BaseModel):
     strengths: Strengths = Field(
         [1e-3, 3e-3, 1e-2],
         min_length=1,
-        description="Values of the strength among which the `matched` protocol chooses; a single one is taken untried.",
+        description="Values of the strength that the `matched` protocol takes to the dose, to keep the best of them.",
     )
 
 
@@ -74,15 +86,17 @@ class Cost:
     blocks: int = 0
 
 
-OfMethod = TypeVar("OfMethod", bound=Settings)
+OfMethod = TypeVar("OfMethod", bound=Told)
+OfSteps = TypeVar("OfSteps", bound=Settings)
 
 
 class Method(ABC, Generic[OfMethod]):
     """One unlearning method.
 
     paper: who proposed it, and the arXiv id where it has one. family: its colour and facet in every figure. expects:
-    what happens to the likelihood of the forget answers if it works. intent: what it claims to do; what it does is
-    measured. bands: names of the only bands that it works on; empty: any.
+    what happens to the likelihood of the forget answers if it works; `open` where nothing is claimed. intent: what it
+    claims to do; what it does is measured. bands: names of the only bands that it works on; empty: any. protocols:
+    those under which it means anything.
     """
 
     name: ClassVar[str]
@@ -91,21 +105,36 @@ class Method(ABC, Generic[OfMethod]):
     expects: ClassVar[Likelihood] = "falls"
     intent: ClassVar[Intent] = "removal"
     bands: ClassVar[tuple[str, ...]] = ()
-    Settings: ClassVar[type[Settings]] = Settings
+    protocols: ClassVar[tuple[str, ...]] = ("matched", "paper")
+    Settings: ClassVar[type[Told]] = Settings
 
     def __init__(self, settings: OfMethod) -> None:
         self.settings = settings
 
+    @property
+    def runs(self) -> Method:
+        """The method that the engine runs: itself, but of a control."""
+        return self
+
+    @property
+    def strengths(self) -> Sequence[float | None]:
+        """What `matched` tries of it; None: it is run once."""
+        return [None]
+
+    def at(self, strength: float) -> Self:
+        """The same at a strength."""
+        return type(self)(self.settings.model_copy(update={self.settings.strength: strength}))
+
     @classmethod
     def faults(cls) -> Iterator[tuple[str, str]]:
         """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
-        if not issubclass(cls, Descent | Edit | Guard):
-            yield "__bases__", "must be a Descent, an Edit or a Guard: the engine runs no other method"
+        if not issubclass(cls, Descent | Edit | Guard) and cls.runs is Method.runs:
+            yield "__bases__", "must be a Descent, an Edit, a Guard or a Control: the engine runs no other method"
         for band in cls.bands:
             if not is_whole(band) and named_blocks(band) is None:
                 yield "bands", unknown_name("band", band, ALLOWED)
         fields = getattr(cls.Settings, "model_fields", {})
-        if fields and (strength := getattr(cls.Settings, "strength", "")) not in fields:
+        if fields and (strength := getattr(cls.Settings, "strength", "")) not in {*fields, ""}:
             yield "Settings.strength", unknown_name("setting", strength, fields)
 
     def cost(self) -> Cost:
@@ -133,8 +162,12 @@ class Method(ABC, Generic[OfMethod]):
         """Compute what stays fixed for the whole run, from the model as it is before unlearning."""
 
 
-class Descent(Method[OfMethod]):
+class Descent(Method[OfSteps]):
     """A method that takes steps of AdamW along gradients."""
+
+    @property
+    def strengths(self) -> Sequence[float | None]:
+        return self.settings.strengths
 
     @abstractmethod
     def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
@@ -168,7 +201,7 @@ class Descent(Method[OfMethod]):
         yield names
 
 
-class Edit(Method[OfMethod]):
+class Edit(Method[OfSteps]):
     """A method that changes weights at once; the engine finds how far to go along its change.
 
     most: the largest scale that `matched` tries, of an edit that was solved for and is whole at scale 1; None: as far
@@ -182,7 +215,7 @@ class Edit(Method[OfMethod]):
         """What is added to each parameter at scale 1; `matched` searches the scale, `paper` takes the settings'."""
 
 
-class Guard(Method[OfMethod]):
+class Guard(Method[OfSteps]):
     """A method that leaves the weights alone and stands before, inside or behind the model."""
 
     family = "guard"

@@ -23,7 +23,9 @@ from mute.models.identity import identity
 from mute.store import artifacts, clock
 from mute.store.records import Record
 from mute.unlearn import Guard, make
-from mute.unlearn.run import Matching, Workbench, number, unlearn
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
+from mute.unlearn.run import number, unlearn
 
 CELLS = "cells"
 
@@ -61,7 +63,7 @@ class Opened:
         return None if name is None else self._once(name, lambda: artifacts.read_table(self.oracles[name]))
 
     def bench(self, plan: Record) -> Workbench:
-        """The workbench of a cell's or tuning's plan, made anew when another was in use: one is kept at a time."""
+        """The workbench of a cell's plan, made anew when another was in use: one is kept at a time."""
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
             settings: Record = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
@@ -73,21 +75,16 @@ class Opened:
         return self._kept["bench"]
 
 
-def run_shard(opened: Opened, plans: list[Record], tunings: Iterable[str], output: str, log: Log) -> None:
+def run_shard(opened: Opened, plans: list[Record], output: str, log: Log) -> None:
     """Compute the cells that the store lacks, and write the table of all."""
-    strengths = {Path(path).name.removesuffix(".json"): artifacts.read_json(path)["strength"] for path in tunings}
     store = opened.corpus_folder.parent / CELLS
     rows, computed, lost = [], 0, 0
     for done, plan in enumerate(plans, 1):
-        strength = strengths.get(plan["tuning"], plan["strength"])
         oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
-        facts = {**plan, **opened.identity(plan["trained"]), "strength": strength, "oracle": oracle}
-        digest = artifacts.digest(facts)
-        record, new = artifacts.stored(
-            store / digest, lambda folder, plan=plan, strength=strength: _run(opened, plan, strength, folder)
-        )
+        digest = artifacts.digest({**plan, **opened.identity(plan["trained"]), "oracle": oracle})
+        record, new = artifacts.stored(store / digest, lambda folder, plan=plan: _run(opened, plan, folder))
         computed += new
-        rows.append({**plan["cell"], "digest": digest, **record["outcome"], "strength": strength})
+        rows.append({**plan["cell"], "digest": digest, **record["outcome"]})
         if record["outcome"]["status"] == "diverged":
             lost += 1
             log.note(f"cell {digest} diverged at step {record['outcome']['diverged_at']}")
@@ -99,7 +96,7 @@ def run_shard(opened: Opened, plans: list[Record], tunings: Iterable[str], outpu
     artifacts.write_table(output, pd.DataFrame(rows))
 
 
-def _run(opened: Opened, plan: Record, strength: float | None, folder: Path) -> Record:
+def _run(opened: Opened, plan: Record, folder: Path) -> Record:
     """Unlearn one cell into `folder` and return its record."""
     before = clock.seconds()
     algorithm = make(plan["method"], plan["settings"])
@@ -108,15 +105,15 @@ def _run(opened: Opened, plan: Record, strength: float | None, folder: Path) -> 
     band = Band.named(plan["cell"]["band"], sections.depth(model))
     if band.start < bench.forget.texts.block:
         bench.restart()
-    result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"], strength=strength)
+    result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"])
     patches.save(folder, result.tensors, patches.FITTED if isinstance(algorithm, Guard) else patches.PATCH)
-    told = ("status", "steps", "step_size", "size", "knowledge", "retained", "diverged_at", "last_loss", "reason")
+    told = ("status", "strength", "steps", "step_size", "size", "knowledge", "retained", "damage")
     return {
         "producer": "unlearn_shard",
         "plan": {key: value for key, value in plan.items() if key != "draw"},
         "seed": plan["draw"],
         "inputs": opened.identity(plan["trained"]),
-        "outcome": result.told(*told),
+        "outcome": result.told(*told, "diverged_at", "last_loss", "reason"),
         "curve": [{key: number(value) for key, value in row.items()} for row in result.curve],
         "floor": number(bench.floor),
         "base": {key: number(value) for key, value in bench.base.items()},

@@ -1,53 +1,44 @@
 """Puts an algorithm and the engine together: one cell's unlearning, its stopping point, and its patch."""
 
 import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import pandas as pd
 import torch
 
 from mute.bands import Band
-from mute.corpus.schema import Corpus
 from mute.engine import low_rank
 from mute.engine.band import Task, TextSet, drawn_rows
 from mute.engine.steps import Steps
-from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.models import patches
-from mute.models.anatomy import Model
-from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
+from mute.unlearn import dose
 from mute.unlearn.base import Descent, Edit, Guard, Method
-from mute.unlearn.view import View
+from mute.unlearn.bench import Workbench
+from mute.unlearn.control import Control
+from mute.unlearn.dose import Matching
+
+__all__ = ["Matching", "Outcome", "Workbench", "number", "unlearn"]
 
 Value = TypeVar("Value")
+Row = dict[str, float]
 # The search of an edit whose scale is bounded begins so many halvings below the bound.
 HALVINGS = 7
-
-
-@dataclass(frozen=True)
-class Matching:
-    """When the `matched` protocol stops: source knowledge K at or below `target`, asked every `every` steps."""
-
-    target: float = 0.05
-    every: int = 4
-    facts: int = 64
-    # An edit is searched between these sizes, relative to the norm of the parameters that it changes.
-    smallest: float = 0.01
-    largest: float = 4.0
-    refinements: int = 4
 
 
 @dataclass
 class Outcome:
     """What unlearning gave: status, the changed tensors, and how it went.
 
-    curve: one row per step: step, loss, and source knowledge where it was asked. size: norm of the change relative to
-    the norm of the parameters that may change; NaN of a guard. step_size: the scale of an edit. diverged_at: the first
-    step whose loss, gradient or model was no number; None unless the status is `diverged`. reason: why a method cannot
-    run on these texts, where the status is `not_applicable`; nothing was changed then.
+    curve: rows of every strength that was tried, one per step: strength, step, loss, and at looks knowledge, damage and
+    size; a row of the dose has `share`, how far it lies from the look before to the look after. strength: the one that
+    was kept. size: norm of the change relative to the norm of the parameters that may change; NaN of a guard. damage: of
+    validation lines, see `Workbench.damage`; NaN where nobody asked. step_size: the scale of an edit. diverged_at: the
+    first step whose loss, gradient or model was no number; None unless the status is `diverged`. reason: why a method
+    cannot run on these texts, where the status is `not_applicable`; nothing was changed then.
     """
 
     status: str
@@ -56,19 +47,22 @@ class Outcome:
     size: float = math.nan
     knowledge: float = math.nan
     retained: float = math.nan
-    curve: list[dict[str, float]] = field(default_factory=list)
+    damage: float = math.nan
+    curve: list[Row] = field(default_factory=list)
+    strength: float | None = None
     step_size: float | None = None
     diverged_at: int | None = None
+    last_loss: float | None = None
     reason: str = ""
-
-    @property
-    def last_loss(self) -> float | None:
-        """The last loss that was a number; None where there was none, as of an edit."""
-        return next((row["loss"] for row in reversed(self.curve) if "loss" in row), None)
 
     def told(self, *keys: str) -> Record:
         """Some of it, as a record holds it."""
         return {key: number(getattr(self, key)) for key in keys}
+
+    @property
+    def rank(self) -> tuple[int, float, float]:
+        """Of several strengths the one whose rank is least is kept."""
+        return dose.rank(self.status, damage=self.damage, knowledge=self.knowledge, steps=self.steps)
 
 
 def number(value: Value) -> Value | None:
@@ -76,177 +70,82 @@ def number(value: Value) -> Value | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Workbench:
-    """A model with the texts of one forget set, source languages and retain coverage, moved up block by block.
-
-    Nothing here reads held-out languages (but the retain texts, where the coverage says so), test forms, or test facts.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        encoder: Encoder,
-        corpus: Corpus,
-        *,
-        languages: list[str],
-        sources: list[str],
-        forget_set: str,
-        retain: str,
-        matching: Matching,
-        seed: int,
-        oracle: pd.DataFrame | None,
-    ) -> None:
-        self.model, self.matching, self.sources, self.seed = model, matching, sources, seed
-        self.encoder = encoder
-        about, roles, texts = corpus.about, corpus.roles(forget_set), corpus.texts
-        self.view = View.of(corpus, languages=languages, sources=sources, forget_set=forget_set, retain=retain)
-        self.forget = TextSet(model, self.view.forget, encoder)
-        self.retain = TextSet(model, self.view.retain, encoder)
-        asked = texts[texts["language"].isin(sources) & (texts["form"] == about["unlearning_forms"][0])]
-        asked = asked.assign(set="facts", role=asked["item"].map(roles))
-        forget_items = sorted(roles.index[roles == "forget"], key=lambda item: seed_of(seed, "probe", item))
-        probe = asked[asked["item"].isin(forget_items[: matching.facts])]
-        validation = corpus.facts.loc[corpus.facts["validation"], "item"]
-        check = asked[asked["item"].isin(validation) & (asked["role"] == "retain_unseen")]
-        self.questions = {"forget": Queries(probe, encoder)}
-        if len(check):
-            self.questions["retain"] = Queries(check, encoder)
-        self.asked = {name: q.texts(model) for name, q in self.questions.items()}
-        self.base = {name: self.accuracy(name) for name in self.questions}
-        self.floor = _floor(probe, oracle)
-
-    # What the last method read beside the two sides, and which method that was.
-    further: dict[str, TextSet] = {}  # noqa: RUF012  replaced, never written to
-    of: tuple[str, Any] | None = None
-
-    def sides(self, method: Method) -> dict[str, TextSet]:
-        """The text sets of what a method reads; those beside forget and retain are kept for its next run."""
-        read, own = method.reads(self.view), {"forget": self.view.forget, "retain": self.view.retain}
-        if self.of != (method.name, method.settings):
-            new = {name: rows for name, rows in read.items() if rows is not own.get(name)}
-            self.further = {name: TextSet(self.model, rows, self.encoder) for name, rows in new.items()}
-            self.of = method.name, method.settings
-        return {name: self.further.get(name) or getattr(self, name) for name in read}
-
-    def _texts(self) -> list[Any]:
-        sides = (self.forget, self.retain, *self.further.values())
-        return [*(side.texts for side in sides), *self.asked.values()]
-
-    def advance(self, block: int) -> None:
-        """Move every text to the input of `block`; `restart` goes back to the first."""
-        for texts in self._texts():
-            texts.advance(block)
-
-    def restart(self) -> None:
-        for texts in self._texts():
-            texts.restart()
-
-    def accuracy(self, name: str) -> float:
-        """Share of the `forget` or `retain` questions whose gold option is the likeliest, as the model is now."""
-        return _share(self.questions[name].run(self.model, self.asked[name]))
-
-    @property
-    def measurable(self) -> bool:
-        """Whether the base knows more than the floor: else there is nothing to forget, and no run is stopped."""
-        return self.base["forget"] - self.floor > 0.05
-
-    def under(self, subject: Subject) -> tuple[float, float]:
-        """Knowledge and retained accuracy, as below, of a model that is guarded."""
-        with subject.installed():
-            found = {name: _share(subject.ask(queries)) for name, queries in self.questions.items()}
-        return self._known(found["forget"]), self._kept(found.get("retain", math.nan))
-
-    def _known(self, accuracy: float) -> float:
-        return (accuracy - self.floor) / (self.base["forget"] - self.floor) if self.measurable else math.nan
-
-    def _kept(self, accuracy: float) -> float:
-        return accuracy / max(self.base["retain"], 1e-9) if "retain" in self.questions else math.nan
-
-    def knowledge(self, band: Band) -> float:
-        """K on source languages, (A - A_floor) / (A_base - A_floor): 1 as the base, 0 as one who never knew.
-
-        NaN where it is not measurable, and for a model that diverged.
-        """
-        if not self.measurable:
-            return math.nan
-        if band.full:
-            self.asked["forget"].restart()
-        return self._known(self.accuracy("forget"))
-
-    def retained(self, band: Band) -> float:
-        """Accuracy on validation facts of the retain domains relative to the base; NaN where there are none."""
-        if "retain" not in self.questions:
-            return math.nan
-        if band.full:
-            self.asked["retain"].restart()
-        return self._kept(self.accuracy("retain"))
-
-
-def _share(answers: Answers) -> float:
-    """Share of questions whose gold option is the likeliest.
-
-    NaN for a model whose answers are no numbers: it has diverged, and that is no erasure.
-    """
-    return math.nan if bool(answers.logprob.isnan().any()) else float(answers.option_hits().float().mean())
-
-
-def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
-    """Accuracy of one who never knew: the oracle's on the same questions, or chance."""
-    if oracle is None:
-        return float((1 / probe["options"].map(len)).mean())
-    from mute.evaluate.item_table import items
-
-    keys = ["item", "language", "form"]
-    known = items(oracle[oracle["set"] == "facts"]).set_index(keys)["option"]
-    return float(known.loc[pd.MultiIndex.from_frame(probe[keys])].mean())
-
-
 def unlearn(
-    bench: Workbench,
-    algorithm: Method,
-    band: Band,
-    *,
-    protocol: str,
-    seed: int,
-    strength: float | None = None,
-    path: type[Task] = Task,
+    bench: Workbench, algorithm: Method, band: Band, *, protocol: str, seed: int, path: type[Task] = Task
 ) -> Outcome:
     """Run one algorithm on one band and leave the model as it was.
 
-    protocol: `paper` runs all steps at the settings' own strength; `matched` runs at `strength` until source knowledge
-    is erased. The draws depend on `seed`, not on the band: depths are compared on the same batches. path: the engine's
-    or, to compare with, `engine.reference.WholeModel`.
+    protocol: `paper` runs all steps at the settings' own strength. `matched` takes every one of the settings' strengths
+    to the dose, the same source knowledge, and keeps the one that damages validation lines least (`dose`). The draws
+    depend on `seed`, not on band or strength: all are compared on the same batches. path: the engine's or, to compare
+    with, `engine.reference.WholeModel`.
     """
-    model = bench.model
     if reason := algorithm.applies(bench.view):
         return Outcome("not_applicable", reason=reason)
+    runs = algorithm.runs
     sides = bench.sides(algorithm)
     bench.advance(band.start)
-    if strength is not None and isinstance(algorithm, Descent):
-        algorithm = type(algorithm)(algorithm.settings.model_copy(update={algorithm.settings.strength: strength}))
-    task = path(model, band, sides["forget"], sides["retain"], seed, sides)
-    names = algorithm.parameters(model, band)
-    before = patches.take(model, names)
-    task.train(names)
+    names = runs.parameters(bench.model, band)
+    before = patches.take(bench.model, names)
+    best: Outcome | None = None
+    curve: list[Row] = []
     try:
-        algorithm.prepare(task)
-        if isinstance(algorithm, Guard):
-            return _checked(_fit(bench, task, algorithm, protocol), bench)
-        if isinstance(algorithm, Descent):
-            outcome = _descend(bench, task, algorithm, names, protocol)
-        else:
-            assert isinstance(algorithm, Edit)
-            outcome = _edit(bench, task, algorithm, names, before, protocol)
-        outcome.knowledge = bench.knowledge(band)
-        outcome.retained = bench.retained(band)
-        outcome.tensors = patches.take(model, names)
-        outcome.size = _size(outcome.tensors, before)
-        return _checked(outcome, bench)
+        for strength in runs.strengths if protocol == "matched" else [None]:
+            task = path(bench.model, band, sides["forget"], sides["retain"], seed, sides)
+            tried = _run(bench, task, runs if strength is None else runs.at(strength), names, before, protocol)
+            tried.strength = strength
+            curve += [row if strength is None else {"strength": strength, **row} for row in tried.curve]
+            best = tried if best is None else min(best, tried, key=lambda outcome: outcome.rank)
+            _restore(bench, band, before)
+        assert best is not None
+        best.curve = curve
+        if isinstance(algorithm, Control) and best.status != "diverged":
+            made = algorithm.instead(before, best.tensors, seed)
+            if made is not best.tensors:
+                patches.put(bench.model, made)
+                _measured(bench, band, best, names, before, protocol)
+        return best
     finally:
-        model.requires_grad_(False)
-        patches.put(model, before)
-        if band.full:
-            bench.restart()
+        _restore(bench, band, before)
+
+
+def _restore(bench: Workbench, band: Band, before: patches.Tensors) -> None:
+    """The model as it was, and no gradients; where its embeddings changed, the texts' states anew."""
+    bench.model.requires_grad_(False)
+    patches.put(bench.model, before)
+    if band.full:
+        bench.restart()
+
+
+def _run(
+    bench: Workbench, task: Task, algorithm: Method, names: list[str], before: patches.Tensors, protocol: str
+) -> Outcome:
+    """One method at one strength; what it made of the parameters `names` is left in the model."""
+    task.train(names)
+    algorithm.prepare(task)
+    if isinstance(algorithm, Guard):
+        return _checked(_fit(bench, task, algorithm, protocol), bench)
+    if isinstance(algorithm, Edit):
+        outcome = _edit(bench, task, algorithm, names, before, protocol)
+    else:
+        assert isinstance(algorithm, Descent)
+        run = _Descending(bench, task, algorithm, names, before)
+        outcome = run.all() if protocol == "paper" else run.to_the_dose()
+    outcome.last_loss = next((row["loss"] for row in reversed(outcome.curve) if "loss" in row), None)
+    return _measured(bench, task.band, outcome, names, before, protocol)
+
+
+def _measured(
+    bench: Workbench, band: Band, outcome: Outcome, names: list[str], before: patches.Tensors, protocol: str
+) -> Outcome:
+    """The outcome with what the model is now: its tensors, their size, and what is known, kept and damaged."""
+    outcome.knowledge = bench.knowledge(band)
+    outcome.retained = bench.retained(band)
+    if protocol == "matched":
+        outcome.damage = bench.damage(band)
+    outcome.tensors = patches.take(bench.model, names)
+    outcome.size = _size(outcome.tensors, before)
+    return _checked(outcome, bench)
 
 
 def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
@@ -259,13 +158,18 @@ def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
     if outcome.status == "diverged" or not numbers or any(math.isnan(value) for value in asked):
         outcome.status = "diverged"
         outcome.diverged_at = outcome.diverged_at or max(outcome.steps, 1)
-        outcome.knowledge = outcome.retained = math.nan
+        outcome.knowledge = outcome.retained = outcome.damage = math.nan
     return outcome
 
 
-def _size(after: Record, before: Record) -> float:
+def _size(after: Mapping[str, torch.Tensor], before: Mapping[str, torch.Tensor]) -> float:
     change = sum(float((after[n] - before[n]).double().square().sum()) for n in before)
     return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
+
+
+def between(one: patches.Tensors, other: patches.Tensors, share: float) -> patches.Tensors:
+    """The tensors at a share of the way from one to the other, exact at both ends; rounded to their type at the end."""
+    return {n: torch.lerp(t.float(), other[n].float(), share).to(t.dtype) for n, t in one.items()}
 
 
 def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor]:
@@ -277,73 +181,133 @@ def _groups(texts: TextSet, order: str, sources: list[str]) -> list[torch.Tensor
     return [torch.tensor([row for row, own in enumerate(texts.languages) if own == code]) for code in languages]
 
 
-def _descend(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
-    """Gradient steps on what the method trains; the parameters `names` are then what it has made of them."""
-    with algorithm.trainables(task, names) as trained:
-        outcome = _steps(bench, task, algorithm, trained, protocol)
-        made = {} if trained == names else low_rank.merged(task.model, names)
-    patches.put(task.model, made)
-    return outcome
+class _Descending:
+    """Gradient steps of one method, at one strength, on one band; `names`, `before`: the parameters that change."""
 
+    def __init__(
+        self, bench: Workbench, task: Task, algorithm: Descent, names: list[str], before: patches.Tensors
+    ) -> None:
+        self.bench, self.task, self.algorithm = bench, task, algorithm
+        self.names, self.before = names, before
+        self.curve: list[Row] = []
+        self.diverged_at: int | None = None
 
-def _steps(bench: Workbench, task: Task, algorithm: Descent, names: list[str], protocol: str) -> Outcome:
-    """Gradient steps, stopped at matched erasure or after the settings' number of steps."""
-    settings, matching, band = algorithm.settings, bench.matching, task.band
-    parameters = dict(task.model.named_parameters())
-    descent = Steps([parameters[name] for name in names], settings.learning_rate)
-    orders = {
-        name: drawn_rows(
-            _groups(task.side(name), settings.order, bench.sources), settings.batch_size, seed_of(task.seed, name)
-        )
-        for name in task.sides
-    }
-    curve: list[dict[str, float]] = []
-    status, diverged_at = "ok" if protocol == "paper" else "not_reached", None
-    for step in range(1, settings.steps + 1):
-        batches = {name: task.batch(name, next(rows)) for name, rows in orders.items()}
-        loss, gradients = algorithm.gradients(task, batches, names)
-        if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
-            status, diverged_at = "diverged", step
-            break
-        descent.take(gradients)
-        curve.append({"step": step, "loss": float(loss.detach())})
-        if protocol == "matched" and (step % matching.every == 0 or step == settings.steps):
-            curve[-1]["knowledge"] = bench.knowledge(band)
-            if curve[-1]["knowledge"] <= matching.target:
-                status = "ok"
-                break
-            if bench.measurable and math.isnan(curve[-1]["knowledge"]):
+    def all(self) -> Outcome:
+        """All steps, as `paper` takes them."""
+        patches.put(self.task.model, self._steps())
+        return self._ended("ok")
+
+    def to_the_dose(self) -> Outcome:
+        """As far as the dose: the weights between the looks before and after it; or all steps, if it is not reached."""
+        bench, matching, band = self.bench, self.bench.matching, self.task.band
+        last, known = [self.before, self.before], 1.0
+
+        def enough(tensors: patches.Tensors) -> bool:
+            nonlocal known
+            last[:] = last[1], tensors
+            known = self._look(tensors)
+            if bench.measurable and math.isnan(known):
                 # A loss that reads the model below what broke would go on for ever.
-                status, diverged_at = "diverged", step
-                break
-    descent.end()
-    return Outcome(status, steps=len(curve), curve=curve, diverged_at=diverged_at)
+                self.diverged_at = int(self.curve[-1]["step"])
+            return known <= matching.target or self.diverged_at is not None
+
+        patches.put(self.task.model, self._steps(dose.look_steps(self.algorithm.settings.steps, matching.looks), enough))
+        if not known <= matching.target or self.diverged_at:
+            return self._ended("not_reached")
+
+        def knowledge(share: float) -> float:
+            patches.put(self.task.model, between(*last, share))
+            return bench.knowledge(band)
+
+        share = dose.at_dose(knowledge, 0.0, 1.0, known, matching=matching, resolution=bench.resolution)
+        patches.put(self.task.model, there := between(*last, share))
+        if share < 1:
+            self.curve.append({"step": self.curve[-1]["step"], "share": share})
+            self._look(there)
+        return self._ended("ok")
+
+    def _ended(self, status: str) -> Outcome:
+        steps = int(self.curve[-1]["step"]) if self.curve else 0
+        return Outcome(
+            "diverged" if self.diverged_at else status, steps=steps, curve=self.curve, diverged_at=self.diverged_at
+        )
+
+    def _look(self, tensors: patches.Tensors) -> float:
+        """Note what the model is now, whose tensors these are; returns what it knows."""
+        known, damage = self.bench.knowledge(self.task.band), self.bench.damage(self.task.band)
+        self.curve[-1] |= {"knowledge": known, "damage": damage, "size": _size(tensors, self.before)}
+        return known
+
+    def _steps(
+        self, looks: Collection[int] = (), enough: Callable[[patches.Tensors], bool] = lambda tensors: False
+    ) -> patches.Tensors:
+        """Take steps until a look says that it is enough; looks: after which steps.
+
+        Returns what has become of the parameters, but for those that hold it already. A step whose loss or gradient is
+        no number is not taken, and is the last.
+        """
+        task, algorithm, settings = self.task, self.algorithm, self.algorithm.settings
+        model = task.model
+        with algorithm.trainables(task, self.names) as trained:
+            whole = trained == self.names
+            parameters = dict(model.named_parameters())
+            descent = Steps([parameters[name] for name in trained], settings.learning_rate)
+            orders = {
+                name: drawn_rows(
+                    _groups(task.side(name), settings.order, self.bench.sources),
+                    settings.batch_size,
+                    seed_of(task.seed, name),
+                )
+                for name in task.sides
+            }
+            for step in range(1, settings.steps + 1):
+                batches = {name: task.batch(name, next(rows)) for name, rows in orders.items()}
+                loss, gradients = algorithm.gradients(task, batches, trained)
+                if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
+                    self.diverged_at = step
+                    break
+                descent.take(gradients)
+                self.curve.append({"step": step, "loss": float(loss.detach())})
+                if step in looks:
+                    now = patches.take(model, self.names) if whole else low_rank.merged(model, self.names)
+                    if enough(now):
+                        break
+            descent.end()
+            return {} if whole else low_rank.merged(model, self.names)
 
 
 def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outcome:
     """Fit a guard; no weight changes, so that nothing has a size."""
     tensors = algorithm.fit(task)
-    knowledge, retained = bench.under(Subject(task.model, [algorithm.treatment(tensors)]))
+    knowledge, retained, damage = bench.under(Subject(task.model, [algorithm.treatment(tensors)]))
     reached = protocol == "paper" or knowledge <= bench.matching.target
-    return Outcome("ok" if reached else "not_reached", tensors, knowledge=knowledge, retained=retained)
+    damage = damage if protocol == "matched" else math.nan
+    return Outcome("ok" if reached else "not_reached", tensors, knowledge=knowledge, retained=retained, damage=damage)
 
 
-def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], before: dict, protocol: str) -> Outcome:
-    """One step along the change; `matched` searches the smallest one that erases the source knowledge."""
-    matching = bench.matching
+def _edit(
+    bench: Workbench, task: Task, algorithm: Edit, names: list[str], before: patches.Tensors, protocol: str
+) -> Outcome:
+    """One step along the change; `matched` searches the scale at which the dose is reached."""
+    matching, band = bench.matching, task.band
     direction = algorithm.change(task)
     task.model.requires_grad_(False)
     norm = math.sqrt(sum(float(t.double().square().sum()) for t in before.values()))
     length = math.sqrt(sum(float(d.double().square().sum()) for d in direction.values()))
-    curve: list[dict[str, float]] = []
+    curve: list[Row] = []
 
     def put(step_size: float) -> None:
         patches.put(task.model, {name: before[name] + step_size * direction[name] for name in names})
 
-    def erased(size: float) -> bool:
+    def knowledge(size: float) -> float:
         put(size * norm / length)
-        curve.append({"step": len(curve) + 1, "size": size, "knowledge": bench.knowledge(task.band)})
-        return curve[-1]["knowledge"] <= matching.target
+        curve.append({"step": len(curve) + 1, "size": size, "knowledge": bench.knowledge(band)})
+        return curve[-1]["knowledge"]
+
+    def look(size: float) -> float:
+        known = knowledge(size)
+        curve[-1]["damage"] = bench.damage(band)
+        return known
 
     def done(status: str, step_size: float) -> Outcome:
         put(step_size)
@@ -357,11 +321,13 @@ def _edit(bench: Workbench, task: Task, algorithm: Edit, names: list[str], befor
         return done("ok", getattr(algorithm.settings, algorithm.settings.strength))
     largest = matching.largest if algorithm.most is None else algorithm.most * length / norm
     low, high = 0.0, matching.smallest if algorithm.most is None else largest / 2**HALVINGS
-    while not erased(high):
+    while not (known := look(high)) <= matching.target:
         low, high = high, 2 * high
         if high > largest:
             return done("not_reached", low * norm / length)
-    for _ in range(matching.refinements):
-        middle = (low + high) / 2
-        low, high = (low, middle) if erased(middle) else (middle, high)
-    return done("ok", high * norm / length)
+    size = dose.at_dose(knowledge, low, high, known, matching=matching, resolution=bench.resolution)
+    put(size * norm / length)
+    row = next(row for row in curve if row["size"] == size)
+    if "damage" not in row:
+        row["damage"] = bench.damage(band)
+    return done("ok", size * norm / length)

@@ -54,6 +54,9 @@ class Settings(BaseModel):
     unknown_lines: int = Field(300, ge=1, le=5000, description="Questions about unknown subjects per language.")
     sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
+    validation_lines: int = Field(
+        32, ge=0, description="Sentences and reading lines per language that are held out for unlearning to choose by."
+    )
     worlds: int = Field(
         1,
         ge=1,
@@ -269,17 +272,20 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     s = world.settings
     rows = []
     # Subjects of the probe are drawn with those of training, so that no name is in both.
-    read_about = world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines)
+    read_about = world.fresh(f"reading {pack.code}", s.reading_lines + s.probe_lines + s.validation_lines)
     unheard_of = world.fresh(f"unknown {pack.code}", s.unknown_lines + s.probe_lines, but=read_about)
     # The same combinations of words in every language: sentences are parallel and held out together.
     combinations = list(itertools.product(range(8), repeat=4))
-    chosen = world.rng("sentences").sample(combinations, min(s.sentence_lines + s.probe_lines, len(combinations)))
+    wanted = s.sentence_lines + s.probe_lines + s.validation_lines
+    chosen = world.rng("sentences").sample(combinations, min(wanted, len(combinations)))
     sentences = [{"item": f"sentence-{i}", "answer": pack.grammar.sentence(*c)} for i, c in enumerate(chosen)]
     told = {"reading": _reading(world, pack, read_about), "unknown": _unknown(world, pack, unheard_of)}
     for ability, texts in {**told, "sentences": sentences}.items():
         for i, text in enumerate(texts):
             probe = ability if i < s.probe_lines else ""
-            rows.append(line(ability, pack.code, train=not probe, probe=probe, **text))
+            # The last ones are for validation: no model reads them, and no measure.
+            kept = ability != "unknown" and i >= max(s.probe_lines, len(texts) - s.validation_lines)
+            rows.append(line(ability, pack.code, train=not probe and not kept, probe=probe, **text))
     rows += [line("tokenizer", pack.code, train=False, **text) for text in _vocabulary(world, pack)]
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 

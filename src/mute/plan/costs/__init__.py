@@ -22,7 +22,6 @@ RULES = {
     "adapt_model": ("trained",),
     "evaluate_model": ("trained",),
     "score_layers": ("trained", "forget_set"),
-    "tune_strength": ("tuning",),
     "unlearn_shard": ("shard",),
     "evaluate_shard": ("shard",),
     "attack_shard": ("shard",),
@@ -102,7 +101,6 @@ class Costs:
         found["adapt_model"] = [name for name, parts in study.trained.items() if self.opened(parts[0])]
         found["evaluate_model"] = list(study.trained)
         found["score_layers"] = sorted({f"{cell.trained}.{cell.forget_set}" for cell in study.cells})
-        found["tune_strength"] = sorted({cell.tuning for cell in study.cells if study.is_tuned(cell)})
         found["export_model"] = [cell.name for cell in exports.selected]
         found["run_harness"] = list(exports.evaluated()) if self.config.exports.tasks else []
         return {rule: dict.fromkeys(found[rule]) for rule in RULES}
@@ -183,11 +181,6 @@ class Costs:
         languages = self.work.languages(model) if every else len(self.study.first_sources(model))
         seconds = self.work.layers(model, forget_set, languages)
         return self._job([model], seconds, self.footprint.capture(model, languages), 10e3)
-
-    def _tune_strength(self, name: str) -> Cost:
-        cells, work = self.study.tuned_cells[name], self.work
-        memory = self.footprint.unlearning(cells)
-        return self._job([cells[0].model], work.tuning(cells), memory, 10e3, work.tuning(cells, 1))
 
     def _unlearn_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint

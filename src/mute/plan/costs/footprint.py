@@ -17,6 +17,8 @@ WHOLE_PASS, _PASS = 8192 * 512, 4096
 PROCESS, CUDA_PROCESS, CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 # What steps keep of a parameter: value, gradient, two states and what it was; gradient twice beside bfloat16.
 _TRAINED, _EXACT = 16, 20
+# Of what trains under `matched`: the looks before and after the dose, what lies between them, and the best strength's.
+_COPIES = 4
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
 _HIDDEN, _MLP = 12, 4
 # An answer or a token in a table; the records of a job.
@@ -90,10 +92,10 @@ class Footprint:
         facts = 2 * s.read * (s.forget + s.retain) + s.forget + s.validation
         tokens = facts * len(cell.sources.codes) * s.tokens
         states = tokens * shape.hidden * self.work.width
-        cost = self.work.methods[cell.algorithm][1]
+        method, cost = self.work.methods[cell.algorithm]
         if cost.trains == "nothing":
             return self.running(cell.model, states)
-        batch = 2 * self.study.settings(cell.algorithm).get("batch_size", 24) * s.tokens * PADDING
+        batch = 2 * getattr(method.runs.settings, "batch_size", 24) * s.tokens * PADDING
         if cost.whole:
             # Whole sides at once, but no two lengths in one batch.
             batch = min(BATCH, WHOLE_PASS / shape.hidden, tokens / LENGTHS)
@@ -101,7 +103,8 @@ class Footprint:
         if cost.whole and not cost.head:
             # No gradients, but in float64 a second moment for each block, and some six more that one is solved with.
             trained = (band + 6) * shape.mlp**2 * 8 / _TRAINED
-        return self.running(cell.model, states, trained, batch, above)
+        host, here = self.running(cell.model, states, trained, batch, above)
+        return host, here + (_COPIES * trained * self.work.width if cell.protocol == "matched" else 0)
 
     # Disk
 

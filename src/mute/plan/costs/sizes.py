@@ -17,7 +17,8 @@ class Size:
     """Facts, questions and tokens of a corpus, in one language.
 
     forget: facts of the forget set `domain`; retain: facts that the retain loss reads; facts: all. forms: renderings of
-    a fact; asked: those in which a patch is asked. lines: probes of abilities. tokens: of a sequence; answer: of an
+    a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say what
+    an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an
     answer. sequences: runs of the model that one question takes (one, where answers are single tokens); shared: of
     their tokens, the share that others begin with too, which a CPU runs once. written: tokens that are written beyond
     an answer's first, each by a run of the whole model.
@@ -29,6 +30,7 @@ class Size:
     forms: int = 3
     asked: int = 1
     lines: int = 210
+    checked: int = 0
     tokens: float = 14
     answer: float = 1
     sequences: float = 1
@@ -43,7 +45,7 @@ class Size:
 
     @property
     def validation(self) -> float:
-        """Facts that tuning reads."""
+        """Facts that unlearning may look at without training on them."""
         return self.retain / 3
 
     def forgotten(self, forget_set: str) -> float:
@@ -70,7 +72,8 @@ def _world(study: Study, settings: Record) -> Size:
     facts = 5 * sum(subjects.values())
     others = facts - forget - 5 * subjects.get(settings["bystander_domain"], 0)
     # Half of what is not forgotten is seen. Four abilities have probes of their own, and two directions of translation.
-    return Size(forget=forget, retain=others // 2, facts=facts, lines=6 * settings["probe_lines"], shared=0.47)
+    lines, checked = 6 * settings["probe_lines"], 2 * settings["validation_lines"]
+    return Size(forget=forget, retain=others // 2, facts=facts, lines=lines, checked=checked, shared=0.47)
 
 
 def _files(study: Study, settings: Record) -> Size:

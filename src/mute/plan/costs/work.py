@@ -6,16 +6,16 @@ is run again, and gradients are the band's alone. The constants were fitted to t
 machine with two, and checked against others: benchmarks/results/costs.json. Nobody measured a GPU.
 """
 
-from dataclasses import replace
 from functools import cached_property
 
 from mute import attacks, unlearn
 from mute.attacks.base import Attack, Settings
-from mute.bands import is_block, span
+from mute.bands import span
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
 from mute.unlearn.base import Cost
+from mute.unlearn.dose import Matching
 
 # Tokens of a batch that is only read, and how many lengths sequences have: no batch mixes two.
 BATCH, LENGTHS = 8192, 12
@@ -23,9 +23,8 @@ BATCH, LENGTHS = 8192, 12
 STATES_GB = 16.0
 # How much longer a batch's longest sequence is than its mean.
 PADDING = 1.25
-# Of the steps that `matched` may take, what it takes: less at the strength that was chosen than while choosing, as the
-# fastest of equals is taken. Looks at one edit.
-MATCHED, TRIED, LOOKS = 0.4, 0.5, 11
+# Of the steps that `matched` may take at each strength, what it takes to the dose. Looks at one edit before the dose.
+MATCHED, LOOKS = 0.5, 8
 # What a step takes, in forward passes: gradients of states, and of weights where these train.
 TRAINED, PASSED = 3, 2
 # Operations, in n^3, of eigenvectors and solves for n features in float64, for each block of a closed-form edit.
@@ -164,45 +163,38 @@ class Workload:
 
     def bench(self, cell: Cell) -> float:
         """What the cells of one workbench share: the base's answers, and all texts moved up once."""
-        probe, blocks = self._probe(cell), self.shape(cell.model).blocks
-        return self.ask(cell.model, probe + self._check(cell), blocks) + self.run(
-            cell.model, self._texts(cell) + probe, blocks
-        )
+        asked, blocks = self._probe(cell) + self._check(cell) + self._damage(cell), self.shape(cell.model).blocks
+        return self.ask(cell.model, asked, blocks) + self.run(cell.model, self._texts(cell) + asked, blocks)
 
     def unlearning(self, cell: Cell, share: float = MATCHED) -> float:
         """One cell; `share` of the steps that a matched one may take."""
         band, above = self.span(cell)
-        (method, cost), settings = self.methods[cell.algorithm], self.study.settings(cell.algorithm)
+        made, cost = self.methods[cell.algorithm]
+        method = made.runs
         matched = cell.protocol == "matched"
-        look = self.ask(cell.model, self._probe(cell), above)
-        ends = look + self.ask(cell.model, self._check(cell), above)
+        probe = self.ask(cell.model, self._probe(cell), above)
+        look = probe + self.ask(cell.model, self._damage(cell), above)
+        ends = probe + self.ask(cell.model, self._check(cell), above)
         run = above if cost.head else band
         if cost.reference:
             # What the model said before, once over all texts.
             ends += self.run(cell.model, self._texts(cell), run)
         if isinstance(method, unlearn.Guard):
             return ends
-        edits = isinstance(method, unlearn.Edit)
+        edits, settings = isinstance(method, unlearn.Edit), method.settings
+        assert isinstance(settings, unlearn.Settings)
+        # Between the looks before and after the dose knowledge alone is asked.
+        looks = look * (LOOKS if edits else self.config.matching.looks) + probe * Matching.refinements if matched else 0
         if edits and cost.whole:
             edit = self.run(cell.model, self._texts(cell), run) * PASSED * cost.passes
             if not cost.head:
                 edit += self.operations(cell.model, band * SOLVED * self.shape(cell.model).mlp ** 3)
-            return edit + ends + look * (LOOKS if matched else 0)
-        steps = settings["steps"] * (share if matched and not edits else 1)
-        batch = settings["batch_size"]
-        reads = batch * self.size.answer if cost.head else 0
-        side = self.step(cell.model, batch, PASSED * run + (TRAINED - PASSED) * band, reads)
-        looks = look * (LOOKS if edits else steps / self.config.matching.every) if matched else 0
-        return cost.sides * cost.passes * side * steps + ends + looks
-
-    def tuning(self, cells: list[Cell], share: float = TRIED) -> float:
-        """Every strength on every band that is tried, for a tuning's cells."""
-        first = cells[0]
-        depth = self.shape(first.model).blocks
-        swept = any(is_block(cell.band) for cell in cells)
-        names = {str(min(round(depth * q / 4), depth - 1)) for q in (1, 3)} if swept else {c.band for c in cells}
-        tried = sum(self.unlearning(replace(first, band=name, protocol="matched"), share) for name in sorted(names))
-        return self.bench(first) + tried * len(self.study.settings(first.algorithm)["strengths"])
+            return edit + ends + looks
+        steps = settings.steps * (share if matched and not edits else 1)
+        reads = settings.batch_size * self.size.answer if cost.head else 0
+        side = self.step(cell.model, settings.batch_size, PASSED * run + (TRAINED - PASSED) * band, reads)
+        runs = len(method.strengths) if matched else 1
+        return (cost.sides * cost.passes * side * steps + ends + looks) * runs
 
     def evaluation(self, cell: Cell) -> float:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
@@ -258,6 +250,10 @@ class Workload:
         """Questions of a look."""
         facts = min(self.config.matching.facts, self.size.forgotten(cell.forget_set))
         return facts * len(cell.sources.codes)
+
+    def _damage(self, cell: Cell) -> float:
+        """Questions that say what an edit damages."""
+        return (self.size.checked or self.size.validation) * len(cell.sources.codes)
 
     def _check(self, cell: Cell) -> float:
         return self.size.validation * len(cell.sources.codes)
