@@ -31,7 +31,7 @@ with job(snakemake) as log:
         log.say(f"{plan['pretrained']} is used as it is")
         loading.link(source, folder, record)
     else:
-        corpus = Corpus.load(Path(snakemake.input.corpus[0]).parent)
+        corpus = Corpus.load(Path(snakemake.input.corpus[0]).parent).taught(plan["training_seed"])
         groups = pretrain.encode(training_texts(corpus, plan["languages"], plan["without"]), encoder)
         texts = [row for name in sorted(groups) for row in groups[name]]
         log.say(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, {len(texts)} texts")

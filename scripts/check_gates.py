@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
-    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    corpus = Corpus.load(Path(snakemake.input[0]).parent).taught(plan["training_seed"])
     tokens = artifacts.read_table(snakemake.input.tokens)
     table = gates.check(tokens, corpus, plan["languages"], plan["gates"], without=plan["without"])
     failed = table[~table["passed"]]

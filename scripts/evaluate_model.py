@@ -17,7 +17,7 @@ with job(snakemake) as log:
     plan = snakemake.params.plan
     folder = Path(snakemake.input.record).parent
     artifacts.checked(folder)
-    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    corpus = Corpus.load(Path(snakemake.input[0]).parent).taught(plan["training_seed"])
     model, encoder = Opener.of(snakemake.config).open(folder), tokenizer.Encoder(tokenizer.load(folder))
     every = range(corpus.about["forms"])
     # The form that unlearning is stopped by, too: an oracle's answers are its floor.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 with job(snakemake) as log:
     plan = snakemake.params.plan
     started = time.monotonic()
-    corpus = Corpus.load(Path(snakemake.input[0]).parent)
+    corpus = Corpus.load(Path(snakemake.input[0]).parent).taught(plan["training_seed"])
     words = tokenizer.load(Path(snakemake.input.tokenizer).parent)
     groups = training_texts(corpus, plan["languages"], plan["without"])
     texts = pretrain.encode(groups, tokenizer.Encoder(words))

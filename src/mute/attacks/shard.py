@@ -143,8 +143,8 @@ class Opened:
             artifacts.checked(folder)
             self._kept = None  # Not two at once.
             encoder, languages = tokenizer.Encoder(tokenizer.load(folder)), self.plan["languages"][cell.model]
-            opened = self.shard.models.open(folder)
-            self._kept = (key, Asked(opened, encoder, self.shard.corpus, languages, cell.forget_set))
+            opened, corpus = self.shard.models.open(folder), self.shard.corpus.taught(cell.training_seed)
+            self._kept = (key, Asked(opened, encoder, corpus, languages, cell.forget_set))
         asked = self._kept[1]
         depth = sections.depth(asked.model)
         band = Band.named(str(cell.band), depth)

@@ -50,6 +50,7 @@ FACT_COLUMNS = (
 )
 TEXT_COLUMNS = ("item", "language", "form", "prefix", "answer", "suffix", "options", "gold")
 LINE_COLUMNS = ("ability", "language", "other", "train", "probe", "world", "item", *TEXT_COLUMNS[3:])
+TOKENIZER = "tokenizer"  # the ability of lines that tokenizers alone read
 EVERY_WORLD = -1  # of a line that is about no fact
 ROLES = ("forget", "retain_seen", "retain_unseen", "bystander")
 
@@ -83,6 +84,7 @@ class Corpus:
     ) -> None:
         self.facts, self.texts, self.about = facts, texts, about
         self._lines = lines
+        self._taught: dict[int, Corpus] = {}
 
     @cached_property
     def lines(self) -> pd.DataFrame:
@@ -91,7 +93,8 @@ class Corpus:
     @property
     def validation_lines(self) -> pd.DataFrame:
         """Lines that no model is trained on and no measure reads."""
-        return self.lines[~self.lines["train"].astype(bool) & (self.lines["probe"] == "")]
+        lines = self.lines
+        return lines[~lines["train"].astype(bool) & (lines["probe"] == "") & (lines["ability"] != TOKENIZER)]
 
     def save(self, folder: Path | str) -> None:
         folder = Path(folder)
@@ -115,17 +118,16 @@ class Corpus:
     def taught(self, training_seed: int) -> "Corpus":
         """What models of a training seed are about: one world's facts, and the lines of it and of none."""
         worlds = self.about.get("worlds", 1)
-        if worlds == 1:
-            return self
-        own = self.facts["world"] == training_seed % worlds
-        facts = self.facts[own].reset_index(drop=True)
-        texts = self.texts[self.texts["item"].isin(facts["item"])].reset_index(drop=True)
+        number = training_seed % worlds
+        if worlds > 1 and number not in self._taught:
+            facts = self.facts[self.facts["world"] == number].reset_index(drop=True)
+            texts = self.texts[self.texts["item"].isin(facts["item"])].reset_index(drop=True)
 
-        def lines() -> pd.DataFrame:
-            there = self.lines["world"].isin([training_seed % worlds, EVERY_WORLD])
-            return self.lines[there].reset_index(drop=True)
+            def lines() -> pd.DataFrame:
+                return self.lines[self.lines["world"].isin([number, EVERY_WORLD])].reset_index(drop=True)
 
-        return Corpus(facts, texts, lines, {**self.about, "worlds": 1})
+            self._taught[number] = Corpus(facts, texts, lines, {**self.about, "worlds": 1})
+        return self if worlds == 1 else self._taught[number]
 
     @property
     def asked_forms(self) -> list[int]:

@@ -27,8 +27,8 @@ def evaluate_shard(
     shard = Shard(cells, corpus, models, placed)
 
     def opener(model: "PreTrainedModel", encoder: Encoder, first: CellRow) -> Work:
-        languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
-        evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
+        corpus = shard.corpus.taught(first.training_seed)
+        evaluator = Evaluator(model, encoder, corpus, plan["languages"][first.model], corpus.asked_forms)
 
         def work(subject: Subject, band: Band, cell: CellRow, folder: Path) -> Record:
             place(evaluator.texts, band)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from mute.corpus.schema import Corpus
+from mute.corpus.schema import TOKENIZER, Corpus
 
-# Lines that tokenizers alone read, and the ability beside it that names neither subjects nor values.
-TOKENIZER, BESIDE = "tokenizer", "sentences"
+# What tokenizers read beside lines of their own: it names neither subjects nor values.
+BESIDE = "sentences"
 # Lines that are trained as part of another group, which their shares do not name.
 JOINED = {"names": "facts", "spellings": "glossary"}
 

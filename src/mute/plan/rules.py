@@ -134,7 +134,8 @@ class Plans:
         )
         # An oracle is the same model with the same seed: only what it reads differs.
         draw = seed_of(self.config.study.seed, name, seed, "pretraining")
-        return in_order({**self.config.pretraining.model_dump(), **model, "seed": draw, "without": without})
+        taught = {"training_seed": seed, "without": without}
+        return in_order({**self.config.pretraining.model_dump(), **model, "seed": draw, **taught})
 
     def longest(self) -> str:
         """Pattern of the models from scratch that take longest: most tokens read, times the size of their blocks."""
@@ -180,6 +181,7 @@ class Plans:
             "adaptation": model.adaptation.model_dump() if model.adaptation else None,
             # An oracle is adapted with the same seed: only what it reads differs.
             "seed": seed_of(self.config.study.seed, name, seed, "adaptation"),
+            "training_seed": seed,
             "without": without,
             "engine": self._engine(),
         }
@@ -194,22 +196,23 @@ class Plans:
     # Before any unlearning
 
     def evaluation(self, wildcards: Wildcards) -> Record:
-        name = self._trained(wildcards)[0]
-        return {"languages": self.config.models[name].languages, "engine": self._engine()}
+        name, seed, _ = self._trained(wildcards)
+        return {"languages": self.config.models[name].languages, "training_seed": seed, "engine": self._engine()}
 
     def gates(self, wildcards: Wildcards) -> Record:
-        name, _, oracle = self._trained(wildcards)
-        languages = self.config.models[name].languages
-        return {"languages": languages, "without": oracle, "gates": self.config.gates.model_dump()}
+        name, seed, oracle = self._trained(wildcards)
+        asked = {"languages": self.config.models[name].languages, "training_seed": seed, "without": oracle}
+        return {**asked, "gates": self.config.gates.model_dump()}
 
     def layers(self, wildcards: Wildcards) -> Record:
-        name, how = self._trained(wildcards)[0], self.config.layers
+        (name, training_seed, _), how = self._trained(wildcards), self.config.layers
         # The layer is chosen by states of the languages that the study's first grid unlearns in.
         languages = self.study.first_sources(name)
         if how.languages == "all" or len(languages) < 2:
             languages = self.config.models[name].languages
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
-        return {"languages": languages, "draws": how.null_draws, "seed": seed, "engine": self._engine()}
+        asked = {"languages": languages, "training_seed": training_seed}
+        return {**asked, "draws": how.null_draws, "seed": seed, "engine": self._engine()}
 
     # Unlearning
 

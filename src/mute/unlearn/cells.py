@@ -67,9 +67,9 @@ class Opened:
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
             settings: Record = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
-            trained = plan["trained"]
+            trained, corpus = plan["trained"], self.corpus.taught(plan["cell"]["training_seed"])
             self._kept["bench"] = Workbench(
-                self.model(trained), self.encoder(trained), self.corpus, oracle=self.oracle(plan["oracle"]), **settings
+                self.model(trained), self.encoder(trained), corpus, oracle=self.oracle(plan["oracle"]), **settings
             )
             self._kept["bench key"] = key
         return self._kept["bench"]

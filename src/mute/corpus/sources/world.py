@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import languages
 from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
-from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
+from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, TOKENIZER, Corpus, line
 from mute.names import unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
@@ -286,7 +286,7 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
             # The last ones are for validation: no model reads them, and no measure.
             kept = ability != "unknown" and i >= max(s.probe_lines, len(texts) - s.validation_lines)
             rows.append(line(ability, pack.code, train=not probe and not kept, probe=probe, **text))
-    rows += [line("tokenizer", pack.code, train=False, **text) for text in _vocabulary(world, pack)]
+    rows += [line(TOKENIZER, pack.code, train=False, **text) for text in _vocabulary(world, pack)]
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
@@ -418,7 +418,9 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
     foreign = [pack for pack in packs if pack.syllables]
     for fact in artifacts.rows(world.facts[world.facts["spelling"] == "native"]):
         for told, spelled in itertools.product(teaching, foreign):
-            for form in sorted(world.rng("names", fact.item, told.code, spelled.code).sample(range(FORMS), NAMED_FORMS)):
+            for form in sorted(
+                world.rng("names", fact.item, told.code, spelled.code).sample(range(FORMS), NAMED_FORMS)
+            ):
                 text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
                 rows.append(line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
