@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages
+from mute.corpus import languages, names_filter
 from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.names import unknown_name
@@ -24,8 +24,6 @@ from mute.store.artifacts import seed_of
 FORMS = 3
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
-# Invented names that happen to be words.
-_REAL_WORDS = ("banana", "bikini", "marina", "karina", "sabina", "tatami", "sakura", "sarina", "safari", "samurai")
 
 
 class Settings(BaseModel):
@@ -125,7 +123,7 @@ class World:
         names: dict[str, None] = {}
         while len(names) < count:
             name = "".join(rng.choices(SYLLABLES, k=3)).capitalize()
-            if name not in taken and name.lower() not in _REAL_WORDS:
+            if name not in taken and names_filter.fit(name):
                 names[name] = None
         return list(names)
 
@@ -292,7 +290,7 @@ def _glossary(world: World, packs: list[Language]) -> pd.DataFrame:
         pack.code: {
             **{kind: pack.values[kind] for kind in VALUES},
             "time": pack.grammar.times,
-            "person": tuple(name for name, _ in pack.grammar.persons),
+            "person": pack.grammar.head_words,
             "subject": tuple(pack.spell(name) for name, native in world.native.items() if native),
         }
         for pack in packs
