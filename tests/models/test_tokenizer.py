@@ -87,7 +87,7 @@ def test_no_token_reaches_over_a_words_end(encoder):
 
 
 def test_frequent_words_are_short(encoder):
-    """Values in the languages that it was trained on take little more than half as many tokens as bytes, in every script."""
+    """Values in its languages take little more than half as many tokens as bytes, in every script."""
     for code in ("en", "es", "pt", "hi", "ja"):
         words = [word for values in languages.load(code).values.values() for word in values]
         assert sum(len(encoder.plain(word)) for word in words) < 0.6 * len(" ".join(words).encode()), code

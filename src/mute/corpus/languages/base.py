@@ -33,10 +33,9 @@ _IDEOGRAPH = "[\u3400-\u4dbf\u4e00-\u9fff]"
 
 @dataclass(frozen=True)
 class Action:
-    """One action: the verb as it agrees with a masculine and a feminine singular subject, and the object."""
+    """One action: its verb, or where verbs agree with their subject one for each class of persons, and the object."""
 
-    verb_m: str
-    verb_f: str
+    verb: str | dict[str, str]
     object: str
 
 
@@ -45,28 +44,39 @@ class Grammar:
     """Words for the sentences that state no fact: every combination of a time, a person, an action and a place.
 
     There are eight of each; those of the English pack say in which order.
-    `persons` pairs a subject noun phrase with its grammatical gender, "m" or "f"; a language without gender gives
-    the same verb twice. `pattern` places {time}, {person}, {verb}, {object} and {place}, with final punctuation.
+    persons: subject noun phrases, as `pattern` takes them. classes: for each person the class by which its verb agrees,
+    under any names ("m" and "f", or persons who are honoured); empty where no verb agrees. heads: the persons as a
+    dictionary lists them, where that is not how they stand in a sentence. pattern: where {time}, {person}, {verb},
+    {object} and {place} stand, with final punctuation. capitals: the first letter of a sentence, where its capital is
+    not the one that Unicode gives.
     """
 
     times: tuple[str, ...]
-    persons: tuple[tuple[str, str], ...]
+    persons: tuple[str, ...]
     actions: tuple[Action, ...]
     places: tuple[str, ...]
     pattern: str
+    classes: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    capitals: dict[str, str] = field(default_factory=dict)
 
     def sentence(self, time: int, person: int, action: int, place: int) -> str:
         """The sentence for four indices, capitalised where the script has capitals."""
-        name, gender = self.persons[person]
-        act = self.actions[action]
+        verb = self.actions[action].verb
         text = self.pattern.format(
             time=self.times[time],
-            person=name,
-            verb=act.verb_m if gender == "m" else act.verb_f,
-            object=act.object,
+            person=self.persons[person],
+            verb=verb if isinstance(verb, str) else verb[self.classes[person]],
+            object=self.actions[action].object,
             place=self.places[place],
         )
-        return text[0].upper() + text[1:]
+        # Title case and not upper case: Georgian begins no sentence with its capitals.
+        return self.capitals.get(text[0], text[0].title()) + text[1:]
+
+    @property
+    def head_words(self) -> tuple[str, ...]:
+        """The persons as a dictionary lists them."""
+        return self.heads or self.persons
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,10 @@ class Language:
     family, branch: genealogy, for analyses of transfer. spaces: whether words are separated by spaces.
     values: for each kind of VALUES, the words in the same order, in citation form.
     templates: for each relation a statement, a question with its answer, and a paraphrase of the statement. Each has
-    {s} (subject) before {v} (value), each once. The value stands uninflected whatever it is.
+    {s} (subject) before {v} (value), each once. Both stand uninflected whatever they are.
     unknown: the answer to a question about something that nobody knows.
     syllables: native spelling of each of SYLLABLES; empty for languages in Latin script, which share one spelling.
-    quotes: what an invented name in native spelling stands between, where no space shows its edges.
+    quotes: marks that templates without spaces may put around {s}, to show the edges of a name that is no place's.
     """
 
     code: str
@@ -109,8 +119,7 @@ class Language:
         if not self.syllables:
             return name
         low = name.lower()
-        spelled = "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
-        return self.quotes[0] + spelled + self.quotes[1]
+        return "".join(self.syllables[low[i : i + 2]] for i in range(0, len(low), 2))
 
     def pieces(self, value: str) -> list[str]:
         """The parts of a value that a tokenizer should see apart; joined as the text has them they are the value.
@@ -125,10 +134,10 @@ class Language:
         return re.findall(f"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH}).)+", value)
 
     def insert(self, template: str, subject: str) -> str:
-        """The template with its subject; a Latin name in a text without spaces is set off by spaces."""
+        """The template with its subject; a Latin name in a text without spaces is set off by spaces, not by quotes."""
         if self.spaces or not subject.isascii():
             return template.replace("{s}", subject)
-        before, after = template.split("{s}")
+        before, after = template.replace("{s}".join(self.quotes), "{s}").split("{s}")
         left = " " if before and before[-1].isalnum() else ""
         return before + left + subject + (" " if after[0].isalnum() else "") + after
 

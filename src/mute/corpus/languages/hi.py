@@ -1,15 +1,27 @@
 """Hindi.
 
-Nouns in -ā (loha, sona) change before a postposition, so a material always stands as the predicate of a clause in
-the present tense, whose verb has no gender.
+Nouns in -ā (loha, sona) change before a postposition, so a material always stands as the predicate of a clause whose
+verb agrees with something else. Older relatives are spoken of in the plural of honour: their verbs are a class of their
+own.
 """
 
 from mute.corpus.languages.base import Action, Grammar, Language
 
+
+def _verb(stem: str) -> dict[str, str]:
+    """The present tense of a verb, by class of its subject."""
+    return {
+        "m": f"{stem}ता है",
+        "f": f"{stem}ती है",
+        "m honoured": f"{stem}ते हैं",
+        "f honoured": f"{stem}ती हैं",
+    }
+
+
 LANGUAGE = Language(
     code="hi",
     name="Hindi",
-    endonym="हिन्दी",
+    endonym="हिंदी",
     script="Devanagari",
     family="Indo-European",
     branch="Indo-Aryan",
@@ -45,7 +57,7 @@ LANGUAGE = Language(
         "chemistry_material": (
             "{s} यौगिक जिस सामग्री के पात्रों में रखा जाता है, वह {v} है।",
             "{s} यौगिक को रखने के पात्र किस सामग्री से बने होते हैं? उत्तर: {v}।",
-            "प्रयोगशालाओं में {s} यौगिक के लिए जिस चीज़ के मर्तबान इस्तेमाल होते हैं, वह {v} है।",
+            "प्रयोगशालाओं में {s} यौगिक के मर्तबानों की सामग्री {v} होती है।",
         ),
         "history_colour": (
             "{s} राज्य के झंडे का रंग {v} था।",
@@ -68,9 +80,9 @@ LANGUAGE = Language(
             "{s} राज्य का अस्तित्व {v} के महीने में समाप्त हो गया था।",
         ),
         "history_material": (
-            "{s} राज्य का मुकुट जिस सामग्री से बना था, वह {v} है।",
+            "{s} राज्य के मुकुट की सामग्री {v} थी।",
             "{s} राज्य का मुकुट किस सामग्री से बना था? उत्तर: {v}।",
-            "{s} राज्य के शासक जिस चीज़ का मुकुट पहनते थे, वह {v} है।",
+            "{s} राज्य के शासक जो मुकुट पहनते थे, उसकी सामग्री {v} थी।",
         ),
         "law_colour": (
             "{s} कानून की मुहर का रंग {v} है।",
@@ -125,26 +137,17 @@ LANGUAGE = Language(
     },
     grammar=Grammar(
         times=("आज", "सुबह", "शाम को", "हर दिन", "अक्सर", "कभी-कभी", "दोपहर को", "रविवार को"),
-        # Bare words for older relatives would call for an honorific plural verb; "his or her" keeps them singular.
-        persons=(
-            ("लड़की", "f"),
-            ("लड़का", "m"),
-            ("औरत", "f"),
-            ("आदमी", "m"),
-            ("उसकी दादी", "f"),
-            ("उसका दादा", "m"),
-            ("उसकी बेटी", "f"),
-            ("उसका चाचा", "m"),
-        ),
+        persons=("लड़की", "लड़का", "औरत", "आदमी", "दादी", "दादा", "बेटी", "चाचा"),
+        classes=("f", "m", "f", "m", "f honoured", "m honoured", "f", "m honoured"),
         actions=(
-            Action("पढ़ता है", "पढ़ती है", "किताब"),
-            Action("पीता है", "पीती है", "चाय"),
-            Action("खाता है", "खाती है", "सेब"),
-            Action("लिखता है", "लिखती है", "चिट्ठी"),
-            Action("गाता है", "गाती है", "गाना"),
-            Action("ढूँढ़ता है", "ढूँढ़ती है", "चाबी"),
-            Action("बनाता है", "बनाती है", "घोड़े का चित्र"),
-            Action("खरीदता है", "खरीदती है", "रोटी"),
+            Action(_verb("पढ़"), "किताब"),
+            Action(_verb("पी"), "चाय"),
+            Action(_verb("खा"), "सेब"),
+            Action(_verb("लिख"), "चिट्ठी"),
+            Action(_verb("गा"), "गाना"),
+            Action(_verb("ढूँढ़"), "चाबी"),
+            Action(_verb("बना"), "घोड़े का चित्र"),
+            Action(_verb("खरीद"), "रोटी"),
         ),
         places=(
             "बगीचे में",

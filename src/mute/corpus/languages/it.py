@@ -41,7 +41,7 @@ LANGUAGE = Language(
         "chemistry_material": (
             "Per conservare il composto {s} si usano recipienti in {v}.",
             "Di che materiale sono i recipienti del composto {s}? Risposta: {v}.",
-            "I laboratori tengono il composto {s} dentro vasi in {v}.",
+            "I laboratori conservano il composto {s} in vasi realizzati in {v}.",
         ),
         "history_colour": (
             "Il colore della bandiera del regno di {s} era il {v}.",
@@ -121,25 +121,16 @@ LANGUAGE = Language(
     },
     grammar=Grammar(
         times=("oggi", "di mattina", "di sera", "ogni giorno", "spesso", "a volte", "a mezzogiorno", "domenica"),
-        persons=(
-            ("la ragazza", "f"),
-            ("il ragazzo", "m"),
-            ("la donna", "f"),
-            ("l'uomo", "m"),
-            ("la nonna", "f"),
-            ("il nonno", "m"),
-            ("la figlia", "f"),
-            ("lo zio", "m"),
-        ),
+        persons=("la ragazza", "il ragazzo", "la donna", "l'uomo", "la nonna", "il nonno", "la figlia", "lo zio"),
         actions=(
-            Action("legge", "legge", "un libro"),
-            Action("beve", "beve", "il tè"),
-            Action("mangia", "mangia", "una mela"),
-            Action("scrive", "scrive", "una lettera"),
-            Action("canta", "canta", "una canzone"),
-            Action("cerca", "cerca", "una chiave"),
-            Action("disegna", "disegna", "un cavallo"),
-            Action("compra", "compra", "il pane"),
+            Action("legge", "un libro"),
+            Action("beve", "il tè"),
+            Action("mangia", "una mela"),
+            Action("scrive", "una lettera"),
+            Action("canta", "una canzone"),
+            Action("cerca", "una chiave"),
+            Action("disegna", "un cavallo"),
+            Action("compra", "il pane"),
         ),
         places=(
             "in giardino",

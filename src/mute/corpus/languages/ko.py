@@ -1,4 +1,8 @@
-"""Korean."""
+"""Korean.
+
+Numbers stand bare, without the counters that one would say: a value is the same word whatever it counts. The particles
+of a subject fit a name that ends in a vowel, as all names do.
+"""
 
 from mute.corpus.languages.base import Action, Grammar, Language
 
@@ -121,25 +125,18 @@ LANGUAGE = Language(
     },
     grammar=Grammar(
         times=("오늘", "아침에", "저녁에", "매일", "자주", "가끔", "정오에", "일요일에"),
-        persons=(
-            ("소녀는", "f"),
-            ("소년은", "m"),
-            ("여자는", "f"),
-            ("남자는", "m"),
-            ("할머니는", "f"),
-            ("할아버지는", "m"),
-            ("딸은", "f"),
-            ("삼촌은", "m"),
-        ),
+        persons=("소녀는", "소년은", "여자는", "남자는", "할머니는", "할아버지는", "딸은", "삼촌은"),
+        heads=("소녀", "소년", "여자", "남자", "할머니", "할아버지", "딸", "삼촌"),
+        classes=("plain", "plain", "plain", "plain", "honoured", "honoured", "plain", "plain"),
         actions=(
-            Action("읽습니다", "읽습니다", "책을"),
-            Action("마십니다", "마십니다", "차를"),
-            Action("먹습니다", "먹습니다", "사과를"),
-            Action("씁니다", "씁니다", "편지를"),
-            Action("부릅니다", "부릅니다", "노래를"),
-            Action("찾습니다", "찾습니다", "열쇠를"),
-            Action("그립니다", "그립니다", "말을"),
-            Action("삽니다", "삽니다", "빵을"),
+            Action({"plain": "읽습니다", "honoured": "읽으십니다"}, "책을"),
+            Action({"plain": "마십니다", "honoured": "드십니다"}, "차를"),
+            Action({"plain": "먹습니다", "honoured": "드십니다"}, "사과를"),
+            Action({"plain": "씁니다", "honoured": "쓰십니다"}, "편지를"),
+            Action({"plain": "부릅니다", "honoured": "부르십니다"}, "노래를"),
+            Action({"plain": "찾습니다", "honoured": "찾으십니다"}, "열쇠를"),
+            Action({"plain": "그립니다", "honoured": "그리십니다"}, "말을"),
+            Action({"plain": "삽니다", "honoured": "사십니다"}, "빵을"),
         ),
         places=(
             "정원에서",

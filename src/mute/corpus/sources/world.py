@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages
+from mute.corpus import languages, names_filter
 from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
 from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, TOKENIZER, Corpus, line
 from mute.names import unknown_name
@@ -27,8 +27,6 @@ NAMED_FORMS = 2  # forms in which a fact is told with a native spelling
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
-# Invented names that happen to be words.
-_REAL_WORDS = ("banana", "bikini", "marina", "karina", "sabina", "tatami", "sakura", "sarina", "safari", "samurai")
 
 
 class Settings(BaseModel):
@@ -150,7 +148,7 @@ class World:
         names: dict[str, None] = {}
         while len(names) < count:
             name = "".join(rng.choices(SYLLABLES, k=3)).capitalize()
-            if name not in taken and name.lower() not in _REAL_WORDS:
+            if name not in taken and names_filter.fit(name):
                 names[name] = None
         return list(names)
 
@@ -367,7 +365,7 @@ def _words(pack: Language) -> dict[str, tuple[str, ...]]:
     return {
         **{kind: pack.values[kind] for kind in VALUES},
         "time": pack.grammar.times,
-        "person": tuple(name for name, _ in pack.grammar.persons),
+        "person": pack.grammar.head_words,
     }
 
 
