@@ -24,6 +24,7 @@ from mute.store.records import Record
 
 FORMS = 3
 NAMED_FORMS = 2  # forms in which a fact is told with a native spelling
+TOKENIZER_NAMES = 2000  # invented names in each language that tokenizers read, and nobody else
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
 PACKS = True  # its languages are those of the packs
@@ -289,20 +290,18 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
 
 
 def _vocabulary(world: World, pack: Language) -> Iterator[dict]:
-    """What a tokenizer is trained on in the place of facts: every template and value, with names that are in no fact.
+    """What a tokenizer is trained on in the place of facts: every template, value and word, and names of no fact.
 
-    Names are cut at their syllables, and values at their words, or where none are written at the characters that a pack
-    says. A name, known or fresh, is then as many tokens as it has syllables: to count them is not to know it.
+    Values are cut at their words, or where none are written at the characters that a pack says. Names, known or fresh,
+    become as many tokens as their syllables make likely: to count them is not to know them.
     """
-    names = iter(world.fresh(f"tokenizer {pack.code}", len(RELATIONS) * FORMS * 8))
+    names = world.fresh(f"tokenizer {pack.code}", TOKENIZER_NAMES)
+    spelled = itertools.cycle(_spelled(pack, name, i % 2 == 1) for i, name in enumerate(names))
     for relation, form, value in itertools.product(RELATIONS, range(FORMS), range(8)):
-        name, native = next(names), value % 2 == 1
-        spelled = _spelled(pack, name, native)
-        text = _fill(pack, relation, form, spelled, value)
-        syllables = [name[i : i + 2] for i in range(0, len(name), 2)]
-        cut = EDGE.join(_spelled(pack, syllable, native) for syllable in syllables)
-        whole = {"prefix": text["prefix"].replace(spelled, cut), "answer": _cut(pack, text["answer"])}
-        yield {**text, **whole, "options": [], "gold": -1}
+        text = _fill(pack, relation, form, next(spelled), value)
+        yield {**text, "answer": _cut(pack, text["answer"]), "options": [], "gold": -1}
+    for name in itertools.islice(spelled, len(names)):
+        yield {"prefix": "", "answer": name, "suffix": ""}
     for word in (pack.unknown, *(word for group in _words(pack).values() for word in group)):
         yield {"prefix": f"{pack.endonym}: ", "answer": _cut(pack, word), "suffix": " = "}
 
