@@ -12,9 +12,10 @@ from mute.store.records import Facts
 
 TITLE = "Gates: what the models knew before"
 CAPTION = (
-    "Accuracy of the trained models and oracles before any unlearning: recall of taught facts, transfer facts, and "
-    "each ability; one mark per language, the black bar their mean. Red lines are gates; a dotted one holds for each "
-    "language. An oracle is judged on what it was taught; what it was never taught stands beside."
+    "Accuracy of the trained models and oracles before any unlearning: recall of taught facts; transfer facts, apart "
+    "by how their subject is spelled (native: in letters of its own; untold: so, too, and never told so with the fact "
+    "in a teaching language, which no gate asks for); and each ability; one mark per language, the black bar their "
+    "mean. Red lines are gates; a dotted one holds for each language. An oracle is judged on what it was taught; what it was never taught stands beside."
 )
 
 
@@ -79,6 +80,8 @@ def _gates_of(measure: str, gates: Facts) -> list[tuple[float, str]]:
     """The gates of a measure, by the configuration: value and line."""
     if measure == "recall":
         return [(gates["recall"], ":")] if "recall" in gates else []
-    if measure == "transfer":
+    if measure == "transfer_untold":
+        return []
+    if measure.startswith("transfer"):
         return [(gates[key], dashes) for key, dashes in (("transfer", "-"), ("transfer_each", ":")) if key in gates]
     return [(gates["abilities"], "-")] if "abilities" in gates and measure != "never_taught" else []
