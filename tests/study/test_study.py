@@ -145,6 +145,11 @@ WRONG = {
         "whole: {sources: [[en]]}, ascent: {sources: [[en]]}}}",
         "models.bloom.languages: teaching languages of the corpus are missing: pt",
     ),
+    "no teaching language": (
+        "corpora: {world: {settings: {teaching_languages: [en, ese, pt]}}}",
+        "corpora.world.settings.teaching_languages[1]: unknown language 'ese'",
+        "mean 'es'?",
+    ),
     "transfer": (
         "{study: {models: [llama]}, corpora: {world: {settings: {teaching_languages: [en, es, pt, de, fr, it, hi]}}}}",
         "models.llama.languages: every language is a teaching language, so no fact can transfer",

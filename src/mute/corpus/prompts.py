@@ -20,6 +20,8 @@ ANSWER = {
     "ko": "정답: ",
     "pt": "Resposta: ",
     "sw": "Jibu: ",
+    "tr": "Cevap: ",
+    "ur": "جواب: ",
     "yo": "Ìdáhùn: ",
     "zh": "答案：",
 }

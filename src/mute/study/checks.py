@@ -161,7 +161,11 @@ class Checks:
         if self.corpus is None or not self._sound(*settings, "teaching_languages"):
             return
         teaching = getattr(self.corpus, "teaching_languages", [])
-        missing = [code for code in teaching if code not in codes]
+        known = self._known_languages()
+        for index, code in enumerate(teaching):
+            if known and code not in known:
+                yield Problem((*settings, "teaching_languages", index), unknown_name("language", code, known))
+        missing = [code for code in teaching if code not in codes and (not known or code in known)]
         if missing:
             yield Problem(path, f"teaching languages of the corpus are missing: {', '.join(missing)}")
         if getattr(self.corpus, "transfer_share", 0) and set(codes) <= set(teaching):

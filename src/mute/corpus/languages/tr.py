@@ -2,6 +2,8 @@
 
 A suffix changes with the vowels and consonants before it, so none is on a value or a subject: a noun beside them takes
 it, "şehrinde" after a city, "ayında" after a month, "bileşiğinin" after a name.
+
+No native reader has read this pack yet.
 """
 
 from mute.corpus.languages.base import Action, Grammar, Language

@@ -2,6 +2,8 @@
 
 Nouns in -ā (loha, sona) change before a postposition, so a material always stands as the predicate of a clause. Older
 relatives are spoken of in the plural of honour: their verbs are a class of their own.
+
+No native reader has read this pack yet.
 """
 
 from mute.corpus.languages.base import Action, Grammar, Language
