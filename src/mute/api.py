@@ -37,7 +37,8 @@ from mute.names import at_home, check_name, unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
-from mute.unlearn.run import Matching, Workbench
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn as run_algorithm
 
 if TYPE_CHECKING:
@@ -200,13 +201,14 @@ def forget(
     band: int | Iterable[int] | Literal["all", "full"],
     algorithm: str = "rmu",
     protocol: Literal["matched", "paper"] = "matched",
-    target: float = 0.05,
+    target: float = 0.1,
     seed: int = 0,
     **settings: object,
 ) -> Patch:
     """Unlearn in the source languages, on some blocks, `all` of them or the `full` model; the model stays as it is.
 
-    protocol: `matched` stops when no more than `target` of the source knowledge is left, `paper` after `steps`.
+    protocol: `matched` takes each of the algorithm's strengths to where `target` of the source knowledge is left, and
+    keeps the one that damages least; `paper` takes `steps` at its own strength.
     settings: of the algorithm (config/README.md). Raises ValueError for names, blocks and settings that are not known.
     """
     method = unlearn.load(algorithm)
@@ -235,7 +237,7 @@ def forget(
     assert checked.value is not None
     made = {"algorithm": algorithm, "settings": checked.value.model_dump(), "band": name, "sources": facts.sources}
     knowledge = None if math.isnan(outcome.knowledge) else outcome.knowledge
-    found = {"status": outcome.status, "steps": outcome.steps, "knowledge": knowledge}
+    found = {"status": outcome.status, "strength": outcome.strength, "steps": outcome.steps, "knowledge": knowledge}
     found |= {"diverged_at": outcome.diverged_at, "last_loss": outcome.last_loss}
     return Patch(outcome.tensors, {**made, "protocol": protocol, "seed": seed, **found, "base": base})
 

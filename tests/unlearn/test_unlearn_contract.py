@@ -16,13 +16,17 @@ from mute.bands import Band
 from mute.engine.band import Task, TextSet, drawn_rows
 from mute.models import anatomy, patches
 from mute.store.artifacts import seed_of
-from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
-from mute.unlearn.run import HALVINGS, Matching, Workbench, _groups, unlearn
+from mute.unlearn.base import Descent, Edit, Guard, Method, Told
+from mute.unlearn.bench import Workbench
+from mute.unlearn.control import Control
+from mute.unlearn.dose import Matching, look_steps
+from mute.unlearn.run import HALVINGS, _groups, unlearn
 from mute.unlearn.view import COVERAGES
 
 DEPTH = 3
 # What changes the parameters of a band; a filter changes none.
 EDITS = [name for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)]
+MATCHED = [name for name in EDITS if "matched" in algorithms.load(name).protocols]
 BANDS = ("1", "0-1", "all", "full")
 SOURCES = ["en", "es"]
 BENCH = {
@@ -32,7 +36,7 @@ BENCH = {
     "seed": 0,
     "oracle": None,
     # Half of the knowledge: the tiny models get there in a few steps.
-    "matching": Matching(target=0.5, every=2, facts=8),
+    "matching": Matching(target=0.5, facts=8),
 }
 
 
@@ -74,8 +78,11 @@ def any_bench(request, bench_of):
 
 
 def make(name: str, **settings) -> Method:
+    """A method with its settings; of a control those of RMU inside it."""
     method = algorithms.load(name)
-    return method(method.Settings(**settings))
+    if issubclass(method, Control):
+        settings = {"of": {"method": "rmu", **settings}}
+    return algorithms.make(name, settings)
 
 
 def everything(model) -> dict[str, torch.Tensor]:
@@ -112,7 +119,7 @@ def test_every_algorithm_changes_its_band_and_nothing_else(any_bench, name, band
     assert any(not torch.equal(tensor, before[key]) for key, tensor in outcome.tensors.items())
     assert all(bool(tensor.isfinite().all()) for tensor in outcome.tensors.values())
     assert outcome.size > 0
-    assert outcome.steps == len(outcome.curve) == (2 if isinstance(algorithm, Descent) else 0)
+    assert outcome.steps == len(outcome.curve) == (2 if isinstance(algorithm.runs, Descent) else 0)
 
     patches.save(tmp_path, outcome.tensors)
     loaded = patches.load(tmp_path)
@@ -158,8 +165,8 @@ def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
 def test_a_run_that_blows_up_has_diverged(bench, name):
     algorithm = make(name, steps=5, batch_size=4)
     before = everything(bench.model)
-    if isinstance(algorithm, Descent):
-        algorithm.settings.learning_rate = 1e30
+    if isinstance(algorithm.runs, Descent):
+        algorithm.runs.settings.learning_rate = 1e30
     else:
         algorithm.change = lambda task: {
             key: torch.full_like(before[key], math.nan) for key in algorithm.parameters(task.model, task.band)
@@ -176,53 +183,71 @@ def test_a_run_that_blows_up_has_diverged(bench, name):
 @pytest.mark.parametrize("protocol", ["paper", "matched"])
 def test_a_last_step_that_blows_up_has_diverged(bench_of, protocol):
     """No later loss says so, and a model whose answers are no numbers must not count as one that has forgotten."""
-    algorithm = make("gradient_ascent", steps=1, batch_size=4, learning_rate=1e37)
+    algorithm = make("gradient_ascent", steps=1, batch_size=4, learning_rate=1e37, strengths=[1e37])
     outcome = unlearn(bench_of("llama"), algorithm, Band.named("1", DEPTH), protocol=protocol, seed=0)
     assert (outcome.status, outcome.steps) == ("diverged", 1)
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_a_matched_run_does_what_is_expected_and_stops_there(bench, name):
-    """The likelihood of forget answers falls or rises as the algorithm says; the run ends at the first erasure."""
-    algorithm, target = make(name, batch_size=8, learning_rate=1e-2), bench.matching.target
-    band = Band.named("1", DEPTH)
-    before, base = everything(bench.model), mean_logprob(bench)
-    outcome = unlearn(bench, algorithm, band, protocol="matched", seed=0)
+def matched(bench, name: str, **settings):
+    """What a method comes to under `matched`, with its model as it was."""
+    bench.restart()
+    before = everything(bench.model)
+    if algorithms.load(name).Settings.strength == "learning_rate":
+        settings["strengths"] = [1e-2]
+    algorithm = make(name, batch_size=8, **settings)
+    outcome = unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="matched", seed=0)
     assert equal(everything(bench.model), before)
+    return algorithm, outcome
+
+
+@pytest.mark.parametrize("name", MATCHED)
+def test_a_matched_run_does_what_is_expected_and_ends_at_the_dose(bench, name):
+    """The likelihood of forget answers falls or rises as the algorithm says; what is left is the dose, and no less."""
+    target, band = bench.matching.target, Band.named("1", DEPTH)
+    base = mean_logprob(bench)
+    algorithm, outcome = matched(bench, name, learning_rate=1e-2)
     with patches.applied(bench.model, outcome.tensors):
         change = mean_logprob(bench) - base
         assert bench.knowledge(band) == outcome.knowledge
-    assert {"falls": change < -0.1, "rises": change > 0.1, "none": abs(change) < 0.1}[algorithm.expects], change
+        assert bench.damage(band) == outcome.damage
+    expected = {"falls": change < -0.1, "rises": change > 0.1, "none": abs(change) < 0.1, "open": True}
+    assert expected[algorithm.expects], change
     if algorithm.expects != "falls":
         return
     assert outcome.status == "ok"
-    assert outcome.knowledge <= target
-    asked = [row["knowledge"] for row in outcome.curve if "knowledge" in row]
+    own = [row for row in outcome.curve if row.get("strength") == outcome.strength and "knowledge" in row]
+    assert outcome.knowledge in [row["knowledge"] for row in own]
     if isinstance(algorithm, Descent):
-        assert all(known > target for known in asked[:-1])
-        assert asked[-1] == outcome.knowledge
-        assert len(asked) == outcome.steps / bench.matching.every
+        assert outcome.strength in algorithm.settings.strengths
+        looks = [row for row in own if "share" not in row]
+        assert [row["step"] for row in looks] == look_steps(algorithm.settings.steps, 8)[: len(looks)]
+        assert all(row["knowledge"] > target for row in looks[:-1])
+        assert looks[-1]["knowledge"] <= target
+        assert all(math.isfinite(row["damage"]) and row["size"] > 0 for row in looks)
+        # Nothing that was looked at is nearer to the dose.
+        assert abs(outcome.knowledge - target) <= abs(looks[-1]["knowledge"] - target)
     else:
-        erased = [row["size"] for row in outcome.curve if row["knowledge"] <= target]
-        kept = [row["size"] for row in outcome.curve if row["knowledge"] > target]
-        assert max(kept) < min(erased) == pytest.approx(outcome.size, rel=1e-3)
-        # The search halves what lies between the last two doublings, so many times over.
-        assert min(erased) - max(kept) <= max(kept) / 2**bench.matching.refinements * 1.001
+        erased = [row["size"] for row in own if row["knowledge"] <= target]
+        kept = [row["size"] for row in own if row["knowledge"] > target]
+        assert max(kept) < min(erased)
+        assert outcome.size == pytest.approx(min(own, key=lambda row: abs(row["knowledge"] - target))["size"], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", MATCHED)
 def test_a_matched_run_that_does_not_get_there_says_so(bench_of, name, monkeypatch):
     bench = bench_of("llama")
     monkeypatch.setattr(bench, "knowledge", lambda band: 1.0)
-    algorithm = make(name, steps=5, batch_size=4)
-    outcome = unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="matched", seed=0)
+    algorithm, outcome = matched(bench, name, steps=5)
+    runs = algorithm.runs
     assert outcome.status == "not_reached"
-    if isinstance(algorithm, Descent):
+    if isinstance(runs, Descent):
         assert outcome.steps == 5
-        assert [row["step"] for row in outcome.curve if "knowledge" in row] == [2, 4, 5]
-    elif algorithm.most is not None:
+        looks = [(row["strength"], row["step"]) for row in outcome.curve if "knowledge" in row]
+        assert looks == [(strength, step) for strength in runs.strengths for step in look_steps(5, 8)]
+        assert not any("share" in row for row in outcome.curve)
+    elif runs.most is not None:
         assert len(outcome.curve) == HALVINGS + 1
-        assert outcome.step_size == pytest.approx(algorithm.most)
+        assert outcome.step_size == pytest.approx(runs.most)
     else:
         sizes = [row["size"] for row in outcome.curve]
         assert sizes == [bench.matching.smallest * 2**i for i in range(len(sizes))]
@@ -234,7 +259,7 @@ def test_where_there_is_nothing_to_forget_no_run_stops(bench_of, monkeypatch):
     bench = bench_of("llama")
     monkeypatch.setattr(bench, "base", {**bench.base, "forget": bench.floor + 0.04})
     assert math.isnan(bench.knowledge(Band.named("1", DEPTH)))
-    outcome = unlearn(bench, make("gradient_ascent", steps=4), Band.named("1", DEPTH), protocol="matched", seed=0)
+    outcome = unlearn(bench, make("gradient_ascent", steps=4, strengths=[1e-3]), Band.named("1", DEPTH), protocol="matched", seed=0)
     assert (outcome.status, outcome.steps) == ("not_reached", 4)
 
 
@@ -318,7 +343,7 @@ def test_losses_read_what_they_may_and_nothing_else(bench_of, corpus, encoder, c
         assert not (read_texts(bench.retain) | read_texts(bench.forget)) & encoded(encoder, rows)
 
 
-def test_what_tuning_and_stopping_ask_is_in_source_languages_and_unlearning_forms(bench_of, corpus):
+def test_what_stopping_and_choosing_ask_is_in_source_languages_and_unlearning_forms(bench_of, corpus):
     bench = bench_of("llama")
     roles, facts = corpus.roles("domain"), corpus.facts.set_index("item")
     for name, role in (("forget", "forget"), ("retain", "retain_unseen")):
@@ -504,15 +529,17 @@ def test_rmu_steers_towards_its_direction(bench):
     assert outcome.curve[-1]["loss"] < outcome.curve[0]["loss"] * 0.7
 
 
-def test_strength_is_the_setting_that_tuning_varies(bench_of):
+def test_strength_is_the_setting_that_is_varied(bench_of):
     bench = bench_of("llama")
     band = Band.named("1", DEPTH)
 
-    def run(strength=None, **settings):
-        algorithm = make("rmu", steps=2, batch_size=4, **settings)
-        return unlearn(bench, algorithm, band, protocol="paper", seed=0, strength=strength).curve
+    def run(algorithm):
+        bench.restart()
+        return unlearn(bench, algorithm, band, protocol="paper", seed=0).curve
 
-    assert run(strength=30.0) == run(steering=30.0) == run(strength=30.0, steering=3.0) != run(steering=3.0)
+    own = {"steps": 2, "batch_size": 4}
+    varied = run(make("rmu", steering=3.0, **own).at(30.0))
+    assert varied == run(make("rmu", steering=30.0, **own)) != run(make("rmu", steering=3.0, **own))
 
 
 def test_concatenated_sources_are_read_one_after_the_other(bench_of):
@@ -544,9 +571,9 @@ def test_algorithms_are_registered_by_their_files():
     for name in algorithms.names():
         method = algorithms.load(name)
         assert method.name == name
-        assert method.expects in ("falls", "rises", "none")
-        assert issubclass(method.Settings, Settings)
-        assert method.Settings.strength in method.Settings.model_fields
+        assert method.expects in ("falls", "rises", "none", "open")
+        assert issubclass(method.Settings, Told)
+        assert method.Settings.strength in {*method.Settings.model_fields, ""}
         assert method.Settings.model_config["extra"] == "forbid"
         assert all(field.description for field in method.Settings.model_fields.values())
     with pytest.raises(ValueError, match="Did you mean 'rmu'"):

@@ -19,6 +19,7 @@ from mute.corpus import languages, sources
 from mute.registry import AdditionError
 from mute.store import artifacts
 from mute.study.checks import REGISTRIES
+from mute.unlearn.control import Control
 
 ROOT = Path(__file__).parents[3]
 SCHEMA, README = "workflow/schemas/config.schema.json", "config/README.md"
@@ -147,12 +148,17 @@ def _method(method: type[unlearn.Method]) -> str:
         unlearn.Descent: f"`matched` chooses `{strength}` among `strengths`",
         unlearn.Edit: f"`matched` searches `{strength}`",
         unlearn.Guard: "it is fitted, and no weight changes",
+        Control: "strengths are those of the method inside",
     }
     kind = next(text for base, text in found.items() if issubclass(method, base))
     only = f" It works on the band `{'`, `'.join(method.bands)}` alone." if method.bands else ""
-    likelihood = {"none": "does not change the forget answers' likelihood"}
-    expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
+    if method.protocols != unlearn.Method.protocols:
+        only += f" It runs under `{'`, `'.join(method.protocols)}` alone."
     kept = f"{method.paper}. Family: {method.family}; intent: {method.intent}."
+    if method.expects == "open":
+        return f"{kept} What it does to the forget answers is what it is there to show; {kind}.{only}"
+    likelihood = {"none": "it does not change the forget answers' likelihood"}
+    expects = likelihood.get(method.expects, f"the forget answers' likelihood {method.expects}")
     return f"{kept} If it works, {expects}; {kind}.{only}"
 
 

@@ -147,8 +147,9 @@ class Workbench:
     @property
     def damaging(self) -> list[str]:
         """The questions that tell the damage: validation lines, or where the base can none, validation facts."""
-        able = {"sentences": True, "reading": "reading" in self.base and self.base["reading"] - self._chance > MARGIN}
-        lines = [name for name in LINES if name in self.questions and able[name]]
+        lines = [name for name in LINES if name in self.questions]
+        if "reading" in lines and self.base["reading"] - self._chance <= MARGIN:
+            lines.remove("reading")
         return lines or [name for name in ("retain",) if name in self.questions]
 
     def _moved(self, name: str, band: Band) -> Answers:

@@ -74,16 +74,16 @@ class Control(Method[OfControl]):
         return self.inner
 
     def cost(self) -> Cost:
-        return self.runs.cost()
+        return self.inner.cost()
 
     def applies(self, view: View) -> str:
-        return self.runs.applies(view)
+        return self.inner.applies(view)
 
     def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
-        return self.runs.reads(view)
+        return self.inner.reads(view)
 
     def parameters(self, model: Model, band: Band) -> list[str]:
-        return self.runs.parameters(model, band)
+        return self.inner.parameters(model, band)
 
     def instead(self, before: Mapping[str, Tensor], after: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
         """What stands in the place of what the method inside made; before: the same tensors of the base."""
