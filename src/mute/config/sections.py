@@ -53,7 +53,8 @@ class StudySection(Section):
     )
     primary: list[str] = Field(
         ["K heldout", "C heldout", "B heldout"],
-        description="Primary outcomes, declared before the run: a measure and a group of languages.",
+        description="Primary outcomes, declared before the run: a measure and a group of languages (`K worst`, "
+        "`leak other_script`), `target merit`, or `recovery` and an attack (`recovery retrain_20`).",
     )
     shard_by: list[Key] = Field(
         ["model", "algorithm"],
