@@ -143,6 +143,11 @@ class Results:
         return {metric: "all" if metric in of_facts else "" for metric in pairs["metric"]}
 
     @cached_property
+    def attacks(self) -> list[str]:
+        """Attacks that scores are of, in the order of the tables."""
+        return [attack for attack in dict.fromkeys(self._scores["attack"]) if attack]
+
+    @cached_property
     def _statuses(self) -> dict[tuple, str]:
         cells = self.tables["cells"]
         return dict(zip(zip(*(cells[key] for key in CELL)), cells["status"]))

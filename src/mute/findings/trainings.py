@@ -117,7 +117,7 @@ def by_architecture(
 
 def words(numbers: dict[str, Number]) -> str:
     """Numbers by architecture in words, "not available" where there is none."""
-    return ", ".join(f"{model} {number}" for model, number in numbers.items()) or "not available"
+    return ", ".join(f"{model} {number}" for model, number in numbers.items() if number) or "not available"
 
 
 # Cells that ask a question of their own, on one model
