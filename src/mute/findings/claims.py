@@ -258,7 +258,8 @@ def overall(averaged: pd.DataFrame) -> pd.DataFrame:
     the first of those that the study asked the claim under.
     """
     found, decided_by = [], {}
-    for (name, protocol), own in averaged.groupby(["name", "protocol"], sort=False):
+    for key, own in averaged.groupby(["name", "protocol"], sort=False):
+        name, protocol = map(str, tuple(key))  # ty: ignore[invalid-argument-type]
         verdicts, parts = {}, []
         for algorithm, rows in own.groupby("algorithm", sort=False):
             verdicts[algorithm] = agreed(rows["verdict"])

@@ -63,7 +63,8 @@ def merit(results: Results, algorithm: str) -> tuple[int, float]:
         bands = results.bands(case, algorithm)
         numbers = {
             # Tables of old know no worst language.
-            band: verdicts.merit(results, case, algorithm, band) or verdicts.merit(results, case, algorithm, band, "heldout")
+            band: verdicts.merit(results, case, algorithm, band)
+            or verdicts.merit(results, case, algorithm, band, "heldout")
             for band in bands
         }
         reached = [n.value for band, n in numbers.items() if n and results.reached(case, algorithm, band)]

@@ -15,8 +15,8 @@ HOW = (
     "K is knowledge of the forget set on a form of question that unlearning never read: 1 as before, 0 never knew. C "
     "is capability on everything else, relative to the model before the edit. A mean over held-out languages describes "
     "none of them, so that the worst one is what is judged: where K is highest, or C lowest. Square brackets hold 95 % "
-    "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: the "
-    "90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that changed "
+    "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
+    "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that changed "
     "nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and shown; they "
     "stand in no verdict, mean or rank."
 )
@@ -139,7 +139,8 @@ def _judged(results: Results) -> list[tuple[Case, str]]:
 
 def _ranks(results: Results) -> str:
     words = [f"{pair_name(results, *p)} {rank_words(verdicts.rank_target(results, *p))}" for p in _judged(results)]
-    return f"Among all blocks that count, by merit = C − K of the worst held-out language: {'; '.join(words) or 'none to rank'}."
+    listed = "; ".join(words) or "none to rank"
+    return f"Among all blocks that count, by merit = C − K of the worst held-out language: {listed}."
 
 
 def rank_words(rank: verdicts.Rank) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from mute.names import unknown_name
 
-# Those that attacks share, so that only the column `attack` says what they are of: K after an attack, the same less what
-# it gives of the oracle, and what it gives of base and oracle. Others have a name of their own.
+# Those that attacks share, so that only the column `attack` says what they are of: K after an attack, the same less
+# what it gives of the oracle, and what it gives of base and oracle. Others have a name of their own.
 SHARED = ("R", "recovery", "R_base", "R_oracle")
 # Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
@@ -51,5 +51,7 @@ def outcome_problem(text: str) -> str:
     parts = text.split()
     if text == MERIT or (len(parts) == 2 and (parts[0] == RECOVERY or parts[1] in GROUPS)):
         return ""
-    allowed = f"a measure and one of {', '.join(GROUPS)}, such as 'K worst', or '{MERIT}', or '{RECOVERY}' and an attack"
+    allowed = (
+        f"a measure and one of {', '.join(GROUPS)}, such as 'K worst', or '{MERIT}', or '{RECOVERY}' and an attack"
+    )
     return f"must be {allowed}, not {text!r}"

@@ -56,7 +56,7 @@ def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[st
     found = {}
     at_target = band and band == trainings.target(results, case, algorithm)
     for outcome in results.about.get("primary", []):
-        metric, group = (outcome.split() + [""])[:2]
+        metric, group = [*outcome.split(), ""][:2]
         if outcome == metrics.MERIT or metric == metrics.RECOVERY:
             asked = primary.asked(results, outcome) if at_target else None
             number = asked[0](results, case, algorithm).number if asked else MISSING

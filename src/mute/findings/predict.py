@@ -1,10 +1,11 @@
 """Prediction from layer scores: of the best block, and of what each held-out language keeps at each block.
 
-Two questions, one rule. *Merit*: y [M, B] is the merit C - K (worst held-out language) of M trained models and B blocks,
-x [M, B] a layer score; a quadratic in relative depth, fitted on the other models, is the baseline, and the null is shifts
-and reversals of the curves, those of one architecture together. *Knowledge*: y and x are lists of M matrices [languages, blocks], K and the alignment
-of a held-out language with the sources; the baseline are the effects of language and block, which are taken from both,
-and the null permutes the languages' labels and shifts the curves, in each model by itself.
+Two questions, one rule. *Merit*: y [M, B] is the merit C - K (worst held-out language) of M trained models and B
+blocks, x [M, B] a layer score; a quadratic in relative depth, fitted on the other models, is the baseline, and the null
+is shifts and reversals of the curves, those of one architecture together. *Knowledge*: y and x are lists of M matrices
+[languages, blocks], K and the alignment of a held-out language with the sources; the baseline are the effects of
+language and block, which are taken from both, and the null permutes the languages' labels and shifts the curves, in
+each model by itself.
 
 A test that would not find a score of correlation PLANTED in POWER of all cases decides nothing by finding none.
 """
@@ -308,7 +309,9 @@ def knowledge_test(
     flat = np.concatenate([centred(k).ravel() for k in y]) / len(y)
     r = float(flat @ np.concatenate([centred(own).ravel() for own in x]))
     # Shuffling one side is shuffling the other: of y, so that all plantings share one null.
-    null = np.stack([np.concatenate([centred(shuffled(k, generator)).ravel() for k in y]) for _ in range(draws)]) / len(y)
+    null = np.stack([np.concatenate([centred(shuffled(k, generator)).ravel() for k in y]) for _ in range(draws)]) / len(
+        y
+    )
     own = np.concatenate([centred(part).ravel() for part in x])
     share = (1 + int((abs(null @ own) >= abs(r) - 1e-12).sum())) / (1 + draws)
     found = 0

@@ -1,8 +1,9 @@
 """The claims test, tested: whole studies are drawn where MUTE is true and where it is false, and the claims asked.
 
 A drawn study has every table that claims, primary outcomes and predictions read: several architectures, trainings,
-blocks, held-out languages, algorithms and unlearning seeds, with noise of the size that was found between them. How often
-the claims then support, contradict or leave open what is so by construction are the error rates that the paper prints.
+blocks, held-out languages, algorithms and unlearning seeds, with noise of the size that was found between them. How
+often the claims then support, contradict or leave open what is so by construction are the error rates that the paper
+prints.
 
     python -m mute.findings.simulation [studies] [file]
 """
@@ -93,7 +94,11 @@ class _Draw:
         models = {
             name: {"blocks": BLOCKS, "languages": [*SOURCES, *HELDOUT[name]]} for name in self.design.architectures
         }
-        about = {"study": f"drawn, MUTE {self.world}", "models": models, "main": ["-".join(SOURCES), "source", "domain"]}
+        about = {
+            "study": f"drawn, MUTE {self.world}",
+            "models": models,
+            "main": ["-".join(SOURCES), "source", "domain"],
+        }
         return Results({**tables, "scores": scores.assign(floor="oracle")}, about)
 
     def _model(self, model: str, training: int, beyond: np.ndarray, hard: np.ndarray) -> None:
@@ -158,7 +163,9 @@ class _Draw:
             self.rows["cells"].append(dict(zip((*KEYS, "status"), cell)))
             self._scored(cell, sources, k + seeded[0], c_source + seeded[1], c + seeded[1], latin)
             value = back + self.draw.normal(0, design.training)
-            self.scores += [(*cell, "", group, "recovery", "all", value, "retrain_20") for group in ("heldout", "worst")]
+            self.scores += [
+                (*cell, "", group, "recovery", "all", value, "retrain_20") for group in ("heldout", "worst")
+            ]
 
     def _truth(
         self, protocol: str, place: str, latin: np.ndarray, beyond: np.ndarray, hard: np.ndarray
@@ -190,7 +197,12 @@ class _Draw:
         languages = HELDOUT[cell[0]]
         self.scores += [(*cell, code, "heldout", "K", "all", value, "") for code, value in zip(languages, k)]
         source = float(sources.mean())
-        groups = {"heldout": k.mean(), "worst": k.max(), "same_script": k[latin].mean(), "other_script": k[~latin].mean()}
+        groups = {
+            "heldout": k.mean(),
+            "worst": k.max(),
+            "same_script": k[latin].mean(),
+            "other_script": k[~latin].mean(),
+        }
         self.scores += [(*cell, "", group, "K", "all", value, "") for group, value in groups.items()]
         leaks = {("all" if group == "heldout" else group): value - source for group, value in groups.items()}
         self.scores += [(*cell, "", group, "leak", "all", value, "") for group, value in leaks.items()]
@@ -250,9 +262,9 @@ def read(path: Path | str = FILE) -> pd.DataFrame:
 
 
 def main(arguments: Iterable[str]) -> None:
-    studies, path = (*arguments, *(str(STUDIES), str(FILE))[len(list(arguments)) :])
-    made = rates(int(studies))
-    artifacts.write_table(Path(path), made)
+    given = dict(enumerate(arguments))
+    made = rates(int(given.get(0, STUDIES)))
+    artifacts.write_table(Path(given.get(1, FILE)), made)
     print(made.to_string(index=False, float_format="%.3f"))
 
 

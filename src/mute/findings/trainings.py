@@ -90,7 +90,9 @@ def over(
     for case in cases:
         block = target(results, case, algorithm, view)
         votes = block and results.votes(case, algorithm, block)
-        number = results.number(case, algorithm, block, metric, group, facts=facts, attack=attack) if votes else Number()
+        number = (
+            results.number(case, algorithm, block, metric, group, facts=facts, attack=attack) if votes else Number()
+        )
         if number and not math.isnan(number.value):
             found.append(number)
     return found

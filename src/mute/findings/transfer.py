@@ -123,8 +123,8 @@ def explained(table: pd.DataFrame, results: Results, seed: int) -> pd.DataFrame:
         "spread of sources": float(np.nanmean(alone, axis=1).std(ddof=1)),
         "spread of targets": float(np.nanmean(alone, axis=0).std(ddof=1)),
     }
-    rows += [(name, value, *[math.nan] * 5) for name, value in spreads.items()]
-    return pd.DataFrame([(*row, size, "languages") for row in rows], columns=columns)
+    others = [(name, value, *[math.nan] * 5) for name, value in spreads.items()]
+    return pd.DataFrame([(*row, size, "languages") for row in (*rows, *others)], columns=columns)
 
 
 def _within(values: np.ndarray, terms: np.ndarray, off: np.ndarray) -> list[float]:

@@ -48,15 +48,15 @@ def _published(published: Published, number: int, conditions: Iterable[str] | No
     keys = ["model", "algorithm", "condition", "split"]
     found = [(*key, [value]) for *key, value in rows[[*keys, "lang", "value"]].itertuples(index=False)]
     for key, own in rows.groupby(keys, sort=False):
-        found.append((*key, MEAN, own["value"].tolist()))  # ty: ignore[not-iterable]
+        found.append((*key, MEAN, own["value"].tolist()))
     return [
         _row("published", *map(str, key), _percent(values, QUESTIONS[key[3]]), QUESTIONS_UNIT) for *key, values in found
     ]
 
 
 def _percent(values: list[float], questions: int) -> Number:
-    ends = (100 * share for share in wilson_mean((value / 100 for value in values), questions))
-    return Number(*ends, questions)
+    mean, low, high = wilson_mean((value / 100 for value in values), questions)
+    return Number(100 * mean, 100 * low, 100 * high, questions)
 
 
 def _row(
@@ -227,7 +227,8 @@ def _lens_hit(results: Results, case: Case, algorithm: str, band: str, language:
     if own.empty:
         return Number()
     n = int(own["n"].min())
-    return Number(*(100 * end for end in wilson_mean(own["hit"].dropna(), n)), n)
+    mean, low, high = wilson_mean(own["hit"].dropna(), n)
+    return Number(100 * mean, 100 * low, 100 * high, n)
 
 
 def _chosen_regions(results: Results) -> Iterator[tuple[Case, pd.Series]]:

@@ -51,4 +51,8 @@ def make(
         "checks": pd.DataFrame(checks(published)),
         "published": published.summary(),
     }
-    return {**made, "beyond": beyond.table(results, made), "error_rates": simulation.read(error_rates or simulation.FILE)}
+    return {
+        **made,
+        "beyond": beyond.table(results, made),
+        "error_rates": simulation.read(error_rates or simulation.FILE),
+    }

@@ -52,8 +52,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
 
 def _counts(verdicts: pd.Series) -> dict[str, int]:
     return {
-        name: int((verdicts == name).sum())
-        for name in ("supports", "contradicts", "mixed", "not decided", "no band")
+        name: int((verdicts == name).sum()) for name in ("supports", "contradicts", "mixed", "not decided", "no band")
     }
 
 
