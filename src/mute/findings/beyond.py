@@ -73,22 +73,23 @@ def _language(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None
     rows = made["variance"]
     if rows.empty:
         return None
-    parts, all_of = [], []
+    parts = []
     for (algorithm, model), own in rows.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
         share = dict(zip(own["term"], own["share"]))
         language = share["language"] + share["script"]
-        all_of.append(language - share["block"])
         parts.append(f"{algorithm} on {model} {language:.2f}, of which script {share['script']:.2f}")
     controls = [
         f"{row['algorithm']} on {row['model']} {row['share']:.2f}"
         for row in rows[rows["term"] == "block"].to_dict("records")
     ]
+    claim = made["claims"]
+    verdict = set(claim.loc[claim["name"] == "depth decides", "verdict"])
     return Finding(
         "language or block",
         f"Of the variance of what single held-out languages keep, languages explain {'; '.join(parts)}.",
         f"The edited block explains {'; '.join(controls)}.",
         trainings.MODELS,
-        "that the edited layer decides what is forgotten" if min(all_of) > 0 else "",
+        "that the edited layer decides what is forgotten" if verdict == {"contradicts"} else "",
     )
 
 

@@ -241,6 +241,7 @@ def agreed(verdicts: Iterable[str]) -> str:
 
 def differ(samples: dict[str, list[float]]) -> str:
     """Whether the architectures' effects differ: Welch's t-test of every pair, Holm's correction over the pairs."""
+    samples = {name: values for name, values in samples.items() if values}
     pairs = list(itertools.combinations(samples, 2))
     p = holm(welch_p_value(samples[a], samples[b]) for a, b in pairs)
     apart = [f"{a} and {b}" for (a, b), value in zip(pairs, p) if value <= LEVEL]
@@ -264,7 +265,10 @@ def overall(averaged: pd.DataFrame) -> pd.DataFrame:
         for algorithm, rows in own.groupby("algorithm", sort=False):
             verdicts[algorithm] = agreed(rows["verdict"])
             each = zip(rows["model"], zip(*(rows[key] for key in _NUMBER)), rows["silent"])
-            words = [f"{m} {Number(*number)}{f' ({silent})' if silent else ''}" for m, number, silent in each]
+            words = [
+                f"{model} {Number(*number) or 'not available'}{f' ({silent})' if silent else ''}"
+                for model, number, silent in each
+            ]
             said = differ({m: [float(v) for v in values.split()] for m, values in zip(rows["model"], rows["values"])})
             parts.append(
                 f"{str(algorithm).replace('_', ' ')}: {', '.join(words)}{f'; {said}' if said else ''}; "

@@ -16,9 +16,9 @@ HOW = (
     "is capability on everything else, relative to the model before the edit. A mean over held-out languages describes "
     "none of them, so that the worst one is what is judged: where K is highest, or C lowest. Square brackets hold 95 % "
     "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
-    "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that changed "
-    "nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and shown; they "
-    "stand in no verdict, mean or rank."
+    "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that "
+    "changed nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and "
+    "shown; they stand in no verdict, mean or rank."
 )
 
 
