@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mute.bands import is_block
+from mute.bands import blocks_name, is_block
 from mute.corpus import languages as packs
 from mute.findings import trainings, verdicts
 from mute.findings.results import MISSING, NO_ATTACK, Case, Number, Results
@@ -135,7 +135,7 @@ def _region(results: Results, case: Case, algorithm: str) -> Effect:
         return Effect("none", MISSING, NO_SCORE, "No block of the region has a score that counts.")
     words = f"The pattern shows at {sum(shown)} of {len(shown)} blocks of the region."
     # Blocks of one model are no sample: their share has no interval of its own.
-    return Effect("-".join(blocks), Number(sum(shown) / len(shown), n=len(shown)), OK, words)
+    return Effect(blocks_name(blocks), Number(sum(shown) / len(shown), n=len(shown)), OK, words)
 
 
 # Shares of variance

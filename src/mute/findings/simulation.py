@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mute.bands import KEYS
+from mute.bands import KEYS, Languages
 from mute.evaluate.inference import wilson
 from mute.findings import claims, predict
 from mute.findings.results import Results
@@ -97,7 +97,7 @@ class _Draw:
         about = {
             "study": f"drawn, MUTE {self.world}",
             "models": models,
-            "main": ["-".join(SOURCES), "source", "domain"],
+            "main": [str(Languages.of(SOURCES)), "source", "domain"],
         }
         return Results({**tables, "scores": scores.assign(floor="oracle")}, about)
 
@@ -158,7 +158,15 @@ class _Draw:
             # The dose is the same for all seeds: only what was not read varies.
             seeded = self.draw.normal(0, spread), self.draw.normal(0, design.capability)
             status = self._status(protocol, place)
-            cell = (key["model"], key["training_seed"], algorithm, str(block), "-".join(SOURCES), "source", "domain")
+            cell = (
+                key["model"],
+                key["training_seed"],
+                algorithm,
+                str(block),
+                str(Languages.of(SOURCES)),
+                "source",
+                "domain",
+            )
             cell = (*cell, protocol, seed, status)
             self.rows["cells"].append(dict(zip((*KEYS, "status"), cell)))
             self._scored(cell, sources, k + seeded[0], c_source + seeded[1], c + seeded[1], latin)
