@@ -16,7 +16,7 @@ with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     results = Results.read(snakemake.input.tables, plan["about"])
     published = Published(Path(snakemake.input.published[0]).parent)
-    made = tables.make(results, published, int(plan["seed"]))
+    made = tables.make(results, published, int(plan["seed"]), snakemake.input.error_rates)
     for path in map(Path, snakemake.output.tables):
         artifacts.write_table(path, made[path.stem])
         latex = made[path.stem].to_latex(index=False, escape=True, float_format="%.3g")

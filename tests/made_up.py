@@ -16,7 +16,7 @@ LANGUAGES = {"source": ["en", "es"], "heldout": ["de", "xx"]}
 KEYS = {"model": "llama", "training_seed": 0, "sources": "en-es", "retain": "source", "forget_set": "domain"}
 NAN = math.nan
 PARTS = ("C_sentences", "C_reading", "C_translation", "C_facts", "C_fidelity")
-# What a block does: K source, K held-out, C of all languages, B.
+# What a block does: K source, K held-out, C of all languages, and K once it is bypassed, or the model trained again.
 ERASES_AND_WRECKS = (0.0, 0.1, 0.1, 1.0)
 ERASES_AND_KEEPS = (0.0, 0.1, 1.0, 1.0)
 ERASES_NOTHING = (1.0, 1.0, 1.0, 1.0)
@@ -26,19 +26,26 @@ THE_PAPER = {"0": ERASES_AND_WRECKS, "1": ERASES_AND_KEEPS, "2": ERASES_NOTHING}
 def score_rows(
     algorithm: str, band: str, values: tuple, half: float, status: str = "ok", floor: str = "oracle"
 ) -> list:
-    """All scores of one cell: the same number for each language of a group, with intervals of one half-width."""
+    """All scores of one cell: the same number for each language of a group, with intervals of one half-width.
+
+    The worst held-out language is therefore as good as any; de has the script of the sources, xx has not.
+    """
     k_source, k_heldout, c, b = values
     reference = algorithm in ("base", "oracle")
     cell = {**KEYS, "algorithm": algorithm, "band": band, "protocol": "matched", "seed": 0, "status": status}
     cell |= {"retain": "", "protocol": "", "band": ""} if reference else {}
     found = []
 
-    def add(metric: str, group: str, value: float, facts: str = "", floor: str = "") -> None:
+    def add(metric: str, group: str, value: float, facts: str = "", floor: str = "", attack: str = "") -> None:
         for language in ["", *LANGUAGES.get(group, [])]:
-            ends = {"low": value - half, "high": value + half, "n": 60}
+            ends = {"low": value - half, "high": value + half, "n": 60, "attack": attack}
             own = {"language": language, "group": group, "metric": metric, "facts": facts, "value": value}
             found.append({**cell, **own, **ends, "floor": floor})
 
+    for group in ("worst", "same_script", "other_script"):
+        add("K", group, k_heldout, "all", floor)
+        add("C", group, c)
+        add("leak", group, k_heldout - k_source, "all", floor)
     for group, k in (("source", k_source), ("heldout", k_heldout)):
         for facts in ("all", "taught", "transfer"):
             add("K", group, k, facts, floor)
@@ -49,6 +56,8 @@ def score_rows(
         if not reference and band.isdigit():
             for metric, value in {"B": b, "B_base": 1.0, "B_oracle": 0.0, "B_mixed": b / 2}.items():
                 add(metric, group, value, "all", floor)
+    if not reference and band.isdigit():
+        add("recovery", "worst", b, "all", floor, "retrain_20")
     add("leak", "all", k_heldout - k_source, "all", floor)
     add("excess_damage", "all", 0.0)
     return found

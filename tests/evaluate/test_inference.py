@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mute.evaluate import inference
 from mute.evaluate.inference import (
     UNDEFINED_SHARE,
     cluster_counts,
@@ -212,3 +213,40 @@ def test_minimum_detectable_effect_is_found_at_the_stated_rate():
     sample = rng.normal(minimum_detectable(n, 1.0), 1.0, size=(studies, n))
     t = sample.mean(1) / (sample.std(1, ddof=1) / math.sqrt(n))
     assert (t > t_quantile(0.975, n - 1)).mean() == pytest.approx(0.8, abs=0.05)
+
+
+def test_welchs_test_is_students_where_spreads_and_sizes_are_equal():
+    # Two and two values, means 3 apart, each of variance 1/2: t = 3 / sqrt(1/2) with two degrees of freedom.
+    t = 3 / math.sqrt(0.5)
+    exact = 1 - t / math.sqrt(2 + t**2)
+    assert inference.welch_p_value([0.0, 1.0], [3.0, 4.0]) == pytest.approx(exact)
+    assert inference.welch_p_value([3.0, 4.0], [0.0, 1.0, math.nan]) == pytest.approx(exact)
+    assert math.isnan(inference.welch_p_value([1.0], [3.0, 4.0]))
+    assert inference.welch_p_value([1.0, 1.0], [1.0, 1.0]) == 1
+    assert inference.welch_p_value([1.0, 1.0], [2.0, 2.0]) == 0
+
+
+def test_welchs_test_errs_as_often_as_it_says_where_spreads_differ():
+    draw = np.random.default_rng(0)
+    p = [inference.welch_p_value(draw.normal(0, 1, 6), draw.normal(0, 4, 12)) for _ in range(1500)]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.015)
+
+
+def test_permuted_labels_count_the_labellings_that_lead_as_far():
+    # One row of four whose largest is chosen: one of four labels leads as far. Two rows: one of sixteen.
+    assert inference.permuted_labels([[3.0, 1, 0, 2]], [0], 20_000, 1) == pytest.approx(1 / 4, abs=0.01)
+    rows = [[3.0, 1, 0, 2], [0.0, 9, 1, 2]]
+    assert inference.permuted_labels(rows, [0, 1], 20_000, 1) == pytest.approx(1 / 16, abs=0.01)
+    assert inference.permuted_labels(rows, [2, 0], 20_000, 1) == 1
+    # The lead is the chosen value less the mean of the others, by all labellings of two rows.
+    lead = [[(r[i] - (sum(r) - r[i]) / 3) for i in range(4)] for r in rows]
+    every = [lead[0][i] + lead[1][j] for i in range(4) for j in range(4)]
+    share = sum(value >= lead[0][3] + lead[1][1] for value in every) / 16
+    assert inference.permuted_labels(rows, [3, 1], 20_000, 1) == pytest.approx(share, abs=0.01)
+    assert math.isnan(inference.permuted_labels([], [], 100, 1))
+    assert math.isnan(inference.permuted_labels([[1.0]], [0], 100, 1))
+
+
+def test_a_mean_of_shares_lies_between_the_means_of_their_ends():
+    low, high = inference.wilson([0, 50], 100)
+    assert inference.wilson_mean([0.0, 0.5], 100) == pytest.approx((0.25, low.mean(), high.mean()))

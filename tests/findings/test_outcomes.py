@@ -10,12 +10,12 @@ from mute.findings.results import Results
 def test_numbers_are_the_primary_outcomes_at_the_target():
     made = make_tables(THE_PAPER)
     target = made["bands"].query("algorithm == 'rmu' and view == 'target'")["block"].item()
-    found = outcomes.numbers(Results(made, {**ABOUT, "primary": ["K heldout", "C heldout", "B heldout"]}))
+    found = outcomes.numbers(Results(made, {**ABOUT, "primary": ["K heldout", "C worst", "recovery retrain_20"]}))
     k, c, b = THE_PAPER[str(target)][1:]
     own = found["outcomes"]["llama"]
-    assert own["rmu"] == {"band": str(target), "K_heldout": k, "C_heldout": c, "B_heldout": b}
-    # Edited as a whole: no bypass, so no B.
-    assert own["gradient_ascent"] == {"band": "full", "K_heldout": 0.0, "C_heldout": 0.0}
+    assert own["rmu"] == {"band": str(target), "K_heldout": k, "C_worst": c, "recovery_retrain_20": b}
+    # Edited as a whole: what is asked of the target has no number there.
+    assert own["gradient_ascent"] == {"band": "full", "K_heldout": 0.0, "C_worst": 0.0}
     assert found["cells"]["all"] == sum(n for key, n in found["cells"].items() if key != "all") == len(made["cells"])
     assert found["gates"] == {"all": len(made["gates"]), "passed": len(made["gates"])}
 
@@ -38,6 +38,7 @@ def test_curves_have_one_row_per_block():
     assert list(table["block"]) == [0, 1, 2]
     assert set(table["algorithm"]) == {"rmu"}, "gradient ascent edited no single block"
     assert list(table["K_heldout"]) == [THE_PAPER[str(block)][1] for block in range(3)]
+    assert list(table["K_worst"]) == list(table["K_heldout"]), "in the made-up study all languages are alike"
     assert list(table["C_heldout"]) == [THE_PAPER[str(block)][2] for block in range(3)]
     empty = outcomes.by_block(Results({}, ABOUT))
     assert list(empty.columns) == list(table.columns)

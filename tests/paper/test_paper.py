@@ -11,8 +11,6 @@ import typst
 
 from made_up import (
     ABOUT,
-    ERASES_AND_KEEPS,
-    ERASES_AND_WRECKS,
     ERASES_NOTHING,
     KINDS,
     THE_PAPER,
@@ -39,112 +37,30 @@ def published() -> Published:
     return Published(ROOT / "paper/published")
 
 
-def verdicts(effects: dict[str, tuple], **options) -> dict[str, str]:
-    rows = claims.table(Results(make_tables(effects, **options), ABOUT))
-    assert len(rows) == len(claims.CLAIMS), "one pair: rmu edits blocks, gradient ascent the whole model"
-    return dict(zip(rows["name"], rows["verdict"]))
-
-
-# Claims
-
-
-def test_the_papers_pattern_supports_what_the_paper_says_of_it():
-    found = verdicts(THE_PAPER)
-    supported = {name for name, verdict in found.items() if verdict == "supports"}
-    assert supported >= {"source erased", "held-out erased", "held-out kept", "source kept"}
-    assert supported >= {"shallow erases", "shallow wrecks", "deep inert in source", "deep inert in held-out"}
-    assert supported >= {"region works", "nothing left inside"}
-    # What comes back with the block skipped was not erased, whatever else holds.
-    assert found["erased, not hidden"] == "contradicts"
-    # Ten points more in held-out languages are a leak.
-    assert found["no leak"] == "contradicts"
-    # The others keep all and forget nothing, or neither.
-    assert found["best layer"] == "supports"
-
-
-def test_the_best_layer_must_be_ahead_of_all_others():
-    tied = {"0": ERASES_AND_WRECKS, "1": ERASES_AND_KEEPS, "2": ERASES_AND_KEEPS}
-    assert verdicts(tied)["best layer"] == "not decided"
-
-
-def test_the_opposite_pattern_contradicts_it():
-    found = verdicts({"0": ERASES_AND_KEEPS, "1": ERASES_NOTHING, "2": ERASES_AND_WRECKS})
-    for name in ("source erased", "held-out erased", "shallow wrecks", "deep inert in source", "region works"):
-        assert found[name] == "contradicts", name
-    assert found["best layer"] == "contradicts", "block 0 keeps and erases, the target does neither"
-
-
-def test_wide_intervals_and_missed_gates_decide_nothing():
-    wide = verdicts(THE_PAPER, half=0.6)
-    # The lens has an interval of its own.
-    assert {name for name, verdict in wide.items() if verdict != "not decided"} == {"nothing left inside"}
-    assert set(verdicts(THE_PAPER, gate=False).values()) == {"not decided"}
+# Claims (tests/findings/test_claims.py holds what they say)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_claims_take_what_there_is(kind):
-    rows = claims.table(Results(incomplete(kind), ABOUT))
-    claims.overall(claims.means(rows))
+    results = Results(incomplete(kind), ABOUT)
+    rows = claims.table(results)
+    claims.overall(claims.means(results))
     words = ["name", "statement", "test", "unit", "margin", "model", "protocol", "algorithm", "block", "verdict"]
-    assert (rows[[*words, "sentence"]].astype(str) != "").all(axis=None)
+    assert (rows[[*words, "status", "sentence"]].astype(str) != "").all(axis=None)
 
 
 @pytest.mark.parametrize("trainings", [1, 4])
 def test_no_cell_of_the_claims_is_empty(trainings):
-    rows = claims.table(Results(many([THE_PAPER] * trainings), ABOUT))
-    averaged = claims.means(rows)
-    for table in (rows, averaged, claims.overall(averaged)):
-        assert table.notna().all(axis=None)
-        assert (table.astype(str) != "").all(axis=None)
-        assert ((table["low"] <= table["effect"]) & (table["effect"] <= table["high"])).all()
-
-
-def test_several_trainings_decide_by_their_spread():
-    """The unit is the trained model: wide intervals over facts do not matter, disagreement between models does."""
-    agreed = claims.means(claims.table(Results(many([THE_PAPER] * 4, half=0.6), ABOUT))).set_index("name")
-    assert agreed.loc["held-out erased", "verdict"] == "supports"
-    assert agreed.loc["held-out erased", "unit"] == "trained models"
-    assert agreed.loc["held-out erased", "n"] == 4
-    other = {**THE_PAPER, "1": ERASES_NOTHING}
-    split = claims.means(claims.table(Results(many([THE_PAPER, THE_PAPER, other, other]), ABOUT))).set_index("name")
-    effect = split.loc["held-out erased"]
-    assert effect["verdict"] == "not decided"
-    assert effect["effect"] == pytest.approx(0.55)
-    # Mean and t-interval by hand: two at 0.1, two at 1.
-    half = 3.182446 * (0.9 / 3**0.5) / 2
-    assert (effect["low"], effect["high"]) == pytest.approx((0.55 - half, 0.55 + half), rel=1e-5)
-    assert (effect["supports"], effect["contradicts"]) == (2, 2)
-
-
-def test_models_below_their_gate_do_not_count():
-    passing = many([THE_PAPER] * 3)
-    failing = many([THE_PAPER] * 3, gate=False)
-    counts = [claims.means(claims.table(Results(t, ABOUT)))["n"].max() for t in (passing, failing)]
-    assert counts == [3, 0]
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (["supports"] * 3, "supports"),
-        (["supports", "supports", "not decided", "not decided"], "supports"),
-        (["supports", "not decided", "not decided"], "not decided"),
-        (["supports", "contradicts", "contradicts"], "mixed"),
-        (["contradicts", "not decided"], "contradicts"),
-        (["not decided"], "not decided"),
-    ],
-)
-def test_a_claim_stands_if_the_algorithms_that_decide_agree_and_are_half(given, expected):
-    row = dict.fromkeys(("name", "statement", "test", "unit", "margin", "protocol"), "")
-    rows = [
-        {**row, "algorithm": f"a{i}", "n": 3, "effect": i, "low": i - 1, "high": i + 1, "verdict": verdict}
-        for i, verdict in enumerate(given)
-    ]
-    found = claims.overall(pd.DataFrame(rows).astype({"effect": float, "low": float, "high": float})).iloc[0]
-    assert found["verdict"] == expected
-    assert found["supports"] + found["contradicts"] + found["not decided"] == len(given)
-    assert (found["low"], found["effect"], found["high"]) == (-1, (len(given) - 1) / 2, len(given))
-    assert found["sentence"].count(";") == len(given) - 1
+    results = Results(many([THE_PAPER] * trainings), ABOUT)
+    averaged = claims.means(results)
+    optional = ["p", "silent", "low", "high"]
+    for table in (claims.table(results), averaged, claims.overall(averaged)):
+        shown = table.drop(columns=optional, errors="ignore")
+        assert shown.notna().all(axis=None)
+        assert (shown.drop(columns="values", errors="ignore").astype(str) != "").all(axis=None)
+    known = averaged[averaged["low"].notna()]
+    assert ((known["low"] <= known["effect"]) & (known["effect"] <= known["high"])).all()
+    assert averaged["p"].notna().sum() == 1, "one claim permutes a label"
 
 
 # The published numbers
@@ -162,10 +78,18 @@ def test_means_of_the_published_tables_are_those_that_were_recomputed(published)
 
 
 def test_a_share_has_the_interval_of_wilson():
-    share = Share.of([50.0, 50.0])
+    share = Share.of([50.0, 50.0], 100)
     assert (share.value, str(share)) == (0.5, "50.0 [40.4, 59.6]")
-    assert Share.of([0.0]).low == 0.0
-    assert Share.of([0.0]).high == pytest.approx(1.96**2 / (100 + 1.96**2), rel=1e-3)
+    assert Share.of([0.0], 203).low == 0.0
+    assert Share.of([0.0], 203).high == pytest.approx(1.96**2 / (203 + 1.96**2), rel=1e-3)
+
+
+def test_a_mean_over_languages_is_no_share_of_one():
+    """Ends of 0 and 100 percent are those of each language; one Wilson interval of their mean would be far wider."""
+    share = Share.of([0.0, 100.0], 203)
+    wide = Share.of([50.0], 203)
+    assert share.value == wide.value == 0.5
+    assert share.high - share.low < (wide.high - wide.low) / 3
 
 
 def test_a_condition_that_was_not_published_is_an_error(published):
@@ -279,7 +203,8 @@ def test_values_are_text_and_numbers_that_json_can_hold(published):
     found = values.collect(results, paper_tables.make(results, published, 1), {})
     json.dumps(found, allow_nan=False)
     assert found["study"]["cells"] == 4
-    assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS)
+    # The made-up study has no paper protocol, under which alone a deep edit is asked about.
+    assert sum(found["counts"]["claims"].values()) == len(claims.CLAIMS) - 1
     assert sum(found["counts"]["checks"].values()) == len(checks(published))
 
 

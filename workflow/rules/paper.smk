@@ -13,6 +13,7 @@ rule write_values:
         tables=rules.make_tables.output.tables,
         records=PLANS.model_records(),
         published=collect("paper/published/{name}.csv", name=PUBLISHED),
+        error_rates="paper/simulated/error_rates.csv",
     output:
         values="<results>/paper/values.json",
         tables=collect("<results>/paper/{name}.csv", name=PAPER_TABLES),
@@ -90,7 +91,8 @@ use rule draw_figures as draw_frozen with:
 use rule write_values as write_frozen with:
     input:
         tables=PLANS.frozen_tables(),
-        published=collect("paper/published/{name}.csv", name=PUBLISHED),
+        published=rules.write_values.input.published,
+        error_rates=rules.write_values.input.error_rates,
     output:
         values=f"{FROZEN}/values.json",
         tables=collect(f"{FROZEN}/{{name}}.csv", name=PAPER_TABLES),

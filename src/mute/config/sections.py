@@ -55,8 +55,9 @@ class StudySection(Section):
         description="Grids that the report's figures show, of each model's first training seed; default: every cell.",
     )
     primary: list[str] = Field(
-        ["K heldout", "C heldout", "B heldout"],
-        description="Primary outcomes, declared before the run: a measure and a group of languages.",
+        ["K worst", "leak other_script", "C worst", "target merit"],
+        description="Primary outcomes, declared before the run: a measure and a group of languages (`K worst`, "
+        "`leak other_script`), `target merit`, or `recovery` and an attack (`recovery retrain_20`).",
     )
     shard_by: list[Key] = Field(
         ["model", "algorithm"],

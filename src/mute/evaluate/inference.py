@@ -5,7 +5,8 @@ shares, 0 to 1. Nothing here knows what is measured.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -37,6 +38,17 @@ def wilson(successes, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     low = np.where(p == 0, 0.0, centre - half)
     high = np.where(p == 1, 1.0, centre + half)
     return low, high
+
+
+def wilson_mean(shares: Iterable[float], n: int, level: float = 0.95) -> tuple[float, float, float]:
+    """The mean of shares of n questions each, between the means of their Wilson ends: (mean, low, high).
+
+    As wide as if one question were right or wrong in all of them together, which the same questions in several
+    languages may be: the widest that the interval of such a mean can be.
+    """
+    values = np.asarray(list(shares), float)
+    low, high = wilson(values * n, n, level)
+    return float(values.mean()), float(low.mean()), float(high.mean())
 
 
 def cluster_counts(clusters: int, draws: int, seed: int) -> np.ndarray:
@@ -82,6 +94,7 @@ def percentile_interval(draws, level: float = 0.95) -> tuple[np.ndarray, np.ndar
     return low, high
 
 
+@cache
 def t_quantile(p: float, df: int) -> float:
     """The quantile of Student's t with a whole number of degrees of freedom, to about 1e-9 relative.
 
@@ -137,6 +150,41 @@ def t_p_value(values: Iterable[float], line: float, side: Literal["below", "abov
         return 0.0 if distance < 0 else 1.0 if distance > 0 else 0.5
     share = _t_share(math.atan(abs(distance) / spread / math.sqrt(n - 1)), n - 1)
     return (1 - share) / 2 if distance < 0 else (1 + share) / 2
+
+
+def welch_p_value(a: Iterable[float], b: Iterable[float]) -> float:
+    """Two-sided p-value of Welch's t-test that two independent samples have one mean; NaN for fewer than two values.
+
+    NaN values are left out. Degrees of freedom are rounded down, which is on the safe side.
+    """
+    samples = [np.asarray([value for value in values if not math.isnan(value)], float) for values in (a, b)]
+    if min(map(len, samples)) < 2:
+        return math.nan
+    parts = [float(own.var(ddof=1)) / len(own) for own in samples]
+    distance, total = abs(float(samples[0].mean() - samples[1].mean())), sum(parts)
+    if total == 0:
+        return 1.0 if distance == 0 else 0.0
+    df = int(total**2 / sum(part**2 / (len(own) - 1) for part, own in zip(parts, samples)))
+    df = max(df, 1)
+    return 1 - _t_share(math.atan(distance / math.sqrt(total * df)), df)
+
+
+def permuted_labels(values: Iterable[Sequence[float]], chosen: Iterable[int], draws: int, seed: int) -> float:
+    """One-sided p-value that the chosen one of each row is no larger than the others: its label permuted within rows.
+
+    values: a row of any length for each trained model. Statistic: the mean over rows of the chosen value less the mean
+    of the others. Random permutations with the observed one among them, so that p is at least 1 / (1 + draws). NaN for
+    no row, or a row of one value.
+    """
+    rows = [np.asarray(row, float) for row in values]
+    if not rows or min(map(len, rows)) < 2:
+        return math.nan
+    # The lead of each value of a row, were it the chosen one.
+    leads = [row - (row.sum() - row) / (len(row) - 1) for row in rows]
+    observed = sum(float(own[place]) for own, place in zip(leads, chosen, strict=True))
+    generator = np.random.default_rng(seed)
+    null = sum(own[generator.integers(len(own), size=draws)] for own in leads)
+    return (1 + int((null >= observed - 1e-12).sum())) / (1 + draws)
 
 
 def ks_test(a: Iterable[float], b: Iterable[float]) -> tuple[float, float]:

@@ -1,15 +1,17 @@
 """A table of results that the published paper does not have: one computed sentence each, and its control.
 
-Every sentence says its unit: trained models (t-intervals), or facts of one model where a setting was run on one.
+Every sentence says its unit: trained models (t-intervals, an architecture each), or facts of one model where a setting
+was run on one. What holds of the paper's claims is said where all architectures and algorithms agree.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pandas as pd
 
 from mute.findings import trainings, transfer, verdicts
-from mute.findings.results import Case, Number, Results
+from mute.findings.results import NO_ATTACK, Case, Number, Results
+from mute.findings.verdicts import HALF, MARGIN, Line
 
 # Beyond this ROC area words alone tell the forget set.
 SEPARABLE = 0.95
@@ -38,163 +40,183 @@ def _main(results: Results) -> list[Case]:
     return trainings.passed(results, trainings.main_cases(results, next(iter(trainings.protocols(results)), "")))
 
 
-def _first(results: Results) -> list[Case]:
-    """The same, the first training of each model."""
-    return list({case.model: case for case in reversed(_main(results))}.values())[::-1]
+class _Asked(NamedTuple):
+    """A score at the target, by algorithm and architecture."""
+
+    numbers: dict[str, dict[str, Number]]
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name.replace('_', ' ')}: {trainings.words(own)}" for name, own in self.numbers.items())
+
+    def __bool__(self) -> bool:
+        return any(self.numbers.values())
+
+    def against(self, line: Line) -> bool:
+        """Whether every algorithm and architecture lies on the other side of a line."""
+        judged = [line.judge(number) for own in self.numbers.values() for number in own.values()]
+        return bool(judged) and all(verdict is False for verdict in judged)
 
 
-def _at_target(results: Results, algorithm: str, metric: str, group: str = "heldout") -> Number:
-    return trainings.mean(trainings.over(results, _main(results), algorithm, "target", metric, group))
-
-
-def _averaged(
-    results: Results, cells: Iterable[tuple[Case, str, str]], metric: str, facts: str | None = None
-) -> Number:
-    """Mean over the cells of each model, then over models."""
-    by_model: dict[tuple, list[float]] = {}
-    for case, name, band in cells:
-        number = results.number(case, name, band, metric, facts=facts)
-        if number:
-            by_model.setdefault((case.model, case.training_seed), []).append(number.value)
-    return trainings.mean(Number(sum(own) / len(own), n=1) for own in by_model.values())
-
-
-def _swept(results: Results, cases: Iterable[Case]) -> list[tuple[Case, str, str]]:
-    """Every one-block edit after which the source languages have forgotten."""
-    return [
-        (case, name, band)
-        for case in cases
-        for name in results.algorithms(case)
-        for band in results.blocks(case, name)
-        if results.reached(case, name, band)
-    ]
-
-
-def _suppression(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    parts, controls, against = [], [], False
-    for name in trainings.swept(results, _main(results)):
-        b, base = (_at_target(results, name, metric) for metric in ("B", "B_base"))
-        if b:
-            parts.append(f"{name} {b}")
-            controls.append(f"{name} {base}")
-            against |= verdicts.below(b) is False
-    if not parts:
-        return None
-    return Finding(
-        "suppression",
-        f"With the chosen block skipped, held-out languages know again (K): {'; '.join(parts)}.",
-        f"The base with the same block skipped, which is the same model where one block was edited: "
-        f"{'; '.join(controls)}.",
-        trainings.MODELS,
-        "that the chosen layer erases" if against else "",
+def _at_target(
+    results: Results, metric: str, group: str, *, facts: str | None = None, attack: str = NO_ATTACK
+) -> _Asked:
+    cases = _main(results)
+    return _Asked(
+        {
+            name: trainings.by_architecture(results, cases, name, "target", metric, group, facts=facts, attack=attack)
+            for name in trainings.swept(results, cases)
+        }
     )
 
 
-def _retraining(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    cells = [cell for cell in _swept(results, _first(results)) if results.number(*cell, "B_retrained")]
-    if not cells:
+def _language(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    rows = made["variance"]
+    if rows.empty:
         return None
-    before, after = _averaged(results, cells, "K"), _averaged(results, cells, "B_retrained")
-    base, oracle = (_averaged(results, cells, f"B_retrained_{name}") for name in ("base", "oracle"))
-    rise = after.value - before.value
+    parts = []
+    for (algorithm, model), own in rows.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
+        share = dict(zip(own["term"], own["share"]))
+        language = share["language"] + share["script"]
+        parts.append(f"{algorithm} on {model} {language:.2f}, of which script {share['script']:.2f}")
+    controls = [
+        f"{row['algorithm']} on {row['model']} {row['share']:.2f}"
+        for row in rows[rows["term"] == "block"].to_dict("records")
+    ]
+    claim = made["claims"]
+    verdict = set(claim.loc[claim["name"] == "depth decides", "verdict"])
     return Finding(
-        "retraining",
-        f"A few steps of training on retain text alone bring K of held-out languages from {before} to {after}, "
-        f"mean over {len(cells)} edits.",
-        f"The same training leaves the base at {base} and the oracle, which never knew, at {oracle}.",
+        "language or block",
+        f"Of the variance of what single held-out languages keep, languages explain {'; '.join(parts)}.",
+        f"The edited block explains {'; '.join(controls)}.",
         trainings.MODELS,
-        "that what is erased is gone" if rise > verdicts.POINTS and after.value - oracle.value > UNLIKE else "",
+        "that the edited layer decides what is forgotten" if verdict == {"contradicts"} else "",
     )
 
 
 def _leak(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    parts, against = [], False
-    for name in trainings.swept(results, _main(results)):
-        leak = _at_target(results, name, "leak", "all")
-        if leak:
-            parts.append(f"{name} {leak}")
-            against |= leak.low > verdicts.POINTS
-    taught, apart = (_averaged(results, _targets(results), "K", facts) for facts in ("taught", "transfer"))
-    if not parts:
+    worst, same, other = (_at_target(results, "leak", group) for group in ("worst", "same_script", "other_script"))
+    mean = _at_target(results, "leak", "all")
+    if not mean:
         return None
     return Finding(
         "leak",
-        f"Where the source languages have forgotten, held-out languages know more (K held-out less K source, at "
-        f"the chosen layer): {'; '.join(parts)}.",
-        f"Facts taught in all languages keep {taught} there, facts taught in the source languages alone {apart}.",
+        f"K of held-out languages less K source, at the chosen layer, in other scripts than the sources': {other}; in "
+        f"the worst language: {worst}.",
+        f"In the sources' own script: {same}; mean over held-out languages: {mean}.",
         trainings.MODELS,
-        "that erasure reaches languages that were not read" if against else "",
+        "that erasure reaches languages that were not read" if other.against(Line(MARGIN, "below")) else "",
     )
 
 
-def _targets(results: Results) -> list[tuple[Case, str, str]]:
-    cases = _main(results)
-    return [
-        (case, name, block)
-        for case in cases
-        for name in trainings.swept(results, cases)
-        if (block := trainings.target(results, case, name))
-    ]
+def _recovery(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    doses = [attack for attack in results.attacks if attack.startswith("retrain")]
+    asked = {attack: _at_target(results, "recovery", "worst", attack=attack) for attack in doses}
+    asked = {attack: own for attack, own in asked.items() if own}
+    if not asked:
+        return None
+    means = {attack: _at_target(results, "recovery", "heldout", attack=attack) for attack in asked}
+    return Finding(
+        "recovery",
+        "Training on retain text alone brings back of the worst held-out language (K after it less what the oracle "
+        f"gains by the same): {'. '.join(f'{attack}: {own}' for attack, own in asked.items())}.",
+        f"Mean over held-out languages: {'. '.join(f'{attack}: {own}' for attack, own in means.items())}.",
+        trainings.MODELS,
+        "that what is erased is gone" if any(own.against(Line(HALF, "below")) for own in asked.values()) else "",
+    )
+
+
+def _paired(results: Results, algorithm: str, facts: tuple[str, str]) -> dict[str, Number]:
+    """K of one kind of facts less K of another at the target, within each model, by architecture."""
+    found = {}
+    for model, own in trainings.architectures(_main(results)).items():
+        gaps = []
+        for case in own:
+            block = trainings.target(results, case, algorithm)
+            if block and results.votes(case, algorithm, block):
+                first, second = (results.number(case, algorithm, block, "K", facts=kind) for kind in facts)
+                if first and second:
+                    gaps.append(Number(first.value - second.value, first.low - second.high, first.high - second.low))
+        if gaps:
+            found[model] = trainings.mean(gaps)
+    return found
+
+
+def _taught(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    names = trainings.swept(results, _main(results))
+    gaps = _Asked({name: _paired(results, name, ("taught", "transfer")) for name in names})
+    if not gaps:
+        return None
+    taught, apart = (_at_target(results, "K", "heldout", facts=facts) for facts in ("taught", "transfer"))
+    worst = _at_target(results, "K", "worst")
+    return Finding(
+        "taught facts",
+        "Facts taught in all languages keep more of held-out languages than facts taught in the source languages "
+        f"alone, by (paired within each model): {gaps}.",
+        f"Taught {taught}. Transfer {apart}. All facts, worst held-out language: {worst}.",
+        trainings.MODELS,
+        "that one deletion serves however a fact was learned" if gaps.against(Line(0.0, "below")) else "",
+    )
 
 
 def _spelling(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    shared, native = (_averaged(results, _targets(results), "K", facts) for facts in ("shared", "native"))
-    if not shared or not native:
+    names = trainings.swept(results, _main(results))
+    gaps = _Asked({name: _paired(results, name, ("native", "shared")) for name in names})
+    if not gaps:
         return None
+    untold = _at_target(results, "K", "heldout", facts="untold")
+    also = f" Never told with the fact in a source language: {untold}." if untold else ""
+    shared, native = (_at_target(results, "K", "heldout", facts=facts) for facts in ("shared", "native"))
     return Finding(
         "spelling",
-        f"At the chosen layer held-out languages keep {native} of facts about subjects with a spelling of their own.",
-        f"Of facts about subjects that are spelled alike in every language they keep {shared}.",
+        "Facts about subjects with a spelling of their own keep more of held-out languages than facts about subjects "
+        f"spelled alike, by (paired within each model): {gaps}.",
+        f"Native {native}. Shared {shared}.{also} All facts, worst held-out language: "
+        f"{_at_target(results, 'K', 'worst')}.",
         trainings.MODELS,
-    )
-
-
-def _coverage(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    cases = trainings.coverage_cases(results)
-    own = {case.retain: case for case in cases if case.forget_set == cases[0].forget_set}
-    block = trainings.target(results, cases[0], "rmu", "shallow") if cases else ""
-    if not {"source", "all"} <= set(own) or not block or results.below_gate(cases[0]):
-        return None
-    values = {retain: {m: results.number(case, "rmu", block, m) for m in ("K", "C")} for retain, case in own.items()}
-    gain = values["all"]["C"].low > values["source"]["C"].high
-    return Finding(
-        "coverage",
-        f"RMU at the shallow block {block} keeps C {values['all']['C']} of held-out languages when retain texts "
-        f"cover all languages (K {values['all']['K']}).",
-        f"With retain texts in the source languages alone it keeps C {values['source']['C']} "
-        f"(K {values['source']['K']}).",
-        trainings.FACTS,
-        "that depth causes shallow collapse" if gain else "",
     )
 
 
 def _filter(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     rows = []
     for case in results.all_cases:
-        if "gate" not in results.algorithms(case) or results.below_gate(case):
+        if "word_filter" not in results.algorithms(case) or results.below_gate(case):
             continue
         block = trainings.target(results, case, "rmu")
         apart = results.curve(case).get("separability")
-        if not block or apart is None or apart.empty:
+        if not block or apart is None or apart.empty or not results.votes(case, "rmu", block):
             continue
-        gate = {m: results.number(case, "word_filter", "full", m) for m in ("K", "C")}
-        edit = {m: results.number(case, "rmu", block, m) for m in ("K", "C")}
+        gate, edit = (
+            {f"{metric} {group}": results.number(case, *cell, metric, group) for metric, group in _SIDES}
+            for cell in (("word_filter", "full"), ("rmu", block))
+        )
         rows.append((f"{case.model}, {case.forget_set}", float(apart.iloc[0]), gate, edit))
     if not rows:
         return None
-    told = "; ".join(f"{who}: K {g['K']}, C {g['C']} (separability {a:.2f})" for who, a, g, _ in rows)
-    edits = "; ".join(f"{who}: K {e['K']}, C {e['C']}" for who, _, _, e in rows)
-    no_better = all(
-        e["K"].value - g["K"].value > -verdicts.POINTS and g["C"].value - e["C"].value > -verdicts.POINTS
-        for _, a, g, e in rows
-        if a > SEPARABLE
-    )
+    told = "; ".join(f"{who}: {_both(gate)} (separability {apart:.2f})" for who, apart, gate, _ in rows)
+    edits = "; ".join(f"{who}: {_both(edit)}" for who, _, _, edit in rows)
+    compared = [
+        (edit["K worst"].value - gate["K worst"].value, gate["C worst"].value - edit["C worst"].value)
+        for _, apart, gate, edit in rows
+        if apart > SEPARABLE
+    ]
+    no_better = bool(compared) and all(min(pair) > -verdicts.POINTS for pair in compared)
     return Finding(
         "filter",
         f"A word filter on embeddings that changes no weight does this to held-out languages: {told}.",
         f"RMU at its chosen layer: {edits}.",
         trainings.FACTS,
         "that such an edit is more than a filter of words" if no_better else "",
+    )
+
+
+_SIDES = tuple((metric, group) for metric in ("K", "C") for group in ("worst", "heldout"))
+
+
+def _both(numbers: dict[str, Number]) -> str:
+    return ", ".join(
+        f"{metric} {numbers[f'{metric} worst'] if numbers[f'{metric} worst'] else 'not available'} in the worst, "
+        f"{numbers[f'{metric} heldout']} on average"
+        for metric in ("K", "C")
     )
 
 
@@ -206,14 +228,14 @@ def _matrix(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     itself, others = transfer.over_languages(matrix)
     p = {row["term"]: row for row in terms.to_dict("records")}
     words = [
-        f"{term} {p[term]['estimate']:+.2f} (p {p[term]['p']:.3f})".replace("-", "−")
+        f"{term} {p[term]['estimate']:+.2f} (p {p[term]['p']:.3f}, by Holm {p[term]['holm']:.3f})".replace("-", "−")
         for term in ("same script", "same family", "overlap")
         if term in p
     ]
     explained = f" Over pairs of languages it goes with: {', '.join(words)}." if words else ""
     return Finding(
         "transfer matrix",
-        f"Unlearned in one of {len(languages)} languages alone, the others keep {others} of their knowledge."
+        f"Unlearned in one of {len(languages)} languages alone, the others keep {others} of their knowledge on average."
         f"{explained}",
         f"The language itself keeps {itself}; p-values by permuting the languages' labels.",
         "languages",
@@ -223,62 +245,70 @@ def _matrix(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
 
 def _prediction(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     rows = made["predictions"]
-    if rows.empty:
+    parts, controls = [], []
+    for question, words in (
+        ("merit", "the merit of editing a block in a model left out, beyond depth"),
+        ("knowledge", "what a held-out language keeps at a block, beyond language and block"),
+    ):
+        own = rows[rows["question"] == question]
+        if own.empty:
+            continue
+        counts = own["verdict"].value_counts()
+        said = "; ".join(
+            f"{r['algorithm']}{'' if r['model'] == 'all' else ' on ' + r['model']}, {r['score']}: {r['gain']:+.2f}"
+            for r in own.to_dict("records")
+        )
+        parts.append(
+            f"Layer scores predict {words}, in {counts.get('predicts', 0)} of {len(own)} cases, and do not in "
+            f"{counts.get('does not predict', 0)} (gain in held-out R²: {said})".replace("-", "−")
+        )
+        if own["power"].notna().any():
+            controls.append(f"{question} {own['power'].min():.2f} to {own['power'].max():.2f}")
+    if not parts:
         return None
-    scores = rows[rows["score"].isin(["cka", "lrds", "region"])]
-    said = "; ".join(
-        f"{r['algorithm']}, {r['score']}: {r['gain']:+.2f}".replace("-", "−") for r in scores.to_dict("records")
-    )
-    depth = "; ".join(
-        f"{name} {own['r2_depth'].iloc[0]:.2f}".replace("-", "−") for name, own in rows.groupby("algorithm")
-    )
-    count = int((scores["verdict"] == "predicts").sum())
-    decided = scores["verdict"] != "not decided"
+    power = f"A planted score of correlation 0.3 is found in a share of {'; '.join(controls)}. " if controls else ""
+    never = (rows["verdict"] == "does not predict").all()
     return Finding(
         "prediction",
-        f"Beyond depth, layer scores predict the merit of editing a block in a model left out in {count} of "
-        f"{len(scores)} cases (gain in held-out R²: {said}).",
-        f"A quadratic in depth alone: R² {depth}; null: shifted and reversed curves.",
+        f"{'. '.join(parts)}.",
+        f"{power}Where it would be found too seldom, or models are few, nothing is decided.",
         trainings.MODELS,
-        "that CKA, LRDS or their region say where to edit" if decided.any() and not count else "",
+        "that CKA, LRDS or their region say where to edit" if never else "",
     )
 
 
 def _answers(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    cells = [cell for cell in _targets(results) if cell[1] == "rmu"]
-    edited = _averaged(results, cells, "answers_neither", "all")
-    others = _averaged(results, cells, "answers_other_value", "all")
-    # An oracle serves every training of its model: it counts once.
-    oracles = [(case, "oracle", "") for case in _first(results)]
-    oracle = [_averaged(results, oracles, f"answers_{kind}", "all") for kind in ("neither", "other_value")]
-    if not edited or not oracle[0]:
+    cases = _main(results)
+    kinds = ("answers_neither", "answers_other_value")
+    neither, other = (_at_target(results, kind, "all", facts="all") for kind in kinds)
+    # An oracle may serve every training of its model: each is asked of the first.
+    first = {case.model: case for case in reversed(cases)}
+    oracles = {
+        kind: {model: results.number(case, "oracle", "", kind, "all", facts="all") for model, case in first.items()}
+        for kind in kinds
+    }
+    if not neither or not any(oracles["answers_neither"].values()):
         return None
+    confused = _at_target(results, "confusion", "worst") if results.knows("confusion") else None
+    also = f" In another language than asked, worst language: {confused}." if confused else ""
+    unlike = [
+        number.value - oracles["answers_neither"][model].value > UNLIKE
+        for own in neither.numbers.values()
+        for model, number in own.items()
+        if oracles["answers_neither"].get(model)
+    ]
     return Finding(
         "answers",
-        f"After RMU at its chosen layer {edited} of the answers in held-out languages are no known word at all, "
-        f"and {others} are another value in the language asked.",
-        f"The oracle, which never knew, says no known word in {oracle[0]} and another value in {oracle[1]}.",
+        f"At the chosen layer answers that are no known word at all: {neither}. Another value in the language asked: "
+        f"{other}.{also}",
+        f"The oracle, which never knew: no known word {trainings.words(oracles['answers_neither'])}; another value "
+        f"{trainings.words(oracles['answers_other_value'])}.",
         trainings.MODELS,
-        "that the model behaves as if it had never known" if edited.value - oracle[0].value > UNLIKE else "",
-    )
-
-
-def _order(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    case = trainings.order_case(results)
-    block = trainings.target(results, case, "rmu") if case else ""
-    if case is None or not block:
-        return None
-    mixed, apart = ({m: results.number(case, name, block, m) for m in ("K", "C")} for name in trainings.ORDERS)
-    return Finding(
-        "order",
-        f"With the source languages one after the other RMU at block {block} leaves K {apart['K']} and C "
-        f"{apart['C']} in held-out languages.",
-        f"With mixed batches: K {mixed['K']} and C {mixed['C']}.",
-        trainings.FACTS,
+        "that the model behaves as if it had never known" if unlike and all(unlike) else "",
     )
 
 
 _MAKERS: tuple[Callable[[Results, dict[str, pd.DataFrame]], Finding | None], ...] = (
-    *(_suppression, _retraining, _leak, _spelling, _coverage),
-    *(_filter, _matrix, _prediction, _answers, _order),
+    *(_language, _leak, _recovery, _taught, _spelling),
+    *(_filter, _matrix, _prediction, _answers),
 )

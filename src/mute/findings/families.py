@@ -61,7 +61,12 @@ def merit(results: Results, algorithm: str) -> tuple[int, float]:
     found = []
     for case in results.cases:
         bands = results.bands(case, algorithm)
-        numbers = {band: verdicts.merit(results, case, algorithm, band) for band in bands}
+        numbers = {
+            # Tables of old know no worst language.
+            band: verdicts.merit(results, case, algorithm, band)
+            or verdicts.merit(results, case, algorithm, band, "heldout")
+            for band in bands
+        }
         reached = [n.value for band, n in numbers.items() if n and results.reached(case, algorithm, band)]
         values = reached or [number.value for number in numbers.values() if number]
         if values:

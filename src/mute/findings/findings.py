@@ -13,12 +13,12 @@ QUESTION = (
 )
 HOW = (
     "K is knowledge of the forget set on a form of question that unlearning never read: 1 as before, 0 never knew. C "
-    "is capability on everything else, relative to the model before the edit. B is K after the edited block is "
-    "bypassed; above one half the edit is suppression. Skipping the only edited block gives the base without that "
-    "block, so that B tells whether the knowledge sits elsewhere, too; where the base fails without it, B tells "
-    "nothing. Square brackets hold 95 % intervals. Erased or wrecked: less than half is left, by at least five points "
-    "and by the whole interval. Kept: the 90 % interval (the 95 % one with its arms shortened to match) lies within "
-    "five points of 1."
+    "is capability on everything else, relative to the model before the edit. A mean over held-out languages describes "
+    "none of them, so that the worst one is what is judged: where K is highest, or C lowest. Square brackets hold 95 % "
+    "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
+    "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that "
+    "changed nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and "
+    "shown; they stand in no verdict, mean or rank."
 )
 
 
@@ -68,7 +68,6 @@ def answer(results: Results) -> list[tuple[str, str]]:
         if protocol not in {case.protocol for case in results.all_cases}:
             lines.append((f"{protocol.capitalize()} protocol", f"Not run in this study ({words})."))
     lines.append(("Rank of the chosen block", _ranks(results)))
-    lines.append(("Undone by a bypass", _reversals(results)))
     for case in results.cases:
         if results.below_gate(case):
             lines.append((f"Gate of {results.name(case)}", f"Missed: {gate_words(results, case)}. It decides nothing."))
@@ -140,7 +139,8 @@ def _judged(results: Results) -> list[tuple[Case, str]]:
 
 def _ranks(results: Results) -> str:
     words = [f"{pair_name(results, *p)} {rank_words(verdicts.rank_target(results, *p))}" for p in _judged(results)]
-    return f"Among all blocks, by merit = C − K of the held-out languages: {'; '.join(words) or 'none to rank'}."
+    listed = "; ".join(words) or "none to rank"
+    return f"Among all blocks that count, by merit = C − K of the worst held-out language: {listed}."
 
 
 def rank_words(rank: verdicts.Rank) -> str:
@@ -149,22 +149,6 @@ def rank_words(rank: verdicts.Rank) -> str:
     apart = {True: "told apart", None: "not told apart", False: "the same block"}[rank.apart]
     best = "" if rank.place == 1 else f", the best is block {rank.best}: {apart}"
     return f"{rank.place} of {len(rank.merits)} (block {rank.target}{best})"
-
-
-def _reversals(results: Results) -> str:
-    """How many single-block edits are suppression, of those that erased the held-out languages."""
-    erased, back, opened = 0, 0, 0
-    for case, name in _judged(results):
-        for band in results.blocks(case, name):
-            if verdicts.below(results.number(case, name, band, "K")) is not True:
-                continue
-            erased += 1
-            verdict = verdicts.find_reversal(results, case, name, band).verdict
-            back, opened = back + (verdict is True), opened + (verdict is None)
-    return (
-        f"Of {erased} edits of one block after which the held-out languages know less than half, {back} are "
-        f"suppression: more than half is back once that block is skipped; {opened} not decided."
-    )
 
 
 # Each model
@@ -202,7 +186,7 @@ def algorithm_words(results: Results, case: Case, algorithm: str) -> list[str]:
         rule = results.rule(case, algorithm)
         region = blocks_words(str(block) for block in results.views(case, algorithm).get("region", []))
         sentences.append(f"The layer rule{f' ({rule})' if rule else ''} chooses block {target[0]}; region Λ: {region}.")
-        sentences.append(f"Its rank by merit (C − K, held-out) is {rank_words(rank)}.")
+        sentences.append(f"Its rank by merit (C − K, worst held-out language) is {rank_words(rank)}.")
     else:
         reasons = [r for r in results.regions(case)["reason"].unique() if r]
         why = f" ({reasons[0].replace('_', ' ')})" if reasons else ""
@@ -244,9 +228,11 @@ def status_words(results: Results) -> str:
     regions = results.tables["regions"]
     chosen = regions[regions["chosen"].astype(str) == "True"].drop_duplicates(["model", "training_seed", "forget_set"])
     none = int((chosen["reason"] != "").sum())
+    said = chosen["band_exists"].str.lower()
+    band = f"; no intermediate band in {int((said == 'false').sum())} of {int((said != '').sum())}" if any(said) else ""
     return (
         f"{sum(counts.values())} cells: {cells}; {below} of models below gate. "
-        f"Layer rule: no region in {none} of {len(chosen)} models and forget sets."
+        f"Layer rule: no region in {none} of {len(chosen)} models and forget sets{band}."
     )
 
 

@@ -40,11 +40,12 @@ def _trainings(results: Results) -> list[str]:
         words = "–".join(map(str, sorted({min(counts), max(counts)})))
         found.append(
             f"Trainings per architecture: {words}. Intervals of one model cover items only; claims that rest on "
-            "several trainings have t-intervals over them."
+            "several trainings have t-intervals over them, an architecture each: no interval speaks for another one."
         )
     if len(models) < verdicts.MODELS_TO_PREDICT:
         found.append(
-            "Whether CKA, LRDS or the region predict the best block is not decided: that takes at least "
+            "Whether layer scores predict the best block, or alignment what a language keeps, is not decided: that "
+            "takes at least "
             f"{verdicts.MODELS_TO_PREDICT} trained models, and this study has {len(models)}."
         )
     return found
@@ -55,12 +56,12 @@ def _resolution(results: Results) -> list[str]:
     swept = [(*pair, band) for pair in pairs(results) for band in results.blocks(*pair)]
     found = []
     for metric, what in (("K", "facts"), ("C", "items")):
-        numbers = [number for edit in swept if (number := results.number(*edit, metric))]
+        numbers = [number for edit in swept if (number := results.number(*edit, metric, "worst"))]
         widths = [(number.high - number.low) / 2 * 100 for number in numbers if not math.isnan(number.low)]
         if widths:
             n, half = min(number.n for number in numbers), statistics.median(widths)
             found.append(
-                f"One {metric} of the held-out languages is known to about ±{half:.0f} points "
+                f"One {metric} of the worst held-out language is known to about ±{half:.0f} points "
                 f"(from {n} {what}): smaller differences cannot be seen."
             )
     return found
@@ -109,7 +110,7 @@ def _statuses(results: Results) -> list[str]:
     counts = cells_by_status(results)
     lost = counts.pop("diverged", 0)
     others = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n and status != "ok")
-    words = "their numbers stand beside the others, but erasure in the source languages is not equal there"
+    words = "their numbers stand beside the others, and vote in no verdict, mean or rank of the matched protocol"
     found = [f"Of {sum(counts.values()) + lost} cells, {others}: {words}."] if others else []
     if lost:
         words = "they have no score, count neither as erased nor as kept, and stand in no mean"
@@ -126,9 +127,8 @@ def _absent(results: Results) -> list[str]:
     if hidden:
         words = "of other trainings and settings; the tables have them, and the paper's claims rest on them"
         found.append(f"The report's page and figures leave out {hidden} cells {words}.")
-    left_out = results.seeds_left_out
-    if left_out:
-        found.append(f"{left_out} cells repeat others with another unlearning seed; no figure shows them.")
+    if results.repeats:
+        found.append(f"{results.repeats} cells repeat others with another unlearning seed; their mean is one number.")
     return found
 
 

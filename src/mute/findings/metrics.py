@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from mute.names import unknown_name
 
-# Those that attacks share, so that only the column `attack` says what they are of: K after an attack, and what the same
-# attack gives of the base and of the oracle. Others have a name of their own.
-SHARED = ("R", "R_base", "R_oracle")
+# Those that attacks share, so that only the column `attack` says what they are of: K after an attack, the same less
+# what it gives of the oracle, and what it gives of base and oracle. Others have a name of their own.
+SHARED = ("R", "recovery", "R_base", "R_oracle")
 # Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
 chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
@@ -18,7 +18,7 @@ C_parts C_sentences C_reading C_translation C_translation_seen C_translation_uns
 reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
 """
-DETAILS = frozenset((*SHARED[1:], *_DETAILS.split()))
+DETAILS = frozenset((*SHARED[2:], *_DETAILS.split()))
 _HEADLINES = """
 K leak B B_mixed B_retrained C excess_damage MI accuracy_option accuracy_strict unknown
 retain_strict retain_option bystander_strict
@@ -26,7 +26,14 @@ accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
 retain_per_token retain_per_char retain_share
 tofu_probability tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
 """
-METRICS = DETAILS.union((SHARED[0], *_HEADLINES.split()))
+METRICS = DETAILS.union((*SHARED[:2], *_HEADLINES.split()))
+
+# Means over languages that scores have: source and held-out ones, all, the held-out one in which it looks worst, and
+# the held-out ones whose script is, or is not, one of the source languages'.
+GROUPS = ("source", "heldout", "all", "worst", "same_script", "other_script")
+# Outcomes that are no score of one block: how far the target is ahead of the other blocks, and what comes back after
+# an attack, which stands in the place of a group.
+MERIT, RECOVERY = "target merit", "recovery"
 
 
 class UnknownMetricError(ValueError):
@@ -37,3 +44,14 @@ def check(metric: str, held: Collection[str] = ()) -> None:
     """Raise UnknownMetricError, which names the nearest, for a measure neither of METRICS nor `held` by the tables."""
     if metric not in METRICS and metric not in held:
         raise UnknownMetricError(unknown_name("metric", metric, {*METRICS, *held}))
+
+
+def outcome_problem(text: str) -> str:
+    """What is wrong with the name of a primary outcome, "" if nothing: a measure and a group, or what goes beyond."""
+    parts = text.split()
+    if text == MERIT or (len(parts) == 2 and (parts[0] == RECOVERY or parts[1] in GROUPS)):
+        return ""
+    allowed = (
+        f"a measure and one of {', '.join(GROUPS)}, such as 'K worst', or '{MERIT}', or '{RECOVERY}' and an attack"
+    )
+    return f"must be {allowed}, not {text!r}"

@@ -5,12 +5,12 @@ from collections import Counter
 import pandas as pd
 
 from mute.bands import WHOLE, is_block
-from mute.findings import trainings
-from mute.findings.results import Case, Results
+from mute.findings import metrics, primary, trainings
+from mute.findings.results import MISSING, Case, Results
 from mute.store.records import Record
 
-# Columns of the curves: a metric and the languages that it is a mean over.
-CURVES = (("K", "source"), ("K", "heldout"), ("C", "source"), ("C", "heldout"), ("B", "heldout"))
+# Columns of the curves: a metric and the languages that it is a mean over, or the worst of them.
+CURVES = (("K", "source"), ("K", "heldout"), ("K", "worst"), ("C", "source"), ("C", "heldout"), ("C", "worst"))
 
 
 def numbers(results: Results) -> Record:
@@ -52,11 +52,18 @@ def _shown(results: Results, case: Case, algorithm: str) -> str:
 
 
 def _primary(results: Results, case: Case, algorithm: str, band: str) -> dict[str, float]:
+    """What was declared, at a band; what is asked of the target alone only where the band is that."""
     found = {}
+    at_target = band and band == trainings.target(results, case, algorithm)
     for outcome in results.about.get("primary", []):
-        metric, group = outcome.split()
-        if results.knows(metric) and (number := results.number(case, algorithm, band, metric, group)):
-            found[f"{metric}_{group}"] = float(f"{number.value:.6g}")
+        metric, group = [*outcome.split(), ""][:2]
+        if outcome == metrics.MERIT or metric == metrics.RECOVERY:
+            asked = primary.asked(results, outcome) if at_target else None
+            number = asked[0](results, case, algorithm).number if asked else MISSING
+        else:
+            number = results.number(case, algorithm, band, metric, group) if results.knows(metric) else MISSING
+        if number:
+            found[_key(outcome)] = float(f"{number.value:.6g}")
     return found
 
 

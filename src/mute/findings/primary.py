@@ -1,55 +1,78 @@
-"""The primary outcomes that the study declared before it ran, tested at the target over trained models, with Holm."""
+"""The primary outcomes that the study declared before it ran, tested by architecture over trained models, with Holm."""
 
 import math
 
 import pandas as pd
 
 from mute.evaluate.inference import holm, minimum_detectable, t_p_value
-from mute.findings import trainings
+from mute.findings import effects, metrics, trainings
+from mute.findings.effects import Measure
 from mute.findings.results import Number, Results
-from mute.findings.verdicts import HALF, POINTS
+from mute.findings.verdicts import HALF, MARGIN, MERIT_MARGIN, Line
 from mute.store.records import Facts
 
-_COLUMNS = ["outcome", "algorithm", "protocol", "test", "unit", "n", "value", "low", "high", "detectable", "p", "holm"]
+_NUMBER = ("n", "value", "low", "high", "detectable", "p")
+_COLUMNS = ["outcome", "algorithm", "model", "protocol", "test", "unit", *_NUMBER, "holm", "verdict", "agreed"]
+SHOWN, NOT_SHOWN, OPEN = "shown", "not shown", "not decided"
+
+
+def asked(results: Results, outcome: str) -> tuple[Measure, Line] | None:
+    """What an outcome measures in one model, and the line that it is tested against; None for what is no measure.
+
+    What a study declares is the user's: a measure that is none has no row, and stops nothing.
+    """
+    if metrics.outcome_problem(outcome):
+        return None
+    if outcome == metrics.MERIT:
+        return effects.ahead, Line(MERIT_MARGIN, "above")
+    metric, group = outcome.split()
+    if metric == metrics.RECOVERY:
+        return effects.score("target", metric, "worst", group), Line(HALF, "below")
+    if not results.knows(metric):
+        return None
+    line = Line(1 - MARGIN, "above") if metric.startswith("C") else Line(MARGIN if metric == "leak" else HALF, "below")
+    return effects.score("target", metric, group), line
 
 
 def table(results: Results) -> pd.DataFrame:
-    """One row per primary outcome and algorithm: mean over trained models, p-value, and Holm's over all rows.
+    """One row per primary outcome, algorithm and architecture: mean over its trained models, p-value, Holm's p.
 
-    detectable: the smallest difference that so many models of this spread would show in four of five studies.
+    Holm's correction is over all rows. detectable: the smallest difference that so many models of this spread would
+    show in four of five studies. agreed: whether all architectures show it.
     """
-    outcomes = [name.split() for name in results.about.get("primary", [])]
-    # What a study declares is the user's: a measure that is none has no row, and stops nothing.
-    outcomes = [(metric, group) for metric, group in outcomes if results.knows(metric)]
     protocol = next(iter(trainings.protocols(results)), "")
-    cases = trainings.passed(results, trainings.main_cases(results, protocol))
+    cases = trainings.main_cases(results, protocol)
     rows = []
-    for metric, group in outcomes:
+    for outcome in results.about.get("primary", []):
+        found = asked(results, outcome)
+        if found is None:
+            continue
+        measure, line = found
         for algorithm in trainings.swept(results, cases):
-            numbers = trainings.over(results, cases, algorithm, "target", metric, group)
-            values = [number.value for number in numbers]
-            mean = trainings.mean(numbers)
-            detectable = minimum_detectable(len(values), float(pd.Series(values, dtype=float).std()))
-            test, p = _test(metric, values)
-            asked = (f"{metric} {group}", algorithm, protocol, test, trainings.unit(numbers))
-            rows.append((*asked, mean.n, mean.value, mean.low, mean.high, detectable, p))
-    found = pd.DataFrame(rows, columns=_COLUMNS[:-1])
-    return found.assign(holm=holm(found["p"].astype(float)))[_COLUMNS]
+            for model, own in trainings.architectures(cases).items():
+                each = [measure(results, case, algorithm) for case in own if results.blocks(case, algorithm)]
+                numbers = [effect.number for effect in each if effect.status == effects.OK]
+                values = [number.value for number in numbers]
+                mean = trainings.mean(numbers)
+                detectable = minimum_detectable(len(values), float(pd.Series(values, dtype=float).std()))
+                p = t_p_value(values, line.at, line.side)
+                where = (outcome, algorithm, model, protocol, str(line), trainings.unit(numbers))
+                rows.append((*where, mean.n, mean.value, mean.low, mean.high, detectable, p))
+    made = pd.DataFrame(rows, columns=_COLUMNS[:-3])
+    made = made.assign(holm=holm(made["p"].astype(float)))
+    made["verdict"] = [_verdict(value) for value in made["holm"]]
+    together = made.groupby(["outcome", "algorithm"], sort=False)["verdict"].transform(_agreed)
+    return made.assign(agreed=together)[_COLUMNS]
 
 
-def _test(metric: str, values: list[float]) -> tuple[str, float]:
-    """What is tested of a metric, and its p-value: knowledge is gone, capability is kept within a margin."""
-    if metric.startswith("C"):
-        both = t_p_value(values, 1 - POINTS, "above"), t_p_value(values, 1 + POINTS, "below")
-        return f"within {POINTS} of 1 (two one-sided tests)", max(both) if not any(map(math.isnan, both)) else math.nan
-    return f"below {HALF}", t_p_value(values, HALF, "below")
+def _verdict(p: float) -> str:
+    return OPEN if math.isnan(p) else SHOWN if p <= 0.05 else NOT_SHOWN
 
 
-def decided(row: Facts) -> str:
-    """The outcome of one row in words."""
-    if math.isnan(row["holm"]):
-        return "not decided"
-    return "shown" if row["holm"] <= 0.05 else "not shown"
+def _agreed(verdicts: pd.Series) -> str:
+    """Shown only where every architecture shows it."""
+    found = set(verdicts)
+    return found.pop() if len(found) == 1 else OPEN
 
 
 def number(row: Facts) -> Number:

@@ -1,8 +1,8 @@
 """The published numbers of MUTE (arXiv 2602.22562), read from files, and checks of the paper's claims against them.
 
-Accuracies are percentages per language, without items, seeds or intervals. Every cell is a whole percent, as 100 scored
-questions a language would give; the intervals here take those questions to be the same ones in every language, which
-makes them rather too wide than too narrow.
+Accuracies are whole percentages per language, without items, seeds or intervals. The subjects that the paper names have
+203 questions to forget and 2,000 to retain in every language; the intervals here take them to be right or wrong in all
+languages together, which makes them rather too wide than too narrow.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,29 +11,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from mute.evaluate.inference import wilson
+from mute.evaluate.inference import wilson_mean
 from mute.findings import files, region
 from mute.findings.findings import blocks_words
 
-QUESTIONS = 100
-QUESTIONS_UNIT = "questions, as many as whole percents suggest"
+# High School Chemistry; World History, Professional Law, International Law and Jurisprudence.
+QUESTIONS = {"forget": 203, "retain": 237 + 1534 + 121 + 108}
+QUESTIONS_UNIT = "questions of the subjects that the paper names"
 POINTS = 0.05
 
 
 @dataclass(frozen=True)
 class Share:
-    """A mean accuracy over languages (0 to 1) with its 95 % Wilson interval for QUESTIONS questions."""
+    """A mean accuracy over languages (0 to 1), between the means of the languages' 95 % Wilson ends."""
 
     value: float
     low: float
     high: float
 
     @classmethod
-    def of(cls, percents: Iterable[float]) -> "Share":
-        values = list(percents)
-        value = sum(values) / len(values) / 100
-        low, high = wilson(value * QUESTIONS, QUESTIONS)
-        return cls(value, float(low), float(high))
+    def of(cls, percents: Iterable[float], questions: int) -> "Share":
+        return cls(*wilson_mean((value / 100 for value in percents), questions))
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
@@ -79,7 +77,7 @@ class Published:
             rows = rows[rows["is_source"].astype(bool) == (group == "source")]
         if rows.empty:
             raise KeyError(f"table {table} has no {split} accuracy of {condition!r}, group {group}")
-        return Share.of(rows["value"])
+        return Share.of(rows["value"], QUESTIONS[split])
 
     def blocks(self, model: str, algorithm: str) -> list[int]:
         rows = self.tables[self.tables["table"] == self._table[model, algorithm]]
@@ -227,7 +225,7 @@ def _lens(published: Published) -> Found:
     rows = published.tables[
         (published.tables["metric"] == "logit_lens_recall") & (published.tables["split"] == "forget")
     ]
-    means = {name: Share.of(own["value"]) for name, own in rows.groupby("condition")}
+    means = {name: Share.of(own["value"], QUESTIONS["forget"]) for name, own in rows.groupby("condition")}
     base, target = means["base"], means["L9"]
     verdict = "contradicts" if target.high < base.low else "not decided"
     text = f"Lens recall on forget questions: {base} before injection, {means['finetuned']} after, {target} after L9."

@@ -5,6 +5,7 @@ that is none (`UnknownMetricError`): that is a slip of who asks, and would pass 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,16 +24,23 @@ from mute.store.records import Facts
 CELL = KEYS
 REFERENCES = ("base", "oracle")
 NO_ATTACK = ""
+# Statuses of edits that are no answer to what was asked: they are counted and shown, and stand in no verdict, mean or
+# rank. Under `matched` neither does one that did not forget as far as all others.
+SILENT = ("diverged", "not_applicable", "no_edit", "destroyed")
 T = TypeVar("T")
 
 
 class Number(NamedTuple):
-    """An estimate with its 95 % interval and the number of clusters behind it; NaN where there is none."""
+    """An estimate with its 95 % interval and the number of clusters behind it; NaN where there is none.
+
+    df: degrees of freedom where the interval is Student's over trained models, 0 where it is over items.
+    """
 
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
     n: int = 0
+    df: int = 0
 
     def __bool__(self) -> bool:
         return not math.isnan(self.value)
@@ -68,6 +76,11 @@ class Case:
     @property
     def setting(self) -> tuple[str, str, str, str]:
         return self.sources, self.retain, self.forget_set, self.protocol
+
+    @property
+    def place(self) -> tuple:
+        """What all unlearning seeds of it share."""
+        return self.model, self.training_seed, *self.setting
 
     def cell(self, algorithm: str, band: str) -> tuple:
         if algorithm in REFERENCES:
@@ -130,6 +143,11 @@ class Results:
         return {metric: "all" if metric in of_facts else "" for metric in pairs["metric"]}
 
     @cached_property
+    def attacks(self) -> list[str]:
+        """Attacks that scores are of, in the order of the tables."""
+        return [attack for attack in dict.fromkeys(self._scores["attack"]) if attack]
+
+    @cached_property
     def _statuses(self) -> dict[tuple, str]:
         cells = self.tables["cells"]
         return dict(zip(zip(*(cells[key] for key in CELL)), cells["status"]))
@@ -145,20 +163,23 @@ class Results:
 
     @cached_property
     def all_cases(self) -> list[Case]:
-        """In the order of the study's models; of several unlearning seeds the first (see `seeds_left_out`)."""
+        """In the order of the study's models; one for all unlearning seeds, which bears the first of them."""
         models = list(self.about.get("models", {}))
-        first: dict[tuple, Case] = {}
-        for model, seed, _, _, sources, retain, forget_set, protocol, draw in self._statuses:
-            case = Case(model, seed, sources, retain, forget_set, protocol, draw)
-            key = (model, seed, sources, retain, forget_set, protocol)
-            if key not in first or case.seed < first[key].seed:
-                first[key] = case
 
         def order(case: Case) -> tuple:
             place = models.index(case.model) if case.model in models else len(models)
             return (place, case.model, case.training_seed, case.forget_set, *case.setting)
 
-        return sorted(first.values(), key=order)
+        return sorted((draws[0] for draws in self._draws.values()), key=order)
+
+    @cached_property
+    def _draws(self) -> dict[tuple, list[Case]]:
+        """The unlearning seeds of a case, by all that they share."""
+        found: dict[tuple, set[Case]] = {}
+        for cell in self._statuses:
+            case = Case(cell[0], cell[1], *cell[4:])
+            found.setdefault(case.place, set()).add(case)
+        return {place: sorted(draws, key=lambda case: case.seed) for place, draws in found.items()}
 
     @property
     def main_setting(self) -> tuple[str, ...]:
@@ -168,15 +189,15 @@ class Results:
 
     @property
     def shown_cells(self) -> int:
-        """How many cells figures show or leave out for repeating those with another unlearning seed."""
+        """How many cells figures show, those of further unlearning seeds among them: they enter a mean."""
         shown = {(c.model, c.training_seed, *c.setting) for c in self.cases}
         return sum((c[0], c[1], *c[4:8]) in shown for c in self._statuses)
 
     @property
-    def seeds_left_out(self) -> int:
-        """How many cells no figure shows, because they repeat others with another unlearning seed."""
-        shown = set(self.all_cases)
-        return sum(Case(c[0], c[1], *c[4:]) not in shown for c in self._statuses)
+    def repeats(self) -> int:
+        """How many cells repeat others with another unlearning seed."""
+        first = set(self.all_cases)
+        return sum(Case(c[0], c[1], *c[4:]) not in first for c in self._statuses)
 
     def name(self, case: Case) -> str:
         """The model, and whatever else differs between the cases of this study."""
@@ -210,23 +231,23 @@ class Results:
         return self.described.get(algorithm, {}).get("family", "")
 
     @cached_property
-    def _edits(self) -> dict[Case, dict[str, list[str]]]:
-        """Bands by case and algorithm."""
-        found: dict[Case, dict[str, list[str]]] = {}
+    def _edits(self) -> dict[tuple, dict[str, list[str]]]:
+        """Bands by place of a case and algorithm, of any of its unlearning seeds."""
+        found: dict[tuple, dict[str, dict[str, None]]] = {}
         for cell in self._statuses:
-            case = Case(cell[0], cell[1], *cell[4:])
-            found.setdefault(case, {}).setdefault(cell[2], []).append(cell[3])
-        return found
+            place = Case(cell[0], cell[1], *cell[4:]).place
+            found.setdefault(place, {}).setdefault(cell[2], {})[cell[3]] = None
+        return {place: {name: list(bands) for name, bands in own.items()} for place, own in found.items()}
 
     def algorithms(self, case: Case) -> list[str]:
-        own = self._edits.get(case, {})
+        own = self._edits.get(case.place, {})
         return [name for name in self.all_algorithms if name in own]
 
     def bands(self, case: Case, algorithm: str) -> list[str]:
         """Blocks from below, then the bands of several blocks, then `all` and `full`."""
 
         def make() -> list[str]:
-            found = self._edits.get(case, {}).get(algorithm, [])
+            found = self._edits.get(case.place, {}).get(algorithm, [])
             return sorted(found, key=from_below)
 
         return self.once(("bands", case, algorithm), make)
@@ -254,23 +275,60 @@ class Results:
         language: str = "",
         attack: str = NO_ATTACK,
     ) -> Number:
-        """A score; `group` is source, heldout or all, and `facts` all, taught or transfer for metrics of facts.
+        """A score; `group` is one of metrics.GROUPS, and `facts` all, taught or transfer for metrics of facts.
 
-        attack: what the model was put through before it was asked. A diverged cell has no score, whatever its table
-        says: it counts neither as erased nor as kept. Raises UnknownMetricError for a metric that is none.
+        Several unlearning seeds are averaged, those of the cell's `status` (its interval likewise: they are asked the
+        same questions). attack: what the model was put through before it was asked. A diverged cell has no score,
+        whatever its table says: it counts neither as erased nor as kept. Raises UnknownMetricError for a metric that is
+        none.
         """
         metrics.check(metric, self.metrics)
         if is_own(metric) and self.diverged(case, algorithm, band):
             return MISSING
         kind = self.metrics.get(metric, "") if facts is None else facts
-        return self._numbers(case.cell(algorithm, band), attack).get((metric, group, kind, language), MISSING)
+        key = (metric, group, kind, language)
+        draws = self._alike(case, algorithm, band)
+        if len(draws) == 1:
+            return self._numbers(draws[0].cell(algorithm, band), attack).get(key, MISSING)
+        found = [self._numbers(draw.cell(algorithm, band), attack).get(key, MISSING) for draw in draws]
+        found = [number for number in found if number]
+        if not found:
+            return MISSING
+        value, low, high = (sum(column) / len(found) for column in list(zip(*found))[:3])
+        return Number(value, low, high, min(number.n for number in found))
+
+    def _alike(self, case: Case, algorithm: str, band: str) -> list[Case]:
+        """The unlearning seeds whose cells have the status that stands for all: they are what is averaged."""
+        draws = self._draws.get(case.place, [case])
+        if algorithm in REFERENCES or len(draws) == 1:
+            return [case]
+
+        def make() -> list[Case]:
+            own = [(draw, status) for draw in draws if (status := self._statuses.get(draw.cell(algorithm, band)))]
+            if not own:
+                return [case]
+            counts = Counter(status for _, status in own)
+            chosen = max(counts, key=lambda status: (counts[status], status == "ok"))
+            return [draw for draw, status in own if status == chosen]
+
+        return self.once(("draws", *case.place, algorithm, band), make)
 
     def knows(self, metric: str) -> bool:
         """Whether `metric` is one at all: whatever a study's configuration names may be none."""
         return metric in metrics.METRICS or metric in self.metrics
 
     def status(self, case: Case, algorithm: str, band: str) -> str:
-        return self._statuses.get(case.cell(algorithm, band), "")
+        """The status of a cell, of several unlearning seeds the most common ("ok" before others as common)."""
+        return self._statuses.get(self._alike(case, algorithm, band)[0].cell(algorithm, band), "")
+
+    def votes(self, case: Case, algorithm: str, band: str) -> bool:
+        """Whether a cell may stand in a verdict, a mean or a rank (see SILENT)."""
+        return not self.silence(case, algorithm, band)
+
+    def silence(self, case: Case, algorithm: str, band: str) -> str:
+        """The status for which a cell votes nowhere, "" of one that does."""
+        status = self.status(case, algorithm, band)
+        return status if status in SILENT or (status == "not_reached" and case.protocol == "matched") else ""
 
     def reached(self, case: Case, algorithm: str, band: str) -> bool:
         return self.status(case, algorithm, band) == "ok"
@@ -327,6 +385,26 @@ class Results:
 
     def regions(self, case: Case) -> pd.DataFrame:
         return self._of("regions", case)
+
+    def has_band(self, case: Case) -> bool | None:
+        """Whether the model has an intermediate band at all (LRDS has a minimum inside); None where nobody has said."""
+        rows = self.regions(case)
+        said = set(rows["band_exists"].str.lower()) - {""}
+        return None if not said else said == {"true"}
+
+    def profile(self, case: Case, measure: str) -> dict[tuple[int, str], float]:
+        """A measure of an analysis of the base by block and language (of a pair: `a-b`); {} where there is none."""
+        return self._profiles.get((case.model, case.training_seed, case.forget_set, measure), {})
+
+    @cached_property
+    def _profiles(self) -> dict[tuple, dict[tuple[int, str], float]]:
+        rows = self.tables["profiles"]
+        rows = rows[rows["algorithm"] == "base"]
+        keys = ("model", "training_seed", "forget_set", "measure", "block", "language", "value")
+        found: dict[tuple, dict[tuple[int, str], float]] = {}
+        for *who, block, language, value in zip(*(rows[key].tolist() for key in keys)):
+            found.setdefault(tuple(who), {})[block, language] = float(value)
+        return found
 
     def views(self, case: Case, algorithm: str) -> dict[str, list[int]]:
         """Blocks by view: target, shallow, deep, region."""

@@ -11,7 +11,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("value", "low", "high", "n", "floor", "gate"),
     ),
     "layers": (*_MODEL, "block", "cka", "lrds", "sads"),
-    "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor"),
+    "regions": (*_MODEL, "rule", "alpha", "chosen", "blocks", "reason", "lrds_ceiling", "cka_floor", "band_exists"),
     "bands": (*_MODEL, "algorithm", "view", "rule", "block"),
     "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed", "n"),
     "lens": (*KEYS, "language", "block", "affected", "probability", "hit", "n"),
@@ -24,7 +24,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 TEXT = {
     *("model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "attack", "status", "gate"),
     *("language", "group", "metric", "facts", "floor", "rule", "blocks", "reason", "view", "measure", "oracle"),
-    *("analysis", "victim", "ended"),
+    *("analysis", "victim", "ended", "band_exists"),
 }
 NUMBERS = {
     *("value", "low", "high", "n", "probability", "hit"),

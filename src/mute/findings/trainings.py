@@ -11,7 +11,7 @@ from typing import get_args
 
 from mute.config.sections import Retain
 from mute.evaluate.inference import t_interval
-from mute.findings.results import Case, Number, Results
+from mute.findings.results import NO_ATTACK, Case, Number, Results
 
 MODELS, FACTS = "trained models", "facts of one model (all languages of a fact together)"
 
@@ -22,7 +22,7 @@ def mean(numbers: Iterable[Number]) -> Number:
     if len(known) == 1:
         return known[0]._replace(n=1)
     value, low, high = t_interval(number.value for number in known)
-    return Number(value, low, high, len(known))
+    return Number(value, low, high, len(known), max(len(known) - 1, 0))
 
 
 def unit(numbers: Iterable[Number]) -> str:
@@ -47,6 +47,14 @@ def passed(results: Results, cases: Iterable[Case]) -> list[Case]:
     return [case for case in cases if not results.below_gate(case)]
 
 
+def architectures(cases: Iterable[Case]) -> dict[str, list[Case]]:
+    """The trained models of each architecture: within it the unit is the training."""
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        found.setdefault(case.model, []).append(case)
+    return found
+
+
 def swept(results: Results, cases: Iterable[Case]) -> list[str]:
     """Algorithms that edited single blocks in at least half of the cases, in the order of the figures.
 
@@ -66,15 +74,52 @@ def target(results: Results, case: Case, algorithm: str, view: str = "target") -
     return str(block) if block is not None and str(block) in results.blocks(case, algorithm) else ""
 
 
-def over(results: Results, cases: Iterable[Case], algorithm: str, view: str, metric: str, group: str) -> list[Number]:
-    """A score at the block of a view, of each case that has one."""
+def over(
+    results: Results,
+    cases: Iterable[Case],
+    algorithm: str,
+    view: str,
+    metric: str,
+    group: str,
+    *,
+    facts: str | None = None,
+    attack: str = NO_ATTACK,
+) -> list[Number]:
+    """A score at the block of a view, of each case that has one and votes."""
     found = []
     for case in cases:
         block = target(results, case, algorithm, view)
-        number = results.number(case, algorithm, block, metric, group) if block else Number()
+        votes = block and results.votes(case, algorithm, block)
+        number = (
+            results.number(case, algorithm, block, metric, group, facts=facts, attack=attack) if votes else Number()
+        )
         if number and not math.isnan(number.value):
             found.append(number)
     return found
+
+
+def by_architecture(
+    results: Results,
+    cases: Iterable[Case],
+    algorithm: str,
+    view: str,
+    metric: str,
+    group: str,
+    *,
+    facts: str | None = None,
+    attack: str = NO_ATTACK,
+) -> dict[str, Number]:
+    """The mean of `over` in each architecture that has one."""
+    found = {
+        model: mean(over(results, own, algorithm, view, metric, group, facts=facts, attack=attack))
+        for model, own in architectures(cases).items()
+    }
+    return {model: number for model, number in found.items() if number}
+
+
+def words(numbers: dict[str, Number]) -> str:
+    """Numbers by architecture in words, "not available" where there is none."""
+    return ", ".join(f"{model} {number}" for model, number in numbers.items() if number) or "not available"
 
 
 # Cells that ask a question of their own, on one model

@@ -1,23 +1,27 @@
-"""Verdicts on blocks from scores and intervals: erased, kept or wrecked, the three regimes, suppression, rank.
+"""Verdicts on blocks from scores and intervals: erased, kept or wrecked, the three regimes, rank; lines of claims.
 
 Every verdict is True, False or None (not decided). An effect of less than POINTS decides nothing, and neither does an
-interval that holds the line it is judged by. Intervals cover items only; no verdict speaks for other trained models.
+interval that holds the line it is judged by. Intervals of one model cover items only; no verdict on it speaks for other
+trained models.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
+from typing import Literal
 
-from mute.evaluate.inference import equivalence
+from mute.evaluate.inference import equivalence, t_quantile
 from mute.findings.results import MISSING, Case, Number, Results
 
 Verdict = bool | None
 
-HALF = 0.5  # more than half of what the base knew, or could do, is gone (or, after a bypass, back)
+HALF = 0.5  # more than half of what the base knew, or could do, is gone
 POINTS = 0.05
-# The arms of a 95 % interval, shortened to those of the 90 % interval that equivalence is judged by.
-ARM_90 = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
+# How far from nothing a claim may be and still stand: what a t-interval over eight trainings of one architecture can
+# tell from nothing, which POINTS is not (findings/simulation.py). A difference of two scores has that of both.
+MARGIN, MERIT_MARGIN = 0.1, 0.15
 PROTOCOLS = {
     "matched": "one strength per algorithm, stopped where the source languages have forgotten",
     "paper": "fixed steps and one strength",
@@ -35,18 +39,47 @@ def below(number: Number, line: float = HALF) -> Verdict:
     return False if number.low > line else None
 
 
+@cache
+def _shortening(df: int) -> float:
+    """What the arms of a 95 % interval are to be multiplied by to be those of the 90 % one."""
+    if df:
+        return t_quantile(0.95, df) / t_quantile(0.975, df)
+    return NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
+
+
+def shorter(number: Number) -> tuple[float, float]:
+    """Ends of the 90 % interval, by Student's t where the 95 % one is: what two one-sided tests at 5 % read."""
+    arm = _shortening(number.df)
+    return number.value - (number.value - number.low) * arm, number.value + (number.high - number.value) * arm
+
+
 def kept(number: Number, line: float = 1.0) -> Verdict:
     """Whether a score equals a line, the base's 1: its 90 % interval within POINTS of it (None: not decided)."""
     if not number or math.isnan(number.low) or math.isnan(number.high):
         return None
-    low = number.value - (number.value - number.low) * ARM_90
-    high = number.value + (number.high - number.value) * ARM_90
+    low, high = shorter(number)
     found = equivalence(min(low, high) - line, max(low, high) - line, POINTS)
     return {"preserved": True, "changed": False}.get(found)
 
 
-def flipped(verdict: Verdict) -> Verdict:
-    return None if verdict is None else not verdict
+@dataclass(frozen=True)
+class Line:
+    """What an effect is held against: a claim says that it lies below the line, or above it."""
+
+    at: float
+    side: Literal["below", "above"]
+
+    def judge(self, number: Number) -> Verdict:
+        """Whether the 90 % interval lies wholly on the claimed side, wholly on the other, or neither: None."""
+        if not number or math.isnan(number.low) or math.isnan(number.high):
+            return None
+        low, high = shorter(number)
+        if low <= self.at <= high:
+            return None
+        return (high < self.at) == (self.side == "below")
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.at:g}"
 
 
 def all_of(verdicts: list[Verdict]) -> Verdict:
@@ -76,26 +109,30 @@ class Regime:
     conditions: tuple[Condition, ...]
 
 
-_GROUPS = (("source", "source"), ("heldout", "held-out"))
-_ERASED = tuple(Condition(f"erased in {words} languages", "K", group) for group, words in _GROUPS)
+# The mean over held-out languages describes none of them: what holds in the worst one holds in every one.
+_GROUPS = (("source", "source languages"), ("worst", "every held-out language"))
+_ERASED = tuple(Condition(f"erased in {words}", "K", group) for group, words in _GROUPS)
 REGIMES = (
     Regime(
         "shallow",
         "shallow",
         "a shallow block erases everywhere and wrecks the rest",
-        (*_ERASED, Condition("capability of held-out languages wrecked", "C", "heldout")),
+        (*_ERASED, Condition("capability of a held-out language wrecked", "C", "worst")),
     ),
     Regime(
         "middle",
         "target",
         "the chosen block erases everywhere and keeps the rest",
-        (*_ERASED, Condition("capability of held-out languages kept", "C", "heldout", kept)),
+        (*_ERASED, Condition("capability of every held-out language kept", "C", "worst", kept)),
     ),
     Regime(
         "deep",
         "deep",
         "a deep block erases nothing",
-        tuple(Condition(f"knowledge of {words} languages kept", "K", group, kept) for group, words in _GROUPS),
+        tuple(
+            Condition(f"knowledge of {words} kept", "K", group, kept)
+            for group, words in (("source", "source languages"), ("heldout", "held-out languages"))
+        ),
     ),
 )
 
@@ -132,6 +169,10 @@ def find_regimes(results: Results, case: Case, algorithm: str) -> list[Finding]:
             judged = {band: _judge(results, case, algorithm, regime, band) for band in bands}
             missing = f"block {block} was not edited by itself" if str(block) not in judged else ""
             reason = f"no block is the {regime.view} one" if block is None else missing
+        if not reason and regime.view == "target" and results.has_band(case) is False:
+            reason = "the model has no band"
+        if not reason and (silent := results.silence(case, algorithm, str(block))):
+            reason = f"the edit of block {block} is of status {silent.replace('_', ' ')}"
         verdict, parts = _OPEN if reason else judged[str(block)]
         everywhere = tuple((band, own) for band, (own, _) in judged.items())
         found.append(Finding(regime, block, verdict, parts, everywhere, reason))
@@ -144,6 +185,8 @@ _OPEN: _Judged = (None, ())
 
 def _judge(results: Results, case: Case, algorithm: str, regime: Regime, band: str) -> _Judged:
     parts = []
+    if not results.votes(case, algorithm, band):
+        return _OPEN
     for condition in regime.conditions:
         number = results.number(case, algorithm, band, condition.metric, condition.group)
         parts.append((condition, number, condition.judge(number)))
@@ -151,35 +194,8 @@ def _judge(results: Results, case: Case, algorithm: str, regime: Regime, band: s
 
 
 @dataclass(frozen=True)
-class Reversal:
-    """What bypassing the edited block says of it."""
-
-    b: Number
-    base: Number
-    verdict: Verdict  # True: suppression
-    words: str
-
-
-def find_reversal(results: Results, case: Case, algorithm: str, band: str) -> Reversal:
-    """Suppression if most of the held-out knowledge is back once the edited block is bypassed.
-
-    A block without which the base itself loses most of it can show nothing by being bypassed.
-    """
-    b, base = (results.number(case, algorithm, band, metric) for metric in ("B", "B_base"))
-    if not b:
-        lost = results.diverged(case, algorithm, band)
-        return Reversal(b, base, None, "diverged" if lost else "not bypassed")
-    back, blind = flipped(below(b)), below(base)
-    if back:
-        return Reversal(b, base, True, "suppression")
-    if back is False and blind is not False:
-        return Reversal(b, base, None, "not decided (base fails too)")
-    return Reversal(b, base, back, "not decided" if back is None else "no suppression")
-
-
-@dataclass(frozen=True)
 class Rank:
-    """Where the target stands among all edited blocks by merit = C held-out - K held-out."""
+    """Where the target stands among all edited blocks that vote, by merit = C - K of the worst held-out language."""
 
     merits: tuple[tuple[str, Number], ...]  # best first
     target: str
@@ -191,12 +207,12 @@ class Rank:
         return self.merits[0][0] if self.merits else ""
 
 
-def merit(results: Results, case: Case, algorithm: str, band: str) -> Number:
-    """C held-out - K held-out: 1 for a block that forgets all and keeps all, 0 for one that does neither or both.
+def merit(results: Results, case: Case, algorithm: str, band: str, group: str = "worst") -> Number:
+    """C - K, each of its worst held-out language: 1 for a block that forgets all and keeps all, 0 for neither or both.
 
     The interval goes from the worst to the best combination of the two intervals, so it is rather too wide.
     """
-    c, k = (results.number(case, algorithm, band, metric) for metric in ("C", "K"))
+    c, k = (results.number(case, algorithm, band, metric, group) for metric in ("C", "K"))
     if not c or not k:
         return MISSING
     return Number(c.value - k.value, c.low - k.high, c.high - k.low, min(c.n, k.n))
@@ -204,7 +220,8 @@ def merit(results: Results, case: Case, algorithm: str, band: str) -> Number:
 
 def rank_target(results: Results, case: Case, algorithm: str) -> Rank:
     """The rank of the algorithm's target block; place None without a target or its numbers."""
-    merits = [(band, merit(results, case, algorithm, band)) for band in results.blocks(case, algorithm)]
+    bands = [band for band in results.blocks(case, algorithm) if results.votes(case, algorithm, band)]
+    merits = [(band, merit(results, case, algorithm, band)) for band in bands]
     ranked = sorted((pair for pair in merits if pair[1]), key=lambda pair: -pair[1].value)
     blocks = results.views(case, algorithm).get("target", [])
     target = str(blocks[0]) if blocks else ""

@@ -1,7 +1,8 @@
 """Tables 1 to 13 of the paper, ours beside the published: a registry of long tables.
 
-Accuracies are in percent. Published intervals are Wilson's for a hundred questions; ours are t-intervals over trained
-models, or over facts where a setting was run on one. Published layers stand beside the block of ours at the same
+Accuracies are in percent. Published intervals are Wilson's for the questions of the subjects that the paper names, in a
+mean over languages as wide as the languages' are on average; ours are t-intervals over trained models, or over facts
+where a setting was run on one. Published layers stand beside the block of ours at the same
 relative depth, and the stated target beside the block that our rule chooses.
 """
 
@@ -12,7 +13,7 @@ from functools import partial
 import pandas as pd
 
 from mute.bands import Languages, is_block
-from mute.evaluate.inference import wilson
+from mute.evaluate.inference import wilson_mean
 from mute.findings import trainings
 from mute.findings.published import QUESTIONS, QUESTIONS_UNIT, Published
 from mute.findings.results import Case, Number, Results
@@ -45,16 +46,17 @@ def _published(published: Published, number: int, conditions: Iterable[str] | No
     if conditions is not None:
         rows = rows[rows["condition"].isin(list(conditions))]
     keys = ["model", "algorithm", "condition", "split"]
-    means = rows.groupby(keys, sort=False, as_index=False)["value"].mean().assign(lang=MEAN)
+    found = [(*key, [value]) for *key, value in rows[[*keys, "lang", "value"]].itertuples(index=False)]
+    for key, own in rows.groupby(keys, sort=False):
+        found.append((*key, MEAN, own["value"].tolist()))
     return [
-        _row("published", *key, _percent(value), QUESTIONS_UNIT)
-        for *key, value in pd.concat([rows, means])[[*keys, "lang", "value"]].itertuples(index=False)
+        _row("published", *map(str, key), _percent(values, QUESTIONS[key[3]]), QUESTIONS_UNIT) for *key, values in found
     ]
 
 
-def _percent(value: float) -> Number:
-    low, high = wilson(value / 100 * QUESTIONS, QUESTIONS)
-    return Number(value, 100 * float(low), 100 * float(high), QUESTIONS)
+def _percent(values: list[float], questions: int) -> Number:
+    mean, low, high = wilson_mean((value / 100 for value in values), questions)
+    return Number(100 * mean, 100 * low, 100 * high, questions)
 
 
 def _row(
@@ -224,9 +226,9 @@ def _lens_hit(results: Results, case: Case, algorithm: str, band: str, language:
     own = rows if language == MEAN else rows[rows["language"] == language]
     if own.empty:
         return Number()
-    value, n = float(own["hit"].mean()), int(own["n"].min())
-    low, high = wilson(value * n, n)
-    return Number(100 * value, 100 * float(low), 100 * float(high), n)
+    n = int(own["n"].min())
+    mean, low, high = wilson_mean(own["hit"].dropna(), n)
+    return Number(100 * mean, 100 * low, 100 * high, n)
 
 
 def _chosen_regions(results: Results) -> Iterator[tuple[Case, pd.Series]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from mute.findings.published import Published
@@ -12,29 +14,36 @@ if TYPE_CHECKING:
 
 # The numbered tables are the published paper's: there are thirteen.
 TABLES = (
-    *("tested", "means", "claims", "regimes", "primary", "predictions", "transfer", "kinship"),
+    *("tested", "means", "claims", "regimes", "primary", "variance", "predictions", "transfer", "kinship"),
     *(f"table_{number}" for number in range(1, 14)),
-    *("beside", "checks", "published", "beyond"),
+    *("beside", "checks", "published", "beyond", "error_rates"),
 )
 
 
-def make(results: Results, published: Published, seed: int) -> dict[str, pd.DataFrame]:
-    """Every table of the paper by name (docs/tables.md)."""
+def make(
+    results: Results, published: Published, seed: int, error_rates: Path | str | None = None
+) -> dict[str, pd.DataFrame]:
+    """Every table of the paper by name (docs/tables.md).
+
+    error_rates: the file of those that were simulated, which are of no study (default: that of the project); the table
+    is empty where it is not there.
+    """
     import pandas as pd
 
-    from mute.findings import beside, beyond, claims, predict, primary, regimes, transfer
+    from mute.findings import beside, beyond, claims, predict, primary, regimes, simulation, transfer
     from mute.findings.published import checks
     from mute.paper import exhibits
 
     tested, matrix = claims.table(results), transfer.matrix(results)
-    means = claims.means(tested)
+    means = claims.means(results)
     made = {
         "tested": tested,
-        "means": means,
+        "means": means.drop(columns="values"),
         "claims": claims.overall(means),
         "regimes": regimes.table(results),
         "primary": primary.table(results),
-        "predictions": predict.table(results),
+        "variance": claims.variance(results),
+        "predictions": predict.table(results, seed),
         "transfer": matrix,
         "kinship": transfer.explained(matrix, results, seed),
         **{name: exhibits.table(name, results, published) for name in exhibits.EXHIBITS},
@@ -42,4 +51,8 @@ def make(results: Results, published: Published, seed: int) -> dict[str, pd.Data
         "checks": pd.DataFrame(checks(published)),
         "published": published.summary(),
     }
-    return {**made, "beyond": beyond.table(results, made)}
+    return {
+        **made,
+        "beyond": beyond.table(results, made),
+        "error_rates": simulation.read(error_rates or simulation.FILE),
+    }

@@ -25,10 +25,12 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
         "regimes": _regimes(made["regimes"]),
         "limits": list(limits.limits(results)),
         "how": findings.HOW,
-        "claims": _effects(made["claims"]),
+        "claims": made["claims"].to_dict("records"),
         "means": _effects(made["means"]),
         "primary": _primary(made["primary"]),
+        "variance": _variance(made["variance"]),
         "predictions": _rounded(made["predictions"]),
+        "error_rates": _error_rates(made["error_rates"]),
         "transfer": _transfer(made["transfer"], made["kinship"]),
         "exhibits": layout.printed(made),
         "beyond": made["beyond"].to_dict("records"),
@@ -49,12 +51,14 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
 
 
 def _counts(verdicts: pd.Series) -> dict[str, int]:
-    return {name: int((verdicts == name).sum()) for name in ("supports", "contradicts", "mixed", "not decided")}
+    return {
+        name: int((verdicts == name).sum()) for name in ("supports", "contradicts", "mixed", "not decided", "no band")
+    }
 
 
 def _decisive(rows: pd.DataFrame) -> pd.DataFrame:
-    """The claims under the first protocol, which matches erasure: there verdicts count."""
-    return rows[rows["protocol"] == rows["protocol"].iloc[0]] if len(rows) else rows
+    """Each claim under the protocol that decides it."""
+    return rows[rows["decides"].astype(bool)]
 
 
 def _number(value: float, low: float, high: float) -> str:
@@ -82,11 +86,33 @@ def _study(results: Results) -> Record:
 def _effects(rows: pd.DataFrame) -> list[Record]:
     """Rows with their effect and its interval as one text."""
     effects = [_number(*each) for each in zip(rows["effect"], rows["low"], rows["high"])]
-    return rows.assign(effect=effects).drop(columns=["low", "high"]).to_dict("records")
+    p = [_decimals(float(value)) for value in rows["p"]]
+    return rows.assign(effect=effects, p=p).drop(columns=["low", "high"]).to_dict("records")
+
+
+def _variance(rows: pd.DataFrame) -> list[Record]:
+    """A row per algorithm and architecture, a column per term."""
+    found: dict[tuple, Record] = {}
+    for row in rows.to_dict("records"):
+        key = (row["algorithm"], row["model"])
+        entry = found.setdefault(key, {"algorithm": key[0], "model": key[1], "n": str(row["n"])})
+        entry[row["term"]] = _number(row["share"], row["low"], row["high"])
+    return list(found.values())
+
+
+def _error_rates(rows: pd.DataFrame) -> list[Record]:
+    """Shares of drawn studies that say what is so, and the contrary, with their intervals."""
+    return [
+        {
+            **{key: str(row[key]) for key in ("claim", "world", "studies", "not decided", "mixed")},
+            **{key: _number(row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in ("right", "wrong")},
+        }
+        for row in rows.to_dict("records")
+    ]
 
 
 def _regimes(rows: pd.DataFrame) -> list[Record]:
-    keys = ("protocol", "algorithm", "regime", "words", "n", "shows", "fails", "open", "anywhere")
+    keys = ("protocol", "algorithm", "model", "regime", "words", "n", "shows", "fails", "open", "anywhere")
     return [
         {
             **{key: str(row[key]) for key in keys},
@@ -99,10 +125,10 @@ def _regimes(rows: pd.DataFrame) -> list[Record]:
 def _primary(rows: pd.DataFrame) -> list[Record]:
     return [
         {
-            **{key: str(row[key]) for key in ("outcome", "algorithm", "protocol", "test", "unit", "n")},
+            **{key: str(row[key]) for key in ("outcome", "algorithm", "model", "protocol", "test", "unit", "n")},
             "value": str(primary.number(row)),
             **{key: _decimals(row[key]) for key in ("detectable", "p", "holm")},
-            "verdict": primary.decided(row),
+            **{key: row[key] for key in ("verdict", "agreed")},
         }
         for row in rows.to_dict("records")
     ]

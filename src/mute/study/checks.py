@@ -16,6 +16,7 @@ from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validate
 from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
 from mute.corpus import languages, sources
 from mute.evaluate import measures
+from mute.findings import metrics
 from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
 from mute.publishing import trackers
@@ -26,7 +27,6 @@ from mute.study.cells import Study
 
 # Codes become parts of names that are joined by '-' and '.'.
 _CODE = re.compile(r"[A-Za-z0-9_]{1,16}")
-_GROUPS = ("source", "heldout", "all")
 _BANDS = ("each", *ALLOWED)
 # Sections whose entries are a method and its settings: what one is called, and where the methods are found.
 REGISTRIES: dict[str, tuple[str, Any]] = {
@@ -105,9 +105,8 @@ class Checks:
         if self._sound("study", "results"):
             yield from folders.problems(study.results)
         for index, outcome in enumerate(study.primary):
-            if len(outcome.split()) != 2 or outcome.split()[1] not in _GROUPS:
-                text = f"must be a measure and one of {', '.join(_GROUPS)}, such as 'K heldout', not {outcome!r}"
-                yield Problem(("study", "primary", index), text)
+            if problem := metrics.outcome_problem(outcome):
+                yield Problem(("study", "primary", index), problem)
 
     def _corpus(self) -> Iterator[Problem]:
         section = self.config.corpora.get(self.study.corpus)
