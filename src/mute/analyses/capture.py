@@ -3,6 +3,8 @@
 Prompts stand without their answers; items are aligned across languages. K languages, N items, D hidden, L blocks.
 """
 
+from collections.abc import Iterable, Sequence
+
 import pandas as pd
 import torch
 from torch import Tensor
@@ -17,11 +19,20 @@ from mute.store.artifacts import seed_of
 
 
 def prompts(corpus: Corpus, languages: list[str], forget_set: str) -> pd.DataFrame:
-    """Forget prompts in the first form that unlearning reads, the same items in the same order in every language."""
-    forget = corpus.facts.loc[corpus.in_forget_set(forget_set), "item"]
-    texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
-    rows = texts[texts["item"].isin(forget) & texts["language"].isin(languages)]
-    return rows.sort_values(["language", "item"], kind="stable").reset_index(drop=True)
+    """Forget prompts in the first form that unlearning reads, by language in the order of the alphabet, and item."""
+    return parallel(corpus, sorted(languages), corpus.facts.loc[corpus.in_forget_set(forget_set), "item"])
+
+
+def parallel(corpus: Corpus, languages: Sequence[str], items: Iterable[str], forms: int = 1) -> pd.DataFrame:
+    """Prompts of facts by language, form and item; of items that every language has.
+
+    forms: how many of the forms that unlearning reads. Languages stand in the order that is given.
+    """
+    texts = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"][:forms])]
+    rows = texts[texts["item"].isin(set(items)) & texts["language"].isin(languages)]
+    whole = rows.groupby(["item", "form"])["language"].transform("nunique") == len(languages)
+    rows = rows[whole].assign(place=rows["language"].map({code: place for place, code in enumerate(languages)}))
+    return rows.sort_values(["place", "form", "item"], kind="stable").drop(columns="place").reset_index(drop=True)
 
 
 def score_layers(
@@ -33,6 +44,7 @@ def score_layers(
     at its input: it says what an edit of the block can tell apart.
     """
     rows = prompts(corpus, languages, forget_set)
+    languages = sorted(languages)
     count = rows["item"].nunique()
     shape = (len(languages), count)
     assert len(rows) == shape[0] * shape[1]
@@ -42,7 +54,7 @@ def score_layers(
     for block in range(sections.depth(model)):
         texts.advance(block + 1)
         last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
-        _check_spread(last, languages, block)
+        check_spread(last, languages, block)
         null = similarity.cka_null(last, seed=seed, draws=draws)
         table.append(
             {
@@ -66,7 +78,7 @@ def score_layers(
 _SPREAD = 1e-6
 
 
-def _check_spread(states: Tensor, languages: list[str], block: int) -> None:
+def check_spread(states: Tensor, languages: list[str], block: int) -> None:
     """Raise ValueError where all states [K, N, D] of a language are one: every score would be one of rounding."""
     apart = (states - states.mean(1, keepdim=True)).flatten(1).norm(dim=1)
     for code, same in zip(languages, apart <= _SPREAD * states.flatten(1).norm(dim=1)):
