@@ -5,6 +5,7 @@ Prompts stand without their answers; items are aligned across languages. K langu
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from mute.analyses import similarity
 from mute.corpus.schema import Corpus
 from mute.engine import sections
+from mute.evaluate.inference import cluster_counts, percentile_interval
 from mute.models.anatomy import Model
 from mute.models.probe import separate
 from mute.models.tokenizer import Encoder
@@ -36,12 +38,21 @@ def parallel(corpus: Corpus, languages: Sequence[str], items: Iterable[str], for
 
 
 def score_layers(
-    model: Model, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
+    model: Model,
+    encoder: Encoder,
+    corpus: Corpus,
+    languages: list[str],
+    forget_set: str,
+    *,
+    draws: int,
+    seed: int,
+    resamples: int = 1000,
 ) -> pd.DataFrame:
     """One row per block: CKA (last prompt token), LRDS and SADS (token means), their variants, and separability.
 
     Block l is read at its output, hidden_states[l + 1]; the embedding layer is no candidate. Separability alone is read
-    at its input: it says what an edit of the block can tell apart.
+    at its input: it says what an edit of the block can tell apart. draws: row permutations of the CKA null. resamples:
+    of the items, for the intervals of LRDS.
     """
     rows = prompts(corpus, languages, forget_set)
     languages = sorted(languages)
@@ -50,12 +61,15 @@ def score_layers(
     assert len(rows) == shape[0] * shape[1]
     texts = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
     apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
-    table = []
+    # The same items in every block: what two blocks have in common falls out of their difference.
+    counts = torch.from_numpy(cluster_counts(count, resamples, seed_of(seed, "items")))
+    table, resampled = [], []
     for block in range(sections.depth(model)):
         texts.advance(block + 1)
         last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
         check_spread(last, languages, block)
         null = similarity.cka_null(last, seed=seed, draws=draws)
+        resampled.append(similarity.lrds_resampled(mean, counts).numpy())
         table.append(
             {
                 "block": block,
@@ -71,7 +85,24 @@ def score_layers(
                 "norm": float(last.norm(dim=-1).mean()),
             }
         )
-    return pd.DataFrame(table)
+    return pd.DataFrame(table).assign(**lrds_intervals(np.array(resampled)))
+
+
+def lrds_intervals(resampled: np.ndarray) -> dict[str, np.ndarray]:
+    """95 % intervals by block, from LRDS in every block and resample [L, R]: columns of the table of layers, each [L].
+
+    lrds_low, lrds_high: of LRDS itself. below_first_low, below_first_high, below_last_low, below_last_high: of how far
+    LRDS lies below that of the first and of the last block, in one and the same resample.
+    """
+    found = {}
+    for name, values in (
+        ("lrds", resampled),
+        ("below_first", resampled[0] - resampled),
+        ("below_last", resampled[-1] - resampled),
+    ):
+        low, high = percentile_interval(values)
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    return found
 
 
 # What is left between equal states is the rounding of the model's own type, at its finest float32.

@@ -103,13 +103,17 @@ def lrds_resampled(states: Tensor, counts: Tensor) -> Tensor:
     counts = counts.to(unit)
     k, squares = len(unit), counts.square()
     pairs = counts.sum(1).square() - squares.sum(1)  # ordered pairs of different items [R]
-    sums = torch.stack([counts @ own for own in unit])  # [K, R, D]
-    own = (sums.square().sum(-1).sum(0) - k * squares.sum(1)) / k
+    pairs = pairs.masked_fill(pairs == 0, math.nan)
+    total, squared = torch.zeros(len(counts), unit.shape[2], dtype=unit.dtype, device=unit.device), 0.0
+    for own in unit:
+        part = counts @ own  # [R, D], one language at a time
+        total += part
+        squared = squared + part.square().sum(-1)
+    same = (squared - k * squares.sum(1)) / k
     # Over ordered pairs of different languages: the square of a sum less the sum of squares.
-    across = sums.sum(0).square().sum(-1) - sums.square().sum(-1).sum(0)
     matched = unit.sum(0).square().sum(-1) - k
-    between = (across - squares @ matched) / (k * (k - 1))
-    return (own - between) / pairs
+    across = (total.square().sum(-1) - squared - squares @ matched) / (k * (k - 1))
+    return (same - across) / pairs
 
 
 def retrieval(states: Tensor, remove_mean: bool = False) -> Tensor:

@@ -213,7 +213,8 @@ class Plans:
         if how.languages == "all" or len(languages) < 2:
             languages = self.config.models[name].languages
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
-        return {"languages": languages, "draws": how.null_draws, "seed": seed, "engine": self._engine()}
+        draws = {"draws": how.null_draws, "resamples": how.resamples}
+        return {"languages": languages, **draws, "seed": seed, "engine": self._engine()}
 
     # Unlearning
 
