@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from mute.bands import Band
     from mute.evaluate.asked import Asked
-    from mute.evaluate.shards import CellRow
     from mute.evaluate.subject import Subject
 
 COLUMNS = ("measure", "block", "language", "value", "n")
@@ -32,6 +31,19 @@ class Settings(BaseModel):
     """What an analysis can be told."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Keys(Protocol):
+    """The keys of a cell by which an analysis may choose."""
+
+    @property
+    def algorithm(self) -> str: ...
+
+    @property
+    def band(self) -> str: ...
+
+    @property
+    def protocol(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class Analysis(ABC, Generic[OfAnalysis]):
             if key not in DEPENDS:
                 yield "depends", unknown_name("key that an analysis of a base depends on", key, DEPENDS)
 
-    def applies(self, cell: CellRow) -> bool:
+    def applies(self, cell: Keys) -> bool:
         """Whether a cell, by its keys, is looked into, and its base beside it."""
         return True
 

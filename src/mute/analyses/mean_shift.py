@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import weakref
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from mute.engine import sections
     from mute.evaluate.asked import Asked
     from mute.evaluate.scoring import Queries, Texts
-    from mute.evaluate.shards import CellRow
     from mute.evaluate.subject import Subject
     from mute.models.anatomy import Model
 
+OfTexts = TypeVar("OfTexts", bound="Texts")
 # Whose prompts give the means: the test's, and those of what is to be forgotten.
 RETAIN, FORGET = "retain_seen", "forget"
 
@@ -66,7 +67,7 @@ class MeanShift(base.Analysis[Settings]):
         # What is kept of a model goes with its questions.
         self._benches: weakref.WeakKeyDictionary[Asked, _Bench] = weakref.WeakKeyDictionary()
 
-    def applies(self, cell: CellRow) -> bool:
+    def applies(self, cell: base.Keys) -> bool:
         s = self.settings
         band = is_block(str(cell.band)) or (s.several and named_blocks(str(cell.band)) is not None)
         chosen = not s.algorithms or cell.algorithm in s.algorithms
@@ -154,7 +155,7 @@ class _Bench:
         self.depth = sections.depth(asked.model)
         self.skipped = len(asked.encoder.start)
         self._questions: dict[str, tuple[Queries, Texts]] = {}
-        self._prompts: dict[tuple[str, str], Texts] = {}
+        self._prompts: dict[tuple[str, str], sections.Texts] = {}
         self._means: dict[tuple[str, int], dict[str, tuple[Tensor, float]]] = {}
 
     def questions(self, code: str) -> tuple[Queries, Texts]:
@@ -189,14 +190,14 @@ class _Bench:
         return found
 
     @staticmethod
-    def _states(texts: Texts, block: int, edited: int) -> Texts:
+    def _states(texts: OfTexts, block: int, edited: int) -> OfTexts:
         """A copy of texts at the input of a block; they themselves stand where the model may begin to differ."""
         if texts.block > edited:
             texts.restart()
         texts.advance(edited)
         return _through(texts, block)
 
-    def _texts(self, role: str, code: str) -> Texts:
+    def _texts(self, role: str, code: str) -> sections.Texts:
         from mute.analyses import capture
         from mute.engine import sections
 
@@ -231,7 +232,7 @@ class _Bench:
         return math.nan if bool(answers.logprob.isnan().any()) else float(answers.option_hits().double().mean())
 
 
-def _through(texts: Texts, block: int) -> Texts:
+def _through(texts: OfTexts, block: int) -> OfTexts:
     """A copy of texts at the input of a block, by the model as it is; nothing of it is read from disk or kept there,
     where moved states would pass for the model's own.
     """
@@ -255,7 +256,7 @@ def _places(texts: Texts) -> Tensor:
     return torch.arange(len(owner)) - owner
 
 
-def _pooled(texts: Texts, skipped: int) -> tuple[Tensor, float]:
+def _pooled(texts: sections.Texts, skipped: int) -> tuple[Tensor, float]:
     """Mean state [D] and mean norm, over tokens but the first `skipped`, then over sequences."""
     import torch
 
