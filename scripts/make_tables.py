@@ -8,7 +8,7 @@ import pandas as pd
 from mute.jobs.job import job
 from mute.bands import KEYS
 from mute.corpus.schema import Corpus
-from mute.evaluate import tables
+from mute.evaluate import profile_knowledge, tables
 from mute.findings import views
 from mute.store import artifacts
 
@@ -39,7 +39,7 @@ with job(snakemake, torch=False) as log:
     gates = named(joined(given.gates), plan["trained"])
     layers = named(joined(given.layers), plan["trained"]).drop(columns="oracle")
     regions, bands = views.region_tables(layers, plan)
-    analysed = joined(given.analyses).fillna({"cell": ""}).drop_duplicates(["digest", "cell"])
+    analysed = joined(given.analyses).fillna({"cell": "", "band": "", "sources": ""}).drop_duplicates(["digest", "cell"])
     analysed["table"] = analysed["analysis"].map(plan["tables"])
     profile = {
         name: tables.profile_table(cells, analysed[analysed["table"] == name], corpus_folder.parent, plan["trained"])
@@ -60,7 +60,7 @@ with job(snakemake, torch=False) as log:
         # `gate` says of every table whether its model passed; here the number to reach stands beside.
         "gates": gates.rename(columns={"gate": "threshold"}),
         "lens": tables.lens_table(profile["lens"]),
-        "profiles": profile["profiles"],
+        "profiles": profile_knowledge.with_knowledge(profile["profiles"], scores),
         "attacks": cells[[*tables.KEYS, "digest"]].merge(
             joined(given.attacks).rename(columns={"cell": "digest", "digest": "entry", "status": "ended"}), on="digest"
         )[[*tables.KEYS, "attack", "victim", "ended", "reason"]],

@@ -25,6 +25,7 @@ with job(snakemake) as log:
         plan["languages"],
         snakemake.wildcards.get("forget_set"),
         draws=plan["draws"],
+        resamples=plan["resamples"],
         seed=plan["seed"],
     )
     # What it is about stands in the table: nothing is read out of the names of files.

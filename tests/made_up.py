@@ -100,7 +100,29 @@ def make_tables(effects: dict[str, tuple], *, half: float = 0.02, status: str = 
             ]
         ),
         "lens": pd.DataFrame(lens),
+        "profiles": pd.DataFrame(profile_rows()),
     }
+
+
+def profile_rows() -> list[dict]:
+    """What two analyses found: alignment in the base, and mean shifts at every block of `rmu`."""
+    of_base = {**KEYS, "algorithm": "base", "band": "", "sources": "", "retain": "", "protocol": "", "seed": 0, "n": 60}
+    rows = [
+        {**of_base, "analysis": "alignment", "measure": measure, "block": block, "language": pair}
+        | {"value": 0.2 + 0.2 * block + 0.1 * place}
+        for measure in ("cka_unbiased", "retrieval", "offset")
+        for block in range(3)
+        for place, pair in enumerate(("en-es", "en-de", "en-xx", "es-de", "es-xx", "de-xx"))
+    ]
+    values = {"plain": 0.8, "shifted": 0.1, "shifted_forget": 0.05, "base_shifted": 1.0}
+    values |= {"random_mean": 0.7, "random_low": 0.5, "random_high": 0.9}
+    cell = {**KEYS, "algorithm": "rmu", "protocol": "matched", "seed": 0, "analysis": "mean_shift", "n": 60}
+    return rows + [
+        {**cell, "band": str(block), "measure": f"K_{name}", "block": block, "language": code, "value": value}
+        for name, value in values.items()
+        for block in range(3)
+        for code in ("de", "xx")
+    ]
 
 
 def many(trainings: list[dict[str, tuple]], **options) -> dict:

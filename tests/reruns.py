@@ -325,6 +325,7 @@ SETTINGS = [
     Row("a gate", _config(gates={"recall": 0.5}), {"check_gates"} | TABLES, PARAMETERS),
     Row("`layers.alpha`, the width of the region", _config(layers={"alpha": 1.5}), TABLES, OUTPUT),
     Row("`layers.null_draws`", _config(layers={"null_draws": 3}), {"score_layers"} | TABLES, PARAMETERS),
+    Row("`layers.resamples`", _config(layers={"resamples": 3}), {"score_layers"} | TABLES, PARAMETERS),
     Row(
         "`evaluation.draws`, the replicates of the intervals",
         _config(evaluation={"draws": 21}),

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from families import EMBEDDED
 from mute import analyses
 from mute.analyses import base, shard
+from mute.analyses.base import Case
+from mute.bands import Band
 from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
 from mute.models import anatomy, hooks, patches
@@ -21,6 +23,10 @@ DEPTH = 3
 @pytest.fixture(params=EMBEDDED)
 def asked(request, trained_model, encoder, corpus):
     return Asked(trained_model(request.param), encoder, corpus, ["en", "hi"], "domain")
+
+
+def case(first):
+    return Case(first, Band((first,)), ("en",))
 
 
 def make(name):
@@ -36,6 +42,8 @@ def test_every_analysis_says_what_it_is_and_refuses_what_it_does_not_know(name):
     assert kind.table
     assert kind.unit in ("cell", "model")
     assert issubclass(kind.Settings, base.Settings)
+    assert set(kind.depends) <= set(base.DEPENDS)
+    assert make(name).asks() > 0
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         kind.Settings(strngth=1)
 
@@ -50,14 +58,14 @@ def test_every_analysis_gives_the_same_rows_twice_and_changes_nothing(asked, nam
         asked.texts.restart()
         asked.texts.advance(first)
         with Subject(model).installed():
-            found.append(make(name).run(Subject(model), asked, first))
+            found.append(make(name).run(Subject(model), asked, case(first)))
         assert asked.texts.block == first
     rows = found[0]
     assert tuple(rows.columns) == base.COLUMNS
     assert rows.equals(found[1])
     assert not rows.duplicated(["measure", "block", "language"]).any()
     assert rows["block"].between(first, DEPTH - 1).all()
-    assert set(rows["language"]) <= {"en", "hi", ""}
+    assert set(rows["language"]) <= {"en", "hi", "en-hi", ""}
     assert (rows["n"] > 0).all()
     assert rows["value"].notna().all()
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
@@ -103,7 +111,7 @@ def test_the_lens_is_that_of_hidden_states_from_any_first_block(asked):
     for first in range(DEPTH):
         asked.texts.restart()
         asked.texts.advance(first)
-        rows = make("lens").run(Subject(asked.model), asked, first).itertuples()
+        rows = make("lens").run(Subject(asked.model), asked, case(first)).itertuples()
         found = {(row.measure, row.block, row.language): row.value for row in rows}
         assert found == pytest.approx({key: value for key, value in expected.items() if key[1] >= first}, abs=1e-5)
 
@@ -125,14 +133,14 @@ def test_a_patch_of_the_embeddings_is_in_what_is_looked_into(trained_model, enco
         folder.mkdir(exist_ok=True)
         opened = shard.Opened(places, {})
         opened._kept = (("m", "domain"), asked)
-        cell = SimpleNamespace(band=band, digest="cell", forget_set="domain")
+        cell = SimpleNamespace(band=band, digest="cell", forget_set="domain", sources="en")
         shard._record(opened, cell, "cell", "m", shard.Prepared("lens", make("lens"), ""), folder)
         return artifacts.read_table(folder / "profile.parquet")
 
     kept = Asked(model, encoder, corpus, ["en", "hi"], "domain")
-    base_rows = make("lens").run(Subject(model), kept, 0)
+    base_rows = make("lens").run(Subject(model), kept, case(0))
     found = looked(kept, "full")
     with patches.applied(model, patch):
-        plain = make("lens").run(Subject(model), Asked(model, encoder, corpus, ["en", "hi"], "domain"), 0)
+        plain = make("lens").run(Subject(model), Asked(model, encoder, corpus, ["en", "hi"], "domain"), case(0))
     assert found.equals(plain)
     assert not found.equals(base_rows)

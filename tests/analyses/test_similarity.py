@@ -8,7 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.analyses.similarity import cka_matrix, cka_null, lrds, mean_cka, sads
+from mute.analyses.similarity import (
+    cka_matrix,
+    cka_null,
+    lrds,
+    lrds_matrix,
+    lrds_resampled,
+    mean_cka,
+    offsets,
+    retrieval,
+    sads,
+)
 
 
 def gaussian(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -250,3 +260,109 @@ def test_words_give_a_domain_away(corpus, encoder, random_model, forget_set):
     assert all(0 <= area <= 1 for area in apart)
     if forget_set == "domain":
         assert apart[0] > 0.95
+
+
+# Pairs of languages
+
+
+def test_lrds_of_a_pair_is_that_of_its_two_languages_and_all_of_them_average_to_the_whole():
+    states = gaussian(4, 6, 5, seed=20) + 0.7 * gaussian(4, 1, 5, seed=21)
+    matrix = lrds_matrix(states)
+    assert torch.equal(matrix, matrix.T)
+    assert matrix.diagonal().eq(0).all()
+    pairs = list(combinations(range(4), 2))
+    for a, b in pairs:
+        assert float(matrix[a, b]) == pytest.approx(lrds(states[[a, b]]), abs=1e-12)
+    assert sum(float(matrix[pair]) for pair in pairs) / len(pairs) == pytest.approx(lrds(states), abs=1e-12)
+
+
+def test_a_resample_of_lrds_is_a_mean_over_pairs_of_different_items_each_as_often_as_it_was_drawn():
+    states = gaussian(3, 5, 4, seed=22) + 0.5 * gaussian(3, 1, 4, seed=23)
+    counts = torch.tensor([[1, 1, 1, 1, 1], [2, 0, 1, 0, 2], [0, 3, 1, 1, 0], [5, 0, 0, 0, 0]])
+    unit = states / states.norm(dim=-1, keepdim=True)
+    expected = []
+    for row in counts.tolist():
+        drawn = [item for item, times in enumerate(row) for _ in range(times)]
+        same, other = [], []
+        for i, j in permutations(range(len(drawn)), 2):
+            if drawn[i] != drawn[j]:
+                for a in range(3):
+                    for b in range(3):
+                        (same if a == b else other).append(float(unit[a, drawn[i]] @ unit[b, drawn[j]]))
+        expected.append(sum(same) / len(same) - sum(other) / len(other) if same else math.nan)
+    found = lrds_resampled(states, counts)
+    assert found.tolist() == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    assert float(found[0]) == pytest.approx(lrds(states), abs=1e-12)
+
+
+@pytest.mark.parametrize("remove_mean", [False, True])
+def test_retrieval_equals_a_loop_over_nearest_neighbours(remove_mean):
+    shared = gaussian(7, 6, seed=24)
+    states = shared + 0.8 * gaussian(3, 7, 6, seed=25) + 2 * gaussian(3, 1, 6, seed=26)
+    found = retrieval(states, remove_mean)
+    moved = states - states.mean(1, keepdim=True) if remove_mean else states
+    unit = moved / moved.norm(dim=-1, keepdim=True)
+    for a, b in permutations(range(3), 2):
+        hits = sum(
+            max(range(7), key=lambda j, i=i, x=x, y=y: float(unit[x, i] @ unit[y, j])) == i
+            for x, y in ((a, b), (b, a))
+            for i in range(7)
+        )
+        assert float(found[a, b]) == pytest.approx(hits / 14, abs=1e-12)
+    assert found.diagonal().eq(1).all()
+
+
+def test_retrieval_finds_translations_behind_an_offset_and_none_where_rows_are_shuffled():
+    n, d = 200, 30
+    meaning = gaussian(n, d, seed=27)
+    offset = 40 * torch.nn.functional.normalize(gaussian(2, 1, d, seed=28), dim=-1)
+    states = meaning + 0.3 * gaussian(2, n, d, seed=29) + offset
+    assert float(retrieval(states, remove_mean=True)[0, 1]) > 0.95
+    assert float(retrieval(states)[0, 1]) < float(retrieval(states, remove_mean=True)[0, 1])
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(3))
+    shuffled = torch.stack([states[0], states[1][order]])
+    # A share of 400 trials at 1/200 each: above 0.03 once in ten thousand times.
+    assert float(retrieval(shuffled, remove_mean=True)[0, 1]) < 0.03
+
+
+def test_items_that_are_equally_near_have_not_found_their_own():
+    states = torch.ones(2, 5, 3)
+    assert float(retrieval(states)[0, 1]) == 0
+    with pytest.raises(ValueError, match="language 0, item 0 is the mean of its language"):
+        retrieval(states, remove_mean=True)
+
+
+def test_offsets_are_distances_of_means_over_norms_and_spreads():
+    states = gaussian(3, 8, 4, seed=30) + 3 * gaussian(3, 1, 4, seed=31)
+    by_norm, by_spread = offsets(states)
+    for a, b in permutations(range(3), 2):
+        both = [states[a], states[b]]
+        apart = math.dist(*(own.mean(0).tolist() for own in both))
+        norm = sum(float(own.norm(dim=1).mean()) for own in both) / 2
+        squared = sum(math.dist(row.tolist(), own.mean(0).tolist()) ** 2 for own in both for row in own)
+        assert float(by_norm[a, b]) == pytest.approx(apart / norm, rel=1e-12)
+        assert float(by_spread[a, b]) == pytest.approx(apart / math.sqrt(squared / 16), rel=1e-12)
+    assert by_norm.diagonal().eq(0).all()
+    rotation, _ = torch.linalg.qr(gaussian(4, 4, seed=32))
+    for mine, turned in zip(offsets(states), offsets(5 * states @ rotation)):
+        assert torch.allclose(mine, turned, atol=1e-12)
+
+
+def test_offsets_of_one_cloud_cut_into_languages_at_random_are_near_nothing():
+    """The null of permuted languages: which language a row is said to be in is drawn by lot."""
+    states = gaussian(2, 400, 10, seed=33) + torch.tensor([[[4.0]], [[-4.0]]])
+    far = float(offsets(states)[1][0, 1])
+    order = torch.randperm(800, generator=torch.Generator().manual_seed(1))
+    mixed = states.flatten(0, 1)[order].view(2, 400, 10)
+    assert far > 5
+    # Each mean of 400 of spread s errs by s / 20: two of them by √2 / 20, in units of the spread.
+    assert float(offsets(mixed)[1][0, 1]) < 3 * math.sqrt(2) / 20
+    assert float(lrds_matrix(mixed)[0, 1]) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("score", [lrds_matrix, retrieval, offsets])
+def test_what_compares_pairs_refuses_what_is_no_pair_of_numbers(score):
+    with pytest.raises(ValueError, match="comparing languages needs at least 2"):
+        score(torch.ones(1, 5, 3))
+    with pytest.raises(ValueError, match="not finite"):
+        score(torch.full((2, 5, 3), math.nan))

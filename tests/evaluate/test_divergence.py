@@ -9,6 +9,7 @@ import torch
 
 from made_up import ABOUT, THE_PAPER, make_tables
 from mute import unlearn as algorithms
+from mute.analyses.base import Case
 from mute.analyses.lens import Lens
 from mute.attacks import retraining, shard
 from mute.bands import Band
@@ -201,7 +202,7 @@ def test_a_model_without_numbers_has_no_likeliest_token_and_no_likeliest_option(
     tokens = answers.tokens()
     assert not tokens["hit"].any()
     assert set(tokens["rank"]) == {-1}
-    rows = Lens(Lens.Settings()).run(subject, asked, 0)
+    rows = Lens(Lens.Settings()).run(subject, asked, Case(0, Band((0,)), ()))
     lens = rows.pivot(index=["block", "language"], columns="measure", values="value").reset_index()
     below, above = lens[lens["block"] == 0], lens[lens["block"] > 0]
     assert below["hit"].notna().all()

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from families import FAMILIES
+from mute.analyses.base import Case
 from mute.analyses.lens import Lens
+from mute.bands import Band
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.evaluate import item_table
@@ -191,7 +193,7 @@ def test_the_lens_reads_forget_facts_in_the_headline_form(trained_model, corpus,
     assert set(rows["item"]) == set(forget)
     assert set(rows["form"]) == {2}
     analysis = Lens(Lens.Settings())
-    lens = analysis.run(subject, asked, 0)
+    lens = analysis.run(subject, asked, Case(0, Band((0,)), ()))
     lens = lens.pivot(index=["block", "language", "n"], columns="measure", values="value").reset_index()
     assert lens["block"].tolist() == sorted([0, 1, 2] * 2)
     assert lens["n"].eq(len(forget)).all()
@@ -207,7 +209,7 @@ def test_the_lens_reads_forget_facts_in_the_headline_form(trained_model, corpus,
     assert last["probability"] == pytest.approx(float(options.softmax(1).gather(1, gold).mean()), abs=1e-6)
     assert last["full"] == pytest.approx(float(options.exp().gather(1, gold).mean()), abs=1e-6)
     with pytest.raises(ValueError, match="stand at block 0, not at 1"):
-        analysis.run(subject, asked, 1)
+        analysis.run(subject, asked, Case(1, Band((1,)), ()))
 
 
 def test_all_that_can_be_asked_is_asked_once(corpus):

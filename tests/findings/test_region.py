@@ -18,6 +18,7 @@ from mute.findings.region import (
     Region,
     choose_alpha,
     choose_layer,
+    dip,
     local_peaks,
     map_position,
     region,
@@ -311,3 +312,46 @@ def test_region_needs_no_torch():
 def test_published_tables_are_complete():
     with (PUBLISHED / "mute_tables_long.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 800
+
+
+# Whether there is a band
+
+
+@pytest.mark.parametrize("model", [LLAMA, BLOOM, QWEN])
+def test_the_published_curves_have_an_interior_minimum_below_both_ends(curves, model):
+    _, lrds = curves[model]
+    found = dip(lrds)
+    assert found.exists
+    assert lrds[found.block] == min(lrds)
+    assert 0 < found.block < len(lrds) - 1
+    assert found.below_first.value == pytest.approx(lrds[0] - min(lrds))
+    assert found.below_last.value == pytest.approx(lrds[-1] - min(lrds))
+
+
+@pytest.mark.parametrize(
+    ("lrds", "exists", "block"),
+    [
+        ([0.5, 0.1, 0.5], True, 1),
+        ([0.5, 0.4, 0.3, 0.2], False, 2),  # falls to the last block
+        ([0.1, 0.2, 0.3, 0.4], False, 1),  # rises from the first
+        ([0.3, 0.2, 0.3, 0.2], False, 1),  # as low as the last
+        ([0.3, 0.3, 0.3], False, 1),
+        ([0.5, 0.1], False, None),
+        ([0.5], False, None),
+    ],
+)
+def test_a_band_is_an_interior_minimum_and_no_end(lrds, exists, block):
+    found = dip(lrds)
+    assert (found.exists, found.block) == (exists, block)
+
+
+def test_a_minimum_within_its_interval_of_an_end_is_no_band():
+    lrds = [0.5, 0.1, 0.4]
+    sure, open_, unknown = ([0, 0.1, 0], [0, 0.5, 0]), ([0, -0.01, 0], [0, 0.5, 0]), ([math.nan] * 3, [math.nan] * 3)
+    assert dip(lrds, sure, sure).exists
+    for one in (open_, unknown):
+        assert not dip(lrds, one, sure).exists
+        assert not dip(lrds, sure, one).exists
+    assert (dip(lrds, sure, sure).below_first.low, dip(lrds, sure, sure).below_last.high) == (0.1, 0.5)
+    with pytest.raises(ValueError, match="3 blocks, but intervals of 2 and 2"):
+        dip(lrds, ([0, 0], [0, 0]))

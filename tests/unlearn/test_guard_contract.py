@@ -7,6 +7,7 @@ import torch
 
 from families import EMBEDDED
 from mute import unlearn as methods
+from mute.analyses.base import Case
 from mute.analyses.lens import Lens
 from mute.bands import Band
 from mute.evaluate.asked import Asked
@@ -75,9 +76,10 @@ def test_the_lens_inside_a_guard_that_acts_outside_is_the_bases(bench, corpus, e
     guard = method.treatment(outcome.tensors)
     asked = Asked(bench.model, encoder, corpus, ["en", "es"], "domain")
     lens, subject = Lens(Lens.Settings()), Subject(bench.model, [guard])
-    own = lens.run(Subject(bench.model), asked, 0)
+    case = Case(0, Band((0,)), ())
+    own = lens.run(Subject(bench.model), asked, case)
     with subject.installed():
-        inside = lens.run(subject, asked, 0)
+        inside = lens.run(subject, asked, case)
     acts_inside = any(overrides(guard, point) for point in ("states", "embeddings", "weights"))
     assert inside.equals(own) is not acts_inside
 

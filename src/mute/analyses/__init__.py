@@ -1,4 +1,4 @@
-"""Looks into a model without changing it: layer scores, logit lens."""
+"""Looks into a model without changing it: layer scores, logit lens, alignment, mean shift."""
 
 from mute.analyses.base import Analysis
 from mute.registry import Classes

@@ -7,23 +7,57 @@ profile over blocks and languages. Files of analyses import torch inside their f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from mute.names import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mute.bands import Band
     from mute.evaluate.asked import Asked
     from mute.evaluate.subject import Subject
 
 COLUMNS = ("measure", "block", "language", "value", "n")
+# Keys of a cell that what is found in its base may depend on.
+DEPENDS = ("band", "sources")
 
 
 class Settings(BaseModel):
     """What an analysis can be told."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Keys(Protocol):
+    """The keys of a cell by which an analysis may choose."""
+
+    @property
+    def algorithm(self) -> str: ...
+
+    @property
+    def band(self) -> str: ...
+
+    @property
+    def protocol(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """Which cell is looked into, or beside which cell its base is.
+
+    first: the block from which on rows are wanted: below it a cell is its base. band: the blocks that were edited.
+    sources: the languages that unlearning read. Of a base, band and sources may be read by an analysis alone that
+    `depends` on them: for the others it is one base for all of its cells.
+    """
+
+    first: int
+    band: Band
+    sources: tuple[str, ...]
 
 
 OfAnalysis = TypeVar("OfAnalysis", bound=Settings)
@@ -33,22 +67,39 @@ class Analysis(ABC, Generic[OfAnalysis]):
     """One analysis.
 
     paper: who proposed it. unit: `cell` (every cell, and its base beside it) or `model` (the base alone). table: the
-    table that its rows stand in, one row per measure unless it is one of its own.
+    table that its rows stand in, one row per measure unless it is one of its own. depends: keys of a cell, of DEPENDS,
+    that what is found in its base depends on; on none, a base is looked into once for all of its cells.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     unit: ClassVar[Literal["cell", "model"]] = "cell"
     table: ClassVar[str] = "profiles"
+    depends: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: OfAnalysis) -> None:
         self.settings = settings
 
-    @abstractmethod
-    def run(self, subject: Subject, asked: Asked, first: int) -> pd.DataFrame:
-        """Rows of COLUMNS, from block `first` on: below it a cell is its base.
+    @classmethod
+    def faults(cls) -> Iterator[tuple[str, str]]:
+        """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
+        for key in cls.depends:
+            if key not in DEPENDS:
+                yield "depends", unknown_name("key that an analysis of a base depends on", key, DEPENDS)
 
-        `subject` is installed, and `asked.texts` stand at block `first`; a subject that looks inside needs texts of its
-        own.
+    def applies(self, cell: Keys) -> bool:
+        """Whether a cell, by its keys, is looked into, and its base beside it."""
+        return True
+
+    def asks(self) -> float:
+        """What it takes, by how often the forget questions are asked: the planner makes seconds of it."""
+        return 1.0
+
+    @abstractmethod
+    def run(self, subject: Subject, asked: Asked, case: Case) -> pd.DataFrame:
+        """Rows of COLUMNS, from block `case.first` on.
+
+        `subject` is installed, and `asked.texts` stand at block `case.first`; a subject that looks inside needs texts
+        of its own.
         """

@@ -3,6 +3,9 @@
 Prompts stand without their answers; items are aligned across languages. K languages, N items, D hidden, L blocks.
 """
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -10,6 +13,7 @@ from torch import Tensor
 from mute.analyses import similarity
 from mute.corpus.schema import Corpus
 from mute.engine import sections
+from mute.evaluate.inference import cluster_counts, percentile_interval
 from mute.models.anatomy import Model
 from mute.models.probe import separate
 from mute.models.tokenizer import Encoder
@@ -17,33 +21,55 @@ from mute.store.artifacts import seed_of
 
 
 def prompts(corpus: Corpus, languages: list[str], forget_set: str) -> pd.DataFrame:
-    """Forget prompts in the first form that unlearning reads, the same items in the same order in every language."""
-    forget = corpus.facts.loc[corpus.in_forget_set(forget_set), "item"]
-    texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
-    rows = texts[texts["item"].isin(forget) & texts["language"].isin(languages)]
-    return rows.sort_values(["language", "item"], kind="stable").reset_index(drop=True)
+    """Forget prompts in the first form that unlearning reads, by language in the order of the alphabet, and item."""
+    return parallel(corpus, sorted(languages), corpus.facts.loc[corpus.in_forget_set(forget_set), "item"])
+
+
+def parallel(corpus: Corpus, languages: Sequence[str], items: Iterable[str], forms: int = 1) -> pd.DataFrame:
+    """Prompts of facts by language, form and item; of items that every language has.
+
+    forms: how many of the forms that unlearning reads. Languages stand in the order that is given.
+    """
+    texts = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"][:forms])]
+    rows = texts[texts["item"].isin(set(items)) & texts["language"].isin(languages)]
+    whole = rows.groupby(["item", "form"])["language"].transform("nunique") == len(languages)
+    rows = rows[whole].assign(place=rows["language"].map({code: place for place, code in enumerate(languages)}))
+    return rows.sort_values(["place", "form", "item"], kind="stable").drop(columns="place").reset_index(drop=True)
 
 
 def score_layers(
-    model: Model, encoder: Encoder, corpus: Corpus, languages: list[str], forget_set: str, *, draws: int, seed: int
+    model: Model,
+    encoder: Encoder,
+    corpus: Corpus,
+    languages: list[str],
+    forget_set: str,
+    *,
+    draws: int,
+    seed: int,
+    resamples: int = 1000,
 ) -> pd.DataFrame:
     """One row per block: CKA (last prompt token), LRDS and SADS (token means), their variants, and separability.
 
     Block l is read at its output, hidden_states[l + 1]; the embedding layer is no candidate. Separability alone is read
-    at its input: it says what an edit of the block can tell apart.
+    at its input: it says what an edit of the block can tell apart. draws: row permutations of the CKA null. resamples:
+    of the items, for the intervals of LRDS.
     """
     rows = prompts(corpus, languages, forget_set)
+    languages = sorted(languages)
     count = rows["item"].nunique()
     shape = (len(languages), count)
     assert len(rows) == shape[0] * shape[1]
     texts = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
     apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
-    table = []
+    # The same items in every block: what two blocks have in common falls out of their difference.
+    counts = torch.from_numpy(cluster_counts(count, resamples, seed_of(seed, "items")))
+    table, resampled = [], []
     for block in range(sections.depth(model)):
         texts.advance(block + 1)
         last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
-        _check_spread(last, languages, block)
+        check_spread(last, languages, block)
         null = similarity.cka_null(last, seed=seed, draws=draws)
+        resampled.append(similarity.lrds_resampled(mean, counts).numpy())
         table.append(
             {
                 "block": block,
@@ -59,14 +85,31 @@ def score_layers(
                 "norm": float(last.norm(dim=-1).mean()),
             }
         )
-    return pd.DataFrame(table)
+    return pd.DataFrame(table).assign(**lrds_intervals(np.array(resampled)))
+
+
+def lrds_intervals(resampled: np.ndarray) -> dict[str, np.ndarray]:
+    """95 % intervals by block, from LRDS in every block and resample [L, R]: columns of the table of layers, each [L].
+
+    lrds_low, lrds_high: of LRDS itself. below_first_low, below_first_high, below_last_low, below_last_high: of how far
+    LRDS lies below that of the first and of the last block, in one and the same resample.
+    """
+    found = {}
+    for name, values in (
+        ("lrds", resampled),
+        ("below_first", resampled[0] - resampled),
+        ("below_last", resampled[-1] - resampled),
+    ):
+        low, high = percentile_interval(values)
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    return found
 
 
 # What is left between equal states is the rounding of the model's own type, at its finest float32.
 _SPREAD = 1e-6
 
 
-def _check_spread(states: Tensor, languages: list[str], block: int) -> None:
+def check_spread(states: Tensor, languages: list[str], block: int) -> None:
     """Raise ValueError where all states [K, N, D] of a language are one: every score would be one of rounding."""
     apart = (states - states.mean(1, keepdim=True)).flatten(1).norm(dim=1)
     for code, same in zip(languages, apart <= _SPREAD * states.flatten(1).norm(dim=1)):

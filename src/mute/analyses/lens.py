@@ -35,14 +35,14 @@ class Lens(base.Analysis[Settings]):
     table = "lens"
     Settings = Settings
 
-    def run(self, subject: Subject, asked: Asked, first: int) -> pd.DataFrame:
+    def run(self, subject: Subject, asked: Asked, case: base.Case) -> pd.DataFrame:
         import pandas as pd
 
-        if asked.texts.block != first:
-            raise ValueError(f"the questions' states stand at block {asked.texts.block}, not at {first}")
+        if asked.texts.block != case.first:
+            raise ValueError(f"the questions' states stand at block {asked.texts.block}, not at {case.first}")
         results = subject.lens(asked.queries, asked.texts)
         final = _chosen(results[-1])
-        tables = [_means(answers, first + i, final) for i, answers in enumerate(results)]
+        tables = [_means(answers, case.first + i, final) for i, answers in enumerate(results)]
         wide = pd.concat(tables, ignore_index=True)
         long = wide.melt(["language", "block", "n"], list(MEASURES), "measure", "value")
         return long[list(base.COLUMNS)]

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from mute import analyses
-from mute.analyses.base import COLUMNS, Analysis
+from mute.analyses.base import COLUMNS, DEPENDS, Analysis, Case
 from mute.attacks.shard import Opened, in_order
+from mute.bands import Languages
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Placed, Shard, place
 from mute.jobs.logs import Log
@@ -40,7 +41,8 @@ class Prepared:
 def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
     """Every analysis of the plan, on every cell (unless its unit is the model) and once on each base.
 
-    Writes one row per cell and analysis, and one per base with an empty `cell`: the digest of its entry in the store.
+    Writes one row per cell and analysis, and one per base with an empty `cell` and the keys of a cell that the analysis
+    depends on: the digest of its entry in the store.
     """
     shard = Shard(cells, corpus, models, placed)
     opened = Opened(shard, plan)
@@ -50,20 +52,28 @@ def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan:
     for cell in shard.in_order():
         model = f"{cell.model}-s{cell.training_seed}"
         for each in made:
+            if each.analysis.unit == "cell" and not each.analysis.applies(cell):
+                continue
             for victim in ("base", "cell") if each.analysis.unit == "cell" else ("base",):
-                own = cell.digest if victim == "cell" else ""
-                # A base is one case for all of its cells.
-                cases.setdefault((each.name, model, cell.forget_set, own), (cell, each, victim))
-    for (name, model, forget_set, own), (cell, each, victim) in cases.items():
-        digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model)})
+                # A base is one case for all of its cells, but for those keys that the analysis depends on.
+                of_base = victim == "base"
+                own = "" if of_base else cell.digest
+                depends = tuple(str(getattr(cell, key)) if key in each.analysis.depends else "" for key in DEPENDS)
+                case = (each.name, model, cell.forget_set, own, depends if of_base else ("",) * len(DEPENDS))
+                cases.setdefault(case, (cell, each, victim))
+    for (name, model, forget_set, own, depends), (cell, each, victim) in cases.items():
+        keys = dict(zip(DEPENDS, depends))
+        further = {"depends": {key: keys[key] for key in each.analysis.depends}} if any(depends) else {}
+        digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model), **further})
         work = partial(_record, opened, cell, victim, model, each)
         _, new = artifacts.stored(shard.results / STORE / digest, work)
         computed += new
-        keys = {"trained": model, "forget_set": forget_set, "cell": own, "analysis": name}
-        rows.append({**keys, "digest": digest})
+        row = {"trained": model, "forget_set": forget_set, "cell": own, **keys, "analysis": name}
+        rows.append({**row, "digest": digest})
         log.progress(len(rows), len(cases), f"{computed} computed, {len(rows) - computed} found, analysis")
-    table = pd.DataFrame(rows, columns=["trained", "forget_set", "cell", "analysis", "digest"])
-    artifacts.write_table(output, in_order(table, shard.cells["digest"], "trained", "forget_set", "analysis"))
+    table = pd.DataFrame(rows, columns=["trained", "forget_set", "cell", *DEPENDS, "analysis", "digest"])
+    order = in_order(table, shard.cells["digest"], "trained", "forget_set", "analysis")
+    artifacts.write_table(output, order)
 
 
 def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, folder: Path) -> Record:
@@ -78,7 +88,7 @@ def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, 
         else:
             asked.texts.restart()
         with subject.installed():
-            table = each.analysis.run(subject, asked, first)
+            table = each.analysis.run(subject, asked, Case(first, band, Languages(cell.sources).codes))
     if missing := [column for column in COLUMNS if column not in table]:
         raise ValueError(
             f"analysis {each.analysis.name!r} gives no column {', '.join(missing)}: it has {', '.join(table.columns)}, "

@@ -1,10 +1,11 @@
-"""How alike the states of parallel items are across languages: CKA, LRDS and SADS of one block.
+"""How alike the states of parallel items are across languages: CKA, LRDS, SADS, retrieval and offsets of one block.
 
 Shapes: K languages, N items, D hidden. States are float tensors [K, N, D]; row i of every language is the same item,
 that is, the same meaning. Everything is computed in float64 on the device of the input and returned as plain floats.
 CKA keeps the K Gram matrices, K·N²·8 bytes, in memory.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -80,6 +81,84 @@ def lrds(states: Tensor, remove_mean: bool = False) -> float:
     unit = _unit_rows(_checked(states), remove_mean)
     _, different = _mean_cosines(unit)
     return float(different.diagonal().mean()) - _mean_off_diagonal(different)
+
+
+def lrds_matrix(states: Tensor) -> Tensor:
+    """LRDS of every pair of languages of states [K, N, D]: a symmetric [K, K] float64 matrix, 0 on the diagonal.
+
+    Entry ab is `lrds` of languages a and b alone; the mean over pairs is `lrds` of all. Errors as in `lrds`.
+    """
+    _, different = _mean_cosines(_unit_rows(_checked(states), False))
+    same = different.diagonal()
+    return (same[:, None] + same) / 2 - different
+
+
+def lrds_resampled(states: Tensor, counts: Tensor) -> Tensor:
+    """`lrds` of states [K, N, D] in every resample of their items, all languages of an item together: float64 [R].
+
+    counts: how often each item is in each resample [R, N]. Two copies of an item have one meaning, and are no pair of
+    different ones. A resample of one item alone gives NaN. Errors as in `lrds`.
+    """
+    unit = _unit_rows(_checked(states), False)
+    counts = counts.to(unit)
+    k, squares = len(unit), counts.square()
+    pairs = counts.sum(1).square() - squares.sum(1)  # ordered pairs of different items [R]
+    pairs = pairs.masked_fill(pairs == 0, math.nan)
+    total, squared = torch.zeros(len(counts), unit.shape[2], dtype=unit.dtype, device=unit.device), 0.0
+    for own in unit:
+        part = counts @ own  # [R, D], one language at a time
+        total += part
+        squared = squared + part.square().sum(-1)
+    same = (squared - k * squares.sum(1)) / k
+    # Over ordered pairs of different languages: the square of a sum less the sum of squares.
+    matched = unit.sum(0).square().sum(-1) - k
+    across = (total.square().sum(-1) - squared - squares @ matched) / (k * (k - 1))
+    return (same - across) / pairs
+
+
+def retrieval(states: Tensor, remove_mean: bool = False) -> Tensor:
+    """How often items of states [K, N, D] find their translation: a symmetric [K, K] float64 matrix, 1 on the diagonal.
+
+    Entry ab is the share of items of a whose nearest neighbour in b, by cosine, is the same item, and of b in a: the
+    mean of both directions. An item that two are equally near to has not found its own. `remove_mean` subtracts the
+    mean of each language first. 1/N by chance. Raises ValueError like `lrds`.
+    """
+    states = _checked(states)
+    if remove_mean:
+        # Of a state that equals its language's mean only rounding is left, whose direction means nothing.
+        mean = states.mean(1, keepdim=True)
+        moved = states - mean
+        floor = _ROUNDING * torch.maximum(states.norm(dim=-1), mean.norm(dim=-1))
+        lost = moved.norm(dim=-1) <= floor
+        if bool(lost.any()):
+            language, item = lost.nonzero()[0].tolist()
+            raise ValueError(f"the state of language {language}, item {item} is the mean of its language: no direction")
+        states = moved
+    unit = _unit_rows(states, False)
+    k, n, _ = unit.shape
+    found = torch.ones(k, k, dtype=unit.dtype, device=unit.device)
+    for a in range(k):
+        for b in range(a + 1, k):
+            cosines = unit[a] @ unit[b].T
+            own = cosines.diagonal()
+            others = cosines.masked_fill(torch.eye(n, dtype=torch.bool, device=unit.device), -math.inf)
+            hits = (own > others.amax(1)).double().mean() + (own > others.amax(0)).double().mean()
+            found[a, b] = found[b, a] = hits / 2
+    return found
+
+
+def offsets(states: Tensor) -> tuple[Tensor, Tensor]:
+    """How far apart the means of two languages of states [K, N, D] lie: two symmetric [K, K] float64 matrices.
+
+    ‖mean_a - mean_b‖ divided by the mean norm of the states of both, and by their spread, the root of the mean squared
+    distance from their own language's mean. Raises ValueError for K < 2, N < 2 and values that are not finite.
+    """
+    states = _checked(states)
+    means = states.mean(1)
+    apart = torch.cdist(means, means, compute_mode="donot_use_mm_for_euclid_dist")
+    size = states.norm(dim=-1).mean(1)
+    spread = (states - means[:, None]).square().sum(-1).mean(1)
+    return apart / ((size[:, None] + size) / 2), apart / ((spread[:, None] + spread) / 2).sqrt()
 
 
 def sads(states: Tensor, remove_mean: bool = False) -> float:

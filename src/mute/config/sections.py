@@ -167,6 +167,7 @@ class LayersSection(Section):
     )
     stated: dict[str, Annotated[int, Field(ge=0)]] = Field({}, description="Block by model, for the rule `stated`.")
     null_draws: int = Field(20, ge=1, le=10_000, description="Row permutations of the CKA null.")
+    resamples: int = Field(1000, ge=1, le=10_000, description="Resamples of items for the intervals of LRDS.")
 
 
 class GridSection(Section):

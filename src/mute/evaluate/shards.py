@@ -34,6 +34,7 @@ class CellRow(Protocol):
     band: str
     sources: str
     forget_set: str
+    protocol: str
     digest: str
 
 

@@ -166,7 +166,10 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
 def profile_table(
     cells: pd.DataFrame, analysed: pd.DataFrame, results: Path, trained: Mapping[str, Sequence[str | int]]
 ) -> pd.DataFrame:
-    """What analyses found by block, with keys of the cell, or of the base (algorithm `base`), and the analysis."""
+    """What analyses found by block, with keys of the cell, or of the base (algorithm `base`), and the analysis.
+
+    Of a base band and sources are empty, but for those that the analysis depends on.
+    """
     columns, tables = [*KEYS, "analysis", "measure", "block", "language", "value", "n"], []
     rows = {cell.digest: cell for cell in artifacts.rows(cells)}
     # All of a cell together, and the bases one after the other.
@@ -177,8 +180,8 @@ def profile_table(
         if row.cell:
             keys = {key: getattr(rows[row.cell], key) for key in KEYS}
         else:
-            empty = dict.fromkeys(("band", "sources", "retain", "protocol"), "")
-            keys = {**empty, "algorithm": "base", "forget_set": row.forget_set, "seed": 0}
+            given = {"band": row.band, "sources": row.sources, "retain": "", "protocol": ""}
+            keys = {**given, "algorithm": "base", "forget_set": row.forget_set, "seed": 0}
             keys["model"], keys["training_seed"], _ = trained[row.trained]
         profile = artifacts.read_table(folder / "profile.parquet")
         tables.append(profile.assign(**keys, analysis=row.analysis)[columns])

@@ -1,4 +1,4 @@
-"""The candidate region Λ of blocks to edit, the choice of α, the block chosen inside Λ, and positions across depths.
+"""The candidate region Λ of blocks to edit, whether there is a band, the choice of α, the block chosen, and positions.
 
 Shapes: L blocks. `cka` and `lrds` are curves of L finite numbers, one per block, index 0 the first transformer block;
 the embedding layer is no candidate and is left out by the caller. Follows MUTE (arXiv 2602.22562, Appendix A),
@@ -71,6 +71,67 @@ def region(cka: Iterable[float], lrds: Iterable[float], alpha: float, rule: Regi
         elif rule == "hull":
             blocks = tuple(range(blocks[0], blocks[-1] + 1))
     return Region(blocks, rule, alpha, floor, ceiling, reason)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far LRDS of one block lies below that of another: the estimate and its 95 % interval over items."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether it lies below by more than its interval; without an end (NaN) nobody knows, and it does not."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Dip:
+    """Whether LRDS has a band to speak of: an interior minimum below both ends of the curve.
+
+    block: the interior block of least LRDS, the first of equals; None in a model of fewer than three blocks.
+    """
+
+    block: int | None
+    below_first: Gap
+    below_last: Gap
+
+    @property
+    def exists(self) -> bool:
+        """Whether it lies below the first and the last block, each by more than the interval of the difference."""
+        return self.block is not None and self.below_first.sure and self.below_last.sure
+
+
+Ends = tuple[Iterable[float], Iterable[float]]
+
+
+def dip(lrds: Iterable[float], below_first: Ends | None = None, below_last: Ends | None = None) -> Dip:
+    """The interior minimum of a curve of LRDS, held against its first and its last block.
+
+    below_first, below_last: by block, low and high end of the interval of how far its LRDS lies below that of the first
+    or last; without them (of a published curve, say) an interval is the point itself. The minimum is chosen on the
+    curve, once, and not anew in every resample.
+
+    Raises ValueError for a curve that is empty or not finite, and ends that are not one for each block.
+    """
+    curve = _curve(lrds, "LRDS")
+    if len(curve) < 3:
+        nothing = Gap(math.nan, math.nan, math.nan)
+        return Dip(None, nothing, nothing)
+    block = min(range(1, len(curve) - 1), key=curve.__getitem__)
+
+    def gap(end: float, ends: Ends | None) -> Gap:
+        value = end - curve[block]
+        if ends is None:
+            return Gap(value, value, value)
+        low, high = map(list, ends)
+        if not len(low) == len(high) == len(curve):
+            raise ValueError(f"{len(curve)} blocks, but intervals of {len(low)} and {len(high)}")
+        return Gap(value, float(low[block]), float(high[block]))
+
+    return Dip(block, gap(curve[0], below_first), gap(curve[-1], below_last))
 
 
 def choose_alpha(

@@ -13,6 +13,7 @@ def region_tables(layers: pd.DataFrame, plan: Facts) -> tuple[pd.DataFrame, pd.D
     """Regions of every model by both rules at alpha and alpha +- 0.5, and the named views on blocks.
 
     Views: `target` (by each algorithm's layer rule), `shallow` and `deep` (by position), `region` (every block of it).
+    `band_exists` says of a model, in each of its regions, whether LRDS has an interior minimum below both ends.
     """
     regions, views = [], []
     settings = plan["layers"]
@@ -22,6 +23,10 @@ def region_tables(layers: pd.DataFrame, plan: Facts) -> tuple[pd.DataFrame, pd.D
         model, *_ = key
         cka, lrds = curve["cka"].tolist(), curve["lrds"].tolist()
         width = settings["alpha"].get(model, "auto") if isinstance(settings["alpha"], dict) else settings["alpha"]
+        dip = region.dip(lrds, *(_ends(curve, name) for name in ("below_first", "below_last")))
+        first, last = dip.below_first, dip.below_last
+        lowest = "" if dip.block is None else dip.block
+        band = (dip.exists, lowest, first.value, first.low, first.high, last.value, last.low, last.high)
         chosen = {}
         for rule in region.REGION_RULES:
             auto = width == "auto"
@@ -32,7 +37,7 @@ def region_tables(layers: pd.DataFrame, plan: Facts) -> tuple[pd.DataFrame, pd.D
                 used = rule == settings["rule"] and alpha == found.alpha
                 blocks = " ".join(map(str, own.blocks))
                 row = (rule, own.alpha, used, blocks, own.reason or "", own.cka_floor, own.lrds_ceiling)
-                regions.append((*key, *row))
+                regions.append((*key, *row, *band))
         own, depth = chosen[settings["rule"]], len(curve)
         shallow = region.map_position(PUBLISHED_SHALLOW, PUBLISHED_DEPTH, depth)
         for algorithm in plan["algorithms"]:
@@ -44,8 +49,15 @@ def region_tables(layers: pd.DataFrame, plan: Facts) -> tuple[pd.DataFrame, pd.D
             if own.blocks if rule != "stated" else stated is not None:
                 named.append(("target", rule, [region.choose_layer(cka, own, rule, stated=stated)]))
             views += [(*key, algorithm, view, how, block) for view, how, blocks in named for block in blocks]
-    columns = ["rule", "alpha", "chosen", "blocks", "reason", "cka_floor", "lrds_ceiling"]
+    columns = ["rule", "alpha", "chosen", "blocks", "reason", "cka_floor", "lrds_ceiling", "band_exists", "lowest"]
+    columns += [f"below_{end}{part}" for end in ("first", "last") for part in ("", "_low", "_high")]
     return (
         pd.DataFrame(regions, columns=[*keys, *columns]),
         pd.DataFrame(views, columns=[*keys, "algorithm", "view", "rule", "block"]),
     )
+
+
+def _ends(curve: pd.DataFrame, name: str) -> region.Ends | None:
+    """The intervals by block that the layer scores have; none of a curve that is one of points alone."""
+    columns = [f"{name}_low", f"{name}_high"]
+    return (curve[columns[0]], curve[columns[1]]) if set(columns) <= set(curve.columns) else None

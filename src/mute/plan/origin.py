@@ -23,6 +23,7 @@ from mute.study.cells import Study
 COMPUTES = (
     *(
         "mute.evaluate.patched",
+        "mute.evaluate.profile_knowledge",
         "mute.evaluate.tables",
         "mute.evaluate.gates",
         "mute.unlearn.cells",

@@ -212,7 +212,8 @@ class Plans:
             languages = self.config.models[name].languages
         seed = seed_of(self.config.study.seed, wildcards.trained, "layers")
         asked = {"languages": languages, "training_seed": training_seed}
-        return {**asked, "draws": how.null_draws, "seed": seed, "engine": self._engine()}
+        draws = {"draws": how.null_draws, "resamples": how.resamples}
+        return {**asked, **draws, "seed": seed, "engine": self._engine()}
 
     # Unlearning
 

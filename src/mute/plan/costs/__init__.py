@@ -206,7 +206,7 @@ class Costs:
     def _analyse_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
         memory = max(at.probing(model, 0) for model in _models(cells))
-        return self._job(_models(cells), sum(map(self.work.analyses, cells)), memory, 30e3 * len(cells))
+        return self._job(_models(cells), self.work.analyses(cells), memory, 30e3 * len(cells))
 
     def _export_model(self, name: str) -> Cost:
         weights = self.footprint.weights(name.split(".")[0])

@@ -8,7 +8,8 @@ machine with two, and checked against others: benchmarks/results/costs.json. Nob
 
 from functools import cached_property
 
-from mute import attacks, unlearn
+from mute import analyses, attacks, unlearn
+from mute.analyses.base import Analysis
 from mute.attacks.base import Attack, Settings
 from mute.bands import span
 from mute.plan.costs import shapes, sizes
@@ -58,6 +59,12 @@ class Workload:
         names = {cell.algorithm for cell in self.study.cells}
         made = {name: unlearn.make(self.study.method(name), self.study.settings(name)) for name in names}
         return {name: (method, method.cost()) for name, method in made.items()}
+
+    @cached_property
+    def looks(self) -> dict[str, Analysis]:
+        """The analyses of the study, by name."""
+        kinds = ((name, analyses.load(method), own) for name, (method, own) in self.study.analyses.items())
+        return {name: kind(kind.Settings.model_validate(own)) for name, kind, own in kinds}
 
     @cached_property
     def attacked(self) -> dict[str, tuple[type[Attack], Settings]]:
@@ -207,11 +214,23 @@ class Workload:
         forms = self.size.asked
         return self.ask(model, self.asked(model, forms), self.shape(model).blocks) if self.states(model, forms) else 0
 
-    def analyses(self, cell: Cell) -> float:
-        """What looks into one cell: each analysis as the lens, which reads logits after every block once."""
-        facts = self._forgotten(cell)
-        # Only means go into a table.
-        return (self.ask(cell.model, facts, 1) - facts * _QUESTION) * self.span(cell)[1] * len(self.study.analyses)
+    def analyses(self, cells: list[Cell]) -> float:
+        """What looks into some cells and, once for each key that this depends on, into their bases."""
+        seconds, bases = 0.0, set()
+        for cell in cells:
+            facts, (_, blocks) = self._forgotten(cell), self.span(cell)
+            # Only means go into a table.
+            each = self.ask(cell.model, facts, 1) - facts * _QUESTION
+            for name, analysis in self.looks.items():
+                of_cell = analysis.unit == "cell"
+                if of_cell and not analysis.applies(cell):
+                    continue
+                key = (name, cell.trained, cell.forget_set, *(str(getattr(cell, k)) for k in analysis.depends))
+                # A base is read from its first block on, but where a cell's band says where to begin.
+                base = blocks if "band" in analysis.depends else self.shape(cell.model).blocks
+                seconds += each * analysis.asks() * (blocks * of_cell + base * (key not in bases))
+                bases.add(key)
+        return seconds
 
     def attacks(self, cells: list[Cell]) -> float:
         """All attacks on some cells and, once for each key that these depend on, on base and oracle."""
