@@ -394,23 +394,25 @@ def test_an_oracle_is_that_of_model_seed_and_forget_set():
 
 def test_models_and_grids_have_training_seeds_of_their_own():
     text = """
-    study: {training_seeds: [0, 1, 2], oracle_seeds: first, models: [llama, bloom]}
+    study: {training_seeds: [0, 1, 2], models: [llama, bloom]}
     models: {llama: {oracles: [domain]}, bloom: {training_seeds: [5], oracles: [domain]}}
     grids: {whole: {training_seeds: [0, 5]}, ascent: {training_seeds: [2], models: [llama]}}
     """
     study = checked_study(config(text))
-    oracles = {"llama-s0-without-domain", "bloom-s5-without-domain"}
-    assert set(study.trained) == {"llama-s0", "llama-s1", "llama-s2", "bloom-s5", *oracles}
-    assert {study.oracle("llama", seed, "domain") for seed in (0, 1, 2)} == {"llama-s0-without-domain"}
+    trained = {"llama-s0", "llama-s1", "llama-s2", "bloom-s5"}
+    assert set(study.trained) == trained | {f"{name}-without-domain" for name in trained}
+    # Every training has its own oracle for its floor.
+    assert [study.oracle("llama", seed, "domain") for seed in (0, 1, 2)] == [
+        f"llama-s{seed}-without-domain" for seed in (0, 1, 2)
+    ]
     assert study.oracle("bloom", 5, "domain") == "bloom-s5-without-domain"
     seeds = {name: {(cell.model, cell.training_seed) for cell in study.grid(name)} for name in study.config.study.grids}
     assert seeds["blocks"] == {("llama", 0), ("llama", 1), ("llama", 2), ("bloom", 5)}
     assert seeds["whole"] == {("llama", 0), ("bloom", 5)}
     assert seeds["ascent"] == {("llama", 2)}
-    # The oracle of the first seed is every training's floor.
     plan = Plans(study)
     assert {(key[1], key[4]) for key in plan.tables()["references"] if key[0] == "llama"} == {
-        (seed, "llama-s0-without-domain") for seed in (0, 1, 2)
+        (seed, f"llama-s{seed}-without-domain") for seed in (0, 1, 2)
     }
 
 

@@ -41,10 +41,6 @@ class StudySection(Section):
     corpus: str = Field("world", description="The corpus, of `corpora`.")
     models: list[str] = Field(["llama"], min_length=1, description="Models, of `models`.")
     training_seeds: list[Seed] = Field([0], min_length=1, description="Seeds with which each model is trained.")
-    oracle_seeds: Literal["each", "first"] = Field(
-        "each",
-        description="Training seeds that get an oracle; first: the others are measured against that of the first.",
-    )
     grids: list[str] = Field(["blocks"], min_length=1, description="Grids of cells, of `grids`.")
     analyses: list[str] = Field(
         ["lens"], description="Of `analyses`, or analyses with their defaults, on all cells and their bases."
@@ -128,7 +124,7 @@ OF_EMBEDDED = ("family", "hidden", "heads", "vocabulary", "steps", "learning_rat
 class PretrainingSection(Section):
     """How embedded models are trained."""
 
-    batch: int = Field(192, ge=2, le=100_000, description="Sequences a step.")
+    batch: int = Field(128, ge=2, le=100_000, description="Sequences a step.")
     learning_rate: float = Field(6e-3, gt=0, description="Of Muon and of AdamW; untied embeddings learn faster.")
     warmup: int = Field(50, ge=0, description="Steps over which the learning rate rises.")
     decay: float = Field(0.6, ge=0, le=1, description="Last share of the steps, over which it falls to zero.")

@@ -162,22 +162,19 @@ class Study:
         for model in self.models:
             seeds = self.training_seeds(model)
             for seed, oracle in itertools.product(seeds, (None, *self.config.models[model].oracles)):
-                if oracle is None or seed in self._oracle_seeds(model):
-                    result[trained_name(model, seed, oracle)] = (model, seed, oracle)
+                result[trained_name(model, seed, oracle)] = (model, seed, oracle)
         return result
 
     def training_seeds(self, model: str) -> list[int]:
         """Seeds with which a model is trained."""
         return self.config.models[model].training_seeds or self.config.study.training_seeds
 
-    def _oracle_seeds(self, model: str) -> list[int]:
-        seeds = self.training_seeds(model)
-        return seeds[:1] if self.config.study.oracle_seeds == "first" else seeds
-
     def oracle(self, model: str, training_seed: int, forget_set: str) -> str | None:
-        """Name of the oracle that a model is measured against for a forget set, if the study trains one."""
-        first = self.config.study.oracle_seeds == "first"
-        name = trained_name(model, self._oracle_seeds(model)[0] if first else training_seed, forget_set)
+        """Name of the oracle that a model is measured against for a forget set, if the study trains one.
+
+        It is of the same training seed, and so of the same world.
+        """
+        name = trained_name(model, training_seed, forget_set)
         return name if name in self.trained else None
 
     def method(self, algorithm: str) -> str:
