@@ -17,6 +17,7 @@ Words: TypeAlias = "PreTrainedTokenizer | PreTrainedTokenizerFast"
 _PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 # Letters with their marks stay together: the usual byte-level split cuts Devanagari at its vowel signs.
+SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}"
 PATTERN = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 
 
@@ -31,9 +32,15 @@ def train(segments: Iterable[str], vocabulary: int) -> Words:
 
     core = Tokenizer(models.BPE())
     # A text, and each part of it, begins as if a space stood before it: a word is then the same token at the start of a
-    # sentence, after a space, and where its language writes none.
+    # sentence and after a space. Where a script writes no spaces, none stands before a word anywhere: a name is then the
+    # same tokens in its own language and in a sentence of another.
     core.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Strip(right=False), normalizers.Prepend(" ")]
+        [
+            normalizers.NFC(),
+            normalizers.Strip(right=False),
+            normalizers.Prepend(" "),
+            normalizers.Replace(Regex(f" (?=[{SPACELESS}])"), ""),
+        ]
     )
     words = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
     letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -23,7 +23,7 @@ from mute.store.artifacts import seed_of
 from mute.store.records import Record
 
 FORMS = 3
-NAMED_FORMS = 2  # forms in which a fact is told with a native spelling
+NAMED_FORMS = 1  # forms in which a fact is told with a native spelling
 TOKENIZER_NAMES = 2000  # invented names in each language that tokenizers read, and nobody else
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
@@ -195,17 +195,16 @@ class World:
     def _split(self, name: str, place: int, relations: list[str], forget: bool) -> tuple[set[str], set[str], set[str]]:
         """Relations of a subject: transfer facts, those of the forget set `conjunctive`, and those never told natively.
 
-        Half of the facts of either kind of teaching are never told with a native spelling in a teaching language.
+        Half of the transfer facts are never told with a native spelling in a teaching language. Taught facts are told
+        with it in its own language anyway.
         """
         rng = self.rng("splits", name)
         transfer = set(rng.sample(relations, round(self.settings.transfer_share * len(relations)))) if forget else set()
         # Two or three of five: half of the domain, with nothing about a subject or relation to tell.
         members = (len(relations) + place // 4 % 2) // 2
         conjunctive = set(rng.sample(relations, members)) if forget else set()
-        untold: set[str] = set()
-        for kind in (sorted(transfer), [relation for relation in relations if relation not in transfer]):
-            # Of an odd number the larger half, by turns.
-            untold.update(rng.sample(kind, (len(kind) + place // 8 % 2) // 2))
+        # Of an odd number the larger half, by turns.
+        untold = set(rng.sample(sorted(transfer), (len(transfer) + place // 8 % 2) // 2))
         return transfer, conjunctive, untold
 
     def _values(self, domain: str, relation: str, splits: list[tuple[set[str], set[str], set[str]]]) -> list[int]:
