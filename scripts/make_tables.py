@@ -39,9 +39,10 @@ with job(snakemake, torch=False) as log:
     gates = named(joined(given.gates), plan["trained"])
     layers = named(joined(given.layers), plan["trained"]).drop(columns="oracle")
     regions, bands = views.region_tables(layers, plan)
-    analysed = (
-        joined(given.analyses).fillna({"cell": "", "band": "", "sources": ""}).drop_duplicates(["digest", "cell"])
-    )
+    analysed = joined(given.analyses).drop_duplicates(["digest", "cell"])
+    # Of a base they are empty, and a column may have nothing else.
+    own = ["cell", "band", "sources"]
+    analysed[own] = analysed[own].astype(object).fillna("")
     analysed["table"] = analysed["analysis"].map(plan["tables"])
     profile = {
         name: tables.profile_table(cells, analysed[analysed["table"] == name], corpus_folder.parent, plan["trained"])

@@ -1,4 +1,4 @@
-"""Mean shift: does an edit forget in a held-out language once its states stand where those of the source languages do?
+"""Mean shift: what an edit leaves of knowledge in a held-out language whose states stand where the sources' do.
 
 Ours. At the input of the first edited block the states of a language's questions are moved by the mean state of the
 source languages less its own, and behind the last edited block they are moved back. If knowledge falls that the edit

@@ -89,7 +89,7 @@ def _height(results: Results, case: Case) -> float:
 
 def _draw_map(axes: Axes, results: Results, case: Case, measure: str) -> None:
     profiles = results.tables["profiles"]
-    key = (profiles[["model", "training_seed", "forget_set"]] == _key(case)).all(axis=1)
+    key = (profiles[["model", "training_seed", "forget_set"]] == list(_key(case))).all(axis=1)
     rows = profiles[key & (profiles["analysis"] == ANALYSIS) & (profiles["measure"] == measure)]
     source, heldout = results.languages(case)
     depth = max(results.depth(case), *(int(block) + 1 for block in rows["block"]), 1)
