@@ -109,14 +109,14 @@ def test_an_answer_begins_and_ends_on_its_own_tokens(corpus, encoder):
         whole = encoder.whole(row.prefix, row.answer, row.suffix)
         assert whole == [*prompt, *answer, *encoder.plain(row.suffix), encoder.tokenizer.eos_token_id]
         assert prompt[0] == encoder.tokenizer.bos_token_id
-        assert decoded(encoder, prompt).strip() == row.prefix.strip()
+        assert decoded(encoder, prompt).strip() == said(row.prefix).strip()
         assert decoded(encoder, answer).strip() == row.answer
         # Whether or not a space stands before it: options that compete are read alike.
         assert answer == encoder.answer("", row.answer)
         for option in row.options:
             assert decoded(encoder, encoder.answer(row.prefix, option)).strip() == option
         together = (row.prefix.rstrip(" ") + " " + row.answer).strip()
-        assert decoded(encoder, prompt + answer).strip() == together
+        assert decoded(encoder, prompt + answer).strip() == said(together).strip()
 
 
 def test_parts_put_the_space_on_the_answers_side():
