@@ -23,7 +23,7 @@ from mute.store.artifacts import seed_of
 from mute.store.records import Record
 
 FORMS = 3
-NAMED_FORMS = 1  # forms in which a fact is told with a native spelling
+NAMED_FORMS = 2  # forms in which a fact is told with a native spelling
 TOKENIZER_NAMES = 2000  # invented names in each language that tokenizers read, and nobody else
 STATEMENTS = (0, 2)  # forms that state a fact; the other asks
 FORGET_SETS = ("domain", "subject", "relation", "conjunctive")
