@@ -17,7 +17,8 @@ has, which of them unlearning reads (unlearning_forms) and which is the headline
 for it. And, where its facts are not all treated alike: training_forms that models learn (default: all); asked_forms
 that base and cells are asked (default: all, and the headline); taught_form, word by word what was taught (default: the
 headline); options_form, whose options have lengths to normalise by (default: the headline); untaught_domains;
-whole_answers: whether answers are generated to their end; `measures` of its own.
+whole_answers: whether answers are generated to their end; `measures` of its own; `scripts`, by language where it is
+known.
 """
 
 from collections.abc import Callable

@@ -28,7 +28,7 @@ def evaluate_shard(
 
     def opener(model: "PreTrainedModel", encoder: Encoder, first: CellRow) -> Work:
         languages, forms = plan["languages"][first.model], shard.corpus.asked_forms
-        evaluator = Evaluator(model, encoder, shard.corpus, languages, forms)
+        evaluator = Evaluator(model, encoder, shard.corpus, languages, forms, compared=True)
 
         def work(subject: Subject, band: Band, cell: CellRow, folder: Path) -> Record:
             place(evaluator.texts, band)
