@@ -31,7 +31,7 @@ def asked(corpus, random_model, encoder, tmp_path_factory):
     found = {}
     for name, own in (("world", corpus), ("tofu", tofu_source.build(folder))):
         said = [
-            Evaluator(random_model(family), encoder, own, LANGUAGES, own.asked_forms).evaluate()
+            Evaluator(random_model(family), encoder, own, LANGUAGES, own.asked_forms, compared=True).evaluate()
             for family in ("llama", "bloom")
         ]
         found[name] = own, said[0][0], said[1][0], said[0][1]

@@ -46,7 +46,13 @@ def corpus_facts() -> tuple[pd.DataFrame, pd.Series]:
 
 FACTS, ROLES = corpus_facts()
 FORGET = [item for item, role in ROLES.items() if role == "forget"]
-SETTING = {"source": SOURCE, "heldout": HELDOUT, "headline_form": HEADLINE, "draws": 30, "seed": 7}
+SCRIPTS = {"en": "Latin", "es": "Latin", "de": "Latin", "hi": "Devanagari", "ja": "Han"}
+SETTING = {"source": SOURCE, "heldout": HELDOUT, "headline_form": HEADLINE, "draws": 30, "seed": 7, "scripts": SCRIPTS}
+# Which way the scores look worse that have one: those of forgetting where they are high, those of keeping where low.
+HIGH = {"K", "confusion", "accuracy_option", "accuracy_strict"}
+LOW = {"C", "C_sentences", "C_reading", "C_translation", "C_translation_seen", "C_translation_unseen", "C_facts"}
+LOW |= {"C_fidelity", "retain_seen_strict", "retain_unseen_strict", "retain_strict", "retain_option"}
+LOW |= {"bystander_strict", "unknown"}
 
 
 def board_of(base, facts=FACTS, roles=ROLES, **setting) -> Board:
@@ -69,8 +75,8 @@ def replicates(cell, base, oracle, setting, **tables) -> dict[tuple, np.ndarray]
     return dict(zip(named, values))
 
 
-def score_bypass(bypassed, oracle_bypassed, base, oracle):
-    return metrics.score_bypass(Panel(base, FACTS, ROLES, **SETTING), bypassed, oracle_bypassed, oracle)
+def score_attack(attacked, base, oracle, **setting):
+    return metrics.score_attack(Panel(base, FACTS, ROLES, **{**SETTING, **setting}), attacked, oracle, "R")
 
 
 def rows_of(languages=tuple(LANGUAGES)) -> pd.DataFrame:
@@ -301,6 +307,9 @@ class Loops:
                 scores[f"answers_{answered}", kind] = mean(
                     float(self.kinds["cell"][i, language] == answered) for i in ids
                 )
+            for name, metric in (("cell", "confusion"), ("base", "confusion_base")):
+                elsewhere = [self.kinds[name][i, language] in ("other_language", "other_both") for i in ids]
+                scores[metric, kind] = mean(map(float, elsewhere))
         for role in ("retain_seen", "retain_unseen", "bystander"):
             scores[f"{role}_strict", ""] = self.accuracy("cell", "facts", facts[role], language, "strict")
         scores["retain_strict", ""] = scores["retain_unseen_strict", ""]
@@ -339,12 +348,21 @@ class Loops:
             for key in single["en"]:
                 found["", name, *key] = mean(single[language][key] for language in languages)
                 found |= {(language, name, *key): single[language][key] for language in languages if name != "all"}
+        for metric, kind in single["en"]:
+            if metric not in HIGH | LOW:
+                continue
+            values = [single[language][metric, kind] for language in HELDOUT]
+            found["", "worst", metric, kind] = max(values) if metric in HIGH else min(values)
+            found["", "same_script", metric, kind] = single["de"][metric, kind]
+            found["", "other_script", metric, kind] = mean(single[language][metric, kind] for language in ("hi", "ja"))
         for kind in ("all", "taught", "transfer"):
-            found["", "all", "leak", kind] = found["", "heldout", "K", kind] - found["", "source", "K", kind]
+            for group, of in (("all", "heldout"), *((g, g) for g in ("worst", "same_script", "other_script"))):
+                found["", group, "leak", kind] = found["", of, "K", kind] - found["", "source", "K", kind]
             for group in ("source", "heldout"):
                 gone = found["", group, "base_strict", kind] - found["", group, "accuracy_strict", kind]
                 found["", group, f"UE_{group}", kind] = gone
-        found["", "all", "excess_damage", ""] = found["", "source", "C", ""] - found["", "heldout", "C", ""]
+        for group, of in (("all", "heldout"), *((g, g) for g in ("worst", "same_script", "other_script"))):
+            found["", group, "excess_damage", ""] = found["", "source", "C", ""] - found["", of, "C", ""]
         return {
             key: number
             for key, number in found.items()
@@ -415,10 +433,11 @@ def test_an_untouched_model_keeps_everything_without_doubt():
     table = score_cell(BASE, BASE, ORACLE, FACTS, ROLES, **SETTING, answers=BASE_ANSWERS, base_answers=BASE_ANSWERS)
     ones = table[table["metric"].isin(["K", "C"]) | table["metric"].str.startswith("C_")]
     ones = ones[ones["metric"] != "C_parts"]
-    assert len(ones) == 3 * 8 + 8 * 8
+    # Five languages and six groups of them.
+    assert len(ones) == 3 * 11 + 8 * 11
     assert (ones[["value", "low", "high"]] == 1).all(axis=None)
     zeros = table[table["metric"].isin(["leak", "excess_damage", "UE_source", "UE_heldout"])]
-    assert len(zeros) == 3 + 1 + 6
+    assert len(zeros) == 4 * 3 + 4 + 6
     assert (zeros[["value", "low", "high"]] == 0).all(axis=None)
 
 
@@ -428,16 +447,67 @@ def test_an_oracle_knows_nothing_without_doubt():
     assert (known[["value", "low", "high"]] == 0).all(axis=None)
 
 
-def test_bypass_gives_back_what_was_suppressed():
-    table = score_bypass(BASE, ORACLE, BASE, ORACLE)
-    assert set(table["metric"]) == {"B", "B_oracle"}
+def test_an_attack_gives_back_what_was_suppressed_and_no_more():
+    table = score_attack({"cell": BASE, "oracle": ORACLE, "base": BASE}, BASE, ORACLE)
+    assert set(table["metric"]) == {"R", "R_base", "R_oracle", "recovery"}
     assert set(table["facts"]) == {"all"}
-    assert (table.loc[table["metric"] == "B", ["value", "low", "high"]] == 1).all(axis=None)
-    assert (table.loc[table["metric"] == "B_oracle", ["value", "low", "high"]] == 0).all(axis=None)
-    partly = score_bypass(CELL, None, BASE, ORACLE)
+    for metric, known in {"R": 1, "R_base": 1, "R_oracle": 0, "recovery": 1}.items():
+        assert (table.loc[table["metric"] == metric, ["value", "low", "high"]] == known).all(axis=None), metric
+    assert set(table.loc[table["metric"] == "R_base", "group"]) == {"source", "heldout", "all"}
+    partly = score_attack({"cell": CELL}, BASE, ORACLE)
     whole = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING).query("metric == 'K' and facts == 'all'")
+    assert partly["group"].tolist() == whole["group"].tolist()
     assert partly["value"].tolist() == whole["value"].tolist()
     assert partly["low"].tolist() == whole["low"].tolist()
+
+
+def test_recovery_is_paired_and_is_what_comes_back_beyond_the_oracle():
+    cell, learnt = evaluation(0.6, 21), evaluation(0.3, 22)
+    ground = {}
+    for name, table in (("cell", cell), ("oracle", learnt)):
+        ground[name] = score_attack({name: table}, BASE, ORACLE).set_index(["language", "group"])["value"]
+    table = score_attack({"cell": cell, "oracle": learnt}, BASE, ORACLE)
+    found = table[table["metric"] == "recovery"].set_index(["language", "group"])
+    for code in LANGUAGES:
+        key = (code, "source" if code in SOURCE else "heldout")
+        assert found["value"][key] == pytest.approx(ground["cell"][key] - ground["oracle"][key])
+    assert found["value"]["", "worst"] == pytest.approx(max(found["value"][code, "heldout"] for code in HELDOUT))
+    # What the same attack brings both is no recovery, and leaves no doubt.
+    alike = score_attack({"cell": cell, "oracle": cell}, BASE, ORACLE).query("metric == 'recovery'")
+    assert (alike[["value", "low", "high"]] == 0).all(axis=None)
+
+
+def test_the_worst_language_is_chosen_anew_in_every_replicate():
+    """Two languages that know equally much: the larger of two estimates lies above both, and its interval says so."""
+    found = replicates(CELL, BASE, ORACLE, SETTING | {"draws": 200}, **TABLES)
+    single = np.array([found[code, "heldout", "K", "all"] for code in HELDOUT])
+    worst = found["", "worst", "K", "all"]
+    assert np.array_equal(worst, single.max(0))
+    assert len(set(single[:, 1:].argmax(0))) > 1, "it is not always the same language"
+    first = int(single[:, 0].argmax())
+    assert worst[1:].mean() > single[first, 1:].mean(), "the choice has its part in the interval"
+    kept = np.array([found[code, "heldout", "C", ""] for code in HELDOUT])
+    assert np.array_equal(found["", "worst", "C", ""], kept.min(0))
+
+
+def test_groups_by_script_are_there_where_scripts_are():
+    def groups(scripts):
+        table = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **(SETTING | {"scripts": scripts}))
+        return set(table.loc[table["metric"].isin(["K", "leak"]), "group"])
+
+    plain = {"source", "heldout", "all", "worst"}
+    assert groups({}) == groups(None) == plain
+    assert groups({code: SCRIPTS[code] for code in ("en", "de", "hi")}) == plain, "a source language has none"
+    assert groups({code: "Latin" for code in LANGUAGES}) == plain | {"same_script"}
+    assert groups({**SCRIPTS, "de": "Runic"}) == plain | {"other_script"}
+    table = score_cell(
+        CELL, BASE, ORACLE, FACTS, ROLES, **(SETTING | {"scripts": {c: SCRIPTS[c] for c in ("en", "es", "hi")}})
+    )
+    one, group = (
+        value(table, "K", facts="all", **at)["value"]
+        for at in ({"language": "hi", "group": "heldout"}, {"group": "other_script"})
+    )
+    assert one == group, "languages without a known script are in neither group"
 
 
 def set_hits(table: pd.DataFrame, mask: pd.Series, hit: float) -> pd.DataFrame:
@@ -480,6 +550,7 @@ def test_without_heldout_languages_there_is_no_leak():
     table = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **(SETTING | {"source": LANGUAGES, "heldout": []}))
     assert set(table["group"]) == {"source", "all"}
     assert not {"leak", "excess_damage", "UE_heldout"} & set(table["metric"])
+    assert "worst" not in set(table["group"])
 
 
 def test_a_diverged_model_has_no_scores():
@@ -494,7 +565,7 @@ def test_a_diverged_model_has_no_scores():
     own = table["metric"].map(divergence.is_own)
     assert {"K", "leak", "C", "C_sentences", "excess_damage", "accuracy_strict", "MI"} <= set(table.loc[own, "metric"])
     assert table.loc[own, ["value", "low", "high"]].isna().all().all()
-    others = {"chance", "majority", "reading_forget_base", "reading_forget_oracle"}
+    others = {"chance", "majority", "confusion_base", "reading_forget_base", "reading_forget_oracle"}
     assert set(table.loc[~own, "metric"]) == others
     assert table[~own].equals(whole[~own])
 
@@ -502,10 +573,10 @@ def test_a_diverged_model_has_no_scores():
 def test_what_a_treatment_has_broken_brings_nothing_back():
     lost = CELL.assign(logprob=np.nan)
     asked = [table.reset_index(drop=True) for table in (lost, ORACLE, BASE, ORACLE)]
-    table = score_bypass(*asked)
-    assert table.loc[table["metric"] == "B", "value"].isna().all()
-    assert (table.loc[table["metric"] == "B", "n"] > 0).all()
-    assert table.loc[table["metric"] == "B_oracle", "value"].notna().any()
+    table = score_attack({"cell": asked[0], "oracle": asked[1]}, *asked[2:])
+    assert table.loc[table["metric"].isin(["R", "recovery"]), "value"].isna().all()
+    assert (table.loc[table["metric"] == "R", "n"] > 0).all()
+    assert table.loc[table["metric"] == "R_oracle", "value"].notna().any()
 
 
 def test_questions_without_options_do_not_count_for_option_accuracy():

@@ -14,6 +14,7 @@ from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.evaluate import item_table
 from mute.evaluate.asked import Asked
+from mute.evaluate.disruption import RETAIN
 from mute.evaluate.run import Evaluator, _Words, questions
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
@@ -220,8 +221,9 @@ def test_all_that_can_be_asked_is_asked_once(corpus):
     assert set(facts["form"]) == {2}
     probes = corpus.lines[corpus.lines["probe"] != ""]
     spoken = probes["language"].isin(["en", "es", "ja"]) & probes["other"].isin(["", "en", "es", "ja"])
-    assert len(asked) - len(facts) == spoken.sum()
-    assert asked["set"].nunique() == 1 + probes[spoken]["probe"].nunique()
+    kept = asked["set"] == RETAIN
+    assert len(asked) - len(facts) - kept.sum() == spoken.sum()
+    assert asked["set"].nunique() == 2 + probes[spoken]["probe"].nunique()
     assert not asked["item"].eq("").any()
 
 

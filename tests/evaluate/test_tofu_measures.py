@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mute.evaluate import tables
 from mute.evaluate.board import Board, summary
 from mute.evaluate.measures import Context, tofu
-from mute.evaluate.panel import Panel
+from mute.evaluate.panel import Measure, Panel, groups_of, over_groups
 from mute.evaluate.run import Evaluator
 
 LANGUAGES = ["en", "es", "hi"]
@@ -219,11 +219,10 @@ def test_chrf_compares_letters_not_words(said, score):
 
 def test_perfect_and_useless_models():
     ones, zero = np.ones((3, 4)), np.zeros((3, 4))
-    groups = (np.array([0]), np.array([1, 2]), np.arange(3))
-    from mute.evaluate.panel import Measure
+    groups = groups_of(["a"], ["b", "c"], {"a": "Latin", "b": "Latin", "c": "Han"})
 
     def measure(values):
-        return Measure(np.column_stack([values[:, :3], values[:, :3]]), np.full(6, 5), np.zeros(3, bool))
+        return Measure(over_groups(values[:, :3], groups), np.full(8, 5), np.zeros(3, bool))
 
     assert (tofu.harmonic_mean([measure(ones)] * 9, groups).values == 1).all()
     assert (tofu.harmonic_mean([measure(ones), measure(zero)], groups).values == 0).all()

@@ -97,6 +97,14 @@ class Attack(Treatment, Generic[OfAttack]):
         return ""
 
     @classmethod
+    def of_base(cls, settings: OfAttack, band: str) -> bool:
+        """Whether what it gives of an edit of this band is what it gives of the base, whatever the edit.
+
+        Then the base alone is attacked, once for all edits, and the score is `<name>_base`.
+        """
+        return False
+
+    @classmethod
     def faults(cls) -> Iterator[tuple[str, str]]:
         """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
         for key in cls.depends:

@@ -26,5 +26,9 @@ class Mix(bypass.Bypass):
     settings: Settings
     depends: ClassVar[tuple[str, ...]] = ("band",)
 
+    @classmethod
+    def of_base(cls, settings: base.Settings, band: str) -> bool:
+        return False
+
     def mixed(self, depth: int) -> Mapping[int, float]:
         return dict.fromkeys(self.victim.band.blocks, self.settings.share)

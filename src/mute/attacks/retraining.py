@@ -1,7 +1,8 @@
 """Retraining: every parameter is trained on retain text in the source languages, and no text of the forget set.
 
 Ours, as the benign fine-tuning of arXiv 2510.07626. What is gone from the weights cannot come back this way; what an
-edit only hides does.
+edit only hides does. Doses are attacks that differ in `steps` alone: they draw alike, so that each is the beginning of
+the next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from mute.attacks import base
-from mute.bands import is_block
 from mute.store.records import Record
 
 if TYPE_CHECKING:
@@ -50,16 +50,11 @@ class Retraining(base.Attack[Settings]):
     paper = "ours; Microscope 2025, arXiv 2510.07626"
     access = "weights"
     depends: ClassVar[tuple[str, ...]] = ("sources",)
-    metric = "B_retrained"
     Settings = Settings
 
     @classmethod
     def cost(cls, settings: Settings) -> base.Cost:
         return base.Cost(steps=settings.steps, batch=settings.batch_size)
-
-    @classmethod
-    def applies(cls, settings: Settings, band: str, intent: str) -> str:
-        return "" if is_block(band) else "only one-block edits are trained again: what comes back is read by block"
 
     @contextmanager
     def weights(self, model: Model) -> Generator[None]:

@@ -83,7 +83,7 @@ def attacked(
 def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
     """Every attack that the plan names for a cell, on the cell, on its base and on its oracle.
 
-    Writes one row per cell, attack and victim: the digest of its entry in the store, or why there is none.
+    On the base alone where the attack gives the same of the cell (`Attack.of_base`). Writes one row per cell, attack and victim: the digest of its entry in the store, or why there is none.
     """
     shard = Shard(cells, corpus, models, placed)
     opened = Opened(shard, plan)
@@ -98,7 +98,11 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
                 model = plan["oracles"][f"{model}.{cell.forget_set}"]
             for name in chosen[tuple(getattr(cell, key) for key in KEYS)]:
                 attack = made[name]
-                row = {"cell": cell.digest, "attack": name, "metric": attack.method.metric, "victim": victim}
+                once = attack.method.of_base(attack.settings, str(cell.band))
+                if once and victim != "base":
+                    continue
+                metric = attack.method.name if once else attack.method.metric
+                row = {"cell": cell.digest, "attack": name, "metric": metric, "victim": victim}
                 reason = attack.method.applies(attack.settings, str(cell.band), plan["intents"][cell.algorithm])
                 if model is None or reason:
                     reason = reason or "the study has no oracle for it"

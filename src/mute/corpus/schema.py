@@ -22,7 +22,7 @@ What a source says `about` itself: how many `worlds` there are (1 where it says 
 all treated alike: training_forms that models learn (default: all); asked_forms that base and cells are asked (default:
 all, and the headline); taught_form, word by word what was taught (default: the headline); options_form, whose options
 have lengths to normalise by (default: the headline); untaught_domains; whole_answers: whether answers are generated to
-their end; `measures` of its own.
+their end; `measures` of its own. `scripts` are there as far as they are known.
 """
 
 from collections.abc import Callable

@@ -45,13 +45,13 @@ def score_capability(
     parts["C_translation"] = mean_of(seen_and_unseen, groups)[0] if seen_and_unseen else None
     for name, part in {**parts, **pairs}.items():
         if part is not None:
-            board.add(name, part)
+            board.add(name, part, better="higher")
     present = [part for part in parts.values() if part is not None]
     if not present:
         return None
     whole, count = mean_of(present, groups)
     number = np.tile(count.astype(float), (1 + panel.draws, 1))
-    board.add("C", whole)
+    board.add("C", whole, better="higher")
     board.add("C_parts", Measure(over_groups(number, groups), whole.n, whole.single))
     return whole
 

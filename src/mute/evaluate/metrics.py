@@ -1,11 +1,11 @@
-"""From token and answer tables to the scores of a cell: knowledge K, leak, capability C, reversibility B.
+"""From token and answer tables to the scores of a cell: knowledge K, leak, capability C, recovery R.
 
 Every score is a pure function of tables, so a new one runs no model. An *item table* (`items`) has one row per
 (set, item, language, form); those of a cell (an edited model), of the base and of the oracle (the base's training
 without the forget set) have the same rows. Facts are scored at the headline form. Names of metrics are contracts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +14,13 @@ import pandas as pd
 from mute.evaluate import divergence
 from mute.evaluate.board import Board, summary
 from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
-from mute.evaluate.panel import GROUPS, Block, Measure, Panel, relative
+from mute.evaluate.panel import ALL, GROUPS, HELDOUT, SOURCE, Block, Measure, Panel, over_groups, relative
 
 TEACH = ("all", "taught", "transfer")
-SPELLING = ("shared", "native")
+SPELLING = ("shared", "native", "untold")
 NUMBERS = ("strict", "option", "logprob", "chance")
-SOURCE, HELDOUT, ALL = -3, -2, -1  # where a Measure keeps its groups
+# Kinds of answers in another language than asked: they imitate forgetting.
+ELSEWHERE = ("other_language", "other_both")
 
 
 def score_cell(
@@ -32,12 +33,12 @@ def score_cell(
     texts: pd.DataFrame | None = None,
     further: Sequence[Callable[[Board], None]] = (),
 ) -> pd.DataFrame:
-    """Every score of one cell with its band, by language and as unweighted means over source, held-out and all ones.
+    """Every score of one cell with its band, by language as unweighted means over groups, and of the worst one.
 
     board: an empty one, of the base's item table. cell, oracle: item tables; without an oracle the floor of K is
     chance. answers, base_answers: answer tables of cell and base. texts: the corpus's table. Without texts there is no
-    `majority`, without answers no `answers_*`, without both answer tables no `C_fidelity`. further: measures of other
-    modules, each of which adds its scores to the board.
+    `majority`, without answers no `answers_*` and no `confusion`, without both answer tables no `C_fidelity`. further:
+    measures of other modules, each of which adds its scores to the board.
 
     Facts of role retain_unseen that are for validation are in no score. Of a cell whose answers are no numbers every
     score is undefined (see `divergence`).
@@ -45,35 +46,43 @@ def score_cell(
     Raises ValueError if the tables have different rows, and for kinds it does not know.
     """
     tables = _columns(board.panel, cell=cell, base=board.panel.base, oracle=oracle)
-    _score_forget(board, tables, answers, texts)
+    _score_forget(board, tables, answers, base_answers, texts)
     _score_retain(board, tables["cell"])
     _score_lines(board, tables)
     whole = score_capability(board, tables["cell"], tables["base"], answers, base_answers)
     if whole is not None:
-        _add_gap(board, "excess_damage", whole, SOURCE, HELDOUT)
+        board.add_gap("excess_damage", whole, more=SOURCE)
     for add in further:
         add(board)
     found = summary(*board.replicates())
     return found if divergence.gives_numbers(tables["cell"]["logprob"]) else divergence.blanked(found)
 
 
-def score_bypass(
-    panel: Panel, bypassed: pd.DataFrame, oracle_bypassed: pd.DataFrame | None, oracle: pd.DataFrame | None
+def score_attack(
+    panel: Panel, attacked: Mapping[str, pd.DataFrame], oracle: pd.DataFrame | None, metric: str
 ) -> pd.DataFrame:
-    """B, reversibility: K of the cell after its edit is bypassed; B_oracle: K of the oracle treated alike.
+    """K after an attack, of each victim that is there: `metric` of the cell, with `_base` and `_oracle` the others'.
 
-    All are item tables; the panel's base and `oracle` are untreated. Rows, bands and errors as in `score_cell`.
-    Undefined where the treated model's answers are no numbers: treatment may break what the edit left whole.
+    And `recovery`, that of the cell less that of the oracle, fact by fact: what comes back and was not learnt anew.
+    attacked: item tables by victim, `cell`, `base`, `oracle`; the panel's base and `oracle` are untreated. Rows, bands
+    and errors as in `score_cell`. Undefined where a victim's answers are no numbers: an attack may break what the edit
+    left whole.
     """
     board = Board(panel)
-    tables = _columns(panel, base=panel.base, oracle=oracle, B=bypassed, B_oracle=oracle_bypassed)
-    block = panel.facts_block(panel.selected("forget"))
-    for name in ("B", "B_oracle"):
-        if name in tables:
-            score, floor = _knowledge(panel, block, tables[name], tables)
-            if not divergence.gives_numbers(tables[name]["logprob"]):
-                score = replace(score, values=np.full_like(score.values, np.nan))
-            board.add(name, score, facts="all", floor=floor)
+    tables = _columns(panel, base=panel.base, oracle=oracle)
+    block, scores, floor = panel.facts_block(panel.selected("forget")), {}, ""
+    for victim, columns in _columns(panel, **attacked).items():
+        score, floor = _knowledge(panel, block, columns, tables)
+        if not divergence.gives_numbers(columns["logprob"]):
+            score = replace(score, values=np.full_like(score.values, np.nan))
+        scores[victim] = score
+        name, better = (metric, "lower") if victim == "cell" else (f"{metric}_{victim}", "none")
+        board.add(name, score, facts="all", floor=floor, better=better)
+    if {"cell", "oracle"} <= scores.keys():
+        k = len(panel.languages)
+        back = over_groups(scores["cell"].values[:, :k] - scores["oracle"].values[:, :k], panel.groups)
+        recovery = replace(scores["cell"], values=back)
+        board.add("recovery", recovery, facts="all", floor=floor, better="lower")
     return summary(*board.replicates())
 
 
@@ -97,7 +106,11 @@ def _knowledge(panel: Panel, block: Block, cell: Columns, tables: dict[str, Colu
 
 
 def _score_forget(
-    board: Board, tables: dict[str, Columns], answers: pd.DataFrame | None, texts: pd.DataFrame | None
+    board: Board,
+    tables: dict[str, Columns],
+    answers: pd.DataFrame | None,
+    base_answers: pd.DataFrame | None,
+    texts: pd.DataFrame | None,
 ) -> None:
     """Scores of the facts to be forgotten: all of them, by teaching, and (K and leak alone) by spelling."""
     panel, cell, base = board.panel, tables["cell"], tables["base"]
@@ -109,13 +122,13 @@ def _score_forget(
         if not len(block):
             continue
         knowledge, floor = _knowledge(panel, block, cell, tables)
-        board.add("K", knowledge, facts=which, floor=floor)
-        _add_gap(board, "leak", knowledge, HELDOUT, SOURCE, facts=which, floor=floor)
+        board.add("K", knowledge, facts=which, floor=floor, better="lower")
+        board.add_gap("leak", knowledge, more=HELDOUT, facts=which, floor=floor)
         if which in SPELLING:
             continue
         strict = block.mean(cell["strict"])
-        board.add("accuracy_option", block.mean(cell["option"]), facts=which, plain=True)
-        board.add("accuracy_strict", strict, facts=which, plain=True)
+        board.add("accuracy_option", block.mean(cell["option"]), facts=which, plain=True, better="lower")
+        board.add("accuracy_strict", strict, facts=which, plain=True, better="lower")
         erased = block.mean(base["strict"]).values - strict.values
         for name, where in (("source", SOURCE), ("heldout", HELDOUT)):
             board.add_group(f"UE_{name}", name, erased[:, where], int(strict.n[where]), facts=which)
@@ -126,6 +139,11 @@ def _score_forget(
             said = panel.answers_block(answers, selected)
             for kind, column in kinds.items():
                 board.add(f"answers_{kind}", said.mean(column), facts=which, plain=True)
+            confused = said.mean(kind_is(answers, *ELSEWHERE))
+            board.add("confusion", confused, facts=which, plain=True, better="lower")
+        if base_answers is not None:
+            before = panel.answers_block(base_answers, selected).mean(kind_is(base_answers, *ELSEWHERE))
+            board.add("confusion_base", before, facts=which, plain=True)
 
 
 def _score_retain(board: Board, cell: Columns) -> None:
@@ -134,10 +152,10 @@ def _score_retain(board: Board, cell: Columns) -> None:
     for role in ("retain_seen", "retain_unseen", "bystander"):
         block = panel.facts_block(panel.selected(role))
         strict = block.mean(cell["strict"])
-        board.add(f"{role}_strict", strict, plain=True)
+        board.add(f"{role}_strict", strict, plain=True, better="higher")
         if role == "retain_unseen":
-            board.add("retain_strict", strict, plain=True)
-            board.add("retain_option", block.mean(cell["option"]), plain=True)
+            board.add("retain_strict", strict, plain=True, better="higher")
+            board.add("retain_option", block.mean(cell["option"]), plain=True, better="higher")
     kept = panel.facts_block(panel.selected("retain_seen", "retain_unseen")).mean(cell["strict"])
     board.add_group("MI", GROUPS[ALL], kept.values[:, ALL], int(kept.n[ALL]))
 
@@ -149,7 +167,7 @@ def _score_lines(board: Board, tables: dict[str, Columns]) -> None:
     for name, columns in tables.items():
         suffix = "" if name == "cell" else f"_{name}"
         board.add(f"reading_forget{suffix}", reading.mean(columns["option"]), plain=True)
-    board.add("unknown", panel.lines_block("unknown").mean(tables["cell"]["option"]), plain=True)
+    board.add("unknown", panel.lines_block("unknown").mean(tables["cell"]["option"]), plain=True, better="higher")
 
 
 def _majority(panel: Panel, texts: pd.DataFrame) -> np.ndarray:
@@ -170,12 +188,3 @@ def _majority(panel: Panel, texts: pd.DataFrame) -> np.ndarray:
     by_item = hits.set_index(["item", "language"])["hit"]
     column = by_item.reindex(pd.MultiIndex.from_arrays([panel.items, panel.base["language"]])).to_numpy(float)
     return np.where(panel.sets == "facts", column, np.nan)
-
-
-def _add_gap(
-    board: Board, metric: str, measure: Measure, more: int, less: int, *, facts: str = "", floor: str = ""
-) -> None:
-    """The difference of two groups' means, where both groups have something to measure."""
-    if measure.n[more] and measure.n[less]:
-        values = measure.values[:, more] - measure.values[:, less]
-        board.add_group(metric, GROUPS[ALL], values, int(measure.n[ALL]), facts=facts, floor=floor)

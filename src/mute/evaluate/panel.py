@@ -1,6 +1,6 @@
 """Clusters, languages and resampling weights that the evaluations of one study share, so that they pair.
 
-Shapes: C clusters, K languages, G = 3 groups of languages, M rows of a table, R = 1 + draws replicates. Replicate 0
+Shapes: C clusters, K languages, G = 5 groups of languages, M rows of a table, R = 1 + draws replicates. Replicate 0
 takes every cluster once: it is the estimate itself; the others are bootstrap samples. A number per replicate and
 language is [R, K], and [R, K+G] with the groups' unweighted means beside the languages.
 
@@ -8,8 +8,9 @@ A cluster is a fact with all its languages and forms, or a line with its transla
 the clusters' ids alone, so any two evaluations are resampled alike and their differences keep what they share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,14 @@ from mute.evaluate.item_table import KEYS
 from mute.names import unknown_name
 from mute.store.artifacts import seed_of
 
-GROUPS = ("source", "heldout", "all")
+# Groups of languages, in the order of a Measure's last columns. The last two are of the held-out languages, and empty
+# where nothing says in which script they are written.
+GROUPS = ("source", "heldout", "all", "same_script", "other_script")
+SOURCE, HELDOUT, ALL, SAME_SCRIPT, OTHER_SCRIPT = range(-len(GROUPS), 0)
+# The held-out language in which a score looks worst, chosen anew in every replicate.
+WORST = "worst"
+# Whether less or more of a score means that more is forgotten, or kept; `none`: neither.
+Better = Literal["lower", "higher", "none"]
 # What a reference must exceed its floor by for a ratio to it to mean anything.
 MARGIN = 0.05
 
@@ -41,7 +49,7 @@ class Measure:
 class Panel:
     """Clusters, roles, languages and weights, read off the base's item table.
 
-    `roles` maps item to role. Facts for `validation` have the role "validation" here instead of retain_unseen: tuning
+    `roles` maps item to role, `scripts` language to the script that it is written in. Facts for `validation` have the role "validation" here instead of retain_unseen: tuning
     reads them, so no score does.
 
     Raises ValueError for a language that is listed twice or has no row, a fact that is listed twice or has no role,
@@ -59,13 +67,13 @@ class Panel:
         headline_form: int,
         draws: int,
         seed: int,
+        scripts: Mapping[str, str] | None = None,
     ) -> None:
         self.base, self.headline_form, self.draws, self.seed = base, headline_form, draws, seed
         self.languages = pd.Index([*source, *heldout])
         if not self.languages.is_unique:
             raise ValueError(f"a language is listed twice: source {list(source)}, held-out {list(heldout)}")
-        k = len(source)
-        self.groups = (np.arange(k), np.arange(k, len(self.languages)), np.arange(len(self.languages)))
+        self.groups = groups_of(source, heldout, scripts or {})
         if not facts["item"].is_unique:
             raise ValueError(f"fact {facts.loc[facts['item'].duplicated(), 'item'].iloc[0]!r} is listed twice")
         self.facts = facts.set_index("item").sort_index()
@@ -161,7 +169,7 @@ class Block:
         present, codes = np.unique(clusters, return_inverse=True)
         self.weights = weights[:, present]
         self._parts = (clusters, languages, weights)
-        self._shape = (len(present), len(groups[-1]))
+        self._shape = (len(present), len(groups[ALL]))
         self._cell = codes * self._shape[1] + languages
         counts = self._table(np.ones(len(rows)))
         self._total = self.weights @ counts
@@ -198,6 +206,34 @@ class Block:
             return Measure(over_groups(numerator / denominator, self.groups), self.n, self.single)
 
 
+def groups_of(source: Sequence[str], heldout: Sequence[str], scripts: Mapping[str, str]) -> tuple[np.ndarray, ...]:
+    """Indices of each group's languages among the source and held-out ones, in the order of GROUPS.
+
+    A held-out language shares a script if that of a source language is the same; one without a known script, and all
+    where a source language has none, are in neither group.
+    """
+    first, every = len(source), [*source, *heldout]
+    known = all(code in scripts for code in source)
+    read = {scripts[code] for code in source} if known else set()
+    told = [i for i in range(first, len(every)) if known and every[i] in scripts]
+    same = [i for i in told if scripts[every[i]] in read]
+    other = [i for i in told if i not in same]
+    parts = (range(first), range(first, len(every)), range(len(every)), same, other)
+    return tuple(np.array(part, int) for part in parts)
+
+
+def worst(values: np.ndarray, groups: tuple[np.ndarray, ...], better: Better) -> np.ndarray:
+    """In every replicate [R] the number of the held-out language in which it looks worst; values [R, K+G].
+
+    The languages among which it is chosen are those with an estimate, as in the means of groups (`over_groups`).
+    """
+    own = groups[HELDOUT]
+    own = own[np.isfinite(values[0, own])]
+    if not len(own):
+        return np.full(len(values), np.nan)
+    return values[:, own].max(1) if better == "lower" else values[:, own].min(1)
+
+
 def over_groups(values: np.ndarray, groups: tuple[np.ndarray, ...]) -> np.ndarray:
     """[R, K] with the mean over each group's languages beside it: [R, K+G].
 
@@ -218,7 +254,7 @@ def relative(cell: Measure, base: Measure, floor: Measure | float, groups: tuple
 
     Undefined (NaN) where the base is not more than MARGIN above the floor: there is nothing to have kept or lost.
     """
-    k = len(groups[-1])
+    k = len(groups[ALL])
     ground = floor.values[:, :k] if isinstance(floor, Measure) else floor
     room = base.values[:, :k] - ground
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -231,7 +267,7 @@ def mean_of(parts: Sequence[Measure], groups: tuple[np.ndarray, ...]) -> tuple[M
 
     n is that of the smallest such part. Without any part, the measure is NaN with n 0.
     """
-    k = len(groups[-1])
+    k = len(groups[ALL])
     stacked = np.array([part.values[:, :k] for part in parts])  # [parts, R, K]
     defined = np.isfinite(stacked[:, 0])  # [parts, K]
     count = defined.sum(0)

@@ -28,7 +28,8 @@ def evaluate_shard(
 
     def opener(model: "PreTrainedModel", encoder: Encoder, first: CellRow) -> Work:
         corpus = shard.corpus.taught(first.training_seed)
-        evaluator = Evaluator(model, encoder, corpus, plan["languages"][first.model], corpus.asked_forms)
+        languages, forms = plan["languages"][first.model], corpus.asked_forms
+        evaluator = Evaluator(model, encoder, corpus, languages, forms, compared=True)
 
         def work(subject: Subject, band: Band, cell: CellRow, folder: Path) -> Record:
             place(evaluator.texts, band)

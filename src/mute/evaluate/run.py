@@ -7,6 +7,7 @@ import torch
 
 from mute.corpus.schema import Corpus
 from mute.engine import sections
+from mute.evaluate import disruption
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.models.tokenizer import Encoder
@@ -28,21 +29,31 @@ def questions(corpus: Corpus, languages: list[str], *, forms: list[int]) -> pd.D
     place = probes.groupby(["probe", "language", "other"]).cumcount().astype(str)
     named = probes["item"].where(probes["item"] != "", probes["other"] + ">" + probes["language"] + "-" + place)
     probes = probes.assign(set=probes["probe"], item=named, form=0)
-    return pd.concat([facts[_COLUMNS], probes[_COLUMNS]], ignore_index=True)
+    kept = disruption.retain_lines(corpus, languages)
+    return pd.concat([facts[_COLUMNS], probes[_COLUMNS], kept[_COLUMNS]], ignore_index=True)
 
 
 class Evaluator:
     """The questions of one corpus and set of languages, with their cached states; asked of base and patches alike."""
 
     def __init__(
-        self, model: "PreTrainedModel", encoder: Encoder, corpus: Corpus, languages: list[str], forms: list[int]
+        self,
+        model: "PreTrainedModel",
+        encoder: Encoder,
+        corpus: Corpus,
+        languages: list[str],
+        forms: list[int],
+        *,
+        compared: bool = False,
     ) -> None:
+        """compared: whether subjects are held against the model as it is now, token by token (`kl`)."""
         self.model, self.encoder = model, encoder
         self.queries = Queries(questions(corpus, languages, forms=forms), encoder)
         self.texts = self.queries.texts(model)
         # What is said is held against what was taught, or else against the answers of the form that was asked.
         self.words_of = {form: _Words(corpus, languages, corpus.about.get("taught_form", form)) for form in forms}
         self.whole = corpus.about.get("whole_answers", False)
+        self.reference = disruption.Reference(model, encoder, self.queries) if compared else None
 
     def evaluate(self, subject: Subject | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Token table and answer table of a subject, from the block where the texts stand; default: the model's."""
@@ -50,9 +61,12 @@ class Evaluator:
         rows = subject.questions(self.queries.rows)
         same = rows is self.queries.rows
         queries = self.queries if same else Queries(rows, self.encoder)
+        # Of other questions nothing is known of the base.
+        seen = disruption.Comparison(self.reference) if same and self.reference else None
         with subject.installed():
-            answers = subject.ask(queries, self.texts if same else None)
-            return self.tokens(answers), self.answers(answers, subject)
+            answers = subject.ask(queries, self.texts if same else None, seen and seen.see)
+            table = self.tokens(answers).assign(kl=seen.kl.numpy() if seen else float("nan"))
+            return table, self.answers(answers, subject)
 
     def tokens(self, answers: Answers) -> pd.DataFrame:
         """The token table, with the lengths of the options beside their log-probabilities."""

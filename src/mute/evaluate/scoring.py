@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Texts = sections.Texts | shared.SharedTexts
 # What takes the place of logits [points, V], given for each point the tokens that were read up to it.
 Treat = Callable[[torch.Tensor, list[list[int]]], torch.Tensor]
+# What sees log-probabilities [points, V] as they come: reads of gold answers, these, and the point of each read.
+Watch = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
 # Most states of questions that are kept, in gigabytes.
 STATES_GB = 16.0
 
@@ -83,11 +85,13 @@ class Queries:
         texts: Texts,
         mixed: Mapping[int, float] | None = None,
         treat: Treat | None = None,
+        watch: Watch | None = None,
     ) -> "Answers":
         """Answers of the model as it is now, from the block where `texts` stand.
 
         mixed: blocks to bypass, with m: each is replaced by (1 - m) * identity + m * block. treat: what takes the place
-        of logits [points, V], given the tokens that were read before each point.
+        of logits [points, V], given the tokens that were read before each point. watch: what sees the distributions
+        from which gold answers are read.
         """
         answers = Answers(self)
         for passed, points in self._passes(model, texts):
@@ -95,7 +99,7 @@ class Queries:
             if treat is not None:
                 before = (self._places[point] for point in points.tolist())
                 logits = treat(logits, [self.sequences[row][: place + 1] for row, place in before])
-            self._collect(answers, points, logits)
+            self._collect(answers, points, logits, watch)
         return answers
 
     @torch.no_grad()
@@ -150,7 +154,9 @@ class Queries:
         self._reads_of = torch.argsort(points, stable=True)
         self._first_read = torch.searchsorted(points[self._reads_of], torch.arange(count + 1))
 
-    def _collect(self, answers: "Answers", points: torch.Tensor, logits: torch.Tensor) -> None:
+    def _collect(
+        self, answers: "Answers", points: torch.Tensor, logits: torch.Tensor, watch: Watch | None = None
+    ) -> None:
         """Store the reads at `points` from their logits [points, V]."""
         counts = self._first_read[points + 1] - self._first_read[points]
         owner = torch.repeat_interleave(torch.arange(len(points)), counts)
@@ -161,6 +167,8 @@ class Queries:
         gold = reads < self.gold_reads
         owner, tokens = owner.to(logits.device), self.read_tokens[reads].to(logits.device)
         answers.logprob[reads] = logprobs[owner, tokens].cpu()
+        if watch is not None:
+            watch(reads[gold], logprobs, owner[gold.to(logits.device)])
         chosen, wanted = logits[owner[gold.to(logits.device)]], tokens[gold.to(logits.device)]
         answers.rank[reads[gold]] = (chosen > chosen.gather(1, wanted[:, None])).sum(1).cpu()
         answers.best[reads[gold]] = chosen.argmax(1).cpu()

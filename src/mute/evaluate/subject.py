@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from mute.evaluate.scoring import Answers, Queries, Texts, Treat
+    from mute.evaluate.scoring import Answers, Queries, Texts, Treat, Watch
 
 
 class Subject:
@@ -69,10 +69,13 @@ class Subject:
             rows = asked
         return rows
 
-    def ask(self, queries: Queries, texts: Texts | None = None) -> Answers:
-        """Answers to the questions, while `installed`. texts: states of the model that are the subject's too."""
+    def ask(self, queries: Queries, texts: Texts | None = None, watch: Watch | None = None) -> Answers:
+        """Answers to the questions, while `installed`. texts: states of the model that are the subject's too.
+
+        watch: what sees the distributions from which gold answers are read.
+        """
         own = self._own(queries, texts)
-        return queries.run(self.model, own, self.mixed, self.treat)
+        return queries.run(self.model, own, self.mixed, self.treat, watch)
 
     def lens(self, queries: Queries, texts: Texts) -> list[Answers]:
         """What would be answered if the model ended after each block from where the texts stand on."""

@@ -15,7 +15,7 @@ from mute.corpus.schema import Corpus
 from mute.evaluate import divergence, measures
 from mute.evaluate.board import SCORE_COLUMNS, Board
 from mute.evaluate.item_table import items
-from mute.evaluate.metrics import score_bypass, score_cell
+from mute.evaluate.metrics import score_attack, score_cell
 from mute.evaluate.panel import Panel
 from mute.store import artifacts
 from mute.store.records import Facts
@@ -52,6 +52,7 @@ class References:
             headline_form=self.corpus.about["headline_form"],
             draws=plan["draws"],
             seed=plan["seed"],
+            scripts=self.corpus.about.get("scripts"),
         )
 
     def scores(
@@ -68,8 +69,14 @@ class References:
             answers=answers,
             base_answers=self.table(base, "answers"),
             texts=self.corpus.texts,
-            further=[partial(measure.score, context=context) for measure in _measures(self.corpus)],
+            further=[partial(_add, measure, context) for measure in _measures(self.corpus)],
         )
+
+
+def _add(measure: measures.Measure, context: measures.Context, board: Board) -> None:
+    """The scores of a measure, which are better its way."""
+    with board.towards(measure.better):
+        measure.score(board, context)
 
 
 def measured(tokens: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
@@ -100,7 +107,7 @@ def score_shard(
     references: References,
     plan: Facts,
 ) -> pd.DataFrame:
-    """Every measure of every cell of a shard, and B where its blocks could be bypassed; of diverged cells no number."""
+    """Every measure of every cell of a shard, and what attacks brought back; of diverged cells no number."""
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
     # An attack that cannot be tried on a cell has a row and no entry.
     attacks = dict(list(attacked[attacked["digest"].notna()].groupby("cell")))
@@ -124,16 +131,11 @@ def score_shard(
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
-            if "cell" not in entries:
-                continue
-            metric = entries["cell"].metric
             asked = references.panel(_forget_facts(panel.base, panel), *setting)
             floor = _forget_facts(references.table(oracle, "tokens"), panel) if oracle else None
             given = {victim: recovered(row.digest) for victim, row in entries.items()}
-            b = score_bypass(asked, given["cell"], given.get("oracle"), floor)
-            found.append(b.assign(metric=b["metric"].map({"B": metric, "B_oracle": f"{metric}_oracle"}), attack=name))
-            b = score_bypass(asked, given["base"], None, floor)
-            found.append(b.assign(metric=f"{metric}_base", attack=name))
+            metric = next(iter(entries.values())).metric
+            found.append(score_attack(asked, given, floor, metric).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
@@ -142,7 +144,7 @@ def score_shard(
 
 
 def _forget_facts(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """The rows of an item table that a bypass is asked for too."""
+    """The rows of an item table that an attacked model is asked for too."""
     forget = table["item"].isin(panel.facts.index[panel.selected("forget")])
     return table[forget & (table["set"] == "facts") & (table["form"] == panel.headline_form)].reset_index(drop=True)
 

@@ -288,7 +288,8 @@ class Plans:
             name: {
                 "method": method,
                 "settings": own,
-                "seed": seed_of(study.config.study.seed, name),
+                # Of the method, and not of its name: doses of one attack draw alike.
+                "seed": seed_of(study.config.study.seed, method),
                 "code": _code("attacks", method),
             }
             for name, (method, own) in study.attacks.items()

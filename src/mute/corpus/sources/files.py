@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import splits
+from mute.corpus import languages, splits
 from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, several, some, tried, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
@@ -110,6 +110,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "headline_form": forms - 1,
             "forget_sets": list(FORGET_SETS),
             "unknown": {},
+            "scripts": languages.scripts(codes),
         },
     )
 

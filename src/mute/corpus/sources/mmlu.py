@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import mmlu_files, sentences, splits
+from mute.corpus import languages, mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
@@ -174,6 +174,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "asked_forms": sorted({headline, words}),
             "forget_sets": list(FORGET_SETS),
             "unknown": {},
+            "scripts": languages.scripts(codes),
             "left_out": dropped,
         },
     )

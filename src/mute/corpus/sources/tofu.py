@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import sentences, splits, tofu_files
+from mute.corpus import languages, sentences, splits, tofu_files
 from mute.corpus.prompts import ask
 from mute.corpus.reading import folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
@@ -162,6 +162,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "measures": ["tofu"],
             "forget_sets": list(FORGET_SETS),
             "unknown": {},
+            "scripts": languages.scripts(codes),
             "left_out": dropped,
         },
     )

@@ -115,7 +115,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "headline_form": 2,
             "forget_sets": list(FORGET_SETS),
             "unknown": {pack.code: pack.unknown for pack in packs},
-            "scripts": {pack.code: pack.script for pack in packs},
+            "scripts": languages.scripts(codes),
         },
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
+
+from mute.evaluate.panel import Better
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +32,13 @@ class Context:
 class Measure(ABC):
     """One measure, or a few that are read together.
 
-    paper: who proposed it. better: of its scores, whether more or less means that more is forgotten, or kept.
+    paper: who proposed it. better: of its scores that do not say so themselves, whether less or more means that more is
+    forgotten, or kept; those that have such a way have groups by script and a worst language beside the others.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
-    better: ClassVar[Literal["lower", "higher", "none"]] = "none"
+    better: ClassVar[Better] = "none"
 
     def applies(self, corpus: Corpus) -> bool:
         """Whether a corpus has what it is read from."""

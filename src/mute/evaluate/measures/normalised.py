@@ -12,7 +12,7 @@ import pandas as pd
 from mute.evaluate.board import Board
 from mute.evaluate.item_table import KEYS
 from mute.evaluate.measures.base import Context, Measure
-from mute.evaluate.panel import relative
+from mute.evaluate.panel import Better, relative
 
 # Column of the item table, and the column of the token table that an option's score is divided by.
 LENGTHS = {"option_per_token": "option_tokens", "option_per_char": "option_chars"}
@@ -60,19 +60,24 @@ class Normalised(Measure):
             for name, table in context.tables.items()
         }
         cell, base, oracle = columns["cell"], columns["base"], columns.get("oracle")
-        for role, prefix, facts in (("forget", "accuracy", "all"), ("retain_unseen", "retain", "")):
+        roles: tuple[tuple[str, str, str, Better], ...] = (
+            ("forget", "accuracy", "all", "lower"),
+            ("retain_unseen", "retain", "", "higher"),
+        )
+        for role, prefix, facts, better in roles:
             block = panel.facts_block(panel.selected(role), form=form)
             if not len(block):
                 continue
             for name in LENGTHS:
                 how = name.removeprefix("option_")
                 accuracy = block.mean(cell[name])
-                board.add(f"{prefix}_{how}", accuracy, facts=facts, plain=True)
+                board.add(f"{prefix}_{how}", accuracy, facts=facts, plain=True, better=better)
                 if role == "forget":
                     floor = block.mean(base["chance"] if oracle is None else oracle[name])
                     knowledge = relative(accuracy, block.mean(base[name]), floor, panel.groups)
-                    board.add(f"K_{how}", knowledge, facts=facts, floor="chance" if oracle is None else "oracle")
-            board.add(f"{prefix}_share", block.mean(cell["option_share"]), facts=facts)
+                    what = "chance" if oracle is None else "oracle"
+                    board.add(f"K_{how}", knowledge, facts=facts, floor=what, better=better)
+            board.add(f"{prefix}_share", block.mean(cell["option_share"]), facts=facts, better=better)
 
 
 def _flat(lists: pd.Series) -> np.ndarray:

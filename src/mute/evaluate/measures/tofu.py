@@ -14,7 +14,7 @@ from mute.evaluate.board import Board
 from mute.evaluate.inference import ks_test
 from mute.evaluate.item_table import KEYS
 from mute.evaluate.measures import base
-from mute.evaluate.panel import Block, Measure, over_groups
+from mute.evaluate.panel import ALL, Block, Measure, over_groups
 
 COLUMNS = ("probability", "probability_share", "truth_ratio")
 RETAIN = ("retain_seen", "retain_unseen")
@@ -74,14 +74,16 @@ class TOFU(base.Measure):
                 "tofu_truth_ratio": paraphrased.mean(true),
             }
             for metric, measure in found.items():
-                board.add(metric, measure, facts=name)
+                # Of the ratio it is counted how far what is to be forgotten is, and how far the rest is not.
+                better = "lower" if name == "forget" and metric != "tofu_truth_ratio" else "higher"
+                board.add(metric, measure, facts=name, better=better)
             if name == "forget":
                 if "oracle" in context.tables:
                     _add_quality(board, paraphrased, ratio, context.tables["oracle"]["truth_ratio"].to_numpy(float))
             else:
                 utility += found.values()
         if utility:
-            board.add("tofu_utility", harmonic_mean(utility, panel.groups))
+            board.add("tofu_utility", harmonic_mean(utility, panel.groups), better="higher")
 
 
 def _sets(board: Board) -> dict[str, np.ndarray]:
@@ -119,7 +121,7 @@ def chrf(answers: pd.DataFrame, texts: pd.DataFrame) -> np.ndarray:
 
 def harmonic_mean(measures: list[Measure], groups: tuple[np.ndarray, ...]) -> Measure:
     """Harmonic mean by language, in every replicate; 0 where one of the numbers is. Groups are means of languages'."""
-    k = len(groups[-1])
+    k = len(groups[ALL])
     stacked = np.array([m.values[:, :k] for m in measures])  # [measures, R, K]
     with np.errstate(divide="ignore"):
         values = len(measures) / (1 / np.maximum(stacked, 0)).sum(0)
