@@ -4,6 +4,7 @@ docs/tables.md describes the columns. No table holds a time of day or a duration
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cache, partial
 from pathlib import Path
 
@@ -30,6 +31,12 @@ class References:
         self.folders = {Path(path).parent.name: Path(path).parent for path in paths}
         self.corpus = corpus
         self._kept: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def taught(self, training_seed: int) -> "References":
+        """The same tables, beside what models of a training seed are about."""
+        own = copy(self)
+        own.corpus = self.corpus.taught(training_seed)
+        return own
 
     def table(self, name: str, kind: str) -> pd.DataFrame:
         """`tokens` as items, or `answers`, of a trained model."""
@@ -120,19 +127,19 @@ def score_shard(
         return items(artifacts.read_table(folder / "tokens.parquet"))
 
     for cell in artifacts.rows(cells):
-        base = f"{cell.model}-s{cell.training_seed}"
+        base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
         setting = (cell.sources, cell.forget_set, plan["languages"][cell.model], plan)
         folder = results / "evaluations/cells" / str(evaluated[cell.digest])
         artifacts.checked(folder)
-        panel = references.panel(references.table(base, "tokens"), *setting)
-        own = measured(artifacts.read_table(folder / "tokens.parquet"), references.corpus)
-        scores = references.scores(panel, own, artifacts.read_table(folder / "answers.parquet"), base, oracle)
+        panel = taught.panel(taught.table(base, "tokens"), *setting)
+        own = measured(artifacts.read_table(folder / "tokens.parquet"), taught.corpus)
+        scores = taught.scores(panel, own, artifacts.read_table(folder / "answers.parquet"), base, oracle)
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
-            asked = references.panel(_forget_facts(panel.base, panel), *setting)
-            floor = _forget_facts(references.table(oracle, "tokens"), panel) if oracle else None
+            asked = taught.panel(_forget_facts(panel.base, panel), *setting)
+            floor = _forget_facts(taught.table(oracle, "tokens"), panel) if oracle else None
             given = {victim: recovered(row.digest) for victim, row in entries.items()}
             metric = next(iter(entries.values())).metric
             found.append(score_attack(asked, given, floor, metric).assign(attack=name))
@@ -153,14 +160,14 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
     """Measures of base models and oracles, as if they were cells named `base` and `oracle`."""
     tables = []
     for model, training_seed, sources, forget_set, oracle in plan["references"]:
-        base = f"{model}-s{training_seed}"
+        base, taught = f"{model}-s{training_seed}", references.taught(training_seed)
         languages = plan["models"][model]["languages"]
-        panel = references.panel(references.table(base, "tokens"), sources, forget_set, languages, plan)
+        panel = taught.panel(taught.table(base, "tokens"), sources, forget_set, languages, plan)
         for name, label in ((base, "base"), (oracle, "oracle")):
             if name is not None:
-                own, answers = references.table(name, "tokens"), references.table(name, "answers")
+                own, answers = taught.table(name, "tokens"), taught.table(name, "answers")
                 keys = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
-                scores = references.scores(panel, own, answers, base, oracle)
+                scores = taught.scores(panel, own, answers, base, oracle)
                 tables.append(scores.assign(**dict(zip(_COLUMNS, keys)))[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 
