@@ -70,6 +70,8 @@ rule make_tables:
     params:
         plan=PLANS.tables(),
         made_with=origin.made_with(STUDY),
-        code=code_digest("mute.evaluate.tables", "mute.evaluate.profile_knowledge", *MEASURES),
+        code=code_digest(
+            "mute.evaluate.tables", "mute.evaluate.profile_knowledge", *MEASURES
+        ),
     script:
         "../../scripts/make_tables.py"
