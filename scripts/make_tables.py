@@ -48,7 +48,8 @@ with job(snakemake, torch=False) as log:
         name: tables.profile_table(cells, analysed[analysed["table"] == name], corpus_folder.parent, plan["trained"])
         for name in ("lens", "profiles")
     }
-    scores = pd.concat([tables.score_references(references, plan), joined(given.scores)])
+    scores = pd.concat([tables.score_references(references, plan), joined(given.scores)], ignore_index=True)
+    cells, scores = tables.with_statuses(cells, scores)
     curves = [
         {**{key: getattr(cell, key) for key in KEYS}, **row}
         for cell in cells.itertuples()

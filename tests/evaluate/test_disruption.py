@@ -81,7 +81,7 @@ def test_a_model_that_nothing_was_done_to_has_no_distance_and_the_order_of_rows_
     pd.testing.assert_frame_equal(scores(tokens.sample(frac=1, random_state=1)), found)
     for metric, name in (("KL_retain", "retain_text"), ("KL_sentences", "sentences")):
         own = tokens[(tokens["set"] == name) & (tokens["language"] == "hi")]
-        value = found.query("metric == @metric and language == 'hi'")["value"].item()
+        value = found[(found["metric"] == metric) & (found["language"] == "hi")]["value"].item()
         assert value == pytest.approx(own["kl"].mean()), "the mean over tokens, not over lines"
 
 

@@ -498,7 +498,7 @@ def test_groups_by_script_are_there_where_scripts_are():
     plain = {"source", "heldout", "all", "worst"}
     assert groups({}) == groups(None) == plain
     assert groups({code: SCRIPTS[code] for code in ("en", "de", "hi")}) == plain, "a source language has none"
-    assert groups({code: "Latin" for code in LANGUAGES}) == plain | {"same_script"}
+    assert groups(dict.fromkeys(LANGUAGES, "Latin")) == plain | {"same_script"}
     assert groups({**SCRIPTS, "de": "Runic"}) == plain | {"other_script"}
     table = score_cell(
         CELL, BASE, ORACLE, FACTS, ROLES, **(SETTING | {"scripts": {c: SCRIPTS[c] for c in ("en", "es", "hi")}})

@@ -182,7 +182,7 @@ def test_the_worlds_questions_begin_alike_as_much_as_is_planned():
         {"grids": {"blocks": {"seeds": [0, 1]}}},
         {"grids": {"blocks": {"algorithms": ["rmu", "slug", "simnpo"]}}},
         {"corpora": {"world": {"settings": {"subjects": {"chemistry": 4}}}}},
-        {"attacks": {"retraining": {"steps": 9}}},
+        {"attacks": {"retrain_5": {"steps": 9}}},
     ],
 )
 def test_more_of_anything_costs_more(changes):

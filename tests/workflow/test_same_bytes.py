@@ -34,7 +34,7 @@ STUDY = f"""
 study: {{name: {NAME}, results: {RESULTS}, grids: [blocks, hot]}}
 algorithms:
   hot: {{method: gradient_ascent, learning_rate: 1.0e+30, steps: 4, batch_size: 4, strengths: [1.0e+30]}}
-attacks: {{retraining: {{learning_rate: 1.0e+30}}}}
+attacks: {{retrain_1: {{learning_rate: 1.0e+30, steps: 2}}, retrain_5: {{learning_rate: 1.0e+30}}}}
 grids:
   hot: {{algorithms: [hot], bands: [each, full], sources: [[en, es]], protocols: [paper]}}
 publishing: {{to: [wandb, tensorboard], with_study: true}}
@@ -189,7 +189,7 @@ def test_cells_that_diverged_stand_in_every_table_without_a_score(plain):
     assert valued
     assert all(metric in ("chance", "majority") or metric.endswith("_base") for metric in valued), valued
     # Every retraining diverged too, the base's as well: nothing came back, and nothing stayed away.
-    again = scores[scores["metric"].str.startswith("B_retrained")]
+    again = scores[scores["metric"].isin(["R", "R_base"])]
     assert len(again)
     assert again["value"].isna().all()
     assert scores.loc[(scores["algorithm"] == "rmu") & (scores["metric"] == "K"), "value"].notna().any()

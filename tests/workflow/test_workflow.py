@@ -285,7 +285,8 @@ def test_the_study_makes_all_that_it_promises(finished):
         assert len(pd.read_csv(results / f"tables/{name}.csv")), name
     assert (results / "summary.rst").is_file()
     metrics = set(pd.read_csv(results / "tables/scores.csv")["metric"])
-    assert {"B", "B_mixed", "B_retrained", "B_retrained_base"} <= metrics
+    assert {"bypass_base", "B_mixed", "R", "R_base", "KL_retain", "KL_sentences", "confusion"} <= metrics
+    assert not {"B", "B_base"} & metrics, "of one-block edits it is the base's"
     cells = artifacts.read_table(results / "tables/cells.csv")
     assert len(cells) == 5
     assert {path.name for path in (results / "cells").iterdir()} == set(cells["digest"])

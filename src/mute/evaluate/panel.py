@@ -49,8 +49,8 @@ class Measure:
 class Panel:
     """Clusters, roles, languages and weights, read off the base's item table.
 
-    `roles` maps item to role, `scripts` language to the script that it is written in. Facts for `validation` have the role "validation" here instead of retain_unseen: tuning
-    reads them, so no score does.
+    `roles` maps item to role, `scripts` language to the script that it is written in. Facts for `validation` have the
+    role "validation" here instead of retain_unseen: tuning reads them, so no score does.
 
     Raises ValueError for a language that is listed twice or has no row, a fact that is listed twice or has no role,
     and an unknown role.

@@ -172,6 +172,40 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+# A change of so small a share of the weights that moves K by less is no edit; with less of C left, no model.
+NO_EDIT_SIZE, NO_EDIT_POINTS, DESTROYED = 0.01, 0.05, 0.5
+# Statuses that say how a run ended; only one of these can be followed by what its scores say.
+RAN = ("ok", "not_reached")
+
+
+def with_statuses(cells: pd.DataFrame, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with the statuses that size and scores give.
+
+    `destroyed`: the source languages have less than half of their capability left. `no_edit`: less than a hundredth of
+    the weights' norm was changed, and K of source and held-out languages is within five points of the base's 1.
+    """
+    own = scores[(scores["language"] == "") & (scores["attack"] == "")]
+
+    def values(metric: str, group: str, facts: str) -> pd.Series:
+        rows = own[(own["metric"] == metric) & (own["group"] == group) & (own["facts"] == facts)]
+        by_cell = rows.set_index(list(KEYS))["value"]
+        return by_cell.reindex(pd.MultiIndex.from_frame(cells[list(KEYS)])).reset_index(drop=True)
+
+    # What is missing is near to nothing, and below nothing.
+    known = [values("K", group, "all") for group in ("source", "heldout")]
+    kept = pd.concat([(k - 1).abs() < NO_EDIT_POINTS for k in known], axis=1).all(axis=1).to_numpy()
+    ran = cells["status"].isin(RAN).to_numpy()
+    size = pd.to_numeric(cells["size"]).to_numpy(float)
+    no_edit = ran & kept & (size < NO_EDIT_SIZE)
+    destroyed = ran & (values("C", "source", "") < DESTROYED).to_numpy()
+    status = np.where(destroyed, "destroyed", np.where(no_edit, "no_edit", cells["status"].to_numpy(object)))
+    judged = cells.assign(status=status)
+    said = judged.set_index(list(KEYS))["status"]
+    new = said.reindex(pd.MultiIndex.from_frame(scores[list(KEYS)])).to_numpy(object)
+    # References are no cells.
+    return judged, scores.assign(status=np.where(pd.isna(new), scores["status"].to_numpy(object), new))
+
+
 def profile_table(
     cells: pd.DataFrame, analysed: pd.DataFrame, results: Path, trained: Mapping[str, Sequence[str | int]]
 ) -> pd.DataFrame:

@@ -44,6 +44,11 @@ class Reader:
                     rows = []
                 found |= {tuple(row[key] or "" for key in KEYS): row for row in rows}
             found |= {_key(cell): self._stored(cell) for cell in own if _key(cell) not in found}
+        if done.get("make_tables"):
+            # There the statuses that only scores can give.
+            rows = _rows(self.results / "tables" / "cells.csv")
+            told = {tuple(row[key] or "" for key in KEYS): row for row in rows if set(KEYS) <= set(row)}
+            found |= {key: row for key, row in told.items() if key in found}
         gates = {name: _rows(self.results / "gates" / f"{name}.csv") for name in self.study.trained}
         below = {name for name, rows in gates.items() if any(row.get("passed") == "False" for row in rows)}
         return [_found(cell, found[_key(cell)], cell.trained in below) for cell in self.study.cells]

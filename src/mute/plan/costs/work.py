@@ -246,7 +246,9 @@ class Workload:
                 cost, blocks = kind.cost(settings), self.shape(cell.model).blocks
                 step = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer)
                 look = self.ask(cell.model, self._forgotten(cell), blocks if cost.whole else self.span(cell)[1])
-                seconds += (step * cost.steps + look * cost.asks) * (1 if key in controls else 3)
+                # The cell and, the first time, base and oracle; or the base alone.
+                victims = (0, 1) if kind.of_base(settings, cell.band) else (1, 3)
+                seconds += (step * cost.steps + look * cost.asks) * victims[key not in controls]
                 controls.add(key)
         return seconds
 
