@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -512,3 +513,41 @@ def test_cells_are_exported_and_asked_by_the_harness(changed):
     assert planned(changed, *MICRO, *overlay, "--", *targets) == {}
     wrong = snakemake(changed, "-n", *MICRO, "--", slug.replace("slug", "slag"))
     assert "unknown cell 'llama.0.slag.0.en-es.source.domain.matched.0'" in wrong.stdout + wrong.stderr
+
+
+@pytest.mark.slow
+def test_every_training_is_about_the_world_of_its_seed(project, tmp_path):
+    """Models, oracles, edits, attacks, analyses and tables: of two worlds each knows one, and is asked for no other."""
+    own = fork(project, tmp_path / "worlds")
+    config = own / "config" / "worlds.yaml"
+    config.write_text(
+        "study: {name: worlds, results: results/worlds, training_seeds: [0, 1], analyses: [lens, alignment]}\n"
+        "corpora: {world: {settings: {worlds: 2}}}\n"
+        "models: {llama: {oracles: [domain]}}\n"
+    )
+    run(own, "config/worlds.yaml")
+    results = own / "results" / "worlds"
+    facts = artifacts.read_table(results / "corpus" / "facts.csv").set_index("item")["world"]
+    for folder in (results / "evaluations").iterdir():
+        if folder.name != "cells":
+            tokens = artifacts.read_table(folder / "tokens.parquet")
+            asked = set(tokens.loc[tokens["set"] == "facts", "item"].map(facts))
+            assert asked == {int(folder.name.split("-")[1][1:]) % 2}, folder.name
+    cells = artifacts.read_table(results / "tables" / "cells.csv")
+    assert set(cells["training_seed"]) == {0, 1}
+    worlds = {
+        seed: {facts[item] for item in _items(results, own["digest"])} for seed, own in cells.groupby("training_seed")
+    }
+    assert worlds == {0: {0}, 1: {1}}
+    scores = artifacts.read_table(results / "tables" / "scores.csv")
+    assert scores.loc[scores["metric"] == "K"].groupby("training_seed").size().nunique() == 1
+
+
+def _items(results: Path, cells: Iterable[str]) -> set[str]:
+    """Facts that cells were asked for."""
+    shards = pd.concat(map(artifacts.read_table, (results / "shards").glob("*/evaluations.csv")))
+    found: set[str] = set()
+    for digest in shards.loc[shards["cell"].isin(cells), "digest"]:
+        tokens = artifacts.read_table(results / "evaluations" / "cells" / digest / "tokens.parquet")
+        found |= set(tokens.loc[tokens["set"] == "facts", "item"])
+    return found
