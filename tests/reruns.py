@@ -395,9 +395,7 @@ SETTINGS = [
         note="The corpus is in the languages of all models, and is read by all.",
     ),
     Row("steps of training", _config(models={"llama": {"steps": 5}}), MODELS, PARAMETERS, (5, 5, 4, 5, 5)),
-    Row(
-        "`matching.target`", _config(matching={"target": 0.2}), PATCHES, PARAMETERS, (5, 5, 4, 5, 5)
-    ),
+    Row("`matching.target`", _config(matching={"target": 0.2}), PATCHES, PARAMETERS, (5, 5, 4, 5, 5)),
     Row(
         "`engine.device`",
         _config(engine={"device": "cpu"}),

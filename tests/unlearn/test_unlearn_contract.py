@@ -259,7 +259,9 @@ def test_where_there_is_nothing_to_forget_no_run_stops(bench_of, monkeypatch):
     bench = bench_of("llama")
     monkeypatch.setattr(bench, "base", {**bench.base, "forget": bench.floor + 0.04})
     assert math.isnan(bench.knowledge(Band.named("1", DEPTH)))
-    outcome = unlearn(bench, make("gradient_ascent", steps=4, strengths=[1e-3]), Band.named("1", DEPTH), protocol="matched", seed=0)
+    outcome = unlearn(
+        bench, make("gradient_ascent", steps=4, strengths=[1e-3]), Band.named("1", DEPTH), protocol="matched", seed=0
+    )
     assert (outcome.status, outcome.steps) == ("not_reached", 4)
 
 

@@ -219,7 +219,6 @@ class Study:
         return self.algorithms[algorithm][1]
 
 
-
 def _filled(registry: Any, name: str, section: dict[str, Record]) -> tuple[str, Record]:
     """What a name of a section means: the method, and its settings with every default."""
     given = dict(section.get(name, {}))

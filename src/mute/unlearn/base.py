@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 # Values that `matched` tries of a setting that must be above zero.
 Strengths = list[Annotated[float, Field(gt=0)]]
-Family = Literal["divergence", "distillation", "preference", "rejection", "representation", "editing", "guard", "control"]
+Family = Literal[
+    "divergence", "distillation", "preference", "rejection", "representation", "editing", "guard", "control"
+]
 Intent = Literal["removal", "suppression", "guard", "control"]
 Likelihood = Literal["falls", "rises", "none", "open"]
 

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import pandas as pd
-import torch
 
 from mute.bands import Band
 from mute.corpus.schema import Corpus

@@ -211,7 +211,9 @@ class _Descending:
                 self.diverged_at = int(self.curve[-1]["step"])
             return known <= matching.target or self.diverged_at is not None
 
-        patches.put(self.task.model, self._steps(dose.look_steps(self.algorithm.settings.steps, matching.looks), enough))
+        patches.put(
+            self.task.model, self._steps(dose.look_steps(self.algorithm.settings.steps, matching.looks), enough)
+        )
         if not known <= matching.target or self.diverged_at:
             return self._ended("not_reached")
 
