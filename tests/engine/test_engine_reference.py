@@ -15,7 +15,9 @@ from mute.bands import Band
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.unlearn.base import Edit, Guard
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
+from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
 DEPTH = 3

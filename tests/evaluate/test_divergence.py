@@ -23,7 +23,9 @@ from mute.models import adapt, patches, pretrain
 from mute.paper import figures as paper_figures
 from mute.plotting import figures, layer_curves, panels, summary, trade_off
 from mute.publishing import runs
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
+from mute.unlearn.run import unlearn
 
 DEPTH = 3
 PLACE = Path("results")

@@ -18,7 +18,9 @@ from mute.models import tokenizer as tokenizers
 from mute.models.texts import training_texts
 from mute.store import artifacts
 from mute.unlearn import load
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
+from mute.unlearn.run import unlearn
 
 LANGUAGES = ["en", "es", "hi"]
 SHAPE = {"blocks": 3, "hidden": 32, "heads": 2}

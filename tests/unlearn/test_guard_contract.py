@@ -15,8 +15,10 @@ from mute.evaluate.subject import Subject
 from mute.models import hooks, patches
 from mute.models.treatment import overrides
 from mute.unlearn.base import Guard
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
 from mute.unlearn.methods.word_filter import Filter
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.run import unlearn
 
 DEPTH = 3
 GUARDS = [name for name in methods.names() if issubclass(methods.load(name), Guard)]

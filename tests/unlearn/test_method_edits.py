@@ -13,8 +13,10 @@ from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, patches
 from mute.unlearn import edits, losses
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
 from mute.unlearn.methods import blur, meow, null_space_edit
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
 DEPTH = 3
@@ -38,7 +40,7 @@ def bench_of(trained_model, corpus, encoder):
                 retain="source",
                 seed=0,
                 oracle=None,
-                matching=Matching(target=0.5, every=2, facts=8),
+                matching=Matching(target=0.5, facts=8),
             )
         made[family].restart()
         return made[family]

@@ -13,8 +13,10 @@ from mute.engine.band import Task, TextSet
 from mute.evaluate.subject import Subject
 from mute.models import patches, probe
 from mute.models.embedded import FAMILIES
+from mute.unlearn.bench import Workbench
+from mute.unlearn.dose import Matching
 from mute.unlearn.methods.word_filter import Filter, running_means
-from mute.unlearn.run import Matching, Workbench, unlearn
+from mute.unlearn.run import unlearn
 
 DEPTH = 3
 

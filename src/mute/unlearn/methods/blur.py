@@ -38,6 +38,10 @@ class Settings(base.Settings):
         "retain_upper", description="Which gradient is projected; `pen` is a fixed weighted sum, the control."
     )
 
+    @property
+    def within(self) -> list[str]:
+        return [self.of]
+
     @model_validator(mode="after")
     def _of_a_descent(self) -> Settings:
         wrapped(self.of, self.inner)
