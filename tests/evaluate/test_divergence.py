@@ -277,7 +277,7 @@ def test_a_diverged_run_is_published_without_a_number_that_is_none():
 
 def crosses(figure) -> list[float]:
     """Where crosses stand on the axes of blocks."""
-    lines = [line for axes in figure.axes for line in axes.lines if str(line.get_label()).startswith(panels._DIVERGED)]
+    lines = [line for axes in figure.axes for line in axes.lines if str(line.get_label()).startswith("_diverged ")]
     return [float(x) for line in lines for x in line.get_xdata()]
 
 

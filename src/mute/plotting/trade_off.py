@@ -66,7 +66,7 @@ def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
     axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept (C)", ylabel="knowledge left (K)")
     if not drawn:
         style.missing(axes, "no cell has both K and C")
-    panels.say_diverged(axes, results, case, [algorithm])
+    panels.say_statuses(axes, results, case, [algorithm])
 
 
 def _draw_merit(axes: Axes, results: Results, case: Case, algorithm: str) -> None:
@@ -76,7 +76,7 @@ def _draw_merit(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
         colour = style.GREY if band in WHOLE else style.block_colour(place(band, depth), depth)
         hollow = [not results.reached(case, algorithm, band)]
         panels.points(axes, [place(band, depth)], [number], colour=colour, hollow=hollow, size=5)
-    panels.mark_diverged(axes, results, case, algorithm)
+    panels.mark_statuses(axes, results, case, algorithm)
     panels.mark_views(axes, results, case, algorithm)
     for block in results.views(case, algorithm).get("target", []):
         if numbers.get(str(block)):

@@ -39,7 +39,7 @@ def draw(results: Results, published: Published) -> Figure:
                 hollow = [not results.reached(case, "rmu", band) for band in bands]
                 places = [int(band) + 0.1 * (i - 1) for band in bands]
                 panels.points(axes, places, numbers, colour=colour, marker=marker, hollow=hollow)
-                panels.mark_diverged(axes, results, case, "rmu", shift=0.1 * (i - 1))
+                panels.mark_statuses(axes, results, case, "rmu", shift=0.1 * (i - 1))
                 gate = results.number(case, "word_filter", "full", metric)
                 if gate:
                     panels.line_at(axes, gate.value, "word filter", colour=style.GREY)

@@ -37,7 +37,7 @@ def draw(results: Results, published: Published) -> Figure:
             hollow = [not results.reached(case, name, band) for band in bands]
             own = looks.look(results, name)
             look: dict[str, Any] = {"colour": own.colour, "marker": own.marker, "line": own.line}
-            panels.mark_diverged(axes, results, case, name, shift=0.12 * i)
+            panels.mark_statuses(axes, results, case, name, shift=0.12 * i)
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
     keys = [looks.key(results, name, label=words) for name, words in NAMES.items()]

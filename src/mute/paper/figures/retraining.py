@@ -43,7 +43,7 @@ def draw(results: Results, published: Published) -> Figure:
                 numbers = [results.number(case, name, band, metric) for band in bands]
                 look: dict[str, Any] = {"colour": COLOURS[metric], "marker": marker, "line": line, "size": 4}
                 panels.points(axes, [int(band) for band in bands], numbers, **look)
-            panels.mark_diverged(axes, results, case, name)
+            panels.mark_statuses(axes, results, case, name)
             for metric, dashes in (("B_retrained_base", "--"), ("B_retrained_oracle", ":")):
                 number = results.number(case, name, bands[0], metric)
                 if number:

@@ -40,7 +40,7 @@ def draw(results: Results, published: Published) -> Figure:
                 blocks = [band for band in results.blocks(own[0], name) if is_block(band)]
                 lines = [[results.number(case, name, band, metric) for band in blocks] for case in own]
                 for case in own:
-                    panels.mark_diverged(axes, results, case, name)
+                    panels.mark_statuses(axes, results, case, name)
                 for numbers in lines:
                     values = [number.value for number in numbers]
                     axes.plot(range(len(blocks)), values, "-", color=colour, alpha=0.35, linewidth=0.8)

@@ -62,7 +62,7 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
             axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
             axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
     drawn = [_draw_algorithm(axes, results, case, name, crowded=len(algorithms) >= CROWD) for name in algorithms]
-    panels.say_diverged(axes, results, case, algorithms)
+    panels.say_statuses(axes, results, case, algorithms)
     if not any(drawn):
         axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
     axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, held-out languages (C)")
