@@ -132,6 +132,11 @@ def mean(results: Results, case: Case, algorithm: str, band: str, metric: str, g
     return Number(float(np.mean([number.value for number in each.values()])), n=len(each)) if each else MISSING
 
 
+def doses(results: Results) -> list[str]:
+    """The attacks that train an edited model again, from few steps to many as the study lists them."""
+    return [attack for attack in results.attacks if attack.startswith("retrain")]
+
+
 def gap(results: Results, case: Case) -> dict[int, float]:
     """Mean over pairs of a held-out and a source language of how far their mean states lie apart, by block (`offset`).
 

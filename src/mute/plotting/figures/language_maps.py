@@ -166,9 +166,11 @@ def _draw_panel(axes: Axes, results: Results, panel: _Panel) -> None:
 
 
 def _note(results: Results, panel: _Panel) -> str:
-    """The objective of the algorithm; what does not count stands above its column."""
+    """The objective of the algorithm, and in how many of the trainings it ran if not in all."""
+    ran = sum(panel.algorithm in results.algorithms(case) for case in panel.trained)
+    part = f"{ran} of {len(panel.trained)} trainings" if ran < len(panel.trained) else ""
     intent = results.intent(panel.algorithm)
-    return f"objective: {intent}" if intent else ""
+    return "; ".join(filter(None, (f"objective: {intent}" if intent else "", part)))
 
 
 def _average(values: Iterable[float]) -> float:
