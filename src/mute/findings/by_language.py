@@ -133,8 +133,9 @@ def mean(results: Results, case: Case, algorithm: str, band: str, metric: str, g
 
 
 def doses(results: Results) -> list[str]:
-    """The attacks that train an edited model again, from few steps to many as the study lists them."""
-    return [attack for attack in results.attacks if attack.startswith("retrain")]
+    """The attacks that train an edited model again, those of fewer steps first: their names end with the steps."""
+    found = [attack for attack in results.attacks if attack.startswith("retrain")]
+    return sorted(found, key=lambda attack: (len(attack), attack))
 
 
 def gap(results: Results, case: Case) -> dict[int, float]:
