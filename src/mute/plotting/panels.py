@@ -246,14 +246,14 @@ _MARK: dict[str, Any] = {"color": style.WARNING, "linestyle": "", "markersize": 
 STATUS_MARKS: dict[str, dict[str, Any]] = {
     "not_reached": {**_MARK, "marker": "o", "color": style.INK, "markerfacecolor": "white", "markeredgewidth": 1.0},
     "no_edit": {**_MARK, "marker": "_", "color": style.INK, "markersize": 7, "markeredgewidth": 2.0},
-    "destroyed": {**_MARK, "marker": "v"},
+    "destroyed": {**_MARK, "marker": "D", "markersize": 5},
     "diverged": {**_MARK, "marker": "x"},
     "not_applicable": {**_MARK, "marker": "|", "color": style.GREY},
 }
 STATUS_WORDS = {
     "not_reached": "not reached",
-    "no_edit": "no edit: nothing changed (hollow)",
-    "destroyed": "destroyed: C source < 0.5 (hollow)",
+    "no_edit": "no edit: nothing changed",
+    "destroyed": "destroyed: C source < 0.5",
     "diverged": "diverged: no number",
     "not_applicable": "not applicable: no number",
 }
