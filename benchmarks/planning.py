@@ -118,8 +118,7 @@ RULES = {
     "corpus": ("", "CORPUS"),
     "model": ("CORPUS", "'model/{name}'"),
     "answers": ("CORPUS, 'model/{name}'", "[f'answers/{{name}}/{file}' for file in FILES]"),
-    "tuning": ("CORPUS, f'model/{MODEL}', f'answers/{ORACLE}/0'", "'tuning/{name}'"),
-    "cells": ("CORPUS, f'model/{MODEL}', f'answers/{ORACLE}/0', f'tuning/{TUNINGS[0]}'", "'cells/{name}'"),
+    "cells": ("CORPUS, f'model/{MODEL}', f'answers/{ORACLE}/0'", "'cells/{name}'"),
     "evaluation": ("CORPUS, 'cells/{name}'", "'evaluation/{name}'"),
     "attacks": ("CORPUS, 'cells/{name}'", "'attacks/{name}'"),
     "analyses": ("CORPUS, 'cells/{name}'", "'analyses/{name}'"),
@@ -128,7 +127,7 @@ RULES = {
 }
 _HEAD = """
 FILES = range({files})
-MODELS, TUNINGS, SHARDS, OTHERS = {names}
+MODELS, SHARDS, OTHERS = {names}
 MODEL, ORACLE = MODELS[0], MODELS[-1]
 CORPUS = [f"corpus/{{file}}" for file in FILES]
 ANSWERS = [f"answers/{{name}}/{{file}}" for name in (MODEL, ORACLE) for file in FILES[:3]]
@@ -136,7 +135,6 @@ ANSWERS = [f"answers/{{name}}/{{file}}" for name in (MODEL, ORACLE) for file in 
 rule all:
     input:
         expand("answers/{{name}}/0", name=MODELS),
-        expand("tuning/{{name}}", name=TUNINGS),
         expand("{{made}}/{{name}}", made=["cells", "analyses", "score"], name=SHARDS),
         expand("other/{{name}}", name=OTHERS),
 """
@@ -145,10 +143,9 @@ rule all:
 def trivial(study: Study, kind: str, planned: int) -> str:
     """A Snakefile with as many jobs as a study plans, in which jobs wait for each other as those of the study do."""
     models, shards = list(study.trained), list(study.shards)
-    tunings = [name for name, cells in study.tuned_cells.items() if study.is_tuned(cells[0])]
     # The other jobs, layer scores and figures among them, are few: they wait for nothing.
-    others = planned - 2 - 2 * len(models) - len(tunings) - 5 * len(shards)
-    names = repr([models, tunings, shards, list(range(others))])
+    others = planned - 2 - 2 * len(models) - 5 * len(shards)
+    names = repr([models, shards, list(range(others))])
     parts = [_HEAD.format(files=1 if kind == "one file" else 4, names=names)]
     for rule, (reads, writes) in RULES.items():
         stem = f"{rule}/{{name}}" if "name" in writes else rule

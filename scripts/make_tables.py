@@ -52,7 +52,7 @@ with job(snakemake, torch=False) as log:
     cells, scores = tables.with_statuses(cells, scores)
     curves = [
         {**{key: getattr(cell, key) for key in KEYS}, **row}
-        for cell in cells.itertuples()
+        for cell in artifacts.rows(cells)
         for row in artifacts.read_json(corpus_folder.parent / "cells" / str(cell.digest) / "record.json")["curve"]
     ]
     made = {

@@ -244,7 +244,8 @@ def test_forgetting_shows_in_the_measures(trained_model, tokenizer, corpus):
     model = trained_model("llama")
     patch = mute.forget(model, tokenizer, facts, band=1, algorithm="gradient_difference", target=0.5)
     assert patch.about["status"] == "ok"
-    assert patch.about["knowledge"] <= 0.5
+    # One question more or less than half of them.
+    assert patch.about["knowledge"] == pytest.approx(0.5, abs=0.05)
 
     def knowledge(patch):
         table = mute.measure(model, tokenizer, facts, patch, draws=20)

@@ -122,8 +122,8 @@ WRONG = {
     "family": (
         Method,
         DESCENT.replace('"divergence"', '"divergance"'),
-        "Own.family: unknown value 'divergance'; allowed: distillation, divergence, editing, guard, preference, "
-        "rejection, representation. Did you mean 'divergence'?",
+        "Own.family: unknown value 'divergance'; allowed: control, distillation, divergence, editing, guard, "
+        "preference, rejection, representation. Did you mean 'divergence'?",
     ),
     "a value that has no hash": (
         Method,
@@ -173,7 +173,7 @@ WRONG = {
     "settings of another kind": (
         Method,
         DESCENT.replace("class Settings(base.Settings)", "import pydantic\nclass Settings(pydantic.BaseModel)"),
-        "Own.Settings: must be a subclass of mute.unlearn.base.Settings",
+        "Own.Settings: must be a subclass of mute.unlearn.base.Told",
     ),
     "strength": (
         Method,
@@ -190,7 +190,7 @@ WRONG = {
     "no sort of method": (
         Method,
         DESCENT.replace("base.Descent", "base.Method"),
-        "Own.__bases__: must be a Descent, an Edit or a Guard",
+        "Own.__bases__: must be a Descent, an Edit, a Guard or a Control",
     ),
     "nothing attacked": (
         Attack,

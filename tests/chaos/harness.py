@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS = Path("results/micro")
 # What a study is for; all of it is the same from run to run.
 PUBLISHED = ("tables", "figures", "plots", "metrics.json", "summary.rst", "index.html")
-# Micro, with the two rules that it leaves out: a strength to be tuned, and an export.
+# Micro, with several strengths to choose among, and the rule that it leaves out: an export.
 OVERLAY = """
 algorithms: {rmu: {strengths: [1.0, 3.0]}}
 exports: {cells: [{algorithm: rmu, band: 1}]}

@@ -21,7 +21,6 @@ KINDS = {
     "lens of a model": "evaluations/llama-s0/lens.csv",
     "gates": "gates/*.csv",
     "layer scores": "layers/*.csv",
-    "strength": "tuning/*.json",
     "patch of a cell": "cells/*/*.safetensors",
     "record of a cell": "cells/*/record.json",
     "tokens of a cell": "evaluations/cells/*/tokens.parquet",
@@ -151,7 +150,7 @@ def test_cached_prefixes(disturbed, expected):
     assert entries
     for number, entry in enumerate(entries):
         (flip, truncate)[number % 2](entry, rng)
-    lost = [*disturbed.results.glob("layers/*.csv"), *disturbed.results.glob("tuning/*.json")]
+    lost = [*disturbed.results.glob("layers/*.csv"), *disturbed.results.glob("shards/*/cells.csv")]
     for path in lost:
         path.unlink()
     status = disturbed.snakemake(*(str(path.relative_to(disturbed.folder)) for path in lost))

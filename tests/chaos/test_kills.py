@@ -17,7 +17,6 @@ STAGES = [
     "pretrain_longest",
     "evaluate_model",
     "score_layers",
-    "tune_strength",
     "unlearn_shard",
     "check_gates",
     "evaluate_shard",

@@ -34,7 +34,7 @@ BENCH = {
     "retain": "source",
     "seed": 0,
     "oracle": None,
-    "matching": Matching(target=0.5, every=2, facts=8),
+    "matching": Matching(target=0.5, facts=8),
 }
 
 

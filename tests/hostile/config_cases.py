@@ -64,6 +64,19 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
         "algorithms.gradient_ascent.strengths[0]: must be above 0.0, not 0.0",
     ),
     "a block of 5,000 digits": ("grids: {blocks: {bands: ['" + "9" * 5000 + "']}}", "grids.blocks.bands[0]", "'9999"),
+    "a key of an earlier version": (
+        "matching: {every: 4}",
+        "matching.every: this key is no more: looks are at geometric steps now; give their number as `looks`",
+    ),
+    "a control under a protocol that it has no dose in": (
+        "grids: {blocks: {algorithms: [placebo]}}",
+        "grids.blocks.protocols[0]: placebo runs under paper, not under 'matched'; give it a grid of its own",
+    ),
+    "a control around nothing": (
+        "algorithms: {shuffled_labels: {of: {method: rmo}}}",
+        "algorithms.shuffled_labels.of: must be a method and its settings",
+        "Did you mean 'rmu'?",
+    ),
     "an escape that stands for no character": ('study: {name: "\\UFFFFFFFF"}', "my.yaml is not YAML"),
     "a folder with braces, which Snakemake reads as wildcards": (
         "corpora: {world: {source: files, settings: {path: 'a{b}', forget_domain: a}}}",
@@ -317,9 +330,9 @@ def _(place: Place) -> str:
     from mute.config.problems import ConfigError
     from mute.config.sections import overlay
 
-    files = read_files(BASE, place.write("my.yaml", "matching: {every: 2}"))
+    files = read_files(BASE, place.write("my.yaml", "matching: {looks: 2}"))
     try:
-        checked_study(overlay(files.values, {"matching": {"every": "-3"}}), files)
+        checked_study(overlay(files.values, {"matching": {"looks": "-3"}}), files)
     except ConfigError as error:
         return error.problems[0]
     raise AssertionError("taken")

@@ -129,7 +129,7 @@ def flip(clone: Clone, name: str) -> Path:
 
 
 def test_repro_runs_the_study_and_is_a_no_op_afterwards(published):
-    assert COMPUTE - {"tune_strength"} | DRAWN | {"write_values", "compile_paper"} <= jobs(published.said)
+    assert COMPUTE | DRAWN | {"write_values", "compile_paper"} <= jobs(published.said)
     for name in ("tables/cells.csv", "figures/depth.svg", "index.html", "metrics.json", "paper/mute.pdf"):
         assert (published / f"{RESULTS}/{name}").is_file(), name
     assert re.search(r"\d+ files pushed", published.pushed)
@@ -240,7 +240,7 @@ def test_an_experiment_reruns_what_depends_on_the_value_and_metrics_tell(publish
 def test_an_experiment_in_a_fresh_clone_computes_all_that_pulled_tables_cannot_stand_for(cloned, tmp_path):
     clone = cloned.fork(tmp_path / "clone")
     said = clone.run("dvc exp run -S config/config.yaml:study.seed=2 study")
-    assert jobs(said) == COMPUTE - {"tune_strength"} | DRAWN
+    assert jobs(said) == COMPUTE | DRAWN
     assert (clone / f"{RESULTS}/models/llama-s0/record.json").is_file()
     diff = clone.run("dvc metrics diff --md")
     assert re.search(rf"\| {RESULTS}/metrics.json +\| outcomes.llama\w*.(rmu|slug)", diff), diff

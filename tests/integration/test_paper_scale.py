@@ -113,7 +113,7 @@ def shrunk(hub, tmp_path, tokenizer) -> dict:
             "simnpo": {"steps": 2, "strengths": [1.0]},
             "slug": {"batch_size": 4},
         },
-        "matching": {"every": 1, "facts": 6},
+        "matching": {"looks": 2, "facts": 6},
         "evaluation": {"draws": 20},
         "exports": {
             "cells": [

@@ -60,7 +60,6 @@ BY_WILDCARD = {
         "fetched_model",
         "adaptation",
     ],
-    "tuning": ["tuning_inputs", "tuning", "tuning_code"],
     "shard": [
         "shard_inputs",
         "shard",
@@ -85,7 +84,6 @@ def told(of: Plans) -> dict[str, object]:
     values = {"": [""], "any": ["any"], "model": study.models, "trained": study.trained, "shard": study.shards}
     # Those that a job exists for.
     values["repo"] = of.repos
-    values["tuning"] = sorted({c.tuning for c in study.cells if of.study.is_tuned(c)})
     found = {}
     for wildcard, methods in BY_WILDCARD.items():
         for value in values[wildcard]:
@@ -151,9 +149,9 @@ def changed(name: str, changes: dict) -> set[str]:
         ({"attacks": {"mix": {"share": 0.25}}}, {"attacks"}),
         ({"layers": {"alpha": 2}}, {"tables"}),
         ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
-        # Its algorithms have one strength each: nothing to tune.
-        ({"matching": {"target": 0.1}}, {"shard"}),
-        # One more block or seed: only cells; the strength is not chosen anew.
+        ({"matching": {"target": 0.2}}, {"shard"}),
+        ({"matching": {"looks": 5}}, {"shard"}),
+        # One more block or seed: only cells.
         ({"grids": {"blocks": {"bands": ["each", "0-1"]}}}, {"shard", "attacks"}),
         ({"grids": {"blocks": {"seeds": [0, 1]}}}, {"shard", "attacks"}),
         # A number written in another way is the same number.
@@ -177,17 +175,12 @@ def test_where_results_are_published_concerns_no_rule_that_makes_them():
     }
 
 
-def test_a_strength_is_tuned_where_there_is_more_than_one_to_choose_among():
-    assert changed("config.yaml", {"matching": {"target": 0.1}}) == {"tuning", "shard", "paper", "publishing"}
-    told_of = plans("micro.yaml", algorithms={"rmu": {"strengths": [2.0]}})
-    assert told_of.table_inputs()["tunings"] == told_of.shard_inputs(SimpleNamespace(shard="llama"))["tunings"] == []
-    cells = told_of.shard(SimpleNamespace(shard="llama"))["cells"]
-    # The engine searches that of an edit; the `paper` protocol has its own.
-    assert {(c["cell"]["algorithm"], c["strength"]) for c in cells} == {
-        ("rmu", 2.0),
-        ("slug", None),
-        ("gradient_ascent", None),
-    }
+def test_the_code_of_a_method_inside_another_is_the_outer_ones_too():
+    own = {"steady": {"method": "placebo", "of": {"method": "npo"}}, "parted": {"method": "blur", "of": "npo"}}
+    study = plans("micro.yaml", algorithms=own).study
+    assert study.methods(["steady"]) == ["npo", "placebo"]
+    assert study.methods(["parted", "rmu"]) == ["blur", "npo", "rmu"]
+    assert study.settings("steady")["of"]["beta"] == 0.1, "every default of it is told"
 
 
 def test_a_model_may_have_a_learning_rate_of_its_own():
@@ -215,7 +208,6 @@ def test_gates_are_waited_for_only_where_they_stop_something():
     [
         ("pretraining", "trained", "unknown trained model 'lama-s0'; allowed: bloom-s0, .* Did you mean 'llama-s0'?"),
         ("shard", "shard", "unknown shard 'lama.rmu'; allowed: .* Did you mean 'llama'?"),
-        ("tuning", "tuning", "unknown tuning 'lama.rmu'; allowed: "),
     ],
 )
 def test_a_target_that_the_study_does_not_have_is_told_which_there_are(method, wildcard, message):

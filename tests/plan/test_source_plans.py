@@ -30,5 +30,5 @@ def test_a_folder_is_planned_from_corpus_to_tables(project, tmp_path, name):
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(overlay))
     jobs = planned(project, "--configfile", "config/micro.yaml", str(path))
-    assert jobs.keys() >= COMPUTE - {"tune_strength"}
+    assert jobs.keys() >= COMPUTE
     assert (jobs["make_corpus"], jobs["pretrain_model"], jobs["make_tables"]) == (1, 2, 1)

@@ -266,7 +266,7 @@ def test_anything_at_all_gets_an_error_and_no_traceback(given):
 
 def test_an_error_tells_file_and_line_if_that_is_where_the_value_comes_from(tmp_path):
     file = tmp_path / "my.yaml"
-    file.write_text("matching:\n  every: 0\ngrids:\n  whole:\n    bands:\n    - all\n    - 99\nmodels: {llama: {}}\n")
+    file.write_text("matching:\n  looks: 0\ngrids:\n  whole:\n    bands:\n    - all\n    - 99\nmodels: {llama: {}}\n")
     files = read_files(BASE, file)
     with pytest.raises(ConfigError) as caught:
         checked_study(files.values, files)
@@ -274,8 +274,8 @@ def test_an_error_tells_file_and_line_if_that_is_where_the_value_comes_from(tmp_
     assert [(place[1], int(place[2])) for place in places] == [(str(file), 7)] * 3 + [(str(file), 2)]
     # A value from the command line stands in no file.
     with pytest.raises(ConfigError) as caught:
-        checked_study(overlay(files.values, {"matching": {"every": "-3"}}), files)
-    assert "matching.every: must be at least 1, not '-3'" in caught.value.problems
+        checked_study(overlay(files.values, {"matching": {"looks": "-3"}}), files)
+    assert "matching.looks: must be at least 2, not '-3'" in caught.value.problems
 
 
 def test_a_key_that_stands_twice_is_an_error_beside_the_others(tmp_path):
@@ -454,26 +454,25 @@ def test_layers_are_chosen_in_the_languages_of_the_first_grid():
     assert study.first_sources("llama") == ["en", "es", "pt"]
 
 
-def test_a_tuning_belongs_to_what_differs_in_more_than_band_seed_and_protocol():
-    text = """
-    study: {models: [llama], grids: [own]}
-    grids:
-      own:
-        algorithms: [rmu, simnpo]
-        bands: [0, 1, all]
-        seeds: [0, 1]
-        protocols: [matched, paper]
-        retain: [source, source+text]
-        sources: [[en, es], [en]]
-        forget_sets: [domain, conjunctive]
-    """
-    study = checked_study(config(text))
-    assert len(study.tuned_cells) == 2**4
-    assert "llama-s0.rmu.conjunctive.en.source-text" in study.tuned_cells
-    for name, cells in study.tuned_cells.items():
-        assert re.fullmatch(r"[A-Za-z0-9_.-]+", name)
-        assert len(cells) == 3 * 2
-        assert {cell.protocol for cell in cells} == {"matched"}
+def test_a_control_runs_under_the_protocols_that_it_names():
+    grid = "grids: {own: {algorithms: [placebo], bands: [0], protocols: [matched, paper]}}"
+    with pytest.raises(ConfigError) as caught:
+        checked_study(config(f"study: {{models: [llama], grids: [own]}}\n{grid}"))
+    text = "placebo runs under paper, not under 'matched'; give it a grid of its own"
+    assert caught.value.problems == [f"grids.own.protocols[0]: {text}"]
+    for algorithms in ("placebo], protocols: [paper", "shuffled_labels, random_direction], protocols: [matched, paper"):
+        grid = f"grids: {{own: {{algorithms: [{algorithms}], bands: [0]}}}}"
+        checked_study(config(f"study: {{models: [llama], grids: [own]}}\n{grid}"))
+
+
+def test_a_key_of_an_earlier_version_is_told_from_one_that_never_was():
+    with pytest.raises(ConfigError) as caught:
+        checked_study(config("matching: {every: 4, evry: 4}"))
+    said = {problem.split(": ")[0]: problem for problem in caught.value.problems}
+    assert said["matching.every"] == (
+        "matching.every: this key is no more: looks are at geometric steps now; give their number as `looks`"
+    )
+    assert "allowed: facts, looks, target" in said["matching.evry"]
 
 
 def test_seeds_depend_on_everything_but_the_band():

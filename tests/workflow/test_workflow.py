@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,6 @@ COMPUTE = {
     "evaluate_model",
     "check_gates",
     "score_layers",
-    "tune_strength",
     "unlearn_shard",
     "evaluate_shard",
     "attack_shard",
@@ -132,7 +132,7 @@ def test_a_fresh_clone_plans_the_whole_study(project):
 
 
 def test_errors_of_the_configuration_come_before_any_job_and_without_traceback(project):
-    wrong = ["--config", "study={seed: -2}", "matching={evry: 1}", "gates={recall: 2}"]
+    wrong = ["--config", "study={seed: -2}", "matching={lokks: 1}", "gates={recall: 2}"]
     done = snakemake(project, "--cores", "1", *MICRO, *wrong)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
@@ -161,7 +161,7 @@ def test_a_config_file_that_cannot_be_read_is_told_by_the_front_door(project, tm
 
 def test_nested_keys_can_be_set_on_the_command_line(project):
     # Snakemake hands single keys over as text.
-    given = ["study={shard_by: [model, band], training_seeds: [0, 1]}", "matching={target: 1e-1}"]
+    given = ["study={shard_by: [model, band], training_seeds: [0, 1]}", "matching={target: 2e-1}"]
     jobs = planned(project, *MICRO, "--config", *given)
     assert jobs["unlearn_shard"] == 3
     assert jobs["pretrain_model"] == 2
@@ -249,8 +249,7 @@ def test_an_algorithm_is_one_file(finished, changed):
     assert planned(changed) == {}, "a file that no study uses yet changes nothing"
     overlay = ["--config", "grids={blocks: {algorithms: [rmu, slug, dummy]}}"]
     jobs = planned(changed, *MICRO, *overlay)
-    assert jobs.keys() & COMPUTE == AFTER_CELLS | {"tune_strength"}, "the dummy has strengths to choose among"
-    assert jobs["tune_strength"] == 1
+    assert jobs.keys() & COMPUTE == AFTER_CELLS
     wrong = snakemake(changed, "-n", *MICRO, "--config", "algorithms={dummy: {wobbel: 1}}")
     assert "algorithms.dummy.wobbel: unknown key 'wobbel'" in wrong.stderr
     assert "Did you mean 'wobble'?" in wrong.stderr
@@ -273,7 +272,7 @@ def test_the_paper_needs_no_more_than_frozen_results(project):
     jobs = ("draw_frozen", "write_frozen", "exhibits_frozen", "compile_frozen", "frozen")
     assert planned(project, "--", "frozen") == dict.fromkeys(jobs, 1)
     assert "roughly" not in done.stderr, "nothing is announced that does not happen"
-    assert planned(project, *MICRO, "--", "paper").keys() >= COMPUTE - {"tune_strength"} | {"compile_paper"}
+    assert planned(project, *MICRO, "--", "paper").keys() >= COMPUTE | {"compile_paper"}
 
 
 # What needs a run
@@ -317,7 +316,7 @@ def test_a_row_of_the_rerun_contract_is_planned(row, project, changed):
     [
         ({"gates": "{recall: 0.5}"}, {"check_gates", "make_tables"}),
         ({"grids": "{blocks: {bands: [each, 0-1]}}"}, AFTER_CELLS),
-        ({"models": "{llama: {steps: 9}}"}, COMPUTE - {"make_corpus", "train_tokenizer", "tune_strength"}),
+        ({"models": "{llama: {steps: 9}}"}, COMPUTE - {"make_corpus", "train_tokenizer"}),
         # What jobs ask of a cluster is no part of what they compute.
         ({"costs": "{margin: 4, core_gflops: 3}"}, set()),
     ],
@@ -361,16 +360,12 @@ def test_one_more_band_seed_and_algorithm_compute_only_new_cells(changed):
     # Unlearned and evaluated; of analyses the base is one more.
     assert said.count("9 computed, 5 found, cell 14/14") == 2
     assert "9 computed, 6 found, analysis 15/15" in said
-    # Strengths are tried where there is more than one; a single one is taken.
-    tried = pd.read_csv(results / "tables/tuning.csv")
-    assert set(tried["algorithm"]) == {"gradient_difference"}
-    assert sorted(tried["strength"]) == [1e-4, 1e-3]
-    # Keys of what was tried are those of the cells that it was tried for.
-    keys = ["model", "training_seed", "algorithm", "sources", "retain", "forget_set"]
-    matching = cells[(cells["protocol"] == "matched") & (cells["algorithm"] == "gradient_difference")]
-    assert set(tried[keys].itertuples(index=False, name=None)) == set(matching[keys].itertuples(index=False, name=None))
+    # Every strength of a matched cell was tried, and stands in its curve.
+    curves = pd.read_csv(results / "tables/curves.csv")
+    tried = curves[curves["protocol"] == "matched"].groupby("algorithm")["strength"].unique()
+    assert sorted(tried["gradient_difference"]) == [1e-4, 1e-3]
     matched = cells[cells["protocol"] == "matched"].groupby("algorithm")["strength"]
-    assert matched.nunique().to_dict() == {"rmu": 1, "slug": 0, "gradient_ascent": 1, "gradient_difference": 1}
+    assert set(matched.get_group("gradient_difference")) <= {1e-4, 1e-3}
     assert matched.first()["rmu"] == 3.0
     for store, old in before.items():
         now = stamps(results / store)
@@ -512,3 +507,41 @@ def test_cells_are_exported_and_asked_by_the_harness(changed):
     assert planned(changed, *MICRO, *overlay, "--", *targets) == {}
     wrong = snakemake(changed, "-n", *MICRO, "--", slug.replace("slug", "slag"))
     assert "unknown cell 'llama.0.slag.0.en-es.source.domain.matched.0'" in wrong.stdout + wrong.stderr
+
+
+@pytest.mark.slow
+def test_every_training_is_about_the_world_of_its_seed(project, tmp_path):
+    """Models, oracles, edits, attacks, analyses and tables: of two worlds each knows one, and is asked for no other."""
+    own = fork(project, tmp_path / "worlds")
+    config = own / "config" / "worlds.yaml"
+    config.write_text(
+        "study: {name: worlds, results: results/worlds, training_seeds: [0, 1], analyses: [lens, alignment]}\n"
+        "corpora: {world: {settings: {worlds: 2}}}\n"
+        "models: {llama: {oracles: [domain]}}\n"
+    )
+    run(own, "config/worlds.yaml")
+    results = own / "results" / "worlds"
+    facts = artifacts.read_table(results / "corpus" / "facts.csv").set_index("item")["world"]
+    for folder in (results / "evaluations").iterdir():
+        if folder.name != "cells":
+            tokens = artifacts.read_table(folder / "tokens.parquet")
+            asked = set(tokens.loc[tokens["set"] == "facts", "item"].map(facts))
+            assert asked == {int(folder.name.split("-")[1][1:]) % 2}, folder.name
+    cells = artifacts.read_table(results / "tables" / "cells.csv")
+    assert set(cells["training_seed"]) == {0, 1}
+    worlds = {
+        seed: {facts[item] for item in _items(results, own["digest"])} for seed, own in cells.groupby("training_seed")
+    }
+    assert worlds == {0: {0}, 1: {1}}
+    scores = artifacts.read_table(results / "tables" / "scores.csv")
+    assert scores.loc[scores["metric"] == "K"].groupby("training_seed").size().nunique() == 1
+
+
+def _items(results: Path, cells: Iterable[str]) -> set[str]:
+    """Facts that cells were asked for."""
+    shards = pd.concat(map(artifacts.read_table, (results / "shards").glob("*/evaluations.csv")))
+    found: set[str] = set()
+    for digest in shards.loc[shards["cell"].isin(cells), "digest"]:
+        tokens = artifacts.read_table(results / "evaluations" / "cells" / digest / "tokens.parquet")
+        found |= set(tokens.loc[tokens["set"] == "facts", "item"])
+    return found

@@ -83,8 +83,8 @@ def attacked(
 def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
     """Every attack that the plan names for a cell, on the cell, on its base and on its oracle.
 
-    On the base alone where the attack gives the same of the cell (`Attack.of_base`). Writes one row per cell, attack and
-    victim: the digest of its entry in the store, or why there is none.
+    On the base alone where the attack gives the same of the cell (`Attack.of_base`). Writes one row per cell, attack
+    and victim: the digest of its entry in the store, or why there is none.
     """
     shard = Shard(cells, corpus, models, placed)
     opened = Opened(shard, plan)

@@ -64,7 +64,7 @@ class Evaluator:
         # Of other questions nothing is known of the base.
         seen = disruption.Comparison(self.reference) if same and self.reference else None
         with subject.installed():
-            answers = subject.ask(queries, self.texts if same else None, seen and seen.see)
+            answers = subject.ask(queries, self.texts if same else None, seen.see if seen else None)
             table = self.tokens(answers).assign(kl=seen.kl.numpy() if seen else float("nan"))
             return table, self.answers(answers, subject)
 

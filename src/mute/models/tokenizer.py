@@ -31,9 +31,9 @@ def train(segments: Iterable[str], vocabulary: int) -> Words:
     from transformers import PreTrainedTokenizerFast
 
     core = Tokenizer(models.BPE())
-    # A text, and each part of it, begins as if a space stood before it: a word is then the same token at the start of a
-    # sentence and after a space. Where a script writes no spaces, none stands before a word anywhere: a name is then the
-    # same tokens in its own language and in a sentence of another.
+    # A text, and each part of it, begins as if a space stood before it: a word is then the same token at the start of
+    # a sentence and after a space. Where a script writes no spaces, none stands before a word anywhere: a name is then
+    # the same tokens in its own language and in a sentence of another.
     core.normalizer = normalizers.Sequence(
         [
             normalizers.NFC(),

@@ -54,7 +54,7 @@ class Settings(BaseModel):
     sentence_lines: int = Field(800, ge=1, description="Fact-free sentences per language.")
     probe_lines: int = Field(32, ge=8, description="Held-out lines per language and ability.")
     validation_lines: int = Field(
-        32, ge=0, description="Sentences and reading lines per language that are held out for unlearning to choose by."
+        16, ge=0, description="Sentences and reading lines per language that are held out for unlearning to choose by."
     )
     worlds: int = Field(
         1,

@@ -17,11 +17,11 @@ class Size:
     """Facts, questions and tokens of a corpus, in one language.
 
     forget: facts of the forget set `domain`; retain: facts that the retain loss reads; facts: all. forms: renderings of
-    a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say what
-    an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an
-    answer. sequences: runs of the model that one question takes (one, where answers are single tokens); shared: of
-    their tokens, the share that others begin with too, which a CPU runs once. written: tokens that are written beyond
-    an answer's first, each by a run of the whole model.
+    a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say
+    what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences: runs of the
+    model that one question takes (one, where answers are single tokens); shared: of their tokens, the share that others
+    begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first, each by a run of
+    the whole model.
     """
 
     forget: int = 160
