@@ -21,7 +21,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.models import adapt, patches, pretrain
 from mute.paper import figures as paper_figures
-from mute.plotting import figures, layer_curves, panels, summary, trade_off
+from mute.plotting import figures, layer_curves, summary, trade_off
 from mute.publishing import runs
 from mute.unlearn.run import Matching, Workbench, unlearn
 

@@ -47,15 +47,19 @@ def rows(results: Results) -> list[Record]:
             ]
             if edits:
                 blocks = ", ".join(sorted({block for _, block in edits}, key=int))
-                keys = {"model": model, "algorithm": name, "objective": results.intent(name) or "–", "protocol": protocol}
+                keys = {
+                    "model": model,
+                    "algorithm": name,
+                    "objective": results.intent(name) or "–",
+                    "protocol": protocol,
+                }
                 said = {score: _over(results, edits, name, asked) for score, asked in SCORES.items()}
-                back = [(dose, _over(results, edits, name, _worst("recovery", dose))) for dose in by_language.doses(results)]
+                back = [
+                    (dose, _over(results, edits, name, _worst("recovery", dose))) for dose in by_language.doses(results)
+                ]
                 recovery = "; ".join(f"{dose.replace('_', ' ')}: {number}" for dose, number in back if number != "–")
                 found.append({**keys, "block": blocks, "n": str(len(edits)), **said, "recovery": recovery or "–"})
     return found
-
-
-
 
 
 def _over(results: Results, edits: Iterable[tuple[Case, str]], name: str, asked: _Asked) -> str:

@@ -149,10 +149,7 @@ def _case(results: Results, case: Case) -> list[str]:
 
 def _values(results: Results, case: Case, name: str, band: str) -> list[Worst | Number]:
     """The scores of COLUMNS."""
-    k, c, confusion = (
-        by_language.worst(results, case, name, band, metric)
-        for metric in ("K", "C", "confusion")
-    )
+    k, c, confusion = (by_language.worst(results, case, name, band, metric) for metric in ("K", "C", "confusion"))
     other, same = (_leak(results, case, name, band, group) for group in (by_language.OTHER, by_language.SAME))
     return [k, results.number(case, name, band, "K", "source"), other, same, c, confusion]
 

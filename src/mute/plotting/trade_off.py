@@ -1,4 +1,4 @@
-"""Knowledge against capability of each algorithm, source and worst held-out languages, above the merit of each block."""
+"""Knowledge against capability of each algorithm, source and worst held-out languages, above each block's merit."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +14,8 @@ CAPTION = (
     "Above: knowledge left (K) against capability kept (C) for every edited block, light for the first and dark for "
     "the last; a line leads from the source languages (small) to the worst held-out ones (numbered, in brackets where "
     "the edit does not count): K of the one that keeps most, C of the one that keeps least. Below: merit = C − K of "
-    "these, 1 for an edit that forgets all and keeps all in every language; the interval is the widest that those of C "
-    "and K allow. Points above the dashed line beat the target's estimate."
+    "these, 1 for an edit that forgets all and keeps all in every language; the interval is the widest that those of "
+    "C and K allow. Points above the dashed line beat the target's estimate."
 )
 LIMITS = (-0.25, 1.25)
 
@@ -94,7 +94,10 @@ def _merit(c: Number, k: Number) -> Number:
 
 
 def unbeaten(results: Results) -> list[tuple[str, str, str, str, str, str]]:
-    """The edits that no other of the same case beats in both scores of the worst held-out language: model, algorithm, band, status, K, C."""
+    """The edits that no other of the same case beats in both scores of the worst held-out language.
+
+    Each as model, algorithm, band, status, K, C.
+    """
     found = []
     for case in results.cases:
         edits = []

@@ -13,8 +13,9 @@ from mute.plotting import panels, style
 
 TITLE = "Spread over trained models"
 CAPTION = (
-    "Knowledge left and capability kept in the worst held-out language by edited block, a thin line per trained model; thick: "
-    "mean over the trainings of one architecture, with its 95 % t-interval where there are three or more."
+    "Knowledge left and capability kept in the worst held-out language by edited block, a thin line per trained "
+    "model; thick: mean over the trainings of one architecture, with its 95 % t-interval where there are three or "
+    "more."
 )
 LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), *((colour, "D") for colour in style.OTHERS))
 MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))

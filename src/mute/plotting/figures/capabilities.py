@@ -11,8 +11,8 @@ from mute.store.records import Facts
 TITLE = "Capability by its parts"
 CAPTION = (
     "The parts of C relative to the base, by edited block, with 95 % intervals over items; above, of each part, the "
-    "held-out language that keeps least of it, source languages below. 1: nothing lost, 0: nothing above chance left. A part that the corpus does not have, or "
-    "at which the base is not above chance, is absent."
+    "held-out language that keeps least of it, source languages below. 1: nothing lost, 0: nothing above chance left. "
+    "A part that the corpus does not have, or at which the base is not above chance, is absent."
 )
 PARTS = (
     ("C_sentences", "sentences without facts (bits per character)", "#332288", "o"),

@@ -13,9 +13,10 @@ PLACE = 2
 TITLE = "Depth: forgetting and keeping by edited block, above the layer scores"
 CAPTION = (
     "Knowledge of the forget set (K) and capability (C) relative to the base, by edited block, with 95 % intervals "
-    "over items; of held-out languages the worst: K of the one that keeps most, C of the one that keeps least. Beneath, on the same axis: CKA with its mean, and LRDS with τ = α·min LRDS. Grey: the region Λ. "
-    "Dotted: the block that the algorithm's rule chooses. Points at all and full edit the whole model. Hollow: no "
-    "answer (not reached, no edit, destroyed)."
+    "over items; of held-out languages the worst: K of the one that keeps most, C of the one that keeps least. "
+    "Beneath, on the same axis: CKA with its mean, and LRDS with τ = α·min LRDS. Grey: the region Λ. Dotted: the "
+    "block that the algorithm's rule chooses. Points at all and full edit the whole model. Hollow: no answer (not "
+    "reached, no edit, destroyed)."
 )
 MEASURES = (("K", "forget set known (K)", style.FORGET), ("C", "capability (C)", style.RETAIN))
 GROUPS = (("source", "source languages", "-", "o"), ("worst", "worst held-out language", "--", "s"))

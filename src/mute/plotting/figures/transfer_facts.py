@@ -27,7 +27,14 @@ def draw(tables: Tables, about: Facts) -> Figure:
     for case, algorithm, (above, below) in columns:
         absent = []
         for facts, words, colour, marker, shift in FACTS:
-            look: dict[str, Any] = {"facts": facts, "colour": colour, "marker": marker, "shift": shift, "size": 4, "with_worst": True}
+            look: dict[str, Any] = {
+                "facts": facts,
+                "colour": colour,
+                "marker": marker,
+                "shift": shift,
+                "size": 4,
+                "with_worst": True,
+            }
             if not panels.series(above, results, case, algorithm, "K", **look):
                 absent.append(words)
             panels.series(below, results, case, algorithm, "accuracy_option", **look)
