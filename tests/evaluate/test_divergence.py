@@ -21,7 +21,7 @@ from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.models import adapt, patches, pretrain
 from mute.paper import figures as paper_figures
-from mute.plotting import figures, layer_curves, panels, summary, trade_off
+from mute.plotting import figures, layer_curves, summary, trade_off
 from mute.publishing import runs
 from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
@@ -279,7 +279,7 @@ def test_a_diverged_run_is_published_without_a_number_that_is_none():
 
 def crosses(figure) -> list[float]:
     """Where crosses stand on the axes of blocks."""
-    lines = [line for axes in figure.axes for line in axes.lines if str(line.get_label()).startswith(panels._DIVERGED)]
+    lines = [line for axes in figure.axes for line in axes.lines if str(line.get_label()).startswith("_diverged ")]
     return [float(x) for line in lines for x in line.get_xdata()]
 
 

@@ -117,12 +117,15 @@ def test_what_the_published_numbers_say(published):
 def test_ours_stand_beside_the_published(published):
     rows = beside.table(Results(make_tables(THE_PAPER), ABOUT), published)
     assert len(rows[rows["origin"] == "published"]) == 5 * 3 * 4
-    assert len(rows[rows["origin"] == "ours"]) == 3 * 4
+    assert len(rows[rows["origin"] == "ours"]) == 3 * 6
     at = (rows["model"] == "Llama-3.1-8B") & (rows["algorithm"] == "rmu") & (rows["view"] == "target")
     own = rows[at & (rows["quantity"] == "forget") & (rows["group"] == "heldout")].iloc[0]
     assert own["value"] == pytest.approx((1.0 - 5.25) / (72.5 - 5.25), abs=1e-4)
     ours = rows[(rows["origin"] == "ours") & (rows["view"] == "target") & (rows["group"] == "heldout")]
     assert dict(zip(ours["quantity"], ours["value"])) == {"forget": 0.1, "retain": 1.0}
+    worst = rows[(rows["view"] == "target") & (rows["group"] == "worst")]
+    assert dict(zip(worst["quantity"], worst["value"])) == {"forget": 0.1, "retain": 1.0}
+    assert set(worst["origin"]) == {"ours"}
 
 
 # Metrics

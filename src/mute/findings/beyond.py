@@ -235,8 +235,8 @@ def _matrix(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     explained = f" Over pairs of languages it goes with: {', '.join(words)}." if words else ""
     return Finding(
         "transfer matrix",
-        f"Unlearned in one of {len(languages)} languages alone, the others keep {others} of their knowledge on average."
-        f"{explained}",
+        f"Unlearned in one of {len(languages)} languages alone, the others keep {others} of their knowledge on "
+        f"average, and at most {transfer.most_left(matrix)}.{explained}",
         f"The language itself keeps {itself}; p-values by permuting the languages' labels.",
         "languages",
         "that erasure is language-agnostic" if others.low - itself.high > verdicts.POINTS else "",

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mute.bands import blocks_name, is_block
-from mute.corpus import languages as packs
-from mute.findings import trainings, verdicts
+from mute.findings import by_language, trainings, verdicts
 from mute.findings.results import MISSING, NO_ATTACK, Case, Number, Results
 from mute.findings.verdicts import HALF, MARGIN
 
@@ -144,9 +143,8 @@ TERMS = ("block", "script", "language", "block × script", "rest")
 
 
 def script(results: Results, code: str) -> str:
-    """The script of a language, as the study says or its pack; the code itself where nobody says."""
-    stated = results.about.get("scripts", {}).get(code)
-    return stated or (packs.load(code).script if code in packs.codes() else code)
+    """The script of a language; the code itself where nobody says."""
+    return by_language.script(results, code) or code
 
 
 def knowledge(results: Results, case: Case, algorithm: str) -> tuple[list[str], list[int], np.ndarray]:

@@ -230,6 +230,10 @@ class Results:
         """The family of an algorithm's method, "" where the study does not say."""
         return self.described.get(algorithm, {}).get("family", "")
 
+    def intent(self, algorithm: str) -> str:
+        """The objective of an algorithm's method: removal, suppression, guard or control; "" where nobody says."""
+        return self.described.get(algorithm, {}).get("intent", "")
+
     @cached_property
     def _edits(self) -> dict[tuple, dict[str, list[str]]]:
         """Bands by place of a case and algorithm, of any of its unlearning seeds."""

@@ -60,6 +60,15 @@ def over_languages(table: pd.DataFrame) -> tuple[Number, Number]:
     return itself, others
 
 
+def most_left(table: pd.DataFrame) -> str:
+    """In words the pair of languages of which most knowledge is left: what the mean over the others hides."""
+    apart = table[table["votes"] & (table["source"] != table["language"]) & table["value"].notna()]
+    if apart.empty:
+        return "not available"
+    row = apart.loc[apart["value"].idxmax()]
+    return f"{Number(*row[['value', 'low', 'high']])} in {row['language']} after unlearning in {row['source']}"
+
+
 def square(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """Languages that stand on both sides, and the matrix [K, K] of their values.
 

@@ -8,7 +8,7 @@ import yaml
 from mute.bands import Languages
 from mute.findings import claims, findings, limits, primary, regimes, trainings, transfer
 from mute.findings.results import Number, Results
-from mute.paper import figures, layout
+from mute.paper import figures, headline, layout
 from mute.store.records import Facts, Record
 
 
@@ -22,6 +22,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
     return {
         "study": _study(results),
         "answer": regimes.answer(made["regimes"]),
+        "headline": headline.rows(results),
         "regimes": _regimes(made["regimes"]),
         "limits": list(limits.limits(results)),
         "how": findings.HOW,
@@ -149,8 +150,8 @@ def _decimals(value: float) -> str:
 def _transfer(matrix: pd.DataFrame, kinship: pd.DataFrame) -> Record:
     """The matrix in a few numbers, and what explains it."""
     itself, others = map(str, transfer.over_languages(matrix))
-    languages = matrix["source"].nunique()
-    return {"languages": languages, "itself": itself, "others": others, "terms": _rounded(kinship)}
+    known = {"languages": matrix["source"].nunique(), "itself": itself, "others": others}
+    return {**known, "most": transfer.most_left(matrix), "terms": _rounded(kinship)}
 
 
 def _beside(rows: pd.DataFrame) -> list[Record]:

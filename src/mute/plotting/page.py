@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mute.findings.by_language import Worst
 from mute.findings.results import Number
 
-Cell = str | int | float | Number
+Cell = str | int | float | Number | Worst
 
 STYLE = """
 .mute{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;color:#222;
@@ -69,7 +70,7 @@ document.querySelectorAll('.mute th').forEach(function (th) {
 LINE = 8000
 LONG = 32  # letters of a text that may wrap in a table
 _MARKS = {"shows": "yes", "does not show": "no", "not decided": "open", "passed": ""}
-_MARKS |= dict.fromkeys(("below gate", "diverged"), "no")
+_MARKS |= dict.fromkeys(("below gate", "diverged", "destroyed", "no edit"), "no")
 
 
 def text(value: object) -> str:
@@ -105,12 +106,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def _cell(value: Cell) -> str:
+    language = ""
+    if isinstance(value, Worst):
+        value, language = value
     if isinstance(value, Number):
         if not value:
             return '<td class="number" data-sort="">–</td>'
         estimate, _, interval = str(value).partition(" ")
         return (
-            f'<td class="number" data-sort="{value.value:.6g}">{text(estimate)} '
+            f'<td class="number" data-sort="{value.value:.6g}">{text(estimate)} {_named(language)}'
             f'<span class="interval">{text(interval)}</span></td>'
         )
     if isinstance(value, float):
@@ -119,6 +123,10 @@ def _cell(value: Cell) -> str:
     if isinstance(value, int):
         return f'<td class="number" data-sort="{value}">{value}</td>'
     return f"<td{_kind(_MARKS.get(value, 'long' if len(value) > LONG else ''))}>{text(value)}</td>"
+
+
+def _named(language: str) -> str:
+    return f"<b>{text(language)}</b> " if language else ""
 
 
 def figure(path: Path, title: str, caption: str, origin: str = "") -> str:

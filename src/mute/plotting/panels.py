@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from mute.bands import WHOLE
+from mute.findings import by_language
 from mute.findings.families import Choice, choose
 from mute.findings.results import Case, Number, Results, place
 from mute.plotting import style
@@ -143,6 +144,7 @@ def series(
     facts: str | None = None,
     shift: float = 0.0,
     control: bool = False,
+    with_worst: bool = False,
     colour: str,
     marker: str = "o",
     line: str = "-",
@@ -151,19 +153,39 @@ def series(
 ) -> bool:
     """A score of every band against blocks: blocks joined, whole-model bands alone. Whether there was anything to draw.
 
-    Hollow: not reached. A `control` is no edit and never hollow. A cross at the foot: diverged, without a number.
+    group: `worst` is the held-out language in which the score looks worst, as the tables have it or the languages' own
+    estimates. with_worst: beside a mean over held-out languages a dash at the worst of them. Hollow: not reached, or no
+    edit, or destroyed, which have a mark at the foot, as has what diverged, without a number. A `control` is never hollow.
     """
     depth, blocks = results.depth(case), results.blocks(case, algorithm)
-    mark_diverged(axes, results, case, algorithm)
+    mark_statuses(axes, results, case, algorithm)
     whole = [band for band in results.bands(case, algorithm) if band in WHOLE]
     drawn = False
     for bands in (blocks, *([band] for band in whole)):
-        numbers = [results.number(case, algorithm, band, metric, group, facts=facts) for band in bands]
+        worst = [by_language.worst(results, case, algorithm, band, metric, facts=facts).number for band in bands]
+        means = [results.number(case, algorithm, band, metric, group, facts=facts) for band in bands]
+        numbers = worst if group == "worst" else means
         hollow = [not control and not results.reached(case, algorithm, band) for band in bands]
         at = [place(band, depth) + shift for band in bands]
         points(axes, at, numbers, hollow=hollow, colour=colour, marker=marker, line=line, area=area, size=size)
+        if with_worst:
+            dashes(axes, at, worst, colour=colour)
         drawn = drawn or any(numbers)
     return drawn
+
+
+def dashes(axes: Axes, x: Sequence[float], numbers: Sequence[Number], *, colour: style.Colour) -> None:
+    """The worst language beside a mean: a short dash, without an interval."""
+    for a, b in zip(x, numbers):
+        if b:
+            axes.plot([a], [b.value], linestyle="", color=colour, **DASH)
+
+
+DASH: dict[str, Any] = {"marker": "_", "markersize": 9, "markeredgewidth": 1.5, "zorder": 4}
+
+
+def worst_key() -> Line2D:
+    return style.line_key("worst held-out language", style.GREY, linestyle="", **DASH)
 
 
 def tick_step(depth: int) -> int:
@@ -217,47 +239,68 @@ def statuses(results: Results, case: Case, algorithm: str) -> str:
     return "; ".join(filter(None, (family, ", ".join(words))))
 
 
-def mark_diverged(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:
-    """A cross at the foot of a panel for every edit that diverged: it has no number, and is not silently missing."""
+_MARK: dict[str, Any] = {"color": style.WARNING, "linestyle": "", "markersize": 6, "markeredgewidth": 1.6}
+# How edits are marked that are no answer to what was asked, and what the legend says of each. The points of those that
+# have a number are hollow.
+STATUS_MARKS: dict[str, dict[str, Any]] = {
+    "not_reached": {**_MARK, "marker": "o", "color": style.INK, "markerfacecolor": "white", "markeredgewidth": 1.0},
+    "no_edit": {**_MARK, "marker": "_", "color": style.INK, "markersize": 7, "markeredgewidth": 2.0},
+    "destroyed": {**_MARK, "marker": "D", "markersize": 5},
+    "diverged": {**_MARK, "marker": "x"},
+    "not_applicable": {**_MARK, "marker": "|", "color": style.GREY},
+}
+STATUS_WORDS = {
+    "not_reached": "not reached",
+    "no_edit": "no edit: nothing changed",
+    "destroyed": "destroyed: C source < 0.5",
+    "diverged": "diverged: no number",
+    "not_applicable": "not applicable: no number",
+}
+# Those that a point alone does not tell: they have a mark at the foot of a panel. A hollow point is not reached.
+FOOT = ("no_edit", "destroyed", "diverged")
+
+
+def mark_statuses(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:
+    """A mark at the foot of a panel for every edit that is no answer: what has no number is not silently missing."""
     depth = results.depth(case)
     where = blended_transform_factory(axes.transData, axes.transAxes)
-    for band in diverged(results, case, algorithm):
-        x = place(band, depth) + shift
-        # Several curves of one panel share their crosses.
-        label = f"{_DIVERGED}{x:g}"
-        if label not in {line.get_label() for line in axes.lines}:
-            axes.plot([x], [0.035], transform=where, label=label, clip_on=False, zorder=7, **_CROSS)
+    for status in FOOT:
+        for band in of_status(results, case, algorithm, status):
+            x = place(band, depth) + shift
+            # Several curves of one panel share their marks. A label with an underscore stands in no legend.
+            label = f"_{status} {x:g}"
+            if label not in {line.get_label() for line in axes.lines}:
+                look = STATUS_MARKS[status]
+                axes.plot([x], [0.035], transform=where, label=label, clip_on=False, zorder=7, **look)
 
 
-# A label with an underscore stands in no legend.
-_DIVERGED = "_diverged "
-_CROSS: dict[str, Any] = {
-    "marker": "x",
-    "color": style.WARNING,
-    "linestyle": "",
-    "markersize": 6,
-    "markeredgewidth": 1.6,
-}
+def of_status(results: Results, case: Case, algorithm: str, status: str) -> list[str]:
+    """The bands whose edit has this status."""
+    return [band for band in results.bands(case, algorithm) if results.status(case, algorithm, band) == status]
 
 
-def diverged(results: Results, case: Case, algorithm: str) -> list[str]:
-    return [band for band in results.bands(case, algorithm) if results.diverged(case, algorithm, band)]
-
-
-def say_diverged(axes: Axes, results: Results, case: Case, algorithms: Sequence[str]) -> None:
-    """The same in words, in a panel where an edit without numbers has no place: which edits diverged."""
-    found = {name: diverged(results, case, name) for name in algorithms}
-    words = [f"{name.replace('_', ' ')} {', '.join(bands)}" for name, bands in found.items() if bands]
-    if words:
-        text = "× diverged: " + "; ".join(words)
+def say_statuses(axes: Axes, results: Results, case: Case, algorithms: Sequence[str]) -> None:
+    """The same in words, in a panel where an edit has no place of its own: which edits are of which status."""
+    lines = []
+    for status, sign in (("diverged", "× "), ("destroyed", ""), ("no_edit", "")):
+        found = {name: of_status(results, case, name, status) for name in algorithms}
+        words = [f"{name.replace('_', ' ')} {', '.join(bands)}" for name, bands in found.items() if bands]
+        lines += [f"{sign}{status.replace('_', ' ')}: {'; '.join(words)}"] if words else []
+    if lines:
         look: dict[str, Any] = {"fontsize": 6.5, "color": style.WARNING, "va": "top", "wrap": True, "zorder": 9}
-        axes.text(0.015, 0.985, text, transform=axes.transAxes, **look)
+        axes.text(0.015, 0.985, "\n".join(lines), transform=axes.transAxes, **look)
 
 
-def status_keys(results: Results) -> list[Line2D]:
-    """What hollow points and crosses mean; crosses where there are any."""
-    hollow = style.line_key("not reached", style.INK, marker="o", linestyle="", markerfacecolor="white")
-    return [hollow, style.line_key("diverged: no number", **_CROSS)] if results.divergences() else [hollow]
+def status_keys(results: Results, *, everything: bool = False) -> list[Line2D]:
+    """What hollow points and marks mean: hollow ones always, each mark where there are such cells.
+
+    everything: marks of all statuses that there are, as where each edit has one.
+    """
+    there = set(results.tables["cells"]["status"])
+    shown = [s for s in STATUS_MARKS if s in there or (s == "not_reached" and not everything)]
+    if not everything:
+        shown = [status for status in shown if status in ("not_reached", *FOOT)]
+    return [style.line_key(STATUS_WORDS[status], **STATUS_MARKS[status]) for status in shown]
 
 
 def target_keys() -> list[Artist]:

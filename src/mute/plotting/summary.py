@@ -7,15 +7,23 @@ from pathlib import Path
 from types import ModuleType
 
 from mute.bands import is_block
-from mute.findings import findings, limits, verdicts
+from mute.findings import by_language, findings, limits, trainings, verdicts
+from mute.findings.by_language import Worst
 from mute.findings.results import Case, Number, Results
 from mute.plotting import figures, page
 from mute.plotting.registry import LAST, NOTEBOOKS, of_notebook
 from mute.store import artifacts
 
-COLUMNS = ("K source", "K held-out", "K worst", "C held-out", "C worst")
+# Scores of an edit. A mean over held-out languages stands only beside the worst of them.
+COLUMNS = ("K worst", "K source", "leak, other scripts", "leak, same script", "C worst", "confusion worst")
+# What a terminal shows of them, by name and width.
+_SHORT = {"K worst": 24, "K source": 21, "C worst": 24, "leak, other scripts": 21, "leak, same script": 21}
 # What stands behind a block on a terminal.
-_MARKS = {"ok": "", "diverged": "×"}
+_MARKS = {"ok": "", "diverged": "×", "no_edit": "=", "destroyed": "†"}
+_MARKS_WORDS = (
+    "*: erasure in the source languages not reached; =: nothing changed; †: destroyed, less than half of the source "
+    "languages' capability left; ×: diverged, no score. None of them counts."
+)
 LEVEL_WORDS = "95 % intervals in brackets, over items only."
 
 
@@ -30,7 +38,11 @@ def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, in
 
 def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[str]:
     """The page, piece by piece; `project` is the path from the page to the project's files."""
+    ordered = sorted(drawn, key=_place)
+    first = [name for name in ordered[:1] if _place(name) == 0]
     found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents()]
+    # What was found, before any word about it.
+    found += [_figure(results, name, drawn, project) for name in first]
     found += [page.paragraph(findings.QUESTION, "question"), page.definitions(findings.answer(results))]
     found.append(page.paragraph(findings.status_words(results)))
     found.append(page.paragraph(findings.HOW, "small"))
@@ -38,15 +50,20 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     for case in results.cases:
         found += _case(results, case)
     found.append(page.heading(2, "Figures", "figures"))
-    for name in sorted(drawn, key=_place):
-        title, caption = _words(name)
-        found += [page.heading(3, title), page.figure(drawn[name], title, caption, _origin(results, name, project))]
+    for name in ordered:
+        if name not in first:
+            found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
     found += [page.heading(2, "Gates", "gates"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
     found += [page.heading(2, "The study", "study"), *_facts(results)]
     return found
+
+
+def _figure(results: Results, name: str, drawn: Mapping[str, Path], project: Path) -> str:
+    title, caption = _words(name)
+    return page.figure(drawn[name], title, caption, _origin(results, name, project))
 
 
 def _contents() -> str:
@@ -106,9 +123,10 @@ def _case(results: Results, case: Case) -> list[str]:
     rows = []
     for name in results.algorithms(case):
         for label, band in findings.landmarks(results, case, name):
-            values = _values(results, case, name, band)
-            rows.append((name.replace("_", " "), label, band, _status(results, case, name, band), *values))
-    found.append(page.table(("algorithm", "which", "block", "status", *COLUMNS), rows))
+            who = (name.replace("_", " "), results.intent(name) or "–", label, band, _status(results, case, name, band))
+            rows.append((*who, *_values(results, case, name, band), *_recovery(results, case, name, band)))
+    head = ("algorithm", "objective", "which", "block", "status", *COLUMNS, *_doses(results))
+    found.append(page.table(head, rows))
     regimes, said = [], []
     for name in results.algorithms(case):
         if results.blocks(case, name):
@@ -129,9 +147,26 @@ def _case(results: Results, case: Case) -> list[str]:
     return [*found, page.definitions(said), page.table(columns, regimes)] if regimes else found
 
 
-def _values(results: Results, case: Case, name: str, band: str) -> list[Number]:
-    asked = (("K", "source"), ("K", "heldout"), ("K", "worst"), ("C", "heldout"), ("C", "worst"))
-    return [results.number(case, name, band, metric, group) for metric, group in asked]
+def _values(results: Results, case: Case, name: str, band: str) -> list[Worst | Number]:
+    """The scores of COLUMNS."""
+    k, c, confusion = (by_language.worst(results, case, name, band, metric) for metric in ("K", "C", "confusion"))
+    other, same = (_leak(results, case, name, band, group) for group in (by_language.OTHER, by_language.SAME))
+    return [k, results.number(case, name, band, "K", "source"), other, same, c, confusion]
+
+
+def _leak(results: Results, case: Case, name: str, band: str, group: str) -> Number:
+    return by_language.mean(results, case, name, band, "leak", group)
+
+
+def _doses(results: Results) -> list[str]:
+    """Columns of what retraining brings back, a dose each."""
+    return [f"recovery worst, {attack.replace('_', ' ')}" for attack in by_language.doses(results)]
+
+
+def _recovery(results: Results, case: Case, name: str, band: str) -> list[Worst]:
+    return [
+        by_language.worst(results, case, name, band, "recovery", attack=attack) for attack in by_language.doses(results)
+    ]
 
 
 def _status(results: Results, case: Case, name: str, band: str) -> str:
@@ -145,7 +180,8 @@ def _edits(results: Results) -> str:
         for reference in ("base", "oracle"):
             values = _values(results, case, reference, "")
             if any(values):
-                rows.append((results.name(case), reference, "–", "", "", gate, *values, Number()))
+                nothing = [Number()] * (1 + len(_doses(results)))
+                rows.append((results.name(case), reference, "–", "–", "", "", gate, *values, *nothing))
         for name in results.algorithms(case):
             views = results.views(case, name)
             for band in results.bands(case, name):
@@ -153,9 +189,11 @@ def _edits(results: Results) -> str:
                 status = _status(results, case, name, band)
                 values = _values(results, case, name, band)
                 merit = verdicts.merit(results, case, name, band)
-                keys = (results.name(case), name.replace("_", " "), band, ", ".join(named), status, gate)
-                rows.append((*keys, *values, merit))
-    return page.table(("model", "edit", "block", "view", "status", "gate", *COLUMNS, "merit C − K"), rows)
+                who = (results.name(case), name.replace("_", " "), results.intent(name) or "–")
+                keys = (*who, band, ", ".join(named), status, gate)
+                rows.append((*keys, *values, *_recovery(results, case, name, band), merit))
+    keys = ("model", "edit", "objective", "block", "view", "status", "gate")
+    return page.table((*keys, *COLUMNS, *_doses(results), "merit C − K, worst"), rows)
 
 
 def _diverged(results: Results) -> list[str]:
@@ -217,7 +255,7 @@ def terminal(results: Results, folder: Path, width: int = 100) -> str:
         failed = results.below_gate(case)
         verdict = f"below its gate: {findings.gate_words(results, case)}" if failed else "passes its gates"
         lines += ["", f"{results.name(case)} ({verdict})", *_terminal_case(results, case, width)]
-    lines += ["", f"{LEVEL_WORDS} *: erasure in the source languages not reached; ×: diverged, no score."]
+    lines += ["", *textwrap.wrap(f"{LEVEL_WORDS} {_MARKS_WORDS}", width)]
     seen = [folder / name for name in ("report.html", "index.html") if (folder / name).is_file()]
     lines += [f"Look at: {path}" for path in seen]
     return "\n".join(lines) + "\n"
@@ -225,7 +263,7 @@ def terminal(results: Results, folder: Path, width: int = 100) -> str:
 
 def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
     """A line for each landmark worth one, and the regimes beneath."""
-    lines, regimes = [_columns("", "block", *COLUMNS)], []
+    lines, regimes = [_columns("", "block", *_SHORT)], []
     for name in results.algorithms(case):
         algorithm = name.replace("_", " ")
         for label, band in findings.landmarks(results, case, name):
@@ -233,7 +271,12 @@ def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
                 continue
             mark = _MARKS.get(results.status(case, name, band), "*")
             where = f"{band}{mark} {label if is_block(band) else ''}"
-            lines.append(_columns(algorithm, where, *map(str, _values(results, case, name, band))))
+            values = dict(zip(COLUMNS, map(str, _values(results, case, name, band))))
+            lines.append(_columns(algorithm, where, *(values[column] for column in _SHORT)))
+        if intent := results.intent(name):
+            regimes.append(f"  objective, {algorithm}: {intent}")
+        if back := _recovered(results, case, name):
+            regimes += textwrap.wrap(back, width, initial_indent="  ", subsequent_indent="    ")
         if results.blocks(case, name):
             said = [f"{f.regime.name} {verdicts.say(f.verdict)}" for f in verdicts.find_regimes(results, case, name)]
             regimes += textwrap.wrap(
@@ -242,5 +285,14 @@ def _terminal_case(results: Results, case: Case, width: int) -> list[str]:
     return [*lines, *regimes]
 
 
+def _recovered(results: Results, case: Case, name: str) -> str:
+    """What retraining brings back of the worst held-out language at the target, by dose; "" where nobody has tried."""
+    block = trainings.target(results, case, name)
+    words = zip(by_language.doses(results), _recovery(results, case, name, block) if block else ())
+    said = ", ".join(f"{attack.replace('_', ' ')} {number}" for attack, number in words if number)
+    return f"recovery at block {block}, {name.replace('_', ' ')}, worst language: {said}" if said else ""
+
+
 def _columns(algorithm: str, where: str, *values: str) -> str:
-    return f"  {algorithm:<16}{where:<26}{''.join(f'{value:<21}' for value in values)}".rstrip()
+    cells = "".join(f"{value:<{width}}" for value, width in zip(values, _SHORT.values()))
+    return f"  {algorithm:<16}{where:<26}{cells}".rstrip()

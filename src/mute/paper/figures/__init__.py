@@ -1,6 +1,7 @@
 """The paper's own figures, one file each: `draw(results, published)`, TITLE and CAPTION (`mute.plotting.registry`).
 
-Figures 1 to 4 are the published paper's, ours beside them. What a study did not run is said in the panel's place.
+Figure 1 is the report's first picture; 2 to 4, and three_depths, are the published paper's, ours beside them. What a
+study did not run is said in the panel's place.
 """
 
 from mute.plotting.registry import Figures

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from mute.findings import trainings
+from mute.findings import by_language, trainings
 from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.plotting import panels, style
@@ -31,16 +31,16 @@ def draw(results: Results, published: Published) -> Figure:
         note = f"separability {apart.iloc[0]:.2f}" if len(apart) else ""
         for column, (metric, words) in enumerate(MEASURES):
             axes = figure.add_subplot(len(sets), 2, 2 * row + column + 1)
-            style.title(axes, f"{own[0].model}, {forget_set}: {words}, held-out", note)
+            style.title(axes, f"{own[0].model}, {forget_set}: {words}, worst held-out", note)
             for i, case in enumerate(own):
                 colour, marker = LOOKS[case.retain]
                 bands = results.blocks(case, "rmu")
-                numbers = [results.number(case, "rmu", band, metric) for band in bands]
+                numbers = [by_language.worst(results, case, "rmu", band, metric).number for band in bands]
                 hollow = [not results.reached(case, "rmu", band) for band in bands]
                 places = [int(band) + 0.1 * (i - 1) for band in bands]
                 panels.points(axes, places, numbers, colour=colour, marker=marker, hollow=hollow)
-                panels.mark_diverged(axes, results, case, "rmu", shift=0.1 * (i - 1))
-                gate = results.number(case, "word_filter", "full", metric)
+                panels.mark_statuses(axes, results, case, "rmu", shift=0.1 * (i - 1))
+                gate = by_language.worst(results, case, "word_filter", "full", metric).number
                 if gate:
                     panels.line_at(axes, gate.value, "word filter", colour=style.GREY)
             axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mute.findings import trainings
+from mute.findings import by_language, trainings
 from mute.findings.published import Published
 from mute.findings.results import Results
 from mute.plotting import looks, panels, style
@@ -15,7 +15,7 @@ CAPTION = (
     "edited block, at matched erasure. Control: the same model, draws and strengths. 95 % intervals over facts."
 )
 NAMES = dict(zip(trainings.ORDERS, ("interleaved", "concatenated")))
-MEASURES = (("K", "knowledge left (K), held-out"), ("C", "capability kept (C), held-out"))
+MEASURES = (("K", "knowledge left (K), worst held-out"), ("C", "capability kept (C), worst held-out"))
 
 
 def has(results: Results) -> bool:
@@ -33,11 +33,11 @@ def draw(results: Results, published: Published) -> Figure:
         style.title(axes, f"{case.model}: {words}")
         for i, name in enumerate(NAMES):
             bands = results.blocks(case, name)
-            numbers = [results.number(case, name, band, metric) for band in bands]
+            numbers = [by_language.worst(results, case, name, band, metric).number for band in bands]
             hollow = [not results.reached(case, name, band) for band in bands]
             own = looks.look(results, name)
             look: dict[str, Any] = {"colour": own.colour, "marker": own.marker, "line": own.line}
-            panels.mark_diverged(axes, results, case, name, shift=0.12 * i)
+            panels.mark_statuses(axes, results, case, name, shift=0.12 * i)
             panels.points(axes, [int(b) + 0.12 * i for b in bands], numbers, hollow=hollow, **look)
         axes.set(ylim=(-0.15, 1.15), xlabel="edited block")
     keys = [looks.key(results, name, label=words) for name, words in NAMES.items()]

@@ -1,23 +1,25 @@
-"""Knowledge by edited block: after the edit, with its block skipped, and after training on retain text."""
+"""Knowledge of the worst held-out language by edited block: after the edit, and after some steps of retraining."""
 
 import math
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
+from mute.findings import by_language
 from mute.findings.families import choose
 from mute.findings.published import Published
-from mute.findings.results import Case, Results
+from mute.findings.results import Case, Number, Results
 from mute.plotting import panels, style
 
 TITLE = "Knowledge after retraining"
 CAPTION = (
-    "Knowledge K of held-out languages after the edit, after its block is skipped, and after some steps of training on "
-    "retain text alone, which holds nothing of the forget set. Controls: base and oracle after the same training "
-    "(lines): the oracle, which never knew, learns nothing by it. 95 % intervals over facts of one model."
+    "Knowledge K of the worst held-out language after the edit, and what comes back of it by some steps of training on "
+    "retain text alone, which holds nothing of the forget set: K after them less what the oracle, which never knew, "
+    "gains by the same. 95 % intervals over facts of one model."
 )
-SERIES = (("K", "after the edit", "o", "-"), ("B", "block skipped", "s", ":"), ("B_retrained", "retrained", "^", "-"))
-COLOURS = {"K": style.FORGET, "B": style.GREY, "B_retrained": style.RETAIN}
+# Tables of old have one dose, under a name of its own and not less the oracle's.
+OLD = "B_retrained"
 
 
 def draw(results: Results, published: Published) -> Figure:
@@ -30,6 +32,7 @@ def draw(results: Results, published: Published) -> Figure:
     figure = style.new_figure(max(2.9 * columns, 5.0), max(2.3 * len(cases) * lines, 1.5) + 0.6)
     if not cases:
         style.missing(figure.add_subplot(), "no cell of this study was retrained")
+    series = _series(results)
     for row, case in enumerate(cases):
         for place, name in enumerate(algorithms):
             at = (row * lines + place // columns) * columns + place % columns + 1
@@ -39,19 +42,18 @@ def draw(results: Results, published: Published) -> Figure:
             if not bands:
                 style.missing(axes, "not retrained")
                 continue
-            for metric, _, marker, line in SERIES:
-                numbers = [results.number(case, name, band, metric) for band in bands]
-                look: dict[str, Any] = {"colour": COLOURS[metric], "marker": marker, "line": line, "size": 4}
-                panels.points(axes, [int(band) for band in bands], numbers, **look)
-            panels.mark_diverged(axes, results, case, name)
-            for metric, dashes in (("B_retrained_base", "--"), ("B_retrained_oracle", ":")):
-                number = results.number(case, name, bands[0], metric)
-                if number:
-                    panels.line_at(axes, number.value, dashes=dashes, colour=style.INK)
-            axes.set(ylim=(-0.25, 1.25), xlabel="edited block", ylabel="K, held-out")
-    keys = [style.line_key(words, COLOURS[m], marker=mark, linestyle=line) for m, words, mark, line in SERIES]
-    keys += [style.line_key("base, retrained", linestyle="--"), style.line_key("oracle, retrained", linestyle=":")]
-    style.legend(figure, [*keys, *panels.status_keys(results)[1:]], note)
+            for (metric, attack), look in series.items():
+                numbers = [_worst(results, case, name, band, metric, attack) for band in bands]
+                hollow = [not results.reached(case, name, band) for band in bands]
+                panels.points(axes, [int(band) for band in bands], numbers, hollow=hollow, size=4, **look)
+            panels.mark_statuses(axes, results, case, name)
+            panels.line_at(axes, 0, dashes="-", colour=style.FAINT)
+            axes.set(ylim=(-0.25, 1.25), xlabel="edited block", ylabel="K, worst held-out")
+    keys = [
+        style.line_key(_words(*key), look["colour"], marker=look["marker"], linestyle=look["line"])
+        for key, look in series.items()
+    ]
+    style.legend(figure, [*keys, *panels.status_keys(results)], note)
     return figure
 
 
@@ -59,8 +61,30 @@ def has(results: Results) -> bool:
     return any(_bands(results, case) for case in results.all_cases)
 
 
+def _series(results: Results) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is drawn, as metric and attack, and how: the edit itself, then doses from few steps to many."""
+    doses = by_language.doses(results)
+    found: dict[tuple[str, str], dict[str, Any]] = {("K", ""): {"colour": style.FORGET, "marker": "o", "line": "-"}}
+    for place, dose in enumerate(doses):
+        colour = matplotlib.colormaps["Blues"](0.35 + 0.6 * (place + 1) / len(doses))
+        found["recovery", dose] = {"colour": colour, "marker": "^", "line": ":"}
+    if not doses:
+        found[OLD, ""] = {"colour": style.RETAIN, "marker": "^", "line": "-"}
+    return found
+
+
+def _words(metric: str, attack: str) -> str:
+    return "after the edit" if metric == "K" else attack.replace("_", " ") or "retrained"
+
+
+def _worst(results: Results, case: Case, name: str, band: str, metric: str, attack: str) -> Number:
+    return by_language.worst(results, case, name, band, metric, attack=attack).number
+
+
 def _retrained(results: Results, case: Case, algorithm: str) -> list[str]:
-    return [b for b in results.blocks(case, algorithm) if results.number(case, algorithm, b, "B_retrained")]
+    asked = [key for key in _series(results) if key[0] != "K"]
+    blocks = results.blocks(case, algorithm)
+    return [b for b in blocks if any(_worst(results, case, algorithm, b, *key) for key in asked)]
 
 
 def _bands(results: Results, case: Case) -> bool:

@@ -5,16 +5,17 @@ import math
 from matplotlib.figure import Figure
 
 from mute.bands import is_block
-from mute.findings import trainings
+from mute.findings import by_language, trainings
 from mute.findings.families import choose
 from mute.findings.published import Published
-from mute.findings.results import Number, Results
+from mute.findings.results import MISSING, Case, Number, Results
 from mute.plotting import panels, style
 
 TITLE = "Spread over trained models"
 CAPTION = (
-    "Knowledge left and capability kept in held-out languages by edited block, a thin line per trained model; thick: "
-    "mean over the trainings of one architecture, with its 95 % t-interval where there are three or more."
+    "Knowledge left and capability kept in the worst held-out language by edited block, a thin line per trained "
+    "model; thick: mean over the trainings of one architecture, with its 95 % t-interval where there are three or "
+    "more."
 )
 LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), *((colour, "D") for colour in style.OTHERS))
 MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
@@ -38,9 +39,9 @@ def draw(results: Results, published: Published) -> Figure:
             for model, (colour, marker) in zip(models, LOOKS):
                 own = [case for case in cases if case.model == model]
                 blocks = [band for band in results.blocks(own[0], name) if is_block(band)]
-                lines = [[results.number(case, name, band, metric) for band in blocks] for case in own]
+                lines = [[_worst(results, case, name, band, metric) for band in blocks] for case in own]
                 for case in own:
-                    panels.mark_diverged(axes, results, case, name)
+                    panels.mark_statuses(axes, results, case, name)
                 for numbers in lines:
                     values = [number.value for number in numbers]
                     axes.plot(range(len(blocks)), values, "-", color=colour, alpha=0.35, linewidth=0.8)
@@ -48,7 +49,7 @@ def draw(results: Results, published: Published) -> Figure:
                 if len(own) < 3:
                     means = [Number(mean.value, n=mean.n) for mean in means]
                 panels.points(axes, range(len(blocks)), means, colour=colour, marker=marker, area=True, size=4)
-            axes.set(ylim=(-0.2, 1.2), xlabel="edited block", ylabel=f"{words}, held-out")
+            axes.set(ylim=(-0.2, 1.2), xlabel="edited block", ylabel=f"{words}, worst held-out")
     counts = {model: sum(case.model == model for case in cases) for model in models}
     keys = [
         style.line_key(f"{model}, {counts[model]} training{'s' * (counts[model] > 1)}", colour, marker=marker)
@@ -56,3 +57,10 @@ def draw(results: Results, published: Published) -> Figure:
     ]
     style.legend(figure, [*keys, *panels.status_keys(results)[1:]], note)
     return figure
+
+
+def _worst(results: Results, case: Case, algorithm: str, band: str, metric: str) -> Number:
+    """Of an edit that counts, the score of the held-out language in which it looks worst."""
+    if not results.votes(case, algorithm, band):
+        return MISSING
+    return by_language.worst(results, case, algorithm, band, metric).number

@@ -10,9 +10,9 @@ from mute.store.records import Facts
 
 TITLE = "Capability by its parts"
 CAPTION = (
-    "The parts of C relative to the base, by edited block, with 95 % intervals over items; held-out languages above, "
-    "source languages below. 1: nothing lost, 0: nothing above chance left. A part that the corpus does not have, or "
-    "at which the base is not above chance, is absent."
+    "The parts of C relative to the base, by edited block, with 95 % intervals over items; above, of each part, the "
+    "held-out language that keeps least of it, source languages below. 1: nothing lost, 0: nothing above chance left. "
+    "A part that the corpus does not have, or at which the base is not above chance, is absent."
 )
 PARTS = (
     ("C_sentences", "sentences without facts (bits per character)", "#332288", "o"),
@@ -21,7 +21,7 @@ PARTS = (
     ("C_facts", "facts to be kept, not trained on", "#CC6677", "D"),
     ("C_fidelity", "answers in the language asked", "#AA7733", "v"),
 )
-GROUPS = (("heldout", "held-out languages"), ("source", "source languages"))
+GROUPS = (("worst", "worst held-out language"), ("source", "source languages"))
 
 
 def draw(tables: Tables, about: Facts) -> Figure:
@@ -37,7 +37,7 @@ def draw(tables: Tables, about: Facts) -> Figure:
             panels.mark_views(panel, results, case, algorithm)
             panels.line_at(panel, 1, dashes="-", colour=style.FAINT)
             panels.line_at(panel, 0, dashes="-", colour=style.FAINT)
-            note = panels.statuses(results, case, algorithm) if group == "heldout" else ""
+            note = panels.statuses(results, case, algorithm) if group == "worst" else ""
             if absent:
                 note = f"{note}{'; ' if note else ''}absent: {', '.join(absent) if len(absent) < 3 else len(absent)}"
             style.title(panel, f"{algorithm.replace('_', ' ')}: {label}", note)

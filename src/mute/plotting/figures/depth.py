@@ -13,12 +13,13 @@ PLACE = 2
 TITLE = "Depth: forgetting and keeping by edited block, above the layer scores"
 CAPTION = (
     "Knowledge of the forget set (K) and capability (C) relative to the base, by edited block, with 95 % intervals "
-    "over items. Beneath, on the same axis: CKA with its mean, and LRDS with τ = α·min LRDS. Grey: the region Λ. "
-    "Dotted: the block that the algorithm's rule chooses. Points at all and full edit the whole model. Hollow: not "
-    "reached."
+    "over items; of held-out languages the worst: K of the one that keeps most, C of the one that keeps least. "
+    "Beneath, on the same axis: CKA with its mean, and LRDS with τ = α·min LRDS. Grey: the region Λ. Dotted: the "
+    "block that the algorithm's rule chooses. Points at all and full edit the whole model. Hollow: no answer (not "
+    "reached, no edit, destroyed)."
 )
 MEASURES = (("K", "forget set known (K)", style.FORGET), ("C", "capability (C)", style.RETAIN))
-GROUPS = (("source", "source languages", "-", "o"), ("heldout", "held-out languages", "--", "s"))
+GROUPS = (("source", "source languages", "-", "o"), ("worst", "worst held-out language", "--", "s"))
 
 
 def draw(tables: Tables, about: Facts) -> Figure:
@@ -47,7 +48,7 @@ def _draw_scores(axes: Axes, results: Results, case: Case, algorithm: str) -> No
     for metric, _, colour in MEASURES:
         for group, _, line, marker in GROUPS:
             look: dict[str, Any] = {"colour": colour, "line": line, "marker": marker, "area": True, "size": 4}
-            look["shift"] = 0.07 if group == "heldout" else -0.07
+            look["shift"] = 0.07 if group == "worst" else -0.07
             drawn |= panels.series(axes, results, case, algorithm, metric, group, **look)
     for y in (0, 1):
         panels.line_at(axes, y, dashes="-", colour=style.FAINT)

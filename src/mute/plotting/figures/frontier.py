@@ -1,4 +1,4 @@
-"""Knowledge against capability of held-out languages, one point for every edit."""
+"""Knowledge against capability, each of its worst held-out language, one point for every edit."""
 
 import math
 from typing import Any
@@ -8,20 +8,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mute.bands import WHOLE
+from mute.findings import by_language
 from mute.findings.families import choose
 from mute.findings.results import Case, Number, Results, Tables
-from mute.findings.verdicts import merit
 from mute.plotting import looks, panels, style
 from mute.store.records import Facts
 
 PLACE = 1
-TITLE = "Frontier: knowledge left against capability kept, held-out languages"
+TITLE = "Frontier: knowledge left against capability kept, worst held-out languages"
 CAPTION = (
     "Each numbered point is an edit of that block (0 is the first), joined in order of depth; bars are 95 % intervals "
-    "over items. Across: capability C of held-out languages relative to the base. Up: knowledge K of the forget set, "
-    "1 untouched, 0 never knew. The good corner is below on the right: forgets and keeps the rest. Hollow points did "
-    "not reach matched erasure in the source languages; ringed ones are the blocks that the layer rule chooses. Of "
-    "six algorithms or more, only the ringed edit and that of most merit (C − K) are numbered, the others small."
+    "over items. Across: capability C, relative to the base, of the held-out language that keeps least. Up: knowledge "
+    "K of the forget set of the held-out language that keeps most: 1 untouched, 0 never knew. A point in the good "
+    "corner, below on the right, forgets and keeps the rest in every held-out language. Hollow points do not count "
+    "(matched erasure not reached, no edit, or destroyed: named in the panel); ringed ones are the blocks that the "
+    "layer rule chooses. Of six algorithms or more, only the ringed edit and that of most merit (C − K) are numbered, "
+    "the others small."
 )
 LIMITS = (-0.25, 1.25)
 CROWD = 6  # algorithms, from which on only the edits of each that count are numbered
@@ -56,17 +58,23 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
         axes.axhline(line, color=style.FAINT, linewidth=0.8, zorder=0.1)
         axes.axvline(line, color=style.FAINT, linewidth=0.8, zorder=0.1)
     for name, marker in (("base", "*"), ("oracle", "P")):
-        x, y = (results.number(case, name, "", metric) for metric in ("C", "K"))
+        x, y = sides(results, case, name, "")
         if x and y:
             _cross(axes, x, y, style.INK)
             axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
             axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
     drawn = [_draw_algorithm(axes, results, case, name, crowded=len(algorithms) >= CROWD) for name in algorithms]
-    panels.say_diverged(axes, results, case, algorithms)
+    panels.say_statuses(axes, results, case, algorithms)
     if not any(drawn):
         axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
-    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, held-out languages (C)")
-    axes.set_ylabel("knowledge left, held-out languages (K)")
+    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, worst held-out language (C)")
+    axes.set_ylabel("knowledge left, worst held-out language (K)")
+
+
+def sides(results: Results, case: Case, algorithm: str, band: str) -> tuple[Number, Number]:
+    """C and K of an edit, each of the held-out language in which it looks worst."""
+    c, k = (by_language.worst(results, case, algorithm, band, metric).number for metric in ("C", "K"))
+    return c, k
 
 
 def keys(results: Results, algorithms: list[str]) -> list[Line2D]:
@@ -80,10 +88,11 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *,
     colour, marker, line, _ = looks.look(results, algorithm)
     path, drawn = [], False
     target = list(map(str, results.views(case, algorithm).get("target", [])))
-    merits = {band: merit(results, case, algorithm, band) for band in results.bands(case, algorithm)}
-    best = max((band for band, own in merits.items() if own), key=lambda band: merits[band].value, default="")
+    found = {band: sides(results, case, algorithm, band) for band in results.bands(case, algorithm)}
+    merits = {band: c.value - k.value for band, (c, k) in found.items() if c and k}
+    best = max(merits, key=lambda band: merits[band], default="")
     for band in results.bands(case, algorithm):
-        x, y = (results.number(case, algorithm, band, metric) for metric in ("C", "K"))
+        x, y = found[band]
         if not x or not y:
             continue
         drawn = True

@@ -13,7 +13,8 @@ TITLE = "Taught and transfer facts in held-out languages"
 CAPTION = (
     "Taught facts were in the training of every language; transfer facts in that of the teaching languages only, so "
     "that a held-out language knows them only if it shares knowledge with these. Above: K. Below: option accuracy, "
-    "beside the base, the oracle, chance, and always choosing the most frequent answer. 95 % intervals over items."
+    "beside the base, the oracle, chance, and always choosing the most frequent answer. Points: means over held-out "
+    "languages, with 95 % intervals over items; dash: the language in which most is left."
 )
 FACTS = (("taught", "taught facts", "#0072B2", "o", -0.08), ("transfer", "transfer facts", "#CC6677", "s", 0.08))
 LINES = (("chance", "chance", (0, (1, 2))), ("majority", "most frequent answer", (0, (4, 2))))
@@ -26,7 +27,14 @@ def draw(tables: Tables, about: Facts) -> Figure:
     for case, algorithm, (above, below) in columns:
         absent = []
         for facts, words, colour, marker, shift in FACTS:
-            look: dict[str, Any] = {"facts": facts, "colour": colour, "marker": marker, "shift": shift, "size": 4}
+            look: dict[str, Any] = {
+                "facts": facts,
+                "colour": colour,
+                "marker": marker,
+                "shift": shift,
+                "size": 4,
+                "with_worst": True,
+            }
             if not panels.series(above, results, case, algorithm, "K", **look):
                 absent.append(words)
             panels.series(below, results, case, algorithm, "accuracy_option", **look)
@@ -48,6 +56,7 @@ def draw(tables: Tables, about: Facts) -> Figure:
     keys = [style.line_key(words, colour, marker=marker) for _, words, colour, marker, _ in FACTS]
     keys += [style.line_key(words, style.GREY, linestyle=dashes, linewidth=0.9) for _, words, dashes in LINES]
     keys += [style.line_key(f"{words} (in each colour)", style.INK, linestyle=d, lw=0.9) for _, words, d in REFERENCES]
+    keys.append(panels.worst_key())
     style.legend(figure, [*keys, *panels.target_keys(), *panels.status_keys(results)], panels.chosen(results).note)
     return figure
 
