@@ -56,7 +56,7 @@ def bench_of(trained_model, corpus, encoder):
 
 
 def _bench(model, lengths, corpus, encoder):
-    texts = corpus.texts[corpus.texts["language"].isin(["en", "es"]) & (corpus.texts["form"] != 2)]
+    texts = corpus.texts[corpus.texts["language"].isin(["en", "es", "pt"]) & (corpus.texts["form"] != 2)]
     length = [len(encoder.whole(*row)) for row in texts[["prefix", "answer", "suffix"]].itertuples(index=False)]
     sides = []
     for domain in ("chemistry", "history"):
