@@ -155,7 +155,7 @@ def test_the_map_of_old_tables_has_what_they_have():
 
 
 def test_several_trainings_are_one_map_of_means_over_those_that_count():
-    effects = [{**THE_PAPER, "1": (0.0, k, 1.0, 1.0)} for k in (0.11, 0.35, 0.9)]
+    effects = [{**THE_PAPER, "1": (0.0, k, 1.0, 1.0)} for k in (0.11, 0.35, 0.8)]
     made = many(effects)
     cells = made["cells"]
     lost = (cells["training_seed"] == 2) & (cells["band"] == "1")
@@ -173,7 +173,7 @@ def test_several_trainings_are_one_map_of_means_over_those_that_count():
     # Where none counts its numbers are shown, and marked without a number.
     made["cells"] = cells.assign(status=np.where(cells["band"] == "1", "no_edit", cells["status"]))
     texts = shown(language_maps.draw(made, about))
-    assert texts.count("45") == 2
+    assert texts.count("42") == 2
     assert "1" not in texts
 
 
@@ -309,7 +309,7 @@ def test_a_cell_with_a_language_sorts_by_its_number():
 
 
 def test_no_page_figure_or_text_asks_for_a_mean_over_held_out_languages_alone():
-    """Who writes it as a literal has the worst language beside it: these files are looked at by hand when they change."""
+    """Who writes it as a literal has the worst language beside it: look at a file before it is allowed here."""
     allowed = {"alignment.py", "lens.py", "transfer_facts.py", "leak.py", "panels.py", "exhibits.py", "confusion.py"}
     allowed |= {"summary.py", "language_maps.py"}  # they unpack the lists of languages
     for folder in ("plotting", "paper"):
