@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -258,3 +259,94 @@ def test_the_frozen_results_are_whole_and_small():
     base = scores[(scores["metric"] == "K") & (scores["algorithm"] == "base") & (scores["language"] == "")]
     assert len(base) >= len(results.cases)
     assert base["value"].to_numpy() == pytest.approx(1.0)
+
+
+# Headline numbers
+
+
+@pytest.fixture(scope="module")
+def reference() -> Results:
+    about = artifacts.read_json(ROOT / frozen.FOLDER / frozen.ABOUT)
+    return Results.read([ROOT / frozen.FOLDER / f"{name}.parquet" for name in TABLES], about)
+
+
+def recomputed(folder: Path, tmp_path: Path, monkeypatch) -> dict[str, float]:
+    """What the snippet of docs/tables.md computes, run as it stands there, in the project's folder."""
+    page = (ROOT / "docs/tables.md").read_text(encoding="utf-8").split("## Headline numbers, recomputed")[1]
+    code = re.findall(r"```python\n(.*?)```", page.split("\n## ")[0], re.DOTALL)
+    assert len(code) == 1
+    assert not re.search(r"\bmute\b", code[0]), "plain pandas"
+    script = tmp_path / "headline.py"
+    script.write_text(code[0], encoding="utf-8")
+    monkeypatch.chdir(folder)
+    return runpy.run_path(str(script))["headline"]
+
+
+def printed_headline(study: Results, published: Published) -> dict[str, float]:
+    found = values.collect(study, paper_tables.make(study, published, 1), {})
+    printed: dict[str, float] = {"cells": found["study"]["cells"]}
+    for row in found["headline"]:
+        if row["algorithm"] == "rmu":
+            for key in ("K worst", "K source", "C worst"):
+                number = re.search(r"−?\d+\.\d\d", row[key])
+                printed[f"{row['model']}: {key}"] = float(number[0].replace("−", "-"))
+    return printed
+
+
+def test_headline_numbers_are_recomputed_with_pandas_alone(reference, published, tmp_path, monkeypatch, capsys):
+    own = recomputed(ROOT, tmp_path, monkeypatch)
+    assert len(own) == 10
+    assert own == pytest.approx(printed_headline(reference, published), abs=0.011)
+    assert "K worst" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_they_are_of_tables_with_and_without_the_worst_language(new, tmp_path, published, monkeypatch):
+    """Two seeds and two trainings, one of which does not count; a slip in any of them would show."""
+    made = many([{**THE_PAPER, "1": (0.0, 0.2, 0.9, 1.0)}, {**THE_PAPER, "1": (0.1, 0.6, 0.7, 1.0)}, THE_PAPER])
+    scores, cells = made["scores"].assign(seed=0), made["cells"]
+    one = (scores["language"] == "xx") & (scores["metric"].isin(["K", "C"])) & (scores["group"] == "heldout")
+    scores.loc[one & (scores["algorithm"] == "rmu"), "value"] = 0.44
+    if not new:
+        scores = scores[~scores["group"].isin(["worst", "same_script", "other_script"])].drop(columns="attack")
+        scores = scores[scores["metric"] != "recovery"]
+    lost = cells["training_seed"] == 2
+    made |= {"scores": scores, "cells": cells.assign(status=cells["status"].where(~lost, "not_reached"))}
+    made["scores"] = scores.assign(status=scores["status"].where(scores["training_seed"] != 2, "not_reached"))
+    about = {**ABOUT, "main": ["en-es", "source", "domain"]}
+    for name, table in made.items():
+        artifacts.write_table(tmp_path / frozen.FOLDER / f"{name}.parquet", table)
+    (tmp_path / frozen.FOLDER / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    own = recomputed(tmp_path, tmp_path, monkeypatch)
+    assert own == pytest.approx(printed_headline(Results(made, about), published), abs=0.011)
+    # With the group, 0.2 and 0.6; without it the worst of the languages, 0.44 and 0.6; C likewise.
+    assert own["llama: K worst"] == pytest.approx(0.4 if new else 0.52)
+    assert own["llama: C worst"] == pytest.approx(0.8 if new else 0.44)
+
+
+def test_the_paper_prints_headlines_by_language(published):
+    about = {**ABOUT, "scripts": {"en": "L", "es": "L", "de": "L", "xx": "X"}}
+    about["algorithms"] = {"rmu": {"family": "representation", "intent": "removal"}}
+    results = Results(many([THE_PAPER] * 3), about)
+    found = values.collect(results, paper_tables.make(results, published, 1), {})
+    (row,) = found["headline"]
+    assert (row["model"], row["algorithm"], row["objective"], row["block"], row["n"]) == (
+        "llama",
+        "rmu",
+        "removal",
+        "1",
+        "3",
+    )
+    assert row["K worst"] == "de 0.10 [0.10, 0.10]"
+    assert row["leak other"] == row["leak same"] == "0.10 [0.10, 0.10]"
+    assert row["recovery"].startswith("retrain 20: ")
+    assert row["confusion"] == "–", "the made-up study has no answers"
+
+
+def test_no_mean_over_held_out_languages_stands_alone_in_the_text():
+    """Where the text prints a value over held-out languages, the worst of them is printed beside it."""
+    lines = TEXT.splitlines()
+    for place, line in enumerate(lines):
+        if re.search(r"\b(heldout|transfer\.others)\b", line):
+            near = "\n".join(lines[place : place + 3])
+            assert "worst" in near or "values.transfer.most" in near, line

@@ -155,7 +155,7 @@ def series(
 
     group: `worst` is the held-out language in which the score looks worst, as the tables have it or the languages' own
     estimates. with_worst: beside a mean over held-out languages a dash at the worst of them. Hollow: not reached, or no
-    edit, or destroyed, which have a mark at the foot, as has what diverged, without a number. A `control` is never hollow.
+    edit, or destroyed, which have a mark at the foot, as has what diverged, without a number. A `control` never is.
     """
     depth, blocks = results.depth(case), results.blocks(case, algorithm)
     mark_statuses(axes, results, case, algorithm)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -55,7 +56,7 @@ def draw(tables: Tables, about: Facts) -> Figure:
             panels.block_axis(axes, results, case, names)
             panels.fit(axes, -0.3, 0.3, -1.2, 1.2)
             axes.set_ylabel(words.split(": ")[1])
-    keys = [looks.key(results, name, linestyle="") for name in shown]
+    keys: list[Artist] = [looks.key(results, name, linestyle="") for name in shown]
     keys += [panels.worst_key(), style.area_key("under five points: not decided", style.FAINT)]
     style.legend(figure, keys, note)
     return figure
