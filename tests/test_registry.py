@@ -122,8 +122,8 @@ WRONG = {
     "family": (
         Method,
         DESCENT.replace('"divergence"', '"divergance"'),
-        "Own.family: unknown value 'divergance'; allowed: control, distillation, divergence, editing, guard, preference, "
-        "rejection, representation. Did you mean 'divergence'?",
+        "Own.family: unknown value 'divergance'; allowed: control, distillation, divergence, editing, guard, "
+        "preference, rejection, representation. Did you mean 'divergence'?",
     ),
     "a value that has no hash": (
         Method,

@@ -1,4 +1,4 @@
-"""The controls: each changes one thing in another method, and nothing else. What every method keeps to they keep, too."""
+"""The controls: each changes one thing in another method, and nothing else."""
 
 import copy
 import math

@@ -18,7 +18,8 @@ class Size:
 
     forget: facts of the forget set `domain`; retain: facts that the retain loss reads; facts: all. forms: renderings of
     a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which tell
-    what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences: runs of the model that one question takes (one, where answers are single tokens); shared: of
+    what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences:
+    runs of the model that one question takes (one, where answers are single tokens); shared: of
     their tokens, the share that others begin with too, which a CPU runs once. written: tokens that are written beyond
     an answer's first, each by a run of the whole model.
     """
