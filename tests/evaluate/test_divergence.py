@@ -95,6 +95,7 @@ def test_a_model_that_gives_no_numbers_has_diverged_whatever_its_loss_says(bench
     """A loss on one block's states stays finite when a block above makes infinities of them."""
     algorithm = make("rmu", steps=6, batch_size=4)
     algorithm.loss = lambda task, batches: task.output(batches["forget"]).sum() * 0
+    algorithm.at = lambda strength: algorithm
     broken = []
     original = bench.accuracy
 
