@@ -244,6 +244,7 @@ def test_a_line_trains_or_is_asked_but_not_both_except_words(corpus):
     neither = lines[~lines["train"] & lines["probe"].eq("")]
     assert set(neither["ability"]) <= {"tokenizer", "reading", "sentences"}
     assert set(neither["language"]) == set(corpus.about["languages"])
+    assert set(corpus.validation_lines["ability"]) <= {"sentences", "reading"}
     assert set(lines["probe"]) - {""} == {
         "reading",
         "reading_forget",

@@ -171,10 +171,11 @@ def bits(bench, encoder) -> float:
     return total / letters
 
 
-def test_damage_is_nothing_of_the_base_and_what_the_whole_model_says_of_another(bench, encoder):
+def test_damage_is_nothing_of_the_base_and_what_the_whole_model_says_of_another(bench, encoder, monkeypatch):
     assert set(bench.questions) == {"forget", "retain", "sentences", "reading"}
-    # The tiny model was never taught to read: sentences alone tell its damage.
-    assert bench.damaging == ["sentences"]
+    names = bench.damaging
+    assert names[0] == "sentences", "the tiny model was never taught to read: reading counts if it guesses well"
+    monkeypatch.setattr(type(bench), "damaging", ["sentences"])
     bench.restart()
     bench.advance(1)
     assert bench.damage(ONE) == pytest.approx(0, abs=1e-6)

@@ -151,22 +151,27 @@ class Workbench:
             lines.remove("reading")
         return lines or [name for name in ("retain",) if name in self.questions]
 
-    def _moved(self, name: str, band: Band) -> Answers:
-        """Answers of the model as it is now; where its embeddings changed, from the tokens on."""
+    def _begin(self, name: str, band: Band) -> None:
+        """Where embeddings changed, questions are asked from their tokens on."""
         if band.full:
             self.asked[name].restart()
-        return self._answers(name)
 
     def knowledge(self, band: Band) -> float:
         """K on source languages, (A - A_floor) / (A_base - A_floor): 1 as the base, 0 as one who never knew.
 
         NaN where it is not measurable, and for a model that diverged.
         """
-        return self._known(_share(self._moved("forget", band))) if self.measurable else math.nan
+        if not self.measurable:
+            return math.nan
+        self._begin("forget", band)
+        return self._known(self.accuracy("forget"))
 
     def retained(self, band: Band) -> float:
         """Accuracy on validation facts of the retain domains relative to the base; NaN where there are none."""
-        return self._kept(_share(self._moved("retain", band))) if "retain" in self.questions else math.nan
+        if "retain" not in self.questions:
+            return math.nan
+        self._begin("retain", band)
+        return self._kept(self.accuracy("retain"))
 
     def damage(self, band: Band) -> float:
         """What is lost on validation lines in the source languages: 0 nothing, 1 all; a gain is below 0.
@@ -175,7 +180,9 @@ class Workbench:
         of recall of validation facts where the corpus has no such lines. NaN where there is nothing to ask, and for a
         model that diverged.
         """
-        return self._lost({name: _told(name, self._moved(name, band)) for name in self.damaging})
+        for name in self.damaging:
+            self._begin(name, band)
+        return self._lost({name: _told(name, self._answers(name)) for name in self.damaging})
 
 
 def _share(answers: Answers) -> float:
