@@ -266,7 +266,11 @@ def row(name: str, world: str, counts: Counter) -> dict:
 def read(path: Path | str = FILE) -> pd.DataFrame:
     """The rates as they were written; no rows where nobody has."""
     columns = list(row("", "true", Counter(supports=1)))
-    return artifacts.read_table(Path(path)) if Path(path).is_file() else pd.DataFrame(columns=columns)
+    if not Path(path).is_file():
+        return pd.DataFrame(columns=columns)
+    found = artifacts.read_table(Path(path))
+    # "true" and "false" are words here, and a reader of CSV takes them for truth values.
+    return found.assign(world=found["world"].astype(str).str.lower())
 
 
 def main(arguments: Iterable[str]) -> None:
