@@ -16,13 +16,14 @@ from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.unlearn.base import Edit, Guard
 from mute.unlearn.bench import Workbench
+from mute.unlearn.control import Control
 from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
 DEPTH = 3
 VARIANTS = [
-    *((name, {}) for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)),
+    *((name, {}) for name in algorithms.names() if not issubclass(algorithms.load(name), Guard | Control)),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {"variant": "as_written"}),
     ("slug", {"variant": "reference"}),

@@ -24,7 +24,7 @@ FORGET, RETAIN = torch.arange(8), torch.arange(2, 10)
 @pytest.fixture(scope="module")
 def texts(corpus, encoder):
     """texts(lengths): rows of forget, retain and a further side, of one length each or not."""
-    own = corpus.texts[corpus.texts["language"].isin(["en", "es"]) & (corpus.texts["form"] != 2)]
+    own = corpus.texts[corpus.texts["language"].isin(["en", "es", "pt"]) & (corpus.texts["form"] != 2)]
     own = own.merge(corpus.facts[["item", "subject"]], on="item")
     own = own.assign(length=[len(encoder.whole(*row)) for row in own[["prefix", "answer", "suffix"]].itertuples(False)])
 
@@ -359,7 +359,7 @@ class TestStore:
         for module in model.modules():
             module._forward_hooks.clear()
             module._forward_pre_hooks.clear()
-        cache.attach(model, cache.PrefixCache(folder / "prefixes", 10**6))
+        cache.attach(model, cache.PrefixCache(folder / "prefixes", 10**7))
         sides = [TextSet(model, texts("many lengths")[name], encoder) for name in ("forget", "retain")]
         for side in sides:
             side.texts.advance(block)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from mute.store.records import Record
 from mute.unlearn import base, control
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 class Settings(control.Settings):
     """Placebo."""
+
+    # RMU keeps states where they are: without its forget part its loss is zero, and it never moves.
+    of: Record = Field(
+        {"method": "simnpo"},
+        validate_default=True,
+        description="The method inside, as an entry of `algorithms`: `method`, and its settings.",
+    )
 
     @field_validator("of")
     @classmethod
