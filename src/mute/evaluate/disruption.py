@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mute.evaluate.measures.disruption import RETAIN, SETS
 from mute.evaluate.scoring import Queries
 from mute.store.artifacts import seed_of
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from mute.corpus.schema import Corpus
     from mute.models.tokenizer import Encoder
 
-# Sets of questions whose tokens are compared: whole texts of facts to be kept, and sentences.
-RETAIN, SENTENCES = SETS = ("retain_text", "sentences")
 LINES = 16
 """Most lines of a set and language."""
 MOST = 5e8

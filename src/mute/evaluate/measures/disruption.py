@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from mute.evaluate.board import Board
-from mute.evaluate.disruption import RETAIN, SENTENCES
 from mute.evaluate.item_table import KEYS
 from mute.evaluate.measures.base import Context, Measure
 from mute.evaluate.panel import ALL, Block, over_groups
 from mute.evaluate.panel import Measure as Numbers
+
+# Sets of questions whose tokens are compared: whole texts of facts to be kept, and sentences.
+RETAIN, SENTENCES = SETS = ("retain_text", "sentences")
 
 
 class Disruption(Measure):
