@@ -13,7 +13,7 @@ SHARED = ("R", "recovery", "R_base", "R_oracle")
 # Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
 chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
-B_base B_oracle B_mixed_base B_mixed_oracle bypass_base confusion_base
+B_base B_oracle B_mixed_base B_mixed_oracle B_retrained_base B_retrained_oracle bypass_base confusion_base
 C_parts C_sentences C_reading C_translation C_translation_seen C_translation_unseen C_facts C_fidelity
 reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
