@@ -137,7 +137,7 @@ def test_errors_of_the_configuration_come_before_any_job_and_without_traceback(p
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
     lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("  - ")]
-    assert [line.split(":")[0] for line in lines] == ["- study.seed", "- gates.recall", "- matching.evry"]
+    assert [line.split(":")[0] for line in lines] == ["- study.seed", "- gates.recall", "- matching.lokks"]
     assert "Building DAG" not in done.stderr
     assert not (project / "results").exists()
 

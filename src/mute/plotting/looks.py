@@ -16,7 +16,7 @@ FAMILIES: dict[str, str] = {
     "distillation": "#E69F00",
     "rejection": "#56B4E9",
     "guard": "#882255",
-    "control": "#777777",
+    "control": "#202020",
 }
 OTHER = "#332288"
 COLOURS = (*FAMILIES.values(), OTHER)
