@@ -117,11 +117,23 @@ def test_lines_are_the_same_in_every_language_and_of_no_forget_set(corpus):
 def test_of_a_large_vocabulary_fewer_lines_are_kept(random_model, encoder, corpus, monkeypatch):
     model = random_model("llama")
     whole = asked(model, encoder, corpus).reference
-    monkeypatch.setattr(disruption, "MOST", whole.logprobs.numel() * 4 / 4)
+    monkeypatch.setattr(disruption, "MOST", whole.probs.numel() * 4 / 4)
     few = asked(model, encoder, corpus)
-    assert 0 < few.reference.logprobs.numel() <= whole.logprobs.numel() / 4
+    assert 0 < few.reference.probs.numel() <= whole.probs.numel() / 4
     tokens, _ = few.evaluate()
     own = tokens[tokens["kl"].notna()]
-    lines = own.groupby(["set", "language"])["item"].nunique()
-    assert (lines == lines.iloc[0]).all(), "equally many in every language"
-    assert len(lines) == 2 * len(LANGUAGES)
+    counts = own.groupby(["set", "language"])["item"].nunique()
+    assert (counts == counts.iloc[0]).all(), "equally many in every language"
+    assert len(counts) == 2 * len(LANGUAGES)
+
+
+def test_what_both_hold_impossible_adds_nothing_and_what_one_does_is_infinitely_far():
+    reference = disruption.Reference.__new__(disruption.Reference)
+    p = torch.tensor([[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]])
+    reference.row_of, reference.probs = torch.tensor([0, -1, 1]), p
+    reference.certainty = torch.special.entr(p).sum(-1).neg()
+    seen = disruption.Comparison(reference)
+    logprobs = torch.tensor([[0.25, 0.75, 0.0], [0.0, 1.0, 0.0]]).log()
+    seen.see(torch.tensor([2, 1, 0]), logprobs, torch.tensor([1, 0, 0]))
+    wanted = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
+    assert seen.kl.tolist() == [pytest.approx(wanted, abs=1e-6), pytest.approx(np.nan, nan_ok=True), np.inf]

@@ -714,3 +714,19 @@ def test_unknown_names_are_refused():
 def test_scoring_needs_no_torch():
     code = "import sys, mute.evaluate.metrics, mute.evaluate.inference; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_measure_that_is_better_one_way_has_a_worst_language_and_what_says_so_itself_keeps_its_own():
+    board = board_of(BASE, **SETTING)
+    block = board.panel.facts_block(board.panel.selected("forget"))
+    share = block.mean(CELL["option"].to_numpy(float))
+    with board.towards("higher"):
+        board.add("own", share)
+        board.add("said", share, better="lower")
+    board.add("neither", share)
+    keys, values = board.replicates()
+    single = {code: values[(keys["metric"] == "own") & (keys["language"] == code)][0] for code in HELDOUT}
+    for metric, pick in (("own", min), ("said", max)):
+        found = values[(keys["metric"] == metric) & (keys["group"] == "worst")][0]
+        assert found.tolist() == [pick(numbers) for numbers in zip(*single.values())], metric
+    assert set(keys.loc[keys["metric"] == "neither", "group"]) == {"source", "heldout", "all"}

@@ -59,7 +59,10 @@ def _drawn(items: pd.Series) -> list[str]:
 
 
 class Reference:
-    """What a model, as it is now, expects at every token of the lines: log-probabilities [N, V] of N reads."""
+    """What a model, as it is now, expects at every token of the lines.
+
+    probs: probabilities [N, V] of N reads; certainty [N]: Σ p log p of each, in nats.
+    """
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, queries: Queries) -> None:
         place = places(queries.rows)
@@ -71,17 +74,19 @@ class Reference:
         self.row_of = torch.full((queries.gold_reads,), -1)
         wanted = torch.from_numpy(np.repeat(asked, sizes))
         self.row_of[wanted] = torch.arange(int(wanted.sum()))
-        self.logprobs = torch.empty(0)
+        self.probs, self.certainty = torch.empty(0), torch.empty(0)
         if asked.any():
             few = Queries(queries.rows[asked], encoder)
-            kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+            self.probs = torch.empty(int(wanted.sum()), model.config.vocab_size)
+            self.certainty = torch.empty(len(self.probs))
 
             def keep(reads: torch.Tensor, logprobs: torch.Tensor, owner: torch.Tensor) -> None:
-                kept.append((reads, logprobs[owner].float().cpu()))
+                own = logprobs[owner].float()
+                # What is held impossible adds nothing.
+                self.certainty[reads] = torch.special.entr(own.exp()).sum(-1).neg().cpu()
+                self.probs[reads] = own.exp().cpu()
 
             few.run(model, few.texts(model), watch=keep)
-            order = torch.argsort(torch.cat([reads for reads, _ in kept]))
-            self.logprobs = torch.cat([own for _, own in kept])[order]
 
 
 class Comparison:
@@ -97,8 +102,10 @@ class Comparison:
         asked = rows >= 0
         if not asked.any():
             return
-        base = self.reference.logprobs[rows[asked]].to(logprobs.device)
-        own = logprobs[owner[asked.to(owner.device)]].float()
-        # What the base holds impossible adds nothing, whatever the other says of it.
-        kl = torch.where(base.isneginf(), 0.0, base.exp() * (base - own)).sum(-1)
-        self.kl[reads[asked]] = kl.cpu()
+        own, probs = logprobs[owner[asked.to(owner.device)]].float(), self.reference.probs[rows[asked]]
+        cross = torch.einsum("nv,nv->n", probs.to(own.device), own)
+        # Nothing times the logarithm of nothing is nothing.
+        odd = cross.isnan()
+        if odd.any():
+            cross[odd] = torch.xlogy(probs.to(own.device)[odd], own[odd].exp()).sum(-1)
+        self.kl[reads[asked]] = self.reference.certainty[rows[asked]] - cross.cpu()
