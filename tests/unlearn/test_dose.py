@@ -56,26 +56,40 @@ def test_the_point_is_the_nearest_to_the_dose_that_bisection_can_find(seed):
     matching, last = Matching(target=0.5), knowledge(1.0)
     if last > 0.5:
         return
-    found = dose.at_dose(knowledge, 0.0, 1.0, last, matching=matching, resolution=1 / steps)
-    assert len(asked) <= 1 + matching.refinements
+    ends = (knowledge(0.0), last)
+    asked.clear()
+    found = dose.at_dose(knowledge, 0.0, 1.0, ends, matching=matching, resolution=1 / steps)
+    assert len(asked) <= matching.refinements
+    tried = [0.0, *asked, 1.0]
     off = abs(knowledge(found) - 0.5)
     ideal = min(np.linspace(0, 1, 2001), key=lambda point: abs(knowledge(point) - 0.5))
     assert off <= 1 / steps or abs(found - ideal) <= 2**-matching.refinements
-    assert off == min(abs(knowledge(point) - 0.5) for point in asked[: 1 + matching.refinements] if point)
+    assert off == min(abs(knowledge(point) - 0.5) for point in tried)
 
 
 def test_what_is_at_the_dose_already_is_not_searched():
     def never(point):
         raise AssertionError(point)
 
-    assert dose.at_dose(never, 0.0, 1.0, 0.098, matching=Matching(), resolution=0.005) == 1.0
+    assert dose.at_dose(never, 0.0, 1.0, (1.0, 0.098), matching=Matching(), resolution=0.005) == 1.0
+
+
+def test_the_look_before_is_taken_where_nothing_is_nearer_and_of_two_the_weaker():
+    """Knowledge comes in steps of a few questions: what lies between two looks may be no nearer than the first."""
+
+    def knowledge(point):
+        return 4 / 7 if point < 0.5 else 3 / 7
+
+    matching = Matching(target=0.5)
+    assert dose.at_dose(knowledge, 0.0, 1.0, (4 / 7, 2 / 7), matching=matching, resolution=0.01) == 0.0
+    assert dose.at_dose(knowledge, 0.0, 1.0, (6 / 7, 2 / 7), matching=matching, resolution=0.01) < 0.5
 
 
 def test_a_point_that_is_no_number_is_too_far():
     def knowledge(point):
         return math.nan if point > 0.3 else 1 - 3 * point
 
-    assert dose.at_dose(knowledge, 0.0, 1.0, -0.5, matching=Matching(target=0.2), resolution=0.05) == 0.25
+    assert dose.at_dose(knowledge, 0.0, 1.0, (1.0, -0.5), matching=Matching(target=0.2), resolution=0.05) == 0.25
 
 
 def test_a_point_between_is_exact_at_both_ends_and_rounded_once():

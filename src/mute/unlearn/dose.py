@@ -45,18 +45,18 @@ def at_dose(
     knowledge: Callable[[float], float],
     above: float,
     below: float,
-    known: float,
+    known: tuple[float, float],
     *,
     matching: Matching,
     resolution: float,
 ) -> float:
     """How far to go to be nearest to the dose, between a point above it and one at or below it.
 
-    knowledge: of a point between them; known: of `below`. Bisection, until knowledge differs from the dose by no more
-    than `resolution`, or all `refinements` are used. Of the points that were tried, and `below`, the nearest to the
-    dose is taken, of two the weaker. A point whose knowledge is no number is taken for too far.
+    knowledge: of a point between them; known: of the two. Bisection, until knowledge differs from the dose by no more
+    than `resolution`, or all `refinements` are used. Of all these points the nearest to the dose is taken, of two the
+    weaker. A point whose knowledge is no number is taken for too far.
     """
-    target, found, last = matching.target, {below: known}, known
+    target, found, last = matching.target, dict(zip((above, below), known)), known[1]
     for _ in range(matching.refinements):
         if abs(last - target) <= resolution:
             break
@@ -67,7 +67,8 @@ def at_dose(
 
 
 def _distance(known: float, target: float) -> float:
-    return math.inf if math.isnan(known) else abs(known - target)
+    """Rounded: shares of a few questions that lie as far above the dose as below it are as near to it."""
+    return math.inf if math.isnan(known) else round(abs(known - target), 9)
 
 
 def rank(status: str, *, damage: float, knowledge: float, steps: int) -> tuple[int, float, float]:

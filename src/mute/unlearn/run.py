@@ -200,21 +200,22 @@ class _Descending:
     def to_the_dose(self) -> Outcome:
         """As far as the dose: the weights between the looks before and after it; or all steps, if it is not reached."""
         bench, matching, band = self.bench, self.bench.matching, self.task.band
-        last, known = [self.before, self.before], 1.0
+        # The last two looks: weights, and what was known.
+        last, known = [self.before, self.before], (1.0, 1.0)
 
         def enough(tensors: patches.Tensors) -> bool:
             nonlocal known
             last[:] = last[1], tensors
-            known = self._look(tensors)
-            if bench.measurable and math.isnan(known):
+            known = known[1], self._look(tensors)
+            if bench.measurable and math.isnan(known[1]):
                 # A loss that reads the model below what broke would go on for ever.
                 self.diverged_at = int(self.curve[-1]["step"])
-            return known <= matching.target or self.diverged_at is not None
+            return known[1] <= matching.target or self.diverged_at is not None
 
         patches.put(
             self.task.model, self._steps(dose.look_steps(self.algorithm.settings.steps, matching.looks), enough)
         )
-        if not known <= matching.target or self.diverged_at:
+        if not known[1] <= matching.target or self.diverged_at:
             return self._ended("not_reached")
 
         def knowledge(share: float) -> float:
@@ -323,13 +324,15 @@ def _edit(
         return done("ok", getattr(algorithm.settings, algorithm.settings.strength))
     largest = matching.largest if algorithm.most is None else algorithm.most * length / norm
     low, high = 0.0, matching.smallest if algorithm.most is None else largest / 2**HALVINGS
+    before_high = 1.0
     while not (known := look(high)) <= matching.target:
-        low, high = high, 2 * high
+        low, high, before_high = high, 2 * high, known
         if high > largest:
             return done("not_reached", low * norm / length)
-    size = dose.at_dose(knowledge, low, high, known, matching=matching, resolution=bench.resolution)
+    around = (before_high, known)
+    size = dose.at_dose(knowledge, low, high, around, matching=matching, resolution=bench.resolution)
     put(size * norm / length)
-    row = next(row for row in curve if row["size"] == size)
-    if "damage" not in row:
+    row = next((row for row in curve if row["size"] == size), {})
+    if row and "damage" not in row:
         row["damage"] = bench.damage(band)
     return done("ok", size * norm / length)
