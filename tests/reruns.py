@@ -364,7 +364,7 @@ SETTINGS = [
         PARAMETERS,
         (2, 2, 2, 2, 7),
     ),
-    Row("one more band", _config(grids={"blocks": {"bands": ["each", "0-1"]}}), PATCHES, PARAMETERS, (2, 2, 0, 2, 7)),
+    Row("one more band", _config(grids={"blocks": {"bands": ["each", "0-1"]}}), PATCHES, PARAMETERS, (2, 2, 2, 2, 7)),
     Row(
         "one more seed of unlearning",
         _config(grids={"blocks": {"seeds": [0, 1]}}),

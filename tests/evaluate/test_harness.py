@@ -67,7 +67,7 @@ def found(questions, trained_model, tokenizer, tmp_path_factory):
     torch.manual_seed(0)
     # Enough to make it forget some and not all.
     names = [f"model.layers.1.mlp.{part}_proj.weight" for part in ("up", "down")]
-    tensors = {n: t + t.std() * torch.randn_like(t) for n, t in patches.take(model, names).items()}
+    tensors = {n: t + 3 * t.std() * torch.randn_like(t) for n, t in patches.take(model, names).items()}
     export.export(base, tensors, folder / "one", {})
     data = folder / "tests/data/harness/facts.jsonl"
     data.parent.mkdir(parents=True)

@@ -360,7 +360,7 @@ def test_jobs_of_embedded_models_ask_for_little(name):
     if any(map(planned.opened, planned.study.models)):
         pytest.skip("its models are large ones")
     # Answers of TOFU are sentences, written out token by token.
-    most, longest = (8000, 300) if planned.study.corpus.source == "tofu" else (2600, 60)
+    most, longest = (8000, 300) if planned.study.corpus.source == "tofu" else (2500, 60)
     for rule in RULES:
         memory, runtime, gpu = planned.memory(rule), planned.runtime(rule), planned.gpus(rule)
         for job in planned.names[rule]:
@@ -397,7 +397,7 @@ def test_plans_are_near_what_finished_studies_took():
     found = json.loads(table.MEASURED.read_text(encoding="utf-8"))
     for name, study in found["studies"].items():
         assert 0.75 < study["seconds"]["ratio"] < 1.33, name
-        for rule in ("pretrain_model", "evaluate_shard"):
+        for rule in ("pretrain_model", "unlearn_shard", "evaluate_shard"):
             assert 0.6 < study["rules"][rule]["ratio"] < 1.6, (name, rule)
         for folder in ("models", "cells"):
             assert 0.9 < study["disk"][folder]["ratio"] < 1.1, (name, folder)

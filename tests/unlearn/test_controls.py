@@ -50,7 +50,9 @@ def test_there_are_three():
     for name in NAMES:
         kind = algorithms.load(name)
         assert (kind.family, kind.intent, kind.Settings.strength) == ("control", "control", "")
-        assert kind(kind.Settings()).settings.of["steps"] > 0, "every default is written down"
+        of = kind(kind.Settings()).settings.of
+        own = {"placebo": ("simnpo", "beta", 1.0)}.get(name, ("rmu", "steering", 30.0))
+        assert (of["method"], of[own[1]]) == (own[0], own[2]), "every default is written down"
 
 
 @pytest.mark.parametrize("name", NAMES)

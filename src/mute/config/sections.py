@@ -132,7 +132,7 @@ class PretrainingSection(Section):
     shares: dict[
         Literal["facts", "glossary", "reading", "sentences", "unknown"], Annotated[float, Field(ge=0, le=1000)]
     ] = Field(
-        {"facts": 0.46, "glossary": 0.41, "reading": 0.06, "sentences": 0.04, "unknown": 0.03},
+        {"facts": 0.43, "glossary": 0.45, "reading": 0.06, "sentences": 0.03, "unknown": 0.03},
         description="Share of each batch: facts, and the abilities that the corpus has.",
     )
 

@@ -81,35 +81,40 @@ class Evaluator:
     def answers(self, answers: Answers, subject: Subject) -> pd.DataFrame:
         """What the model says when asked for a fact, and which kind of answer that is.
 
-        It is heard until the kind is clear, or to its end; and never longer than the longest answer it could give.
+        It is heard until the kind is clear, or can no longer become any, or to its end; and never longer than the
+        longest answer it could give. Where it goes on as an answer or option does, what comes next is known already.
         """
         q = answers.queries
-        first_read = torch.tensor([0, *(len(g) for g in q.golds)]).cumsum(0).tolist()
         asked = [i for i, name in enumerate(q.rows["set"]) if name == "facts"]
-        items, spoken, forms = (q.rows[column].tolist() for column in ("item", "language", "form"))
+        items, spoken, forms, prefixes = (q.rows[column].tolist() for column in ("item", "language", "form", "prefix"))
         # Two forms that ask in the same words are asked once.
         same: dict[tuple, list[int]] = {}
         for i in asked:
             same.setdefault((items[i], spoken[i], *q.prompts[i]), []).append(i)
         groups = {rows[0]: rows for rows in same.values()}
-        said = {i: [int(answers.best[first_read[i]])] for i in groups}
         longest = {i: max(len(o) for j in rows for o in (q.golds[j], *q.options[j])) for i, rows in groups.items()}
+        whole = self.whole or subject.replies
+        said: dict[int, list[int]] = {i: [] for i in groups}
         kinds: dict[int, str] = {}
         texts: dict[int, str] = {}
-        waiting = list(groups)
+
+        def heard(i: int) -> bool:
+            text = subject.reply(prefixes[i], self.encoder.text(said[i]).strip())
+            for j in groups[i]:
+                texts[j], kinds[j] = text, self.words_of[forms[j]].kind(items[j], spoken[j], text)
+            if said[i][-1] in self.encoder.end or len(said[i]) == longest[i]:
+                return True
+            clear = kinds[i] != "neither" or not (whole or self.words_of[forms[i]].begins(items[i], text))
+            return clear and not self.whole
+
+        known, waiting = answers.following(), list(groups)
         while waiting:
-            unfinished = []
+            told = {i: known[i].get(tuple(said[i])) for i in waiting}
+            further = [i for i in waiting if told[i] is None]
+            told.update(zip(further, self._next([q.prompts[i] + said[i] for i in further], subject)))
             for i in waiting:
-                text = subject.reply(q.rows["prefix"].iloc[i], self.encoder.text(said[i]).strip())
-                for j in groups[i]:
-                    texts[j], kinds[j] = text, self.words_of[forms[j]].kind(items[j], spoken[j], text)
-                ended = said[i][-1] in self.encoder.end
-                clear = kinds[i] != "neither" and not self.whole
-                if not clear and not ended and len(said[i]) < longest[i]:
-                    unfinished.append(i)
-            for i, token in zip(unfinished, self._next([q.prompts[i] + said[i] for i in unfinished], subject)):
-                said[i].append(token)
-            waiting = unfinished
+                said[i].append(told[i])
+            waiting = [i for i in waiting if not heard(i)]
         table = q.rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
         return table.assign(text=[texts[i] for i in asked], kind=[kinds[i] for i in asked])
 
@@ -139,7 +144,15 @@ class _Words:
             for item, language, answer, options in zip(rows["item"], rows["language"], rows["answer"], rows["options"])
         }
         self.languages = sorted(set(rows["language"]))
+        self.words: dict[str, set[str]] = {}
+        for (item, _), (answer, others) in self.known.items():
+            self.words.setdefault(item, set()).update([answer, *others])
         self.unknown = {corpus.about["unknown"][c] for c in languages if c in corpus.about["unknown"]}
+
+    def begins(self, item: str, text: str) -> bool:
+        """Whether some known answer begins with what was said so far, whose last letter may be half said."""
+        text = text.rstrip("\ufffd")
+        return any(word.startswith(text) for words in (self.words[item], self.unknown) for word in words)
 
     def kind(self, item: str, language: str, text: str) -> str:
         """right, other_value, other_language, other_both, unknown or neither (see docs/tables.md)."""

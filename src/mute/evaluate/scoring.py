@@ -169,9 +169,9 @@ class Queries:
         answers.logprob[reads] = logprobs[owner, tokens].cpu()
         if watch is not None:
             watch(reads[gold], logprobs, owner[gold.to(logits.device)])
+        answers.best[reads] = logits.argmax(1)[owner].cpu()
         chosen, wanted = logits[owner[gold.to(logits.device)]], tokens[gold.to(logits.device)]
         answers.rank[reads[gold]] = (chosen > chosen.gather(1, wanted[:, None])).sum(1).cpu()
-        answers.best[reads[gold]] = chosen.argmax(1).cpu()
 
 
 class _Rows:
@@ -218,12 +218,13 @@ class _Tree(_Rows):
 
 
 class Answers:
-    """What one model answered: a log-probability for each read; rank and best token for each read of a gold answer."""
+    """What one model answered: log-probability and best token for each read, the rank for each of a gold answer."""
 
     def __init__(self, queries: Queries) -> None:
         self.queries = queries
         self.logprob = torch.full((len(queries.read_tokens),), torch.nan)
-        self.rank, self.best = torch.full((2, queries.gold_reads), -1)
+        self.best = torch.full((len(queries.read_tokens),), -1)
+        self.rank = torch.full((queries.gold_reads,), -1)
 
     def options(self) -> list[list[float]]:
         """Summed log-probability (nats) of each option of each question."""
@@ -236,6 +237,17 @@ class Answers:
         for options in q.options:
             result.append(flat[at : at + len(options)])
             at += len(options)
+        return result
+
+    def following(self) -> list[dict[tuple[int, ...], int]]:
+        """By question: the likeliest token after each beginning, as tokens, of its answer and of its options."""
+        q, best, at = self.queries, self.best.tolist(), 0
+        result: list[dict[tuple[int, ...], int]] = [{} for _ in q.golds]
+        for known, answers in (*zip(result, ([gold] for gold in q.golds)), *zip(result, q.options)):
+            for answer in answers:
+                for place in range(len(answer)):
+                    known[tuple(answer[:place])] = best[at + place]
+                at += len(answer)
         return result
 
     def option_hits(self) -> torch.Tensor:
@@ -260,7 +272,7 @@ class Answers:
             position=position,
             logprob=logprob.numpy(),
             rank=self.rank.masked_fill(lost, -1).numpy(),
-            hit=((self.best == token) & ~lost).numpy(),
+            hit=((self.best[: q.gold_reads] == token) & ~lost).numpy(),
             options=[options[i] if p == 0 and options[i] else None for i, p in zip(question, position)],
             gold=rows["gold"].iloc[question].to_numpy(),
             chars=rows["answer"].str.len().iloc[question].to_numpy(),

@@ -56,6 +56,11 @@ class Subject:
         """Whether kept states of the model are not the subject's: it has hooks or weights of its own."""
         return any(overrides(t, point) for t in self.treatments for point in ("states", "embeddings", "weights"))
 
+    @property
+    def replies(self) -> bool:
+        """Whether something else may be given in the place of what the model says."""
+        return any(overrides(t, "reply") for t in self.treatments)
+
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """What is asked in the place of these rows."""
         for each in self.treatments:

@@ -57,7 +57,7 @@ class Design:
 
     architectures: tuple[str, ...] = ("llama", "qwen2", "bloom")
     trainings: int = 8
-    seeds: int = 2
+    seeds: int = 3
     unlearning: tuple[tuple[str, float], ...] = (("rmu", 0.05), ("simnpo", 0.09))
     training: float = 0.05
     facts: float = 0.03

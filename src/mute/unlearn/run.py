@@ -33,9 +33,9 @@ HALVINGS = 7
 class Outcome:
     """What unlearning gave: status, the changed tensors, and how it went.
 
-    curve: rows of every strength that was tried, one per step: strength, step, loss, and at looks knowledge, damage and
-    size; a row of the dose has `share`, how far it lies from the look before to the look after. strength: the one that
-    was kept. size: norm of the change relative to the norm of the parameters that may change; NaN of a guard. damage:
+    curve: rows of every strength that was tried, one per step: strength, step, loss, at looks knowledge and size, and in
+    the last row of each strength of `matched` its damage; a row of the dose has `share`, how far it lies from the look
+    before to the look after. strength: the one that was kept. size: norm of the change relative to the norm of the parameters that may change; NaN of a guard. damage:
     of validation lines, see `Workbench.damage`; NaN where nobody asked. step_size: the scale of an edit. diverged_at:
     the first step whose loss, gradient or model was no number; None unless the status is `diverged`. reason: why a
     method cannot run on these texts, where the status is `not_applicable`; nothing was changed then.
@@ -94,6 +94,8 @@ def unlearn(
             task = path(bench.model, band, sides["forget"], sides["retain"], seed, sides)
             tried = _run(bench, task, runs if strength is None else runs.at(strength), names, before, protocol)
             tried.strength = strength
+            if tried.curve and protocol == "matched":
+                tried.curve[-1]["damage"] = tried.damage
             curve += [row if strength is None else {"strength": strength, **row} for row in tried.curve]
             best = tried if best is None else min(best, tried, key=lambda outcome: outcome.rank)
             _restore(bench, band, before)
@@ -142,6 +144,7 @@ def _measured(
     outcome.knowledge = bench.knowledge(band)
     outcome.retained = bench.retained(band)
     if protocol == "matched":
+        # Of each strength once, where it ended: to ask at every look would cost a fifth of all work.
         outcome.damage = bench.damage(band)
     outcome.tensors = patches.take(bench.model, names)
     outcome.size = _size(outcome.tensors, before)
@@ -237,8 +240,8 @@ class _Descending:
 
     def _look(self, tensors: patches.Tensors) -> float:
         """Note what the model is now, whose tensors these are; returns what it knows."""
-        known, damage = self.bench.knowledge(self.task.band), self.bench.damage(self.task.band)
-        self.curve[-1] |= {"knowledge": known, "damage": damage, "size": _size(tensors, self.before)}
+        known = self.bench.knowledge(self.task.band)
+        self.curve[-1] |= {"knowledge": known, "size": _size(tensors, self.before)}
         return known
 
     def _steps(
@@ -307,11 +310,6 @@ def _edit(
         curve.append({"step": len(curve) + 1, "size": size, "knowledge": bench.knowledge(band)})
         return curve[-1]["knowledge"]
 
-    def look(size: float) -> float:
-        known = knowledge(size)
-        curve[-1]["damage"] = bench.damage(band)
-        return known
-
     def done(status: str, step_size: float) -> Outcome:
         put(step_size)
         return Outcome(status, steps=len(curve), curve=curve, step_size=step_size)
@@ -325,14 +323,10 @@ def _edit(
     largest = matching.largest if algorithm.most is None else algorithm.most * length / norm
     low, high = 0.0, matching.smallest if algorithm.most is None else largest / 2**HALVINGS
     before_high = 1.0
-    while not (known := look(high)) <= matching.target:
+    while not (known := knowledge(high)) <= matching.target:
         low, high, before_high = high, 2 * high, known
         if high > largest:
             return done("not_reached", low * norm / length)
     around = (before_high, known)
     size = dose.at_dose(knowledge, low, high, around, matching=matching, resolution=bench.resolution)
-    put(size * norm / length)
-    row = next((row for row in curve if row["size"] == size), {})
-    if row and "damage" not in row:
-        row["damage"] = bench.damage(band)
     return done("ok", size * norm / length)

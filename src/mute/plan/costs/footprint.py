@@ -17,8 +17,9 @@ WHOLE_PASS, _PASS = 8192 * 512, 4096
 PROCESS, CUDA_PROCESS, CUDA_CONTEXT = 0.65e9, 3e9, 0.6e9
 # What steps keep of a parameter: value, gradient, two states and what it was; gradient twice beside bfloat16.
 _TRAINED, _EXACT = 16, 20
-# Of what trains under `matched`: the looks before and after the dose, what lies between them, and the best strength's.
-_COPIES = 4
+# Of what trains under `matched`, beside what steps keep: the last two looks, and the best strength's. What lies between
+# the looks is asked for when the steps are over, and their moments gone.
+_COPIES = 3
 # Vectors of a block's width that stand at once: hidden ones and those inside the MLP; kept for the gradient, or not.
 _HIDDEN, _MLP = 12, 4
 # An answer or a token in a table; the records of a job.

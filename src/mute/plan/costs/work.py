@@ -180,9 +180,10 @@ class Workload:
         method = made.runs
         matched = cell.protocol == "matched"
         probe = self.ask(cell.model, self._probe(cell), above)
-        look = probe + self.ask(cell.model, self._damage(cell), above)
         ends = probe + self.ask(cell.model, self._check(cell), above)
         run = above if cost.head else band
+        if matched:
+            ends += self.ask(cell.model, self._damage(cell), above)
         if cost.reference:
             # What the model said before, once over all texts.
             ends += self.run(cell.model, self._texts(cell), run)
@@ -190,8 +191,8 @@ class Workload:
             return ends
         edits, settings = isinstance(method, unlearn.Edit), method.settings
         assert isinstance(settings, unlearn.Settings)
-        # Between the looks before and after the dose knowledge alone is asked.
-        looks = look * (LOOKS if edits else self.config.matching.looks) + probe * Matching.refinements if matched else 0
+        asked = (LOOKS if edits else self.config.matching.looks) + Matching.refinements
+        looks = probe * asked if matched else 0
         if edits and cost.whole:
             edit = self.run(cell.model, self._texts(cell), run) * PASSED * cost.passes
             if not cost.head:
