@@ -45,7 +45,7 @@ help: ## list the targets (this text)
 study: $(INSTALLED) ## run the study, then make its report and print its summary
 smoke: $(INSTALLED) ## the same on a small scale: minutes, results apart from the study's
 smoke: CONFIG := config/smoke.yaml
-reproduction: $(INSTALLED) ## the paper reproduced, with its controls: about two hours; then its PDF
+reproduction: $(INSTALLED) ## the paper reproduced, with its controls: about five hours; then its PDF
 reproduction: CONFIG := config/reproduction.yaml
 reproduction: override ARGS += -- paper all
 study smoke reproduction:

@@ -71,7 +71,10 @@ rule make_tables:
         plan=PLANS.tables(),
         made_with=origin.made_with(STUDY),
         code=code_digest(
-            "mute.evaluate.tables", "mute.evaluate.profile_knowledge", *MEASURES
+            "mute.evaluate.tables",
+            "mute.evaluate.profile_knowledge",
+            "mute.findings.views",
+            *MEASURES,
         ),
     script:
         "../../scripts/make_tables.py"

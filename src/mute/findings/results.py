@@ -434,7 +434,9 @@ class Results:
         rows = self._of("gates", case)
         failed = rows[(rows["oracle"] == "") & (rows["passed"].astype(str) == "False")]
         where = [f" in {code}" if code else "" for code in failed["language"]]
-        return [f"{m.replace('_', ' ')}{w} {v:.2f}" for m, w, v in zip(failed["measure"], where, failed["value"])]
+        # Down: what is below its gate by a thousandth must not read as the gate.
+        values = (math.floor(100 * value + 1e-9) / 100 for value in failed["value"])
+        return [f"{m.replace('_', ' ')}{w} {v:.2f}" for m, w, v in zip(failed["measure"], where, values)]
 
     def lens(self, case: Case, algorithm: str, band: str) -> pd.DataFrame:
         """The lens of a cell, or of the base (algorithm `base`), by language and block."""
