@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from made_up import ABOUT, ERASES_NOTHING, KEYS, KINDS, THE_PAPER, incomplete, make_tables, many, score_rows
+from mute import bands
 from mute.evaluate.inference import t_p_value
 from mute.findings import beyond, predict, primary, regimes, trainings, transfer
 from mute.findings.published import Published
@@ -376,3 +377,38 @@ def test_a_table_of_error_rates_that_is_not_there_is_empty(published, tmp_path):
     made = paper_tables.make(Results({}, {}), published, 1, tmp_path / "none.csv")
     assert made["error_rates"].empty
     assert list(made["error_rates"]) == list(paper_tables.make(Results({}, {}), published, 1)["error_rates"])
+
+
+def test_a_mean_shift_is_held_against_random_directions_where_knowledge_was_left(published):
+    study = many([{"1": (0.1, 0.8, 1.0, 0.0), "2": (0.1, 0.8, 1.0, 0.0)}] * 3)
+    cells = study["cells"]
+    cells = cells[(cells["algorithm"] == "rmu") & cells["band"].isin(["1", "2"])]
+    left = {"K_plain": 0.8, "K_shifted": 0.7, "K_shifted_forget": 0.3, "K_random_mean": 0.75}
+    rows = [
+        {**{key: cell[key] for key in bands.KEYS}, "analysis": "mean_shift", "block": int(cell["band"]), "n": 60}
+        | {"language": code, "measure": measure, "value": value - 0.2 * (code == "hi" and measure == "K_shifted")}
+        for cell in cells.to_dict("records")
+        for code in ("de", "hi")
+        for measure, value in left.items()
+    ]
+    profiles = pd.DataFrame(rows)
+    # What an edit took is not there to be moved.
+    gone = profiles.assign(language="fr", value=profiles["value"] - 0.5)
+    for table in (profiles, pd.concat([profiles, gone])):
+        results = Results({**study, "profiles": table}, ABOUT)
+        found = beyond.table(results, paper_tables.make(results, published, 1)).set_index("name").loc["mean shift"]
+        assert "changes K by: rmu on llama −0.15 [−0.15, −0.15], most in hi −0.25." in found["found"]
+        assert "rmu on llama −0.45 [−0.45, −0.45], most in de −0.45." in found["control"]
+
+
+def test_controls_stand_beside_the_methods_at_their_blocks(published):
+    study = many([{"1": (0.1, 0.8, 0.9, 0.0), "2": (0.1, 0.2, 0.3, 0.0)}] * 2)
+    for name in ("cells", "scores"):
+        own = study[name][(study[name]["algorithm"] == "rmu") & (study[name]["band"] == "1")]
+        study[name] = pd.concat([study[name], own.assign(algorithm="shuffled")], ignore_index=True)
+    about = {**ABOUT, "algorithms": {"rmu": {"intent": "removal"}, "shuffled": {"intent": "control"}}}
+    results = Results(study, about)
+    found = beyond.table(results, paper_tables.make(results, published, 1)).set_index("name").loc["controls"]
+    assert found["found"].startswith("Controls that forget nothing by design leave, over single blocks: shuffled: llama K")
+    # The method where the control was run, and nowhere else.
+    assert found["found"].split("llama")[1].rstrip(".") == found["control"].split("llama")[1].rstrip(".")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from mute.bands import KEYS
 from mute.findings import trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
 from mute.findings.verdicts import HALF, MARGIN, Line
@@ -308,7 +309,100 @@ def _answers(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     )
 
 
+# What a mean shift leaves, by the means it moves by, and by random directions as long.
+_SHIFTS = ("K_shifted", "K_shifted_forget", "K_random_mean", "K_plain")
+
+
+def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    rows = results.tables["profiles"]
+    rows = rows[(rows["analysis"] == "mean_shift") & rows["measure"].isin(_SHIFTS)]
+    cases = {(case.model, case.training_seed, case.setting): case for case in _main(results)}
+    keys = [*KEYS, "block", "language"]
+    wide = rows.pivot_table(index=keys, columns="measure", values="value").reset_index()
+    if not {*_SHIFTS} <= set(wide):
+        return None
+    found = [cases.get((r.model, r.training_seed, (r.sources, r.retain, r.forget_set, r.protocol))) for r in _rows(wide)]
+    votes = [
+        bool(case and results.votes(case, r.algorithm, r.band)) for case, r in zip(found, _rows(wide), strict=True)
+    ]
+    # Where an edit left nothing, there is nothing to explain.
+    wide = wide[pd.Series(votes, index=wide.index, dtype=bool) & (wide["K_plain"] > HALF)]
+    if wide.empty:
+        return None
+    fell = wide.assign(
+        retain=wide["K_shifted"] - wide["K_random_mean"], forget=wide["K_shifted_forget"] - wide["K_random_mean"]
+    )
+
+    def told(column: str) -> str:
+        parts = []
+        for (algorithm, model), own in fell.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
+            by_training = own.groupby("training_seed")[column].mean()
+            number = trainings.mean(Number(value) for value in by_training)
+            languages = own.groupby("language")[column].mean()
+            most = f"{languages.min():+.2f}".replace("-", "−")
+            parts.append(f"{algorithm} on {model} {number}, most in {languages.idxmin()} {most}")
+        return "; ".join(parts)
+
+    return Finding(
+        "mean shift",
+        "Where an edit leaves more than half of a held-out language's knowledge, moving its states to the sources' mean "
+        f"at the edited block, by means over retain prompts, changes K by: {told('retain')}.",
+        f"Less what random directions as long do. By means over forget prompts: {told('forget')}.",
+        trainings.MODELS,
+    )
+
+
+def _rows(table: pd.DataFrame) -> list:
+    return list(table.itertuples(index=False))
+
+
+def _controls(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    cases = trainings.passed(results, trainings.main_cases(results))
+    names = [name for name in results.all_algorithms if results.intent(name) == "control"]
+    asked = {name: _over_blocks(results, cases, name) for name in names}
+    asked = {name: text for name, text in asked.items() if text}
+    if not asked:
+        return None
+    blocks = {band for case in cases for name in names for band in results.blocks(case, name)}
+    methods = [name for name in trainings.swept(results, _main(results)) if name not in names]
+    beside = {name: _over_blocks(results, _main(results), name, blocks) for name in methods}
+    return Finding(
+        "controls",
+        f"Controls that forget nothing by design leave, over single blocks: {_listed(asked)}.",
+        f"The methods at the same blocks: {_listed(beside)}.",
+        trainings.MODELS,
+    )
+
+
+def _listed(told: dict[str, str]) -> str:
+    return ". ".join(f"{name.replace('_', ' ')}: {text}" for name, text in told.items() if text)
+
+
+def _over_blocks(results: Results, cases: list[Case], algorithm: str, blocks: set[str] | None = None) -> str:
+    """Three scores of an algorithm by architecture: means over blocks that vote, then over trainings."""
+    parts = []
+    for model, own in trainings.architectures(cases).items():
+        said = []
+        for metric, group, words in (
+            ("K", "source", "K source"),
+            ("K", "worst", "K worst"),
+            ("C", "worst", "C worst"),
+        ):
+            values: dict[int, list[float]] = {}
+            for case in own:
+                bands = [band for band in results.blocks(case, algorithm) if blocks is None or band in blocks]
+                voting = (band for band in bands if results.votes(case, algorithm, band))
+                numbers = (results.number(case, algorithm, band, metric, group) for band in voting)
+                values.setdefault(case.training_seed, []).extend(number.value for number in numbers if number)
+            means = [sum(each) / len(each) for each in values.values() if each]
+            if means:
+                said.append(f"{words} {trainings.mean(Number(value) for value in means)}")
+        if said:
+            parts.append(f"{model} {', '.join(said)}")
+    return "; ".join(parts)
+
+
 _MAKERS: tuple[Callable[[Results, dict[str, pd.DataFrame]], Finding | None], ...] = (
     *(_language, _leak, _recovery, _taught, _spelling),
-    *(_filter, _matrix, _prediction, _answers),
+    *(_filter, _matrix, _prediction, _answers, _offset, _controls),
 )
