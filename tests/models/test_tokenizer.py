@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mute.corpus import languages
 from mute.models import tokenizer as tokenizers
+from mute.models.texts import tokenizer_texts
 from mute.models.tokenizer import BOS, EOS, PAD, Encoder
 
 LONE = regex.compile(rf"[{tokenizers.SPACELESS}]")
@@ -94,11 +95,13 @@ def test_no_token_reaches_over_a_words_end(encoder):
         assert len(cut(text)) == count, text
 
 
-def test_frequent_words_are_short(encoder):
-    """Values in its languages take little more than half as many tokens as bytes, in every script."""
+def test_frequent_words_are_short(corpus):
+    """Values in its languages take less than half as many tokens as bytes, in every script, if there is room for them."""
+    texts = tokenizer_texts(corpus, ["en", "es", "pt", "hi", "ja"])
+    encoder = Encoder(tokenizers.train((part for text in texts for part in tokenizers.parts(*text)), 1600))
     for code in ("en", "es", "pt", "hi", "ja"):
         words = [word for values in languages.load(code).values.values() for word in values]
-        assert sum(len(encoder.plain(word)) for word in words) < 0.6 * len(" ".join(words).encode()), code
+        assert sum(len(encoder.plain(word)) for word in words) < 0.5 * len(" ".join(words).encode()), code
 
 
 def test_an_answer_begins_and_ends_on_its_own_tokens(corpus, encoder):

@@ -38,10 +38,10 @@ SOURCES = ("en", "es", "pt")
 HELDOUT = {
     "llama": ("de", "fr", "it", "hi"),
     "qwen2": ("de", "fr", "it", "hi", "ar", "id", "ja", "ko", "zh"),
-    "bloom": ("ar", "fr", "hi", "id", "zh"),
+    "bloom": ("ar", "fr", "hi", "id", "ur", "zh"),
 }
 LATIN = frozenset((*SOURCES, "de", "fr", "it", "id"))
-BLOCKS, SHALLOW, DEEP, WIDTH = 8, 0, 6, 3
+BLOCKS, SHALLOW, DEEP, WIDTH = 6, 0, 5, 2
 DOSE, HALF_WIDTH, FACTS = 0.1, 0.08, 80
 SCALE = 0.08  # what one standard deviation of alignment adds to K where it matters
 
