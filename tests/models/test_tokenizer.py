@@ -96,7 +96,7 @@ def test_no_token_reaches_over_a_words_end(encoder):
 
 
 def test_frequent_words_are_short(corpus):
-    """Values in its languages take less than half as many tokens as bytes, in every script, if there is room for them."""
+    """Values in its languages take less than half as many tokens as bytes, in every script, where there is room."""
     texts = tokenizer_texts(corpus, ["en", "es", "pt", "hi", "ja"])
     encoder = Encoder(tokenizers.train((part for text in texts for part in tokenizers.parts(*text)), 1600))
     for code in ("en", "es", "pt", "hi", "ja"):

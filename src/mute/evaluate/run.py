@@ -109,8 +109,8 @@ class Evaluator:
 
         known, waiting = answers.following(), list(groups)
         while waiting:
-            told = {i: known[i].get(tuple(said[i])) for i in waiting}
-            further = [i for i in waiting if told[i] is None]
+            told = {i: token for i in waiting if (token := known[i].get(tuple(said[i]))) is not None}
+            further = [i for i in waiting if i not in told]
             told.update(zip(further, self._next([q.prompts[i] + said[i] for i in further], subject)))
             for i in waiting:
                 said[i].append(told[i])

@@ -321,7 +321,9 @@ def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     wide = rows.pivot_table(index=keys, columns="measure", values="value").reset_index()
     if not {*_SHIFTS} <= set(wide):
         return None
-    found = [cases.get((r.model, r.training_seed, (r.sources, r.retain, r.forget_set, r.protocol))) for r in _rows(wide)]
+    found = [
+        cases.get((r.model, r.training_seed, (r.sources, r.retain, r.forget_set, r.protocol))) for r in _rows(wide)
+    ]
     votes = [
         bool(case and results.votes(case, r.algorithm, r.band)) for case, r in zip(found, _rows(wide), strict=True)
     ]
@@ -335,7 +337,7 @@ def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
 
     def told(column: str) -> str:
         parts = []
-        for (algorithm, model), own in fell.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
+        for (algorithm, model), own in fell.groupby(["algorithm", "model"], sort=False):
             by_training = own.groupby("training_seed")[column].mean()
             number = trainings.mean(Number(value) for value in by_training)
             languages = own.groupby("language")[column].mean()
@@ -345,8 +347,8 @@ def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
 
     return Finding(
         "mean shift",
-        "Where an edit leaves more than half of a held-out language's knowledge, moving its states to the sources' mean "
-        f"at the edited block, by means over retain prompts, changes K by: {told('retain')}.",
+        "Where an edit leaves more than half of a held-out language's knowledge, moving its states to the sources' "
+        f"mean at the edited block, by means over retain prompts, changes K by: {told('retain')}.",
         f"Less what random directions as long do. By means over forget prompts: {told('forget')}.",
         trainings.MODELS,
     )

@@ -131,7 +131,7 @@ REGIMES = (
         "a deep block erases nothing",
         tuple(
             Condition(f"knowledge of {words} kept", "K", group, kept)
-            for group, words in _GROUPS + (("heldout", "held-out languages"),)
+            for group, words in (*_GROUPS, ("heldout", "held-out languages"))
         ),
     ),
 )

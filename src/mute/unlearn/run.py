@@ -33,12 +33,13 @@ HALVINGS = 7
 class Outcome:
     """What unlearning gave: status, the changed tensors, and how it went.
 
-    curve: rows of every strength that was tried, one per step: strength, step, loss, at looks knowledge and size, and in
-    the last row of each strength of `matched` its damage; a row of the dose has `share`, how far it lies from the look
-    before to the look after. strength: the one that was kept. size: norm of the change relative to the norm of the parameters that may change; NaN of a guard. damage:
-    of validation lines, see `Workbench.damage`; NaN where nobody asked. step_size: the scale of an edit. diverged_at:
-    the first step whose loss, gradient or model was no number; None unless the status is `diverged`. reason: why a
-    method cannot run on these texts, where the status is `not_applicable`; nothing was changed then.
+    curve: rows of every strength that was tried, one per step: strength, step, loss; at looks knowledge and size too,
+    and in the last row of each strength of `matched` its damage; a row of the dose has `share`, how far it lies from
+    the look before to the look after. strength: the one that was kept. size: norm of the change relative to the norm of
+    the parameters that may change; NaN of a guard. damage: of validation lines, see `Workbench.damage`; NaN where
+    nobody asked. step_size: the scale of an edit. diverged_at: the first step whose loss, gradient or model was no
+    number; None unless the status is `diverged`. reason: why a method cannot run on these texts, where the status is
+    `not_applicable`; nothing was changed then.
     """
 
     status: str
