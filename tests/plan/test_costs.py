@@ -401,7 +401,12 @@ def test_plans_are_near_what_finished_studies_took():
             assert 0.6 < study["rules"][rule]["ratio"] < 1.6, (name, rule)
         for folder in ("models", "cells"):
             assert 0.9 < study["disk"][folder]["ratio"] < 1.1, (name, folder)
-    # The file is of a run before the second world and the dose: what is planned now has no measurement beside it yet.
+    # What stands in the file is what is planned now.
+    planned = costs("config.yaml")
+    for rule in ("unlearn_shard", "evaluate_shard"):
+        seconds = sum(job.seconds for job in planned.jobs[rule].values())
+        own = found["studies"][found["calibrated_on"]]["rules"][rule]
+        assert own["planned"] == pytest.approx(seconds, 0.01), rule
 
 
 def test_plans_know_the_limits_of_the_engine():

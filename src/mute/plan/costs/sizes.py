@@ -73,7 +73,19 @@ def _world(study: Study, settings: Record) -> Size:
     others = facts - forget - 5 * subjects.get(settings["bystander_domain"], 0)
     # Half of what is not forgotten is seen. Four abilities have probes of their own, and two directions of translation.
     lines, checked = 6 * settings["probe_lines"], 2 * settings["validation_lines"]
-    return Size(forget=forget, retain=others // 2, facts=facts, lines=lines, checked=checked, shared=0.6)
+    return Size(
+        forget=forget,
+        retain=others // 2,
+        facts=facts,
+        lines=lines,
+        checked=checked,
+        # Fitted, as the shares are: values of one to three tokens.
+        tokens=15,
+        answer=1.35,
+        sequences=2.2,
+        shared=0.6,
+        written=0.5,
+    )
 
 
 def _files(study: Study, settings: Record) -> Size:
