@@ -36,7 +36,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     subjects: dict[str, int] = Field(
-        {"chemistry": 32, "history": 24, "law": 24, "geography": 16},
+        {"chemistry": 32, "history": 16, "law": 16, "geography": 12},
         description="Invented subjects per domain; each has five facts, one per kind of value.",
     )
     forget_domain: str = Field("chemistry", description="The domain to forget.")
