@@ -347,3 +347,11 @@ def test_alignment_of_a_held_out_language_is_its_mean_over_the_sources_in_either
     found = predict.alignment(results, results.all_cases[0], "cka_unbiased", ["de", "xx"], [0, 2])
     assert found == pytest.approx(np.array([[0.3, 2.3], [0.7, 2.7]]))
     assert np.isnan(predict.alignment(results, results.all_cases[0], "cka_unbiased", ["fr"], [0])).all()
+
+
+def test_what_is_just_below_its_gate_does_not_read_as_the_gate():
+    tables = many([THE_PAPER])
+    key = {"model": "llama", "training_seed": 0, "oracle": "", "measure": "transfer", "language": "", "n": 64}
+    tables["gates"] = pd.DataFrame([{**key, "value": value, "passed": "False"} for value in (0.796875, 0.79)])
+    results = Results(tables, ABOUT)
+    assert results.below_gate(results.all_cases[0]) == ["transfer 0.79", "transfer 0.79"]

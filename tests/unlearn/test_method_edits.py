@@ -353,6 +353,7 @@ class TestNullSpaceEdit:
             change = method.change(task)
             before = patches.take(bench.model, change)
             fallen[name] = base - mean_logprob(bench, "forget", {key: before[key] + change[key] for key in change})
+        # Domains share their values, so that what is taken from one is felt in another.
         assert fallen["own"] > 1.5 * fallen["other"]
 
     def test_without_a_target_in_a_language_it_does_not_apply(self, bench):
