@@ -207,7 +207,7 @@ def test_directions_are_of_length_one_even_in_all_directions_and_the_same_for_ev
 
 def test_which_cells_are_looked_into():
     def applies(band="3", algorithm="rmu", protocol="matched", **settings):
-        cell = SimpleNamespace(band=band, algorithm=algorithm, protocol=protocol)
+        cell = SimpleNamespace(band=band, algorithm=algorithm, protocol=protocol, training_seed=1)
         return mean_shift.MeanShift(Settings(**settings)).applies(cell)
 
     assert applies()
@@ -217,6 +217,8 @@ def test_which_cells_are_looked_into():
     assert applies(algorithms=["rmu"])
     assert not applies(algorithms=["simnpo"])
     assert not applies(protocols=["paper"])
+    assert applies(training_seeds=[0, 1])
+    assert not applies(training_seeds=[0])
 
 
 def test_of_guards_and_where_nothing_is_held_out_there_are_no_rows(trained_model, encoder, corpus):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mute.names import unknown_name
 
@@ -33,8 +33,25 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class CellSettings(Settings):
+    """What an analysis of cells can be told: which of them it looks into."""
+
+    algorithms: list[str] = Field([], description="Cells of these alone, by the names of the study; none: of all.")
+    protocols: list[Literal["matched", "paper"]] = Field([], description="Cells of these alone; none: of all.")
+    training_seeds: list[int] = Field([], description="Cells of these trainings alone; none: of all.")
+
+    def chooses(self, cell: Keys) -> bool:
+        """Whether a cell is among them."""
+        asked = (self.algorithms, self.protocols, self.training_seeds)
+        own = (cell.algorithm, cell.protocol, cell.training_seed)
+        return all(not wanted or value in wanted for wanted, value in zip(asked, own))
+
+
 class Keys(Protocol):
     """The keys of a cell by which an analysis may choose."""
+
+    @property
+    def training_seed(self) -> int: ...
 
     @property
     def algorithm(self) -> str: ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import weakref
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -33,14 +33,12 @@ OfTexts = TypeVar("OfTexts", bound="Texts")
 RETAIN, FORGET = "retain_seen", "forget"
 
 
-class Settings(base.Settings):
+class Settings(base.CellSettings):
     """Mean shift."""
 
     draws: int = Field(20, ge=1, le=10_000, description="Random directions of equal norm, for each language.")
     seed: int = Field(0, ge=0, description="From which they are drawn: the same in every cell.")
     prompts: int = Field(128, ge=1, description="Most prompts of a language that a mean is taken over.")
-    algorithms: list[str] = Field([], description="Cells of these alone, by the names of the study; none: of all.")
-    protocols: list[Literal["matched", "paper"]] = Field([], description="Cells of these alone; none: of all.")
     several: bool = Field(False, description="Bands of several blocks too, such as 2-3, and not one block alone.")
 
 
@@ -70,8 +68,7 @@ class MeanShift(base.Analysis[Settings]):
     def applies(self, cell: base.Keys) -> bool:
         s = self.settings
         band = is_block(str(cell.band)) or (s.several and named_blocks(str(cell.band)) is not None)
-        chosen = not s.algorithms or cell.algorithm in s.algorithms
-        return band and chosen and (not s.protocols or cell.protocol in s.protocols)
+        return band and s.chooses(cell)
 
     def asks(self) -> float:
         return self.settings.draws + 4.0
