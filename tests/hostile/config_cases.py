@@ -104,7 +104,7 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
     "an unknown band": ("grids: {whole: {bands: [al]}}", "grids.whole.bands[0]: unknown band 'al'", "mean 'all'?"),
     "a block beyond the model": (
         "{study: {models: [llama]}, grids: {whole: {bands: [8]}}}",
-        "grids.whole.bands[0]: block 8 is outside model llama of 8 blocks (0 to 7)",
+        "grids.whole.bands[0]: block 8 is outside model llama of 6 blocks (0 to 5)",
     ),
     "blocks from above to below": ("grids: {whole: {bands: [3-2]}}", "'3-2' must name different blocks from below"),
     "`../` in the study's name": ("study: {name: ../up}", "study.name: name '../up' is not allowed", "without '..'"),
@@ -208,7 +208,7 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
 WRONG["a million cells"] = (
     f"{{study: {{grids: [whole], training_seeds: {list(range(200))}}}, "
     f"grids: {{whole: {{seeds: {list(range(400))}, algorithms: [rmu], bands: [each], forget_sets: [domain]}}}}}}",
-    "grids.whole: its lists make 1920000 cells; at most 1000000",
+    "grids.whole: its lists make 1440000 cells; at most 1000000",
 )
 
 

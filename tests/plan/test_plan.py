@@ -277,7 +277,7 @@ def test_planning_imports_no_torch_and_no_transformers():
 
 def test_figures_are_told_of_every_algorithm_in_the_order_of_the_grids():
     told_ = plans("reproduction.yaml").figures()["algorithms"]
-    assert list(told_)[:3] == ["rmu", "slug", "simnpo"]
+    assert list(told_)[:3] == ["rmu", "simnpo", "slug"]
     assert told_["ascent_aggressive"]["method"] == "gradient_ascent"
     assert all(set(about) == {"method", "family", "paper", "intent"} for about in told_.values())
     assert all(isinstance(text, str) for about in told_.values() for text in about.values())

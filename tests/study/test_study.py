@@ -190,8 +190,8 @@ WRONG = {
     "band of digits in another script": ("grids: {whole: {bands: ['²']}}", "grids.whole.bands[0]: unknown band '²'"),
     "band backwards": ("grids: {whole: {bands: [3-2]}}", "grids.whole.bands[0]: '3-2' must name different blocks"),
     "band outside": (
-        "{study: {models: [llama]}, grids: {whole: {bands: [7, 7-8]}}}",
-        "grids.whole.bands[1]: block 8 is outside model llama of 8 blocks (0 to 7)",
+        "{study: {models: [llama]}, grids: {whole: {bands: [5, 5-6]}}}",
+        "grids.whole.bands[1]: block 6 is outside model llama of 6 blocks (0 to 5)",
     ),
     "layer rule of nothing": (
         "layers: {choice: {rum: argmax}}",
@@ -202,7 +202,7 @@ WRONG = {
         "{study: {models: [llama]}, layers: {choice: {rmu: stated}}}",
         "layers.choice.rmu: `stated` needs a block for model llama in layers.stated",
     ),
-    "stated outside": ("layers: {stated: {llama: 8}}", "layers.stated.llama: block 8 is outside a model of 8 blocks"),
+    "stated outside": ("layers: {stated: {llama: 6}}", "layers.stated.llama: block 6 is outside a model of 6 blocks"),
     "stated for nothing": ("layers: {stated: {lama: 1}}", "layers.stated.lama: unknown model 'lama'"),
     "facts without a share": ("pretraining: {shares: {reading: 1}}", "pretraining.shares: facts must have a share"),
 }
@@ -343,7 +343,7 @@ def test_each_cell_stands_once_and_in_one_shard():
     twice = checked_study(
         config("{study: {grids: [blocks, whole, again]}, grids: {again: {algorithms: [rmu], bands: [0, all]}}}")
     )
-    assert len(set(twice.cells)) == len(twice.cells) == 3 * 3 * 8 + 3 * 3
+    assert len(set(twice.cells)) == len(twice.cells) == 3 * 3 * 6 + 3 * 3
     for keys in ([], ["model"], ["model", "algorithm", "band"], ["retain", "seed", "sources", "protocol"]):
         shards = checked_study(config(f"study: {{shard_by: {keys}}}")).shards
         assert sorted(map(repr, (cell for cells in shards.values() for cell in cells))) == sorted(

@@ -41,7 +41,7 @@ HELDOUT = {
     "bloom": ("ar", "fr", "hi", "id", "ur", "zh"),
 }
 LATIN = frozenset((*SOURCES, "de", "fr", "it", "id"))
-BLOCKS, SHALLOW, DEEP, WIDTH = 6, 0, 5, 2
+BLOCKS, SHALLOW, DEEP, WIDTH = 8, 0, 6, 3
 DOSE, HALF_WIDTH, FACTS = 0.1, 0.08, 80
 SCALE = 0.08  # what one standard deviation of alignment adds to K where it matters
 

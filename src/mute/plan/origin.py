@@ -26,6 +26,7 @@ COMPUTES = (
         "mute.evaluate.profile_knowledge",
         "mute.evaluate.tables",
         "mute.evaluate.gates",
+        "mute.findings.views",
         "mute.unlearn.cells",
     ),
     *("mute.analyses.capture", "mute.analyses.shard", "mute.attacks.shard"),
