@@ -72,7 +72,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 # Blocks for losses on states and for SLUG: the paper's layers 9, 19 and 5, and 20, taken to count from one.
 TARGETS = {"llama-3.1-8b": (8, 19), "qwen2.5-7b": (18, 19), "bloom-7b1": (4, 19)}
-EMBEDDED_TARGETS = (3, 6)
+EMBEDDED_TARGETS = (2, 4)
 
 
 class Tokens:
