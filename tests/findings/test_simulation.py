@@ -9,34 +9,32 @@ import pytest
 from mute.findings import claims, simulation
 
 ROOT = Path(__file__).parents[2]
-# For every day: few studies, of one algorithm and one unlearning seed.
-SMALL = simulation.Design(seeds=1, unlearning=(("rmu", 0.05),))
 NAMES = [*(claim.name for claim in claims.CLAIMS), "cka predicts merit", "cka_unbiased predicts knowledge"]
 
 
 def test_a_drawn_study_is_the_same_each_time_and_another_with_another_seed():
-    first, second, other = (simulation.study("true", seed, SMALL).tables["scores"] for seed in (1, 1, 2))
+    first, second, other = (simulation.study("true", seed).tables["scores"] for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, second)
     assert not first["value"].equals(other["value"])
 
 
 @pytest.fixture(scope="module")
-def small() -> dict[str, dict[str, Counter]]:
+def few() -> dict[str, dict[str, Counter]]:
     found: dict[str, dict[str, Counter]] = {name: {"true": Counter(), "false": Counter()} for name in NAMES}
     for world in simulation.WORLDS:
         for seed in range(3):
-            results = simulation.study(world, 100 + seed, SMALL)
-            for name, verdict in simulation.asked(results, plantings=20, draws=100).items():
+            results = simulation.study(world, 100 + seed)
+            for name, verdict in simulation.asked(results).items():
                 found[name][world][verdict] += 1
     return found
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_claim_says_what_is_so_and_can_come_out_both_ways(name, small):
-    """Of three small studies at least two say what is so, and no more than one of all six the contrary."""
-    assert small[name]["true"]["supports"] >= 2
-    assert small[name]["false"]["contradicts"] >= 2
-    assert small[name]["true"]["contradicts"] + small[name]["false"]["supports"] <= 1
+def test_a_claim_says_what_is_so_and_can_come_out_both_ways(name, few):
+    """Of three studies at least two say what is so, and no more than one of all six the contrary."""
+    assert few[name]["true"]["supports"] >= 2
+    assert few[name]["false"]["contradicts"] >= 2
+    assert few[name]["true"]["contradicts"] + few[name]["false"]["supports"] <= 1
 
 
 def test_rates_are_counts_with_wilsons_intervals():
@@ -54,11 +52,7 @@ def test_the_frozen_rates_are_of_the_claims_that_there_are():
 def test_the_frozen_rates_are_as_low_as_they_must_be():
     """Four of five studies say what is so, and no more than one in twenty the contrary."""
     frozen = simulation.read(ROOT / simulation.FILE)
-    # One claim misses what is asked, and the paper prints that it does: the worst of many languages looks worse than it
-    # is, so that a true "kept everywhere" is supported in 159 of 200 studies, and open in the others.
-    short = frozen[frozen["right"] < 0.8]
-    assert list(zip(short["claim"], short["world"])) == [("kept everywhere", "true")]
-    assert short["right"].item() == pytest.approx(0.795)
+    assert (frozen["right"] >= 0.8).all(), frozen[frozen["right"] < 0.8]
     assert (frozen["wrong"] <= 0.05).all(), frozen[frozen["wrong"] > 0.05]
 
 
