@@ -270,7 +270,7 @@ def test_a_word_that_two_languages_share_is_the_right_one():
 
 def test_an_answer_is_heard_while_it_can_still_become_one():
     known = words({("f", "es"): ("rojo", {"azul"}), ("f", "hi"): ("लाल", {"नीला"})}, {"es": "desconocido"})
-    for text in ("", "r", "rojo", "नी", "des", "l\ufffd".removeprefix("l")):
+    for text in ("", "r", "rojo", "नी", "des", "\ufffd"):
         assert known.begins("f", text), text
     for text in ("x", "rojo.", "ojo", "r\ufffdjo"):
         assert not known.begins("f", text), text

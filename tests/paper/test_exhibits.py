@@ -409,8 +409,6 @@ def test_controls_stand_beside_the_methods_at_their_blocks(published):
     about = {**ABOUT, "algorithms": {"rmu": {"intent": "removal"}, "shuffled": {"intent": "control"}}}
     results = Results(study, about)
     found = beyond.table(results, paper_tables.make(results, published, 1)).set_index("name").loc["controls"]
-    assert found["found"].startswith(
-        "Controls that forget nothing by design leave, over single blocks: shuffled: llama K"
-    )
+    assert found["found"].startswith("Controls leave, over single blocks: shuffled: llama K")
     # The method where the control was run, and nowhere else.
     assert found["found"].split("llama")[1].rstrip(".") == found["control"].split("llama")[1].rstrip(".")

@@ -107,7 +107,7 @@ class Analysis(ABC, Generic[OfAnalysis]):
 
     def applies(self, cell: Keys) -> bool:
         """Whether a cell, by its keys, is looked into, and its base beside it."""
-        return True
+        return not isinstance(self.settings, CellSettings) or self.settings.chooses(cell)
 
     def asks(self) -> float:
         """What it takes, by how often the forget questions are asked: the planner makes seconds of it."""

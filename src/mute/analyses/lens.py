@@ -34,10 +34,6 @@ class Lens(base.Analysis[Settings]):
     paper = "nostalgebraist 2020"
     table = "lens"
     Settings = Settings
-    settings: Settings
-
-    def applies(self, cell: base.Keys) -> bool:
-        return self.settings.chooses(cell)
 
     def run(self, subject: Subject, asked: Asked, case: base.Case) -> pd.DataFrame:
         import pandas as pd

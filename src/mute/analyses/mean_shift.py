@@ -68,7 +68,7 @@ class MeanShift(base.Analysis[Settings]):
     def applies(self, cell: base.Keys) -> bool:
         s = self.settings
         band = is_block(str(cell.band)) or (s.several and named_blocks(str(cell.band)) is not None)
-        return band and s.chooses(cell)
+        return band and super().applies(cell)
 
     def asks(self) -> float:
         return self.settings.draws + 4.0

@@ -13,6 +13,7 @@ from mute.bands import KEYS
 from mute.findings import trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
 from mute.findings.verdicts import HALF, MARGIN, Line
+from mute.store import artifacts
 
 # Beyond this ROC area words alone tell the forget set.
 SEPARABLE = 0.95
@@ -321,12 +322,10 @@ def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     wide = rows.pivot_table(index=keys, columns="measure", values="value").reset_index()
     if not {*_SHIFTS} <= set(wide):
         return None
-    found = [
-        cases.get((r.model, r.training_seed, (r.sources, r.retain, r.forget_set, r.protocol))) for r in _rows(wide)
-    ]
-    votes = [
-        bool(case and results.votes(case, r.algorithm, r.band)) for case, r in zip(found, _rows(wide), strict=True)
-    ]
+    votes = []
+    for row in artifacts.rows(wide):
+        case = cases.get((row.model, row.training_seed, (row.sources, row.retain, row.forget_set, row.protocol)))
+        votes.append(bool(case and results.votes(case, row.algorithm, row.band)))
     # Where an edit left nothing, there is nothing to explain.
     wide = wide[pd.Series(votes, index=wide.index, dtype=bool) & (wide["K_plain"] > HALF)]
     if wide.empty:
@@ -354,10 +353,6 @@ def _offset(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     )
 
 
-def _rows(table: pd.DataFrame) -> list:
-    return list(table.itertuples(index=False))
-
-
 def _controls(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     cases = trainings.passed(results, trainings.main_cases(results))
     names = [name for name in results.all_algorithms if results.intent(name) == "control"]
@@ -370,7 +365,7 @@ def _controls(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None
     beside = {name: _over_blocks(results, _main(results), name, blocks) for name in methods}
     return Finding(
         "controls",
-        f"Controls that forget nothing by design leave, over single blocks: {_listed(asked)}.",
+        f"Controls leave, over single blocks: {_listed(asked)}.",
         f"The methods at the same blocks: {_listed(beside)}.",
         trainings.MODELS,
     )

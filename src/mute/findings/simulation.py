@@ -181,7 +181,7 @@ class _Draw:
         """K source, K by held-out language, C source, C by held-out language, and recovery, before any noise."""
         same = np.ones(len(latin))
         if self.world == "false":
-            k = np.where(latin, 0.35, 0.65) + hard
+            k = np.where(latin, 0.3, 0.65) + hard
             if protocol == "paper":
                 return 0.3, k, 0.85, 0.75 * same, 0.75
             return DOSE, k, 0.85, 0.75 * same, 0.75
