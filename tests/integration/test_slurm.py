@@ -253,6 +253,6 @@ def test_a_cancelled_study_resumes_and_its_tables_are_those_of_a_local_run(slurm
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {name: stamps(store / name) for name in done} == before
     tables = sorted((local / "results/micro/tables").iterdir())
-    assert len(tables) == 13
+    assert {"cells.csv", "scores.csv", "attacks.csv"} <= {table.name for table in tables}
     for table in tables:
         assert (project / table.relative_to(local)).read_bytes() == table.read_bytes(), table.name
