@@ -75,6 +75,13 @@ def test_cells_that_do_not_apply_have_no_row_and_no_base(analysed):
     assert not computed
 
 
+def test_one_cell_more_to_look_into_leaves_what_was_found_of_the_others(analysed):
+    first, _ = analysed("lens", algorithms=["simnpo"])
+    table, computed = analysed("lens", algorithms=["simnpo", "slug"], training_seeds=[0])
+    assert set(first["digest"]) == set(table["digest"])
+    assert not computed
+
+
 def test_what_is_asked_of_the_model_alone_is_asked_once(analysed):
     table, computed = analysed("alignment")
     assert table["cell"].tolist() == [""]

@@ -47,6 +47,19 @@ WRONG = {
         "grids: {whole: {training_seeds: [0, 7]}}",
         "grids.whole.training_seeds[1]: 7 is no training seed of llama, qwen2, bloom: 0",
     ),
+    "training seed of an analysis": (
+        "{study: {analyses: [lens]}, analyses: {lens: {training_seeds: [0, 7]}}}",
+        "analyses.lens.training_seeds[1]: 7 is no training seed of llama, qwen2, bloom: 0",
+    ),
+    "algorithm of an analysis": (
+        "{study: {analyses: [shift]}, analyses: {shift: {method: mean_shift, algorithms: [rmuu]}}}",
+        "analyses.shift.algorithms[0]: unknown algorithm 'rmuu'",
+        "Did you mean 'rmu'?",
+    ),
+    "algorithm of an analysis twice": (
+        "{study: {analyses: [lens]}, analyses: {lens: {algorithms: [rmu, rmu]}}}",
+        "analyses.lens.algorithms: rmu stands more than once",
+    ),
     "band of a filter": (
         "grids: {whole: {algorithms: [word_filter]}}",
         "grids.whole.bands[0]: word_filter works on full, not on 'all'",

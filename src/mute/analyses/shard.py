@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mute import analyses
-from mute.analyses.base import COLUMNS, DEPENDS, Analysis, Case
+from mute.analyses.base import COLUMNS, DEPENDS, Analysis, Case, CellSettings
 from mute.attacks.shard import Opened, in_order
 from mute.bands import Languages
 from mute.engine.opening import Opener
@@ -34,8 +34,10 @@ class Prepared:
         return cls(name, kind(kind.Settings.model_validate(plan["settings"])), plan["code"])
 
     def key(self) -> Record:
-        """What a result depends on besides what is looked into."""
-        return {"analysis": self.analysis.name, "settings": self.analysis.settings.model_dump(), "code": self.code}
+        """What a result depends on besides what is looked into: of the settings, not which cells are."""
+        settings = self.analysis.settings
+        which = set(CellSettings.model_fields) if isinstance(settings, CellSettings) else None
+        return {"analysis": self.analysis.name, "settings": settings.model_dump(exclude=which), "code": self.code}
 
 
 def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:

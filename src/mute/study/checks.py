@@ -59,6 +59,8 @@ class Checks:
         for section in REGISTRIES:
             for name in getattr(self.config, section):
                 yield from self._defined(section, name)
+        for name in self.study.analyses if self._sound("study", "analyses") else ():
+            yield from self._cells_of_analysis(name)
         yield from self._layers()
         yield from self._publishing()
         if self._sound("pretraining", "shares") and not self.config.pretraining.shares.get("facts"):
@@ -194,7 +196,8 @@ class Checks:
             known = set(grid.models) <= set(self.config.models) and self._sound("study", "models")
             if known and not set(grid.models) & set(self.study.models):
                 yield Problem((*path, "models"), f"none of {grid.models} is a model of the study: {self.study.models}")
-        yield from self._grid_seeds((*path, "training_seeds"), grid)
+        names = [model for model in self._chosen("models") if grid.models is None or model in grid.models]
+        yield from self._training_seeds((*path, "training_seeds"), grid.training_seeds or [], names)
         for index, source in enumerate(grid.sources):
             if not source or len(set(source)) < len(source):
                 yield Problem((*path, "sources", index), f"must be different languages, at least one, not {source}")
@@ -216,11 +219,11 @@ class Checks:
                     text = f"{name} runs under {' or '.join(kind.protocols)}, not under {protocol!r}"
                     yield Problem((*path, "protocols", index), f"{text}; give it a grid of its own")
 
-    def _grid_seeds(self, path: KeyPath, grid: GridSection) -> Iterator[Problem]:
-        names = [name for name in self._chosen("models") if grid.models is None or name in grid.models]
+    def _training_seeds(self, path: KeyPath, seeds: list[int], names: list[str]) -> Iterator[Problem]:
+        """Training seeds of which none of these models has one."""
         known = {s for n in names for s in self.config.models[n].training_seeds or self.study.training_seeds}
         sound = all(self._sound("models", name) for name in names) and self._sound("study", "training_seeds")
-        for index, seed in enumerate(grid.training_seeds or [] if names and sound else []):
+        for index, seed in enumerate(seeds if names and sound else ()):
             if seed not in known:
                 text = f"{seed} is no training seed of {', '.join(names)}: {', '.join(map(str, sorted(known)))}"
                 yield Problem((*path, index), text)
@@ -273,6 +276,19 @@ class Checks:
             yield Problem((*path, "method"), unknown_name("method", method, registry.names()) + hint)
             return
         yield from validated(registry.load(method).Settings, given, path).problems
+
+    def _cells_of_analysis(self, name: str) -> Iterator[Problem]:
+        """Cells that an analysis of the study asks for by name and that no study could have."""
+        given = dict(self.config.analyses.get(name, {}))
+        method, path = given.pop("method", name), ("analyses", name)
+        if method not in analyses.names():
+            return
+        chosen = validated(analyses.load(method).Settings, given, path).value
+        if not isinstance(chosen, analyses.CellSettings):
+            return
+        yield from self._names((*path, "algorithms"), chosen.algorithms, "algorithm", self._known("algorithms"))
+        yield from self._training_seeds((*path, "training_seeds"), chosen.training_seeds, self._chosen("models"))
+        yield from self._repeats(path, chosen)
 
     def _layers(self) -> Iterator[Problem]:
         layers = self.config.layers
