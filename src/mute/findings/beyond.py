@@ -12,7 +12,7 @@ import pandas as pd
 from mute.bands import KEYS
 from mute.findings import trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
-from mute.findings.verdicts import HALF, MARGIN, Line
+from mute.findings.verdicts import HALF, LEAK_MARGIN, Line
 from mute.store import artifacts
 
 # Beyond this ROC area words alone tell the forget set.
@@ -106,7 +106,7 @@ def _leak(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
         f"the worst language: {worst}.",
         f"In the sources' own script: {same}; mean over held-out languages: {mean}.",
         trainings.MODELS,
-        "that erasure reaches languages that were not read" if other.against(Line(MARGIN, "below")) else "",
+        "that erasure reaches languages that were not read" if other.against(Line(LEAK_MARGIN, "below")) else "",
     )
 
 
