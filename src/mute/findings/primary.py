@@ -30,7 +30,9 @@ def asked(results: Results, outcome: str) -> tuple[Measure, Line] | None:
         return effects.score("target", metric, "worst", group), Line(HALF, "below")
     if not results.knows(metric):
         return None
-    line = Line(1 - MARGIN, "above") if metric.startswith("C") else Line(LEAK_MARGIN if metric == "leak" else HALF, "below")
+    line = Line(LEAK_MARGIN if metric == "leak" else HALF, "below")
+    if metric.startswith("C"):
+        line = Line(1 - MARGIN, "above")
     return effects.score("target", metric, group), line
 
 
