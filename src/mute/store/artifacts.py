@@ -105,7 +105,7 @@ def write_table(path: Path | str, table: "pd.DataFrame") -> None:
     path = Path(path)
     with clock.phase("write"), atomic(path) as temporary:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False, compression="zstd")
+            table.to_parquet(temporary, index=False, compression="zstd", compression_level=9)
         elif path.suffix == ".csv":
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
         else:
