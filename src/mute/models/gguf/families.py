@@ -19,7 +19,7 @@ from mute.store.records import Record
 
 @dataclass(frozen=True)
 class Family:
-    """What a family has of its own. model: its `model_type`; extra: settings of its own, by their names there and here."""
+    """What a family has of its own. model: its `model_type`; extra: settings, by their names there and here."""
 
     model: str
     transformers: str
@@ -146,7 +146,7 @@ def _rotations(header: Header) -> Record:
     elif kind != "none":
         what = f"way to scale rotations ({header.architecture}.rope.scaling.type)"
         raise ValueError(f"{header.path}: {unknown_name(what, kind, ('none', 'linear'))}")
-    if _ROTATIONS in header.tensors:
+    if _ROTATIONS in header.tensors and header.is_here:
         about["rope_scaling"] = _llama3(header, float(about.get("rope_theta", 10_000.0)))
     return about
 

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import shutil
 from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
@@ -34,7 +35,25 @@ def described(file: Path) -> Record:
 
     Raises ValueError that names the file for all that can be known to be wrong with it before it is opened.
     """
-    found = _header(file)
+    try:
+        about = file.stat()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    return dict(_described(file, about.st_mtime_ns, about.st_size))
+
+
+@cache
+def _described(file: Path, changed: int, size: int) -> Record:
+    """Once for every state of a file: a study's parts all ask."""
+    return _checked(_header(file))
+
+
+def described_by(name: str, beginning: bytes, size: int) -> Record:
+    """The same of a file that is not here, from its first bytes; size: of the whole file."""
+    return _checked(header.of_beginning(Path(name), beginning, size))
+
+
+def _checked(found: header.Header) -> Record:
     about = families.config(found)
     families.parameters(found, about)
     words.check(found, about["vocab_size"])
@@ -42,20 +61,21 @@ def described(file: Path) -> Record:
 
 
 def opened(
-    file: Path, cache: Path, dtype: str = "float32", report: Report = lambda done, total: None
+    file: Path, place: Path, dtype: str = "float32", report: Report = lambda done, total: None
 ) -> tuple[Path, Record]:
-    """The directory of a GGUF file's model in `cache`, and its record, whose key `gguf` says where it came from.
+    """The directory of a GGUF file's model in `place`, and its record, whose key `gguf` says where it came from.
 
     dtype: the type of its numbers, as the engine's; report: told of bytes written and of all. Nothing is done where it
     is there whole. Raises ValueError that names the file, before anything is written, for all that is wrong with it or
     where the disk has no room; and for one that fills up meanwhile: what is finished by then is kept.
     """
-    about, found = described(file), _header(file)
+    found = _header(file)
+    about = _checked(found)
     with clock.phase("load"):
         sha256 = artifacts.sha256(file)
     _check_sum(file, sha256)
     made_by = {"code": code_digest("mute.models.gguf.folder"), "versions": _versions()}
-    folder = cache / artifacts.digest([sha256, dtype, made_by])
+    folder = place / artifacts.digest([sha256, dtype, made_by])
     if (record := artifacts.sealed(folder)) is not None:
         return folder, record
     folder.mkdir(parents=True, exist_ok=True)

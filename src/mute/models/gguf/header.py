@@ -1,13 +1,13 @@
 """What a GGUF file says of itself: its settings, and where its tensors lie. Imports no torch, runs nothing.
 
 The format is little-endian: magic, version, two counts; then settings by key; then the tensors' names, shapes, types
-and offsets; then, aligned, their content. Every count and every length is held against the size of the file before it is
-used, so that a file that was cut or damaged is one clear error and never a wait or a crash.
+and offsets; then, aligned, their content. Every count and every length is held against the size of the file before it
+is used, so that a file that was cut or damaged is one clear error and never a wait or a crash.
 """
 
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -45,6 +45,8 @@ class Header:
     path: Path
     settings: dict[str, Value]
     tensors: dict[str, Tensor]
+    # Whether the file is here, or its beginning alone.
+    is_here: bool = True
 
     @cached_property
     def architecture(self) -> str:
@@ -78,10 +80,21 @@ def read(path: Path) -> Header:
         return _Reader(path, data, size).header()
 
 
+def of_beginning(path: Path, data: bytes, size: int) -> Header:
+    """The header of a file of which the first bytes are known; size: of all. Raises ValueError as `read`.
+
+    And where they are too few.
+    """
+    try:
+        return replace(_Reader(path, data, size).header(), is_here=False)
+    except (struct.error, IndexError):
+        raise ValueError(f"the header of {path} is longer than its first {len(data):,} bytes") from None
+
+
 class _Reader:
     """A place in a file, from which one value after the other is read."""
 
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, data: mmap.mmap | bytes, size: int) -> None:
         self.path, self.data, self.size, self.place = path, data, size, 0
 
     def header(self) -> Header:
@@ -171,6 +184,8 @@ class _Reader:
             if place > self.size:
                 raise self._cut("a list of words goes on")
             found.append(data[begin:place])
+        if place > len(data):
+            raise IndexError(place)
         self.place = place
         try:
             return [word.decode() for word in found]
@@ -181,6 +196,8 @@ class _Reader:
         length = self._number("Q")
         if length > self.size - self.place:
             raise self._cut(f"a text of {length:,} bytes stands at byte {self.place:,}")
+        if self.place + length > len(self.data):
+            raise IndexError(self.place)
         text = self.data[self.place : self.place + length]
         self.place += length
         try:

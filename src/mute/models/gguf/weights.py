@@ -72,7 +72,7 @@ def _head(parameters: Parameters, names: list[str], dtype: str) -> bytes:
     for name in names:
         begin, end = end, end + prod(parameters[name].shape) * width
         about[parameters[name].name] = {"dtype": kind, "shape": parameters[name].shape, "data_offsets": [begin, end]}
-    text = json.dumps(about, separators=(",", ":")).encode()
+    text = json.dumps(about, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
