@@ -8,6 +8,8 @@ from mute.hub.repos import ID, INDEX, WEIGHTS, Repo, local_folder
 from mute.names import at_home, is_folder, nearest, shown
 
 ENDING = ".gguf"
+# Beside a file: `sha256  name` in each line, as `sha256sum` writes them.
+SUMS = "SHA256SUMS"
 _SHOWN = 5
 
 
@@ -74,7 +76,8 @@ def missing(path: Path) -> str:
     there = _files(path.parent)
     near = nearest(path.name, there)
     listed = f"; {path.parent} has {', '.join(there[:_SHOWN])}" if there else ""
-    return f"there is no file {shown(str(path))}{listed}.{f' Did you mean {near[0]!r}?' if near else ''}"
+    hint = f" Did you mean {near[0]!r}?" if near else " `python -m mute weights` lists small ones that can be fetched"
+    return f"there is no file {shown(str(path))}{listed}.{hint}"
 
 
 def repo(pretrained: str, revision: str) -> Repo:

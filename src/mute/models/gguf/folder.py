@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
+from mute.hub.gguf_files import SUMS
 from mute.models import directory
 from mute.models.gguf import families, header, weights, words
 from mute.store import artifacts, clock
@@ -22,8 +23,6 @@ from mute.store.records import Record
 # In a study's results.
 CACHE = "cache/opened"
 PRODUCER = "open_gguf"
-# Beside a GGUF file: `sha256  name` in each line, as `sha256sum` writes them.
-SUMS = "SHA256SUMS"
 _TOKENIZER = 2**26  # bytes; more than any tokenizer takes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
