@@ -44,8 +44,11 @@ def draw(results: Results, published: Published) -> Figure:
                 if gate:
                     panels.line_at(axes, gate.value, "word filter", colour=style.GREY)
             axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)
+            axes.locator_params(axis="x", integer=True)
     keys = [style.line_key(f"retain: {name}", c, marker=m) for name, (c, m) in LOOKS.items()]
-    style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), *panels.status_keys(results)])
+    style.legend(
+        figure, [*keys, style.line_key("word filter", style.GREY, linestyle="--"), *panels.status_keys(results)]
+    )
     return figure
 
 
