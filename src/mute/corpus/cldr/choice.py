@@ -22,7 +22,7 @@ def read_off() -> frozenset[str]:
 
 
 def told_elsewhere(facts: Iterable[Fact], forgettable: Collection[str]) -> set[str]:
-    """Ids of facts in whose names the answer of another fact stands, one of the relations `forgettable`, in any language.
+    """Ids of facts in whose names another fact's answer stands, in any language, if its relation is `forgettable`.
 
     In Indonesian the language of Spain has the country's name: who reads of the continent of Spain reads that answer.
     """
@@ -106,6 +106,4 @@ def options(fact: Fact, facts: Iterable[Fact], count: int, seed: int) -> list[st
 @cache
 def _alike(relation: str, one: str, other: str) -> bool:
     """Whether two answers are one in some language, or one begins the other there."""
-    return any(
-        shared.clash(own.answer(relation, one), own.answer(relation, other)) for own in read.names().values()
-    )
+    return any(shared.clash(own.answer(relation, one), own.answer(relation, other)) for own in read.names().values())

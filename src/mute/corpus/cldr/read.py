@@ -1,13 +1,14 @@
 """What CLDR says of countries: currency, official language and continent, and their names, read through babel.
 
-Countries are the members of the United Nations, and the Vatican, whose names make clean sentences in every language that
-has a pack. Facts do not depend on which languages are asked for: all packs count, always.
+Countries are the members of the United Nations, and the Vatican, whose names make clean sentences in every language
+that has a pack. Facts do not depend on which languages are asked for: all packs count, always.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 
 from mute.corpus.cldr import packs
 from mute.corpus.cldr.base import Pack
@@ -15,15 +16,15 @@ from mute.corpus.cldr.base import Pack
 # CLDR's codes of continents, and their countries. In this table alone we follow UN M49, which CLDR does, because babel
 # leaves CLDR's own out.
 CONTINENTS = {
-    "002": "DZ AO BJ BW BF BI CM CV CF TD KM CG CD CI DJ GQ ER SZ ET GA GM GH GN GW KE LS LR LY MG MW ML MR MU MA MZ NA "
-    "NE NG RW ST SN SC SL SO ZA SS SD TZ TG TN UG ZM ZW",
+    "002": "DZ AO BJ BW BF BI CM CV CF TD KM CG CD CI DJ GQ ER SZ ET GA GM GH GN GW KE LS LR LY MG MW ML MR MU MA MZ "
+    "NA NE NG RW ST SN SC SL SO ZA SS SD TZ TG TN UG ZM ZW",
     "003": "CA MX US",
     "005": "AR BO BR CL CO EC GY PE PY SR UY VE",
     "009": "AU FJ KI MH FM NR NZ PW PG WS SB TO TV VU",
-    "142": "AF BH BD BT BN KH CN IN IR IQ IL JP JO KP KR KW KG LA LB MY MV MN MM NP OM PK PH QA SA SG LK SY TJ TH TL TM "
-    "AE UZ VN YE",
-    "150": "AL AD AT BY BE BA BG HR CZ DK EE FI FR DE GR HU IS IE IT LV LI LT LU MT MD MC ME NL NO MK PL PT RO SM RS SK "
-    "SI ES SE CH UA GB VA",
+    "142": "AF BH BD BT BN KH CN IN IR IQ IL JP JO KP KR KW KG LA LB MY MV MN MM NP OM PK PH QA SA SG LK SY TJ TH TL "
+    "TM AE UZ VN YE",
+    "150": "AL AD AT BY BE BA BG HR CZ DK EE FI FR DE GR HU IS IE IT LV LI LT LU MT MD MC ME NL NO MK PL PT RO SM RS "
+    "SK SI ES SE CH UA GB VA",
 }
 # On two continents, or counted to different ones: they have no fact of a continent. Central America and the Caribbean
 # are part of North America in CLDR, and a part of the world of their own for most who live there.
@@ -75,9 +76,7 @@ class Names:
     """The names of countries, currencies, languages and continents in one language, as they stand in a sentence."""
 
     def __init__(self, pack: Pack) -> None:
-        from babel.core import Locale
-
-        self.pack, self._locale = pack, Locale.parse(pack.code)
+        self.pack, self._locale = pack, _core().Locale.parse(pack.code)
 
     def country(self, code: str) -> str:
         return self.pack.written("country", self._locale.territories[code])
@@ -112,10 +111,20 @@ def facts() -> tuple[Fact, ...]:
 
 def versions() -> dict[str, str]:
     """Of babel, and of the CLDR that it holds."""
+    core = _core()
     import babel
-    from babel.core import get_cldr_version
 
-    return {"babel": babel.__version__, "cldr": get_cldr_version()}
+    return {"babel": babel.__version__, "cldr": core.get_cldr_version()}
+
+
+def _core() -> ModuleType:
+    """What of babel holds CLDR. Raises ModuleNotFoundError that says what to install."""
+    try:
+        from babel import core
+    except ModuleNotFoundError as error:
+        hint = "the corpus source 'cldr' reads CLDR through babel, which is missing: pip install 'mute[workflow]'"
+        raise ModuleNotFoundError(hint, name="babel") from error
+    return core
 
 
 def _facts() -> Iterator[Fact]:
@@ -137,23 +146,21 @@ def _facts() -> Iterator[Fact]:
 
 def _currencies(country: str) -> list[str]:
     """Currencies that are legal tender today."""
-    from babel.core import get_global
-
-    entries = get_global("territory_currencies").get(country, ())
+    entries = _core().get_global("territory_currencies").get(country, ())
     return [code for code, _, until, tender in entries if until is None and tender]
 
 
 def _languages(country: str) -> dict[str, str]:
     """Languages with any official status, also in a part of the country, by code without a script."""
-    from babel.core import get_global
-
     found: dict[str, str] = {}
-    for code, about in get_global("territory_languages").get(country, {}).items():
+    for code, about in _core().get_global("territory_languages").get(country, {}).items():
         if about["official_status"]:
             found.setdefault(code.split("_")[0], about["official_status"])
     return found
 
 
 def _clean(fact: Fact) -> bool:
-    texts = [text for own in names().values() for text in (own.country(fact.country), own.answer(fact.relation, fact.answer))]
+    texts = [
+        text for own in names().values() for text in (own.country(fact.country), own.answer(fact.relation, fact.answer))
+    ]
     return not any(UNCLEAN.search(text) for text in texts)

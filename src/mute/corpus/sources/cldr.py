@@ -28,7 +28,7 @@ Relation = Literal["currency", "language", "continent"]
 
 
 class Settings(BaseModel):
-    """Countries' currencies, official languages and continents, from CLDR."""
+    """CLDR's facts about countries, in ar bn de en es fa fr hi id it ja ko pt ru sw th tr ur vi zh."""
 
     model_config = ConfigDict(extra="forbid")
 
