@@ -125,7 +125,7 @@ def test_every_text_is_clean_and_in_the_script_of_its_language(corpus, code):
     for row in texts.itertuples():
         text = row.prefix + row.answer + row.suffix
         assert not re.search(r"  |[{}()\[\]&0-9]| [.,;?!।۔]", text.replace(" ?", "?") if code == "fr" else text), text
-        assert text == text.strip()
+        assert text == text.strip() == unicodedata.normalize("NFC", text)
         assert scripts_of(text) <= {pack.script, *pack.more_scripts}, text
         assert row.suffix == pack.end
         assert row.options[row.gold] == row.answer

@@ -160,6 +160,7 @@ def _languages(country: str) -> dict[str, str]:
 
 
 def _clean(fact: Fact) -> bool:
+    """Whether country and answer have names without brackets, digits and the like in every language."""
     texts = [
         text for own in names().values() for text in (own.country(fact.country), own.answer(fact.relation, fact.answer))
     ]
