@@ -377,7 +377,7 @@ def test_a_flipped_bit_shows_where_a_checksum_lies_beside_the_file(copy, tmp_pat
 
 
 def test_what_is_not_there_is_named_with_the_nearest(copy):
-    assert f"there is no file '{copy.parent}/modell.gguf'" in refused(copy.parent / "modell.gguf")
+    assert f"there is no file 'modell.gguf' in {copy.parent}" in refused(copy.parent / "modell.gguf")
     assert "Did you mean 'model.gguf'?" in refused(copy.parent / "modell.gguf")
     assert "a GGUF file of this machine has no revisions" in refused(copy, revision="v1")
     assert "is 3, but" in refused(copy, blocks=3)

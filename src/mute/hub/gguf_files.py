@@ -75,9 +75,9 @@ def missing(path: Path) -> str:
     """What to say of a file that is not there: which ones are, and the nearest."""
     there = _files(path.parent)
     near = nearest(path.name, there)
-    listed = f"; {path.parent} has {', '.join(there[:_SHOWN])}" if there else ""
+    listed = f", which has {', '.join(there[:_SHOWN])}" if there else ""
     hint = f" Did you mean {near[0]!r}?" if near else " `python -m mute weights` lists small ones that can be fetched"
-    return f"there is no file {shown(str(path))}{listed}.{hint}"
+    return f"there is no file {shown(path.name)} in {path.parent}{listed}.{hint}"
 
 
 def repo(pretrained: str, revision: str) -> Repo:
