@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mute.bands import KEYS
-from mute.findings import by_language, trainings, transfer, verdicts
+from mute.findings import by_language, lead, trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
 from mute.findings.verdicts import HALF, LEAK_MARGIN, Line
 from mute.store import artifacts
@@ -72,18 +72,11 @@ def _at_target(
 
 
 def _language(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    rows = made["variance"]
-    if rows.empty:
+    found = lead.shares(made["variance"])
+    if not found:
         return None
-    parts = []
-    for (algorithm, model), own in rows.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
-        share = dict(zip(own["term"], own["share"]))
-        language = share["language"] + share["script"]
-        parts.append(f"{algorithm} on {model} {language:.2f}, of which script {share['script']:.2f}")
-    controls = [
-        f"{row['algorithm']} on {row['model']} {row['share']:.2f}"
-        for row in rows[rows["term"] == "block"].to_dict("records")
-    ]
+    parts = [f"{own.algorithm} on {own.model} {own.languages:.2f}, of which script {own.script:.2f}" for own in found]
+    controls = [f"{own.algorithm} on {own.model} {own.block:.2f}" for own in found]
     claim = made["claims"]
     verdict = set(claim.loc[claim["name"] == "depth decides", "verdict"])
     return Finding(

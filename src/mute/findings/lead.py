@@ -1,27 +1,50 @@
 """The study's lead result in sentences: what decides, language or block, and whether there is a band at all."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
 from mute.findings import trainings
 from mute.findings.results import Results
 
 
-def language_or_block(variance: pd.DataFrame) -> str:
-    """Where languages explain more of what held-out languages keep than the edited block does; "" without shares.
+class Shares(NamedTuple):
+    """Shares of the variance of K(language, block) in one architecture by one algorithm, 0 to 1.
 
-    variance: rows of `claims.variance`, shares of 1 by algorithm, model and term.
+    languages: by language and script together; script: by script alone; block: by the edited block.
     """
-    parts, more = [], 0
+
+    algorithm: str
+    model: str
+    languages: float
+    script: float
+    block: float
+
+
+def shares(variance: pd.DataFrame) -> list[Shares]:
+    """Of each algorithm and architecture. variance: rows of `claims.variance`, by algorithm, model and term."""
+    found = []
     for (algorithm, model), own in variance.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
         share = dict(zip(own["term"], own["share"]))
-        language, block = share["language"] + share["script"], share["block"]
-        more += language > block
-        parts.append(f"{language:.2f} against {block:.2f} in {model} by {algorithm.replace('_', ' ')}")
-    if not parts:
+        found.append(
+            Shares(str(algorithm), str(model), share["language"] + share["script"], share["script"], share["block"])
+        )
+    return found
+
+
+def language_or_block(variance: pd.DataFrame) -> str:
+    """Where languages explain more of what held-out languages keep than the edited block does; "" without shares."""
+    found = shares(variance)
+    if not found:
         return ""
+    more = sum(own.languages > own.block for own in found)
+    parts = [
+        f"{own.languages:.2f} against {own.block:.2f} in {own.model} by {own.algorithm.replace('_', ' ')}"
+        for own in found
+    ]
     return (
         "Of the variance of what single held-out languages keep, languages and their scripts explain more than the "
-        f"edited block in {more} of {len(parts)} pairs of architecture and algorithm ({', '.join(parts)})."
+        f"edited block in {more} of {len(found)} pairs of architecture and algorithm ({', '.join(parts)})."
     )
 
 
