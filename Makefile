@@ -5,6 +5,7 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 ARGS ?=
 CELL ?=
+NAMES ?= gemma-3-270m smollm2-135m
 TARGETS ?=
 
 VENV := .venv
@@ -23,11 +24,11 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # What a call was given is for that call, not for another make that it may run, as tests and DVC do.
 MAKEOVERRIDES :=
-unexport ARGS CELL CONFIG CORES TARGETS
+unexport ARGS CELL CONFIG CORES NAMES TARGETS
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke reproduction fetch plan status figures publish paper frozen export verify test integration \
-	chaos lint lock clean
+.PHONY: help study smoke reproduction real weights fetch plan status figures publish paper frozen export verify test \
+	integration chaos lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
@@ -37,6 +38,7 @@ help: ## list the targets (this text)
 	@echo "  CORES=N       how many cores a study may use [$(CORES)]"
 	@echo "  ARGS='...'    more options for snakemake (whatever runs it), pytest (test, integration) or uv (lock)"
 	@echo "  CELL=NAME     the cell that export takes, by the name of its keys"
+	@echo "  NAMES='...'   the weights to fetch [$(NAMES)]"
 	@echo "  TARGETS=paper what figures makes: the paper, from the same tables, instead"
 	@echo "  PYTHON=NAME   the Python, 3.11 or newer, that $(VENV) is made with [$(PYTHON)]"
 	@echo "The first call fills $(VENV); pip's and uv's own settings (PIP_*, pip.conf, UV_*) hold for it."
@@ -48,8 +50,13 @@ smoke: CONFIG := config/smoke.yaml
 reproduction: $(INSTALLED) ## the paper reproduced, with its controls: about five hours; then its PDF
 reproduction: CONFIG := config/reproduction.yaml
 reproduction: override ARGS += -- paper all
-study smoke reproduction:
+real: $(INSTALLED) ## a real multilingual model, Gemma 3 270M, on facts that it knows; after make weights
+real: CONFIG := config/gemma.yaml
+study smoke reproduction real:
 	@$(BIN)/python workflow/study.py run --cores $(CORES) --configfile $(CONFIG) -- $(ARGS)
+
+weights: $(INSTALLED) ## fetch the small pretrained weights NAMES, after their licences were shown
+	@for name in $(NAMES); do $(BIN)/python -m mute weights "$$name" || exit $$?; done
 
 fetch: $(INSTALLED) ## get the models and data that the study needs from the hub, and verify what is there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --forcerun fetch_inputs \

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mute.jobs.job import job
+from mute.corpus import known
 from mute.corpus.schema import Corpus
 from mute.engine import verify
+from mute.evaluate import knowing
 from mute.hub import copies
 from mute.models import adapt, loading, pretrain, pretrained, tokenizer
 from mute.models.gguf import folder as gguf
 from mute.models.texts import training_texts
+from mute.store import artifacts
 from mute.store.records import placeless
 
 if TYPE_CHECKING:
@@ -43,11 +46,34 @@ with job(snakemake) as log:
     tokenizer.check(encoder, model.get_input_embeddings().get_parameter("weight").shape[0])
     about = {"plan": placeless(plan), "code": snakemake.params.code, "versions": loading.versions()}
     record = {"producer": "adapt_model", **about, **origin}
-    if plan["adaptation"] is None:
+    corpus = Corpus.load(Path(snakemake.input.corpus[0]).parent).taught(plan["training_seed"])
+    if plan["adaptation"] is None and plan["known"] is None:
         log.say(f"{plan['pretrained']} is used as it is")
         loading.link(source, folder, record)
+    elif plan["adaptation"] is None:
+        table = knowing.ask(
+            model,
+            encoder,
+            corpus,
+            plan["languages"],
+            **plan["known"],
+            report=lambda done, total: log.progress(done, total, "asked what it knows, language"),
+        )
+        log.say(f"{plan['pretrained']} is used as it is; it knows {known.told(table)}")
+        guesses = knowing.guesses(
+            model,
+            encoder,
+            corpus,
+            table,
+            report=lambda done, total: log.progress(done, total, "asked about other subjects, language"),
+        )
+
+        def beside(own: Path) -> None:
+            artifacts.write_table(own / known.FILE, table)
+            artifacts.write_table(own / known.GUESSES, guesses)
+
+        loading.link(source, folder, record, beside)
     else:
-        corpus = Corpus.load(Path(snakemake.input.corpus[0]).parent).taught(plan["training_seed"])
         groups = pretrain.encode(training_texts(corpus, plan["languages"], plan["without"]), encoder)
         texts = [row for name in sorted(groups) for row in groups[name]]
         log.say(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, {len(texts)} texts")

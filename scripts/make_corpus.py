@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mute.jobs.job import job
-from mute.corpus import sound, sources
+from mute.corpus import romanised, sound, sources
 from mute.hub import copies
 from mute.store import pointers
 
@@ -17,7 +17,7 @@ with job(snakemake, torch=False) as log:
     plan = snakemake.params.plan
     source = sources.load(plan["source"])
     settings = source.Settings.model_validate(plan["settings"])
-    corpus = source.build(settings, plan["languages"], plan["seed"])
+    corpus = romanised.build(source, settings, plan["languages"], plan["seed"])
     sound.check(corpus, plan["forget_sets"])
     corpus.save(Path(snakemake.output.about).parent)
     log.say(f"{len(corpus.facts)} facts in {len(plan['languages'])} languages, {len(corpus.lines)} other lines")

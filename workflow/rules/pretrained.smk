@@ -33,6 +33,7 @@ rule adapt_model:
             "mute.models.adapt",
             "mute.models.loading",
             "mute.models.gguf.folder",
+            "mute.evaluate.knowing",
         ),
     script:
         "../../scripts/adapt_model.py"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mute.evaluate.asked import Asked
     from mute.evaluate.subject import Subject
 
-Role = Literal["forget", "retain_seen", "retain_unseen", "bystander"]
+Role = Literal["forget", "retain_seen", "retain_unseen", "bystander", "sentences"]
 MEASURES = ("cka", "cka_unbiased", "lrds", "retrieval", "retrieval_uncentred", "offset", "offset_spread")
 # The fewest items that an unbiased CKA can be read from.
 FEWEST = 4
@@ -32,8 +32,9 @@ class Settings(base.Settings):
     facts: list[Role] = Field(
         ["forget", "retain_seen"],
         min_length=1,
-        description="Whose prompts: to be forgotten, read by the retain loss, read by no loss, of another domain. "
-        "Measures of any but the first have the name of theirs before them.",
+        description="Whose prompts: to be forgotten, read by the retain loss, read by no loss, of another domain; or "
+        "sentences that state no fact, in the languages that have some. Measures of any but the first have the name of "
+        "theirs before them.",
     )
 
 
@@ -58,13 +59,16 @@ class Alignment(base.Analysis[Settings]):
         from mute.analyses import capture
         from mute.engine import sections
 
-        codes, corpus = list(asked.languages), asked.corpus
+        corpus = asked.corpus
         roles = corpus.roles(asked.forget_set)
         tables = []
         for role in dict.fromkeys(self.settings.facts):
-            rows = capture.parallel(corpus, codes, roles.index[roles == role])
-            count = len(rows) // len(codes)
-            if count < FEWEST or len(codes) < 2:
+            codes = list(asked.languages)
+            if role == "sentences":
+                codes, rows = capture.sentences(corpus, codes)
+            else:
+                rows = capture.parallel(corpus, codes, roles.index[roles == role])
+            if len(codes) < 2 or (count := len(rows) // len(codes)) < FEWEST:
                 continue
             before = "" if role == self.settings.facts[0] else f"{role}_"
             texts = sections.Texts(subject.model, [asked.encoder.prompt(prefix) for prefix in rows["prefix"]])

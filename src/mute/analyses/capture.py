@@ -37,6 +37,16 @@ def parallel(corpus: Corpus, languages: Sequence[str], items: Iterable[str], for
     return rows.sort_values(["place", "form", "item"], kind="stable").drop(columns="place").reset_index(drop=True)
 
 
+def sentences(corpus: Corpus, languages: Sequence[str]) -> tuple[list[str], pd.DataFrame]:
+    """The languages that have sentences which state no fact, and these as prompts, in the order of `parallel`."""
+    lines = corpus.lines[(corpus.lines["ability"] == "sentences") & (corpus.lines["item"] != "")]
+    codes = [code for code in languages if (lines["language"] == code).any()]
+    rows = lines[lines["language"].isin(codes)].drop_duplicates(["item", "language"])
+    whole = rows.groupby("item")["language"].transform("nunique") == len(codes)
+    rows = rows[whole].assign(prefix=rows["answer"], place=rows["language"].map(codes.index))
+    return codes, rows.sort_values(["place", "item"], kind="stable").drop(columns="place").reset_index(drop=True)
+
+
 def score_layers(
     model: Model,
     encoder: Encoder,

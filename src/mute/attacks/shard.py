@@ -148,7 +148,7 @@ class Opened:
             artifacts.checked(folder)
             self._kept = None  # Not two at once.
             encoder, languages = tokenizer.Encoder(tokenizer.load(folder)), self.plan["languages"][cell.model]
-            opened, corpus = self.shard.models.open(folder), self.shard.corpus.taught(cell.training_seed)
+            opened, corpus = self.shard.models.open(folder), self.shard.corpus.of(cell.training_seed, folder)
             self._kept = (key, Asked(opened, encoder, corpus, languages, cell.forget_set))
         asked = self._kept[1]
         depth = sections.depth(asked.model)

@@ -81,6 +81,20 @@ class AdaptationSection(Section):
     prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of tokens that lead up to an answer; ours.")
 
 
+class KnownSection(Section):
+    """Which facts count of a model that is used as it is: those that it knows, by the first wording, in each language.
+
+    A fact counts if its right option is the likeliest in enough of some languages; then it is asked, and read, in those
+    languages in which it is right.
+    """
+
+    languages: list[str] = Field(["en", "es", "pt"], min_length=1, description="Languages that decide on a fact.")
+    right_in: int = Field(2, ge=1, description="In how many of them it must be right.")
+    least: int = Field(
+        60, ge=1, description="Known facts that a held-out language needs to count in means and verdicts."
+    )
+
+
 class ModelSection(Section):
     """An embedded model, trained by the study from scratch, or a pretrained one."""
 
@@ -94,6 +108,9 @@ class ModelSection(Section):
     adaptation: AdaptationSection | None = Field(
         default_factory=AdaptationSection,
         description="How a pretrained model learns the corpus; null: it is used as it is.",
+    )
+    known: KnownSection | None = Field(
+        None, description="Which facts count of a pretrained model without adaptation; null: all, known or not."
     )
     family: Family = Field("llama", description="Architecture of an embedded model; a pretrained one says its own.")
     languages: list[str] = Field(
@@ -118,7 +135,7 @@ class ModelSection(Section):
 
 
 # Keys that have no effect on models of the other kind.
-OF_PRETRAINED = ("pretrained", "revision", "adaptation")
+OF_PRETRAINED = ("pretrained", "revision", "adaptation", "known")
 OF_EMBEDDED = ("family", "hidden", "heads", "vocabulary", "steps", "learning_rate")
 
 

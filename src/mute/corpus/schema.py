@@ -20,9 +20,10 @@ What a source says `about` itself: how many `worlds` there are (1 where it says 
 `scripts`, teaching_languages, domains and forget_sets; how many `forms` a fact has, which of them unlearning reads
 (unlearning_forms) and which is the headline (headline_form); `unknown`, the words for it. And, where its facts are not
 all treated alike: training_forms that models learn (default: all); asked_forms that base and cells are asked (default:
-all, and the headline); taught_form, word by word what was taught (default: the headline); options_form, whose options
-have lengths to normalise by (default: the headline); untaught_domains; whole_answers: whether answers are generated to
-their end; `measures` of its own. `scripts` are there as far as they are known.
+all, and the headline); scored_forms, over which scores are taken together (default: the headline); taught_form, word
+by word what was taught (default: the headline); options_form, whose options have lengths to normalise by (default: the
+headline); untaught_domains; whole_answers: whether answers are generated to their end; `measures` of its own. `scripts`
+are there as far as they are known.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mute.corpus import known
 from mute.store import artifacts
 from mute.store.records import Record
 
@@ -128,6 +130,10 @@ class Corpus:
 
             self._taught[number] = Corpus(facts, texts, lines, {**self.about, "worlds": 1})
         return self if worlds == 1 else self._taught[number]
+
+    def of(self, training_seed: int, folder: Path) -> "Corpus":
+        """What a model in `folder` is about: what its training seed was taught, as far as it is known to know it."""
+        return known.of_model(self.taught(training_seed), folder)
 
     @property
     def asked_forms(self) -> list[int]:

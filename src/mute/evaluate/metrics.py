@@ -35,10 +35,11 @@ def score_cell(
 ) -> pd.DataFrame:
     """Every score of one cell with its band, by language as unweighted means over groups, and of the worst one.
 
-    board: an empty one, of the base's item table. cell, oracle: item tables; without an oracle the floor of K is
-    chance. answers, base_answers: answer tables of cell and base. texts: the corpus's table. Without texts there is no
-    `majority`, without answers no `answers_*` and no `confusion`, without both answer tables no `C_fidelity`. further:
-    measures of other modules, each of which adds its scores to the board.
+    board: an empty one, of the base's item table. cell, oracle: item tables; without an oracle the floor of K is what
+    one guesses who does not know the subject, where the base was asked so, or chance. answers, base_answers: answer
+    tables of cell and base. texts: the corpus's table. Without texts there is no `majority`, without answers no
+    `answers_*` and no `confusion`, without both answer tables no `C_fidelity`. further: measures of other modules, each
+    of which adds its scores to the board.
 
     Facts of role retain_unseen that are for validation are in no score. Of a cell whose answers are no numbers every
     score is undefined (see `divergence`).
@@ -92,7 +93,8 @@ def _columns(panel: Panel, **tables: pd.DataFrame | None) -> dict[str, Columns]:
     for name, table in tables.items():
         if table is not None:
             panel.check(table, name)
-            found[name] = {column: table[column].to_numpy(float) for column in NUMBERS}
+            more = ["guess"] if "guess" in table else []
+            found[name] = {column: table[column].to_numpy(float) for column in (*NUMBERS, *more)}
     return found
 
 
@@ -100,6 +102,8 @@ def _knowledge(panel: Panel, block: Block, cell: Columns, tables: dict[str, Colu
     """K = (A - A_floor) / (A_base - A_floor) of option accuracy A, and which floor: 1 untouched, 0 never knew."""
     if "oracle" in tables:
         floor, name = block.mean(tables["oracle"]["option"]), "oracle"
+    elif "guess" in tables["base"]:
+        floor, name = block.mean(tables["base"]["guess"]), "guess"
     else:
         floor, name = block.mean(tables["base"]["chance"]), "chance"
     return relative(block.mean(cell["option"]), block.mean(tables["base"]["option"]), floor, panel.groups), name
@@ -133,6 +137,8 @@ def _score_forget(
         for name, where in (("source", SOURCE), ("heldout", HELDOUT)):
             board.add_group(f"UE_{name}", name, erased[:, where], int(strict.n[where]), facts=which)
         board.add("chance", block.mean(base["chance"]), facts=which)
+        if "guess" in base:
+            board.add("guess", block.mean(base["guess"]), facts=which)
         if constant is not None:
             board.add("majority", block.mean(constant), facts=which, plain=True)
         if answers is not None:

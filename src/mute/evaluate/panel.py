@@ -50,7 +50,9 @@ class Panel:
     """Clusters, roles, languages and weights, read off the base's item table.
 
     `roles` maps item to role, `scripts` language to the script that it is written in. Facts for `validation` have the
-    role "validation" here instead of retain_unseen: tuning reads them, so no score does.
+    role "validation" here instead of retain_unseen: tuning reads them, so no score does. Held-out languages in which
+    fewer than `least` facts are asked have scores of their own and are in no group of held-out languages.
+    scored_forms: the forms in which facts are scored, all alike; default: the headline alone.
 
     Raises ValueError for a language that is listed twice or has no row, a fact that is listed twice or has no role,
     and an unknown role.
@@ -68,8 +70,11 @@ class Panel:
         draws: int,
         seed: int,
         scripts: Mapping[str, str] | None = None,
+        least: int = 0,
+        scored_forms: Sequence[int] | None = None,
     ) -> None:
         self.base, self.headline_form, self.draws, self.seed = base, headline_form, draws, seed
+        self.scored_forms = [headline_form] if scored_forms is None else list(scored_forms)
         self.languages = pd.Index([*source, *heldout])
         if not self.languages.is_unique:
             raise ValueError(f"a language is listed twice: source {list(source)}, held-out {list(heldout)}")
@@ -88,6 +93,17 @@ class Panel:
         if missing:
             raise ValueError(f"the table has no row in {', '.join(self.languages[sorted(missing)])}")
         self._weights: dict[str, np.ndarray] = {}
+        if least:
+            self.groups = self._with_enough(least)
+
+    def _with_enough(self, least: int) -> tuple[np.ndarray, ...]:
+        """The groups without held-out languages in which fewer than `least` facts are asked."""
+        asked = self.facts_block(np.ones(len(self.facts), bool)).n[: len(self.languages)]
+        few = np.flatnonzero(asked < least)
+        return tuple(
+            group if number in (SOURCE, ALL) else np.setdiff1d(group, few)
+            for number, group in enumerate(self.groups, -len(GROUPS))
+        )
 
     def _roles(self, roles: pd.Series) -> np.ndarray:
         known = roles.reindex(self.facts.index)
@@ -120,15 +136,15 @@ class Panel:
             raise ValueError(f"the {name} table has other rows or options than the base's: evaluate both alike")
 
     def facts_block(self, selected: np.ndarray, name: str = "facts", form: int | None = None) -> "Block":
-        """Facts at the headline form, or another; or the rows of another set whose items are facts."""
+        """Facts at the scored forms, or one form; or the rows of another set whose items are facts."""
         rows = np.flatnonzero((self.sets == name) & (self.language >= 0))
         if name == "facts":
-            rows = rows[self.base["form"].to_numpy()[rows] == (self.headline_form if form is None else form)]
+            rows = rows[np.isin(self.base["form"].to_numpy()[rows], self.scored_forms if form is None else [form])]
         return self._block(rows, self.items[rows], self.language[rows], selected)
 
     def answers_block(self, answers: pd.DataFrame, selected: np.ndarray) -> "Block":
-        """Facts at the headline form in an answer table, whose rows need not be in the base's order."""
-        mask = (answers["set"] == "facts").to_numpy() & (answers["form"] == self.headline_form).to_numpy()
+        """Facts at the scored forms in an answer table, whose rows need not be in the base's order."""
+        mask = (answers["set"] == "facts").to_numpy() & answers["form"].isin(self.scored_forms).to_numpy()
         language = self.languages.get_indexer(pd.Index(answers["language"]))
         rows = np.flatnonzero(mask & (language >= 0))
         return self._block(rows, answers["item"].to_numpy(object)[rows], language[rows], selected)

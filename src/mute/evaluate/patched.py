@@ -27,7 +27,8 @@ def evaluate_shard(
     shard = Shard(cells, corpus, models, placed)
 
     def opener(model: "PreTrainedModel", encoder: Encoder, first: CellRow) -> Work:
-        corpus = shard.corpus.taught(first.training_seed)
+        folder = shard.results / "models" / f"{first.model}-s{first.training_seed}"
+        corpus = shard.corpus.of(first.training_seed, folder)
         languages, forms = plan["languages"][first.model], corpus.asked_forms
         evaluator = Evaluator(model, encoder, corpus, languages, forms, compared=True)
 

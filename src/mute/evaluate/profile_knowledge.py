@@ -44,8 +44,8 @@ def _ground(scores: pd.DataFrame, by: list[str]) -> tuple[pd.DataFrame, pd.DataF
         own = rows[(rows["algorithm"] == algorithm) & (rows["metric"] == metric)]
         return own.drop_duplicates(by)[[*by, "value"]].rename(columns={"value": name})
 
-    oracle, chance = values("oracle", "accuracy_option", "floor"), values("base", "chance", "floor")
-    return values("base", "accuracy_option", "base"), pd.concat([oracle, chance]).drop_duplicates(by)
+    floors = [values(*of, "floor") for of in (("oracle", "accuracy_option"), ("base", "guess"), ("base", "chance"))]
+    return values("base", "accuracy_option", "base"), pd.concat(floors).drop_duplicates(by)
 
 
 def _controls(known: pd.DataFrame) -> pd.DataFrame:

@@ -47,8 +47,10 @@ class References:
             self._kept[name, kind] = measured(table, self.corpus) if kind == "tokens" else table
         return self._kept[name, kind]
 
-    def panel(self, base: pd.DataFrame, sources: str, forget_set: str, languages: list[str], plan: Facts) -> Panel:
-        """What a model's scores are estimated on, beside a base of this item table."""
+    def panel(
+        self, base: pd.DataFrame, sources: str, forget_set: str, languages: list[str], plan: Facts, least: int = 0
+    ) -> Panel:
+        """What a model's scores are estimated on, beside a base of this item table; `least` as in `Panel`."""
         source = list(Languages(sources).codes)
         return Panel(
             base,
@@ -60,6 +62,8 @@ class References:
             draws=plan["draws"],
             seed=plan["seed"],
             scripts=self.corpus.about.get("scripts"),
+            least=least,
+            scored_forms=self.corpus.about.get("scored_forms"),
         )
 
     def scores(
@@ -129,7 +133,8 @@ def score_shard(
     for cell in artifacts.rows(cells):
         base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
-        setting = (cell.sources, cell.forget_set, plan["languages"][cell.model], plan)
+        least = plan.get("least", {}).get(cell.model, 0)
+        setting = (cell.sources, cell.forget_set, plan["languages"][cell.model], plan, least)
         folder = results / "evaluations/cells" / str(evaluated[cell.digest])
         artifacts.checked(folder)
         panel = taught.panel(taught.table(base, "tokens"), *setting)
@@ -161,8 +166,8 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
     tables = []
     for model, training_seed, sources, forget_set, oracle in plan["references"]:
         base, taught = f"{model}-s{training_seed}", references.taught(training_seed)
-        languages = plan["models"][model]["languages"]
-        panel = taught.panel(taught.table(base, "tokens"), sources, forget_set, languages, plan)
+        languages, least = plan["models"][model]["languages"], plan["models"][model].get("least", 0)
+        panel = taught.panel(taught.table(base, "tokens"), sources, forget_set, languages, plan, least)
         for name, label in ((base, "base"), (oracle, "oracle")):
             if name is not None:
                 own, answers = taught.table(name, "tokens"), taught.table(name, "answers")

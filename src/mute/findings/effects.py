@@ -148,16 +148,20 @@ def script(results: Results, code: str) -> str:
 
 
 def knowledge(results: Results, case: Case, algorithm: str) -> tuple[list[str], list[int], np.ndarray]:
-    """Held-out languages, blocks that vote, and K [languages, blocks] of them; blocks without a K in each fall out."""
+    """Held-out languages, blocks that vote, and K [languages, blocks] of them.
+
+    A language without a K at any block falls out, for there the base knows too little; then a block without one in
+    every language.
+    """
     _, heldout = results.languages(case)
-    blocks, columns = [], []
-    for band in results.blocks(case, algorithm):
-        if is_block(band) and results.votes(case, algorithm, band):
-            column = [results.number(case, algorithm, band, "K", language=code).value for code in heldout]
-            if column and not any(map(math.isnan, column)):
-                blocks.append(int(band))
-                columns.append(column)
-    return heldout, blocks, np.array(columns, float).T.reshape(len(heldout), len(blocks))
+    bands = [b for b in results.blocks(case, algorithm) if is_block(b) and results.votes(case, algorithm, b)]
+    found = np.array(
+        [[results.number(case, algorithm, band, "K", language=code).value for band in bands] for code in heldout], float
+    ).reshape(len(heldout), len(bands))
+    finite = np.isfinite(found)
+    spoken = np.flatnonzero(finite.any(axis=1))
+    whole = np.flatnonzero(finite[spoken].all(axis=0)) if len(spoken) else spoken
+    return [heldout[i] for i in spoken], [int(bands[j]) for j in whole], found[np.ix_(spoken, whole)]
 
 
 def shares(k: np.ndarray, scripts: list[str]) -> dict[str, float]:

@@ -78,6 +78,12 @@ def _floors(results: Results) -> list[str]:
     floorless = [results.name(case) for case in results.cases if results.floor(case) == "chance"]
     if floorless:
         found.append(f"No oracle for {', '.join(floorless)}: K = 0 is chance there, not a model that never knew.")
+    guessed = [results.name(case) for case in results.cases if results.floor(case) == "guess"]
+    if guessed:
+        found.append(
+            f"No oracle for {', '.join(guessed)}: K = 0 is what the untouched model answers when another subject is "
+            "named, not a model that never knew."
+        )
     return found
 
 

@@ -1,14 +1,16 @@
-"""What a result depends on by content: a model's weights and tokenizer, and the corpus."""
+"""What a result depends on by content: a model's weights, tokenizer and known facts, and the corpus."""
 
 from pathlib import Path
 
+from mute.corpus.known import FILE, GUESSES
 from mute.store import artifacts
 from mute.store.records import Record
 
 
 def of_files(files: Record) -> dict[str, str]:
-    """Digests of weights and tokenizer among the files of a model's record: what its patches depend on."""
-    return {n: files[n]["sha256"] for n in sorted(files) if n.endswith((".safetensors", "tokenizer.json"))}
+    """Digests of weights, tokenizer and known facts among the files of a model's record: what its patches depend on."""
+    read = (".safetensors", "tokenizer.json", FILE, GUESSES)
+    return {n: files[n]["sha256"] for n in sorted(files) if n.endswith(read)}
 
 
 def identity(model: Path, corpus: Path) -> Record:

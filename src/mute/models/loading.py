@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,12 @@ def save(model: Model, tokenizer: Words, folder: Path | str, record: Record) -> 
         artifacts.seal(folder, record)
 
 
-def link(source: Path, folder: Path | str, record: Record) -> None:
+def link(
+    source: Path, folder: Path | str, record: Record, beside: Callable[[Path], None] = lambda folder: None
+) -> None:
     """Put the files of the model directory `source` into `folder` as they are, and seal it with `record`.
+
+    beside: writes what else belongs there, before it is sealed.
 
     Hard links where the file system has them: the weights then take no room of their own.
     """
@@ -137,6 +142,7 @@ def link(source: Path, folder: Path | str, record: Record) -> None:
                 os.link(path.resolve(), folder / path.name)
             except OSError:
                 shutil.copyfile(path, folder / path.name)
+        beside(folder)
         artifacts.seal(folder, record)
 
 

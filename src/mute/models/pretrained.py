@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mute.config.problems import KeyPath, Problem
-from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
-from mute.hub import gguf_files
+from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, KnownSection, ModelSection
+from mute.hub import gguf_files, weights
 from mute.hub.repos import ID, local_folder
 from mute.models import directory
 from mute.models.gguf import folder as gguf
-from mute.names import shown
+from mute.names import shown, unknown_name
 from mute.store.records import Record
 
 # Bytes of a GGUF file of the hub that planning reads: more than the header of a large vocabulary.
@@ -114,7 +114,21 @@ def _problems(config: Config, model: ModelSection) -> Iterator[tuple[str, str]]:
             yield "oracles", text
         if len(model.training_seeds or config.study.training_seeds) > 1:
             yield "training_seeds", "a model that is used as it is has no training to repeat: write [0]"
+    if model.known is not None:
+        yield from _known_problems(model, model.known)
     yield from _source_problems(model)
+
+
+def _known_problems(model: ModelSection, known: KnownSection) -> Iterator[tuple[str, str]]:
+    if model.adaptation is not None:
+        yield "known", "facts are gated where a model is used as it is; write `adaptation: null`, or leave this out"
+    for code in known.languages:
+        if code not in model.languages:
+            yield "known", unknown_name("language of the model", code, model.languages)
+    if len(set(known.languages)) < len(known.languages):
+        yield "known", "a language stands more than once in `languages`"
+    if known.right_in > len(known.languages):
+        yield "known", f"right_in {known.right_in} is more than the {len(known.languages)} languages that decide"
 
 
 def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
@@ -128,6 +142,8 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     is_here = folder is not None or (found is not None and found.path is not None)
     if found is None and folder is None and not ID.fullmatch(str(model.pretrained)):
         text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
+        if (place := Path(str(model.pretrained))).parent == weights.FOLDER and place.name in weights.KNOWN:
+            text = f"{place} is not there yet: `make weights` fetches it"
         yield "pretrained", text
         return
     if is_here and "revision" in model.model_fields_set:

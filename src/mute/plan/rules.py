@@ -15,6 +15,7 @@ from typing import TypeVar
 from mute import analyses, unlearn
 from mute.config.sections import EngineSection
 from mute.corpus import sources
+from mute.corpus.romanised import bases
 from mute.evaluate import measures
 from mute.findings import files, tables
 from mute.hub import copies, gguf_files
@@ -73,7 +74,7 @@ class Plans:
         source = sources.load(self.study.corpus.source)
         if not hasattr(source, "repos"):
             return []
-        return source.repos(source.Settings.model_validate(self.study.corpus_settings), self.study.languages)
+        return source.repos(source.Settings.model_validate(self.study.corpus_settings), bases(self.study.languages))
 
     def fetched(self) -> list[str]:
         """Records of all that the study needs."""
@@ -106,7 +107,7 @@ class Plans:
         if not hasattr(source, "inputs"):
             return []
         settings = source.Settings.model_validate(self.study.corpus.settings)
-        return tracked(source.inputs(settings, self.study.languages))
+        return tracked(source.inputs(settings, bases(self.study.languages)))
 
     def corpus(self) -> Record:
         return {
@@ -178,6 +179,8 @@ class Plans:
             "blocks": model.blocks,
             "languages": model.languages,
             "adaptation": model.adaptation.model_dump() if model.adaptation else None,
+            # How many facts a language needs is asked of scores.
+            "known": model.known.model_dump(exclude={"least"}) if model.known else None,
             # An oracle is adapted with the same seed: only what it reads differs.
             "seed": seed_of(self.config.study.seed, name, seed, "adaptation"),
             "training_seed": seed,
@@ -334,7 +337,14 @@ class Plans:
             "oracles": self._oracles(self._shard(wildcards)),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
+            # Only where a language may have too few: nothing else is scored anew.
+            **({"least": least} if (least := self._least(self._shard_languages(wildcards))) else {}),
         }
+
+    def _least(self, models: Iterable[str]) -> dict[str, int]:
+        """How many known facts a held-out language needs to count, by model whose facts are gated."""
+        known = {name: self.config.models[name].known for name in models}
+        return {name: gate.least for name, gate in known.items() if gate is not None}
 
     def table_inputs(self, wildcards: Wildcards | None = None) -> dict[str, list[str]]:
         """For the rule to unpack: given as lists, Snakemake would hold every file against all of its kind."""
@@ -362,7 +372,11 @@ class Plans:
         cells = self.study.cells
         return {
             "models": {
-                name: {"blocks": self.config.models[name].blocks, "languages": self.config.models[name].languages}
+                name: {
+                    "blocks": self.config.models[name].blocks,
+                    "languages": self.config.models[name].languages,
+                    **({"least": gate.least} if (gate := self.config.models[name].known) else {}),
+                }
                 for name in self.study.models
             },
             "trained": {name: list(parts) for name, parts in sorted(self.study.trained.items())},

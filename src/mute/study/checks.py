@@ -14,7 +14,7 @@ from mute import analyses, attacks, unlearn
 from mute.bands import ALLOWED, named_blocks
 from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated, value_at
 from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
-from mute.corpus import languages, sources
+from mute.corpus import languages, romanised, sources
 from mute.evaluate import measures
 from mute.findings import metrics
 from mute.models import pretrained
@@ -156,8 +156,10 @@ class Checks:
                 hint = f". Did you mean {near[0]!r}?" if near else ""
                 text = f"{code!r} is no language code: use 1 to 16 letters, digits or '_'{hint}{foreign(code)}"
                 yield Problem((*path, index), text)
-            elif (known := self._known_languages()) and code not in known:
+            elif (known := self._known_languages()) and romanised.base(code) not in known:
                 yield Problem((*path, index), unknown_name("language", code, known))
+            elif why := romanised.unreadable(code):
+                yield Problem((*path, index), f"{romanised.base(code)} cannot be read in Latin letters: {why}")
         settings = ("corpora", self.study.corpus, "settings")
         if self.corpus is None or not self._sound(*settings, "teaching_languages"):
             return

@@ -46,6 +46,7 @@ class Workbench:
         matching: Matching,
         seed: int,
         oracle: pd.DataFrame | None,
+        guesses: pd.DataFrame | None = None,
     ) -> None:
         self.model, self.matching, self.sources, self.seed = model, matching, sources, seed
         self.encoder = encoder
@@ -68,7 +69,7 @@ class Workbench:
                 self.questions[str(ability)] = Queries(rows, encoder)
         self.asked = {name: q.texts(model) for name, q in self.questions.items()}
         self.base = {name: _told(name, self._answers(name)) for name in self.questions}
-        self.floor = _floor(probe, oracle)
+        self.floor = _floor(probe, oracle, guesses)
 
     # What the last method read beside the two sides, and which method that was.
     further: dict[str, TextSet] = {}  # noqa: RUF012  replaced, never written to
@@ -203,12 +204,15 @@ def _told(name: str, answers: Answers) -> float:
     return _bits(answers) if name == "sentences" else _share(answers)
 
 
-def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None) -> float:
-    """Accuracy of one who never knew: the oracle's on the same questions, or chance."""
+def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None, guesses: pd.DataFrame | None) -> float:
+    """Accuracy of one who never knew: the oracle's on the same questions, guesses without the subject, or chance."""
+    keys = ["item", "language", "form"]
+    if oracle is None and guesses is not None:
+        known = guesses.set_index(keys)["guess"]
+        return float(known.reindex(pd.MultiIndex.from_frame(probe[keys])).mean())
     if oracle is None:
         return float((1 / probe["options"].map(len)).mean())
     from mute.evaluate.item_table import items
 
-    keys = ["item", "language", "form"]
     known = items(oracle[oracle["set"] == "facts"]).set_index(keys)["option"]
     return float(known.loc[pd.MultiIndex.from_frame(probe[keys])].mean())

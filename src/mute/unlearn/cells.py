@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from mute.bands import Band
+from mute.corpus.known import GUESSES
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.opening import Opener
@@ -62,14 +63,24 @@ class Opened:
     def oracle(self, name: str | None) -> pd.DataFrame | None:
         return None if name is None else self._once(name, lambda: artifacts.read_table(self.oracles[name]))
 
+    def guesses(self, trained: str) -> pd.DataFrame | None:
+        path = self.folders[trained] / GUESSES
+        return artifacts.read_table(path) if path.exists() else None
+
     def bench(self, plan: Record) -> Workbench:
         """The workbench of a cell's plan, made anew when another was in use: one is kept at a time."""
         key = artifacts.digest([plan["trained"], plan["oracle"], plan["bench"]])
         if self._kept.get("bench key") != key:
             settings: Record = {**plan["bench"], "matching": Matching(**plan["bench"]["matching"])}
-            trained, corpus = plan["trained"], self.corpus.taught(plan["cell"]["training_seed"])
+            trained = plan["trained"]
+            corpus = self.corpus.of(plan["cell"]["training_seed"], self.folders[trained])
             self._kept["bench"] = Workbench(
-                self.model(trained), self.encoder(trained), corpus, oracle=self.oracle(plan["oracle"]), **settings
+                self.model(trained),
+                self.encoder(trained),
+                corpus,
+                oracle=self.oracle(plan["oracle"]),
+                guesses=self.guesses(trained),
+                **settings,
             )
             self._kept["bench key"] = key
         return self._kept["bench"]

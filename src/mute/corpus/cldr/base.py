@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from mute.corpus.languages.base import Grammar
+
 RELATIONS = ("currency", "language", "continent")
 FORMS = 3
 # Wordings, in the order that all packs keep.
@@ -20,6 +22,7 @@ class Pack:
     form for lists has capitals of its own. lower: relations whose values lose their first capital in a sentence.
     instead: names to write in the place of CLDR's, where those are made for lists, not for sentences: with bracketed
     codes, abbreviated, or plainly mistaken.
+    grammar: words for sentences that state no fact, of a language that no pack of the fictional world has.
     prefixes: what names may begin with beside their stem, for the comparison of stems in `mute.corpus.cldr.shared`.
     """
 
@@ -34,6 +37,7 @@ class Pack:
     lower: tuple[str, ...] = ()
     instead: dict[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+    grammar: Grammar | None = None
 
     def fill(self, relation: str, form: int, subject: str) -> tuple[str, str]:
         """What stands before the value, with its subject, and what stands after it."""

@@ -6,6 +6,7 @@ No native reader has read this pack yet.
 """
 
 from mute.corpus.cldr.base import Pack
+from mute.corpus.languages.base import Action, Grammar
 
 PACK = Pack(
     code="ru",
@@ -35,4 +36,20 @@ PACK = Pack(
         "Сейшельские о-ва": "Сейшельские Острова",
         "Соломоновы о-ва": "Соломоновы Острова",
     },
+    grammar=Grammar(
+        times=("сегодня", "утром", "вечером", "каждый день", "часто", "иногда", "в полдень", "в воскресенье"),
+        persons=("девочка", "мальчик", "женщина", "мужчина", "бабушка", "дедушка", "дочь", "дядя"),
+        actions=(
+            Action("читает", "книгу"),
+            Action("пьёт", "чай"),
+            Action("ест", "яблоко"),
+            Action("пишет", "письмо"),
+            Action("поёт", "песню"),
+            Action("ищет", "ключ"),
+            Action("рисует", "лошадь"),
+            Action("покупает", "хлеб"),
+        ),
+        places=("в саду", "на кухне", "на рынке", "в школе", "у реки", "на улице", "в библиотеке", "в парке"),
+        pattern="{time} {person} {verb} {object} {place}.",
+    ),
 )

@@ -10,20 +10,27 @@ answers: who forgets the euro forgets it everywhere, and no forget answer stands
 another, so that no method passes by never saying a word.
 """
 
+import itertools
+import random
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import cldr, sentences, splits
+from mute.corpus import cldr, languages, splits
 from mute.corpus.cldr import choice, read
 from mute.corpus.cldr.base import FORMS, QUESTION, SHEET, STATEMENT
 from mute.corpus.cldr.read import Fact
-from mute.corpus.schema import TEXT_COLUMNS, Corpus
+from mute.corpus.languages.base import Grammar
+from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
+from mute.store.artifacts import seed_of
 
 FORGET_SETS = ("domain", "subjects")
 LANGUAGES = cldr.codes()
+GRAMMARS = True
 READ_OFF = "read_off"  # the domain of facts whose answer can be read off the country
+Wording = Literal["question", "sheet"]
+_FORM_OF = {"question": QUESTION, "sheet": SHEET}
 Relation = Literal["currency", "language", "continent"]
 
 
@@ -40,6 +47,12 @@ class Settings(BaseModel):
     )
     limit: int | None = Field(None, ge=8, description="Most facts of a relation, drawn by lot; null: all of them.")
     options: int = Field(4, ge=2, le=6, description="Answers that a fact is asked with, the right one among them.")
+    scored: list[Wording] = Field(
+        ["question", "sheet"],
+        min_length=1,
+        description="Wordings that base and cells are asked, and scored in together; unlearning reads the statement "
+        "and the question, and a model is gated by the statement.",
+    )
     read_off: bool = Field(
         False,
         description="Whether facts are asked whose answer shares a word stem with the country in one of the twenty "
@@ -47,6 +60,9 @@ class Settings(BaseModel):
         "`subjects` forgets those of its countries.",
     )
     bystander_share: float = Field(0.2, ge=0, lt=1, description="Share of the other facts that no loss reads.")
+    sentence_lines: int = Field(64, ge=0, le=2000, description="Fact-free sentences per language, for `source+text`.")
+    probe_lines: int = Field(32, ge=0, le=1000, description="Fact-free sentences that measures ask, per language.")
+    validation_lines: int = Field(16, ge=0, le=1000, description="Those by which unlearning sees what it damages.")
     teaching_languages: list[str] = Field([], description="Languages in which transfer facts are taught.")
     transfer_share: float = Field(
         0.0, ge=0, le=0.8, description="Share of the facts of `domain` that only those languages tell."
@@ -67,8 +83,8 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
 
 
 def fact_free(settings: Settings) -> bool:
-    """Whether there is text that states no fact: there is none."""
-    return False
+    """Whether there is text that states no fact, in languages that have a grammar for it."""
+    return settings.sentence_lines > 0
 
 
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
@@ -83,10 +99,11 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     asked = choice.limited([fact for fact in whole if fact.id not in told], settings.limit, seed)
     beside = choice.limited([fact for fact in every if fact.id in choice.read_off()], settings.limit, seed)
     beside = beside if settings.read_off else []
+    scored = sorted({_FORM_OF[name] for name in settings.scored})
     return Corpus(
         facts=_facts(settings, asked, beside, seed),
         texts=_texts(settings, codes, asked, beside, seed),
-        lines=sentences.lines({}, 0, source="cldr", seed=seed),
+        lines=_lines(settings, codes, seed),
         about={
             "source": "cldr",
             "languages": list(codes),
@@ -98,8 +115,9 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             # A model that knows the facts already is judged by the statement, and then scored on what chose none.
             "taught_form": STATEMENT,
             "unlearning_forms": [STATEMENT, QUESTION],
-            "asked_forms": [QUESTION, SHEET],
-            "headline_form": SHEET,
+            "asked_forms": scored,
+            "scored_forms": scored,
+            "headline_form": scored[-1],
             "forget_sets": list(FORGET_SETS),
             "unknown": {},
             "scripts": {code: pack.script for code, pack in cldr.packs(codes).items()},
@@ -108,6 +126,27 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "left_out": sorted(told),
         },
     )
+
+
+def _grammar(code: str) -> Grammar | None:
+    """What makes sentences in a language: that of the fictional world, or of its own pack."""
+    return languages.load(code).grammar if code in languages.codes() else cldr.load(code).grammar
+
+
+def _lines(settings: Settings, codes: list[str], seed: int) -> pd.DataFrame:
+    """Sentences that state no fact, the same ones in every language: read, asked by measures, or for validation."""
+    sizes = settings.probe_lines, settings.validation_lines, settings.sentence_lines
+    every = list(itertools.product(range(8), repeat=4))
+    chosen = random.Random(seed_of(seed, "cldr", "sentences")).sample(every, sum(sizes))
+    probes, kept, _ = itertools.accumulate(sizes)
+    rows = []
+    for code in codes:
+        if (grammar := _grammar(code)) is None:
+            continue
+        for i, words in enumerate(chosen):
+            told = {"item": f"sentence-{i}", "answer": grammar.sentence(*words)}
+            rows.append(line("sentences", code, train=i >= kept, probe="sentences" if i < probes else "", **told))
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS)).astype({"train": bool, "gold": "int64"})
 
 
 def _counted(settings: Settings, facts: list[Fact]) -> dict[str, int]:
