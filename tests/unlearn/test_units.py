@@ -1,4 +1,4 @@
-"""RMU in units of each feature's standard deviation: its closed form, where it is the plain loss, and what it is for."""
+"""RMU in units of standard deviations: its closed form, where it is the plain loss, and what it is for."""
 
 import copy
 

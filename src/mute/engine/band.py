@@ -19,7 +19,6 @@ from mute.models.tokenizer import Encoder
 from mute.names import unknown_name
 from mute.store.artifacts import seed_of
 
-
 # The least that a feature is said to vary, as a share of how much features vary on average.
 STILL = 1e-3
 
