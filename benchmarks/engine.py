@@ -4,9 +4,11 @@ Both sides do the same step and give the same patch (tests/engine/test_engine_re
 whole model forwards, takes gradients of every parameter and keeps a second model where the method has one, as published
 codes do; the engine starts at the cached input of the band. Steps of both alternate in one process; ratios are medians
 of pairs.
-Models have random weights and texts are random tokens: neither changes what a step costs.
+Models have random weights and texts are random tokens: neither changes what a step costs. A folder is a model of its
+own, and reads facts about countries in English, Spanish and Portuguese by its own tokenizer.
 
     python benchmarks/engine.py --model llama
+    python benchmarks/engine.py --model FOLDER --batch 24 --methods rmu simnpo
     python benchmarks/engine.py --model llama-3.1-8b --device cuda --dtype bfloat16 --batch 4 --tokens 128
 """
 
@@ -34,7 +36,7 @@ from mute.config.sections import ModelSection, read_files
 from mute.engine import sections
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
-from mute.models import anatomy, embedded
+from mute.models import anatomy, embedded, loading
 from mute.models.loading import find_device
 from mute.store import artifacts
 
@@ -96,9 +98,26 @@ class Tokens:
         return []
 
 
+def facts(folder: str, batch: int) -> dict[str, Any]:
+    """The first questions and answers of CLDR on both sides, and the encoder of the model in a folder."""
+    from mute.corpus.sources import cldr
+    from mute.models import tokenizer
+
+    corpus = cldr.build(cldr.Settings(relations=["currency", "language"]), ["en", "es", "pt"], 1)
+    texts = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"])]
+    half = texts["item"].map(corpus.roles("subjects")) == "forget"
+    sides = {
+        name: rows.sample(batch, random_state=0) for name, rows in (("forget", texts[half]), ("retain", texts[~half]))
+    }
+    return {**sides, "encoder": tokenizer.Encoder(tokenizer.load(Path(folder)))}
+
+
 def build(name: str, device: str, dtype: str, shrink: int) -> tuple[Any, tuple[int, int]]:
     """A model of random weights on its device, and the blocks to edit (states' losses, SLUG)."""
     torch.manual_seed(0)
+    if Path(name).is_dir():
+        model = loading.load(name, device=device, dtype=dtype).requires_grad_(False)
+        return model, (sections.depth(model) // 2, sections.depth(model) // 2)
     if name in PUBLISHED:
         shape = {k: v for k, v in PUBLISHED[name].items() if k != "family"}
         for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "n_layer"):
@@ -295,11 +314,12 @@ def machine(device: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="llama", choices=["llama", "qwen2", "bloom", *PUBLISHED])
+    parser.add_argument("--model", default="llama", help=f"llama, qwen2, bloom, {', '.join(PUBLISHED)}, or a folder")
     parser.add_argument("--json", type=Path, help="write the rows to this file too")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--batch", type=int, default=64, help="sequences of each side in a step [64]")
+    parser.add_argument("--methods", nargs="+", help="those to measure [all]")
     parser.add_argument("--tokens", type=int, default=13, help="tokens of a sequence [13]")
     parser.add_argument("--pairs", type=int, default=9, help="steps of each path that are timed, in turn [9]")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch [1, as in the study's jobs]")
@@ -319,15 +339,21 @@ def main() -> None:
         for side in ("forget", "retain")
     }
     encoder = Tokens(model.config.vocab_size, chosen.tokens)
-    texts = {**frames, "encoder": encoder, "batch": chosen.batch}
+    own = Path(chosen.model).is_dir()
+    texts = {**(facts(chosen.model, chosen.batch) if own else {**frames, "encoder": encoder}), "batch": chosen.batch}
+    # Where a model lies is nobody's business.
+    size = f"{sections.depth(model)}x{model.config.hidden_size}"
+    named = f"{model.config.model_type}-{size}" if own else chosen.model
     rows = []
     for method, settings in METHODS:
+        if method not in (chosen.methods or [method]):
+            continue
         one = slug_block if method == "slug" else block
         blocks = tuple(range(max(one - 2, 0), one + 1)) if settings.get("variant") == "reference" else (one,)
         row = measure(model, method, settings, Band(blocks), texts, chosen.pairs)
         if chosen.peak_tflops:
             row["utilisation"] = row["tflops_engine"] / chosen.peak_tflops
-        rows.append({"model": chosen.model, **row})
+        rows.append({"model": named, **row})
         print(f"measured {method} {row['variant']}", file=sys.stderr)
     item_tokens = chosen.item_tokens or (300 if chosen.model in PUBLISHED else 13)
     passes = measure_passes(model, sections.depth(model) // 2, chosen.items, item_tokens)

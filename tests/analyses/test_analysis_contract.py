@@ -20,7 +20,8 @@ from mute.store import artifacts
 DEPTH = 3
 
 
-@pytest.fixture(params=EMBEDDED)
+# Gemma 3 for its local and global attention.
+@pytest.fixture(params=[*EMBEDDED, "gemma3_text"])
 def asked(request, trained_model, encoder, corpus):
     return Asked(trained_model(request.param), encoder, corpus, ["en", "hi"], "domain")
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from families import FAMILIES
 from mute.engine import cache, sections
 from mute.engine.cache import PrefixCache
-from mute.models.embedded import FAMILIES
 from mute.store.provenance import closure
 
 SEQUENCES = [[5, 6, 7], [8, 9], [10, 11, 12, 13], [14, 15, 16]]

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import families
 from mute.engine import sections, shared
 from mute.models import embedded, tree
 from mute.models.tree import Tree
@@ -39,11 +40,15 @@ def sequences(count: int = 40) -> list[list[int]]:
     return [*made, made[5], made[9][:4]]
 
 
-@pytest.fixture(params=embedded.FAMILIES)
+@pytest.fixture(params=tree.FAMILIES)
 def model(request):
-    made = embedded.create(request.param, 0, vocabulary=50, blocks=DEPTH, hidden=32, heads=4)
+    """With windows of local attention that are shorter than most sequences, where the family has them."""
+    made = families.create(request.param, 0, vocabulary=50, blocks=DEPTH, hidden=32, heads=4).requires_grad_(False)
     assert tree.supports(made)
-    return made.requires_grad_(False)
+    for parameter in made.parameters():
+        # Norms too, which begin as all ones or zeros and would hide each other.
+        parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) / 20)
+    return made
 
 
 def test_each_node_is_what_the_whole_model_makes_of_it(model):
@@ -72,7 +77,29 @@ def test_blocks_that_nobody_described_here_are_run_as_they_are(random_model):
         assert isinstance(shared.texts(model, [[1, 2]], 1.0), sections.Texts)
     windowed = embedded.create("qwen2", 0, vocabulary=50, blocks=DEPTH, hidden=32, heads=4)
     windowed.config.layer_types = ["full_attention", "sliding_attention", "full_attention"]
-    assert not tree.supports(windowed)
+    assert not tree.supports(windowed), "no width of a window is known"
+    capped = families.create("gemma3_text", 0, vocabulary=50, blocks=DEPTH, hidden=32, heads=4)
+    capped.config.attn_logit_softcapping = 5.0
+    assert not tree.supports(capped)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma3_text"])
+def test_local_and_global_attention_are_told_apart_wherever_the_tree_resumes(family):
+    """States of each block from those of the block before; all of them differ were every block of one kind."""
+    shape = {"vocabulary": 50, "blocks": DEPTH, "hidden": 32, "heads": 4}
+    model = families.create(family, 0, **shape).requires_grad_(False)
+    rows, found = sequences(), []
+    grown = Tree(rows)
+    hidden = start = tree.embed(model, grown)
+    for block in range(DEPTH):
+        hidden = tree.run(model, hidden, grown, [block])
+        for sequence, nodes in zip(rows, grown.nodes):
+            plain = sections.run(model, sections.embed(model, torch.tensor([sequence])), 0, block + 1)[0]
+            assert torch.allclose(hidden[nodes], plain, atol=1e-5)
+    for kind in ("sliding_attention", "full_attention"):
+        model.config.layer_types = [kind] * DEPTH
+        found.append(tree.run(model, start, grown, range(DEPTH)))
+    assert all((other - hidden).abs().max() > 1e-3 for other in found)
 
 
 def test_states_are_the_same_kept_or_not_and_in_whatever_steps_they_are_moved(model, monkeypatch):

@@ -20,7 +20,8 @@ from mute.models.anatomy import Model
 WIDTH = 16
 # Rows that attention takes at once: what it gathers stays near the core.
 ROWS = 64
-FAMILIES = ("llama", "qwen2", "bloom")
+FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text", "bloom")
+WINDOWED = "sliding_attention"
 
 
 class Tree:
@@ -76,13 +77,23 @@ def _by_width(paths: Iterable[list[int]]) -> dict[int, list[list[int]]]:
 
 
 def supports(model: Model) -> bool:
-    """Whether the blocks of this model are known here: those of the embedded families, without sliding windows.
+    """Whether the blocks of this model are known here: those of FAMILIES, as their configurations have them.
 
     Blocks that something hooks into are not: the tree runs their parts and never calls them.
     """
-    kinds = getattr(model.config, "layer_types", None) or ()
-    known = model.config.model_type in FAMILIES and not any(kind != "full_attention" for kind in kinds)
+    config = model.config
+    # What a configuration may ask for beside what is run here; a window without a width is an error of its own.
+    beside = ("attn_logit_softcapping", "use_bidirectional_attention")
+    known = config.model_type in FAMILIES and not any(getattr(config, name, None) for name in beside)
+    known = known and set(_kinds(model)) <= {"full_attention", WINDOWED}
+    if WINDOWED in _kinds(model):
+        known = known and bool(getattr(config, "sliding_window", None))
     return known and not hooks.on_blocks(model, range(len(anatomy.blocks(model))))
+
+
+def _kinds(model: Model) -> list[str]:
+    """What each block's attention sees."""
+    return list(getattr(model.config, "layer_types", None) or ["full_attention"] * len(anatomy.blocks(model)))
 
 
 def embed(model: Model, tree: Tree) -> Tensor:
@@ -106,30 +117,54 @@ def run(model: Model, hidden: Tensor, tree: Tree, blocks: Sequence[int], read: T
             f"a tree of tokens passes over what hooks into blocks ({hooks.listed(standing)}): "
             "make the texts while the hooks stand, or ask through mute.evaluate.subject.Subject"
         )
-    step: Callable[..., Tensor]
-    if model.config.model_type == "bloom":
-        step = partial(_bloom, _alibi(model, tree, hidden))
-    else:
-        step = partial(_llama, _rotation(model, tree, hidden))
+    steps = _steps(model, hidden, tree, blocks)
     for block in blocks:
-        hidden = step(layers[block], hidden, tree, read if block == blocks[-1] else None)
+        hidden = steps[block](layers[block], hidden, tree, read if block == blocks[-1] else None)
     return hidden if blocks or read is None else hidden.index_select(0, read)
 
 
-def _llama(rotation: tuple[Tensor, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
+def _steps(model: Model, hidden: Tensor, tree: Tree, blocks: Sequence[int]) -> dict[int, Callable[..., Tensor]]:
+    """What runs each block: attention sees another bias, other rotations or a window, by the block's kind."""
+    if model.config.model_type == "bloom":
+        return dict.fromkeys(blocks, partial(_bloom, _alibi(model, tree, hidden)))
+    kinds = {block: _kinds(model)[block] for block in blocks}
+    made = {k: partial(_llama, _rotation(model, tree, hidden, k), _windows(model, tree, k)) for k in {*kinds.values()}}
+    return {block: made[kind] for block, kind in kinds.items()}
+
+
+def _llama(
+    rotation: tuple[Tensor, Tensor],
+    windows: dict[int, Tensor],
+    layer: Any,
+    hidden: Tensor,
+    tree: Tree,
+    read: Tensor | None,
+) -> Tensor:
     attention = layer.self_attn
     normed = layer.input_layernorm(hidden)
     heads = (len(hidden), -1, attention.head_dim)
-    query, key = (_rotated(part(normed).view(heads), *rotation) for part in (attention.q_proj, attention.k_proj))
-    parts = (query, key, attention.v_proj(normed).view(heads))
-
-    attended = (
-        scaled_dot_product_attention(q, k, v, is_causal=True, scale=attention.scaling, enable_gqa=True)
-        for q, k, v in zip(*(_in_rows(part, tree) for part in parts))
-    )
+    query, key = (part(normed).view(heads) for part in (attention.q_proj, attention.k_proj))
+    if hasattr(attention, "q_norm"):
+        # Qwen3 and Gemma 3 norm queries and keys, head by head.
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    parts = (_rotated(query, *rotation), _rotated(key, *rotation), attention.v_proj(normed).view(heads))
+    attended = (_attended(q, k, v, windows, attention.scaling) for q, k, v in zip(*(_in_rows(p, tree) for p in parts)))
     mixed = attention.o_proj(_picked(attended, tree, read))
-    hidden = (hidden if read is None else hidden.index_select(0, read)) + mixed
+    kept = hidden if read is None else hidden.index_select(0, read)
+    if hasattr(layer, "pre_feedforward_layernorm"):
+        # Gemma 3 norms what it adds, too.
+        hidden = kept + layer.post_attention_layernorm(mixed)
+        return hidden + layer.post_feedforward_layernorm(layer.mlp(layer.pre_feedforward_layernorm(hidden)))
+    hidden = kept + mixed
     return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, windows: dict[int, Tensor], scale: float) -> Tensor:
+    """[B, H, T, d]; rows that fit into a window need none."""
+    mask = windows.get(query.shape[2])
+    return scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
+    )
 
 
 def _bloom(bias: dict[int, Tensor], layer: Any, hidden: Tensor, tree: Tree, read: Tensor | None) -> Tensor:
@@ -161,10 +196,23 @@ def _picked(attended: Iterable[Tensor], tree: Tree, read: Tensor | None) -> Tens
     return torch.cat(flat).index_select(0, tree.own if read is None else tree.own[read])
 
 
-def _rotation(model: Model, tree: Tree, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def _windows(model: Model, tree: Tree, kind: str) -> dict[int, Tensor]:
+    """For widths of rows that a window is shorter than, which places [T, T] each place of a row sees."""
+    if kind != WINDOWED:
+        return {}
+    window, made = model.config.sliding_window, {}
+    for width in {width for _, width in tree.shapes if width > window}:
+        seen = torch.ones(width, width, dtype=torch.bool, device=tree.ids.device)
+        made[width] = seen.tril() & seen.triu(1 - window)
+    return made
+
+
+def _rotation(model: Model, tree: Tree, hidden: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     """Cosine and sine of each node's place [N, 1, d]; the sine's first half is negated."""
     core: Any = anatomy.backbone(model)
-    cos, sin = core.rotary_emb(hidden, tree.places[None])
+    # Gemma 3 turns local and global attention at two rates.
+    own = (kind,) if model.config.model_type == "gemma3_text" else ()
+    cos, sin = core.rotary_emb(hidden, tree.places[None], *own)
     first, second = sin[0].chunk(2, -1)
     return cos[0][:, None], torch.cat([-first, second], -1)[:, None]
 

@@ -2,6 +2,11 @@
 
 Li et al. 2024 (WMDP). MUTE trains the target block only; `variant: reference` trains the MLP output projections of
 the band's last block and the two before it, with means over padding too, as the published code does.
+
+With states h [D] of the band's output, u uniform on [0, 1)^D and of length 1, and n = E |h| over forget text before:
+L = D/n^2 (MSE(h_forget, c n u) + a MSE(h_retain, h_retain before)). `units: feature_std` (ours) is the same with h / s
+in place of h everywhere, in n too, where s [D] is each feature's standard deviation over retain text before. Where one
+feature has most of the states' length, as between sandwich norms (Gemma 3), n and both MSEs are that feature's else.
 """
 
 from __future__ import annotations
@@ -33,6 +38,11 @@ class Settings(base.Settings):
     )
     variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")
     steering: float = Field(30.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
+    units: Literal["states", "feature_std"] = Field(
+        "states",
+        description="In what states are measured: as they are, or each feature in its standard deviation on retain "
+        "text (ours), for models in which one feature has most of their length.",
+    )
     retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
 
@@ -62,7 +72,8 @@ class RMU(base.Descent[Settings]):
         if self.settings.variant == "reference":
             task.pad()
         task.freeze_outputs("forget", "retain")
-        self.norm = task.frozen_norm("forget")
+        self.units = task.frozen_std("retain") if self.settings.units == "feature_std" else None
+        self.norm = task.frozen_norm("forget", self.units)
         direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
         self.target = self.settings.steering * self.norm * direction
 
@@ -78,13 +89,15 @@ class RMU(base.Descent[Settings]):
         """Mean squared distances: of forget text to the target, and of retain text, weighted, to where it was."""
         import torch
 
+        from mute.engine.band import in_units
         from mute.unlearn.losses import masked_mse
 
         forget, retain = batches["forget"], batches["retain"]
         reference = self.settings.variant == "reference"
         masks = [torch.ones_like(b.real) if reference else b.real for b in (forget, retain)]
-        push = masked_mse(task.output(forget), self.target, masks[0])
-        keep = masked_mse(task.output(retain), task.frozen_output(retain), masks[1])
+        frozen = in_units(task.frozen_output(retain), self.units)
+        push = masked_mse(in_units(task.output(forget), self.units), self.target, masks[0])
+        keep = masked_mse(in_units(task.output(retain), self.units), frozen, masks[1])
         return push, self.settings.retain_weight * keep
 
     def _scaled(self, term: Tensor) -> Tensor:
