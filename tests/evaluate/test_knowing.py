@@ -1,4 +1,4 @@
-"""What a model guesses that does not know the subject: who is named instead, and where the guess counts as the floor."""
+"""What a model guesses that does not know the subject: who is named instead, and when the guess is the floor."""
 
 import numpy as np
 import pandas as pd
