@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, splits
+from mute.corpus import languages, own_answers, splits
 from mute.corpus.reading import CONTROL, UNSEEN, folder_of, is_text, several, some, tried, word
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.corpus.sources.world import untrained_pair
@@ -281,8 +281,18 @@ def _texts(settings: Settings, code: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
-    """Lines `en: French = de: Französisch` for every different answer and subject, in every trained direction."""
+    """Lines `en: French = de: Französisch` for every different answer and subject, in every trained direction.
+
+    Answers of facts to retain come first: where a word has two translations theirs is told. Probes ask for these, and
+    for no answer that the domain to forget has to itself: to translate it is to know that it is an answer. An oracle
+    reads no line with such a one (`mute.models.texts`).
+    """
     rows = []
+    forget = {code: table["domain"] == settings.forget_domain for code, table in tables.items()}
+    kept = [answer for code, table in tables.items() for answer in table.loc[~forget[code], "answer"]]
+    told = [answer for code, table in tables.items() for answer in table.loc[forget[code], "answer"]]
+    own = own_answers.Phrases(own_answers.apart(told, kept))
+    tables = {code: table.loc[forget[code].sort_values(kind="stable").index] for code, table in tables.items()}
     for a, b in itertools.permutations(tables, 2):
         unseen = untrained_pair(a, b)
         words: dict[str, tuple[str, str]] = {}
@@ -290,8 +300,12 @@ def _glossary(settings: Settings, tables: dict[str, pd.DataFrame], seed: int) ->
             for left, right in zip(tables[a][column], tables[b][column]):
                 if left and right:
                     words.setdefault(left, (right, column))
-        targets = sorted({right for right, column in words.values() if column == "answer"})
-        asked = sorted(left for left, (_, column) in words.items() if column == "answer")
+        open_words = {
+            left: right
+            for left, (right, column) in words.items()
+            if column == "answer" and not own.found(left) and not own.found(right)
+        }
+        targets, asked = sorted(set(open_words.values())), sorted(open_words)
         asked.sort(key=lambda word: seed_of(seed, "glossary", a, b, word))
         probed = set(asked[: settings.probe_lines if unseen else settings.probe_lines // 4 or 1])
         for left, (right, _) in words.items():
