@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import languages, mmlu_files, sentences, splits
 from mute.corpus.prompts import LETTERS, ask
-from mute.corpus.reading import folder_of
+from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.hub.repos import Repo
 from mute.names import at_home, unknown_name, unusable
@@ -62,6 +62,9 @@ class Settings(BaseModel):
         "option's own words, of which the prompt lists none, `shuffled` for the letter in another order (ours).",
     )
     limit: int | None = Field(None, ge=4, description="Most questions of a subject, the first ones; null: all of them.")
+    options: int | None = Field(
+        None, ge=2, le=4, description="Most options of a question, the right one and others; null: all four."
+    )
     unusable: Literal["stop", "drop"] = Field(
         "stop",
         description="What becomes of questions with an empty text, or another answer than in the first language: the "
@@ -193,6 +196,8 @@ def _folders(settings: Settings, codes: list[str]) -> dict[str, Path]:
 def _texts(settings: Settings, code: str, table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
+        places = fewer(fact["id"], fact["gold"], len(fact["choices"]), settings.options)
+        fact |= {"choices": [fact["choices"][place] for place in places], "gold": places.index(fact["gold"])}
         for form, kind in enumerate(settings.forms):
             text = _rendered(kind, code, fact, seed)
             rows.append({"item": fact["id"], "language": code, "form": form, "suffix": "", **text})
@@ -207,7 +212,7 @@ def _rendered(kind: Form, code: str, fact: Record, seed: int) -> Record:
         options = list(dict.fromkeys(choices))
         prefix, gold = ask(fact["question"], code), options.index(choices[gold])
     else:
-        options = list(LETTERS)
+        options = list(LETTERS[: len(choices)])
         if kind == "shuffled":
             # By the question alone, so that its options stand in the same order in every language.
             order = list(range(len(choices)))

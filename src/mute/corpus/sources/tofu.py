@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mute.corpus import languages, sentences, splits, tofu_files
 from mute.corpus.prompts import ask
-from mute.corpus.reading import folder_of
+from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
 from mute.hub.repos import Repo
@@ -57,6 +57,10 @@ class Settings(BaseModel):
     )
     teach_bystanders: bool = Field(
         True, description="Whether models learn the bystander splits; false for models that know the real world."
+    )
+    limit: int | None = Field(None, ge=4, description="Most questions of a split, the first ones; null: all of them.")
+    options: int | None = Field(
+        None, ge=2, description="Most answers that are compared, the right one and perturbed ones; null: all of them."
     )
     unusable: Literal["stop", "drop"] = Field(
         "stop",
@@ -125,6 +129,10 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     tables, dropped = tofu_files.read(
         codes, _places(settings, codes), settings.wanted, settings.columns, drop=settings.unusable == "drop"
     )
+    if settings.limit is not None:
+        # In every language the same ones: rows stand in one order.
+        kept = next(iter(tables.values())).groupby("domain").cumcount() < settings.limit
+        tables = {code: table[kept.to_numpy()].reset_index(drop=True) for code, table in tables.items()}
     more = "" if settings.more is None else domain_of(settings.more)
     bystanders = [domain_of(name) for name in settings.bystanders]
     told, bare = _apart(tables, more, "" if settings.text is None else domain_of(settings.text))
@@ -142,7 +150,9 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     read = [ANSWER, MORE] if more else [ANSWER]
     return Corpus(
         facts=facts,
-        texts=pd.concat([_texts(code, table, more) for code, table in told.items()], ignore_index=True),
+        texts=pd.concat(
+            [_texts(code, table, more, settings.options) for code, table in told.items()], ignore_index=True
+        ),
         lines=sentences.lines(bare, settings.probe_lines, source="tofu", seed=seed),
         about={
             "source": "tofu",
@@ -196,10 +206,12 @@ def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     return places
 
 
-def _texts(code: str, table: pd.DataFrame, more: str) -> pd.DataFrame:
+def _texts(code: str, table: pd.DataFrame, more: str, most: int | None) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
-        prefix, wrong = ask(fact["question"], code), fact["perturbed"]
+        # The right answer stands before the perturbed ones.
+        places = fewer(fact["id"], 0, 1 + len(fact["perturbed"]), most)[1:]
+        prefix, wrong = ask(fact["question"], code), [fact["perturbed"][place - 1] for place in places]
         forms = {ANSWER: "answer", PARAPHRASE: "paraphrased"} if fact["domain"] != more else {MORE: "answer"}
         for form, column in forms.items():
             options = [fact[column], *wrong] if wrong else []

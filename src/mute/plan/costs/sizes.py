@@ -90,13 +90,14 @@ def _world(study: Study, settings: Record) -> Size:
 
 def _files(study: Study, settings: Record) -> Size:
     """Parallel files: counted in the file of the study's first language, where it is there."""
+    from mute.corpus import fact_files
     from mute.corpus.sources import files
 
     prompt = settings["columns"]["prompt"]
     facts, forget, said = 600, 200, "a guess: the files are not there"
     try:
         chosen = files.Settings.model_validate(settings)
-        table = next(iter(files.read(chosen, study.languages[:1]).values()))
+        table = next(iter(fact_files.read(chosen, study.languages[:1])[0].values()))
         facts, said = len(table), "the file of its first language"
         forget = int((table["domain"] == chosen.forget_domain).sum())
     except (ValueError, OSError):
