@@ -18,7 +18,7 @@ HOW = (
     "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
     "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that "
     "changed nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and "
-    "shown; they stand in no verdict, mean or rank."
+    "shown; they stand in no verdict, mean or rank, nor do edits of a model that had nothing to forget."
 )
 
 
@@ -71,6 +71,8 @@ def answer(results: Results) -> list[tuple[str, str]]:
     for case in results.cases:
         if results.below_gate(case):
             lines.append((f"Gate of {results.name(case)}", f"Missed: {gate_words(results, case)}. It decides nothing."))
+        if nothing := results.nothing_to_forget(case):
+            lines.append((results.name(case), nothing))
     return lines
 
 
@@ -104,7 +106,7 @@ _Sorted = dict[verdicts.Verdict, list[tuple[str, str, str, str]]]
 
 
 def _gate(results: Results, case: Case) -> str:
-    return "below its gate" if results.below_gate(case) else ""
+    return "below its gate" if results.below_gate(case) else "nothing to forget" * bool(results.nothing_to_forget(case))
 
 
 def _regime_words(results: Results, found: list[tuple[Case, str, list[Finding]]], place: int) -> str:
@@ -134,7 +136,11 @@ def _three_ways(sorted_out: _Sorted) -> str:
 
 
 def _judged(results: Results) -> list[tuple[Case, str]]:
-    return [(case, name) for case, name in pairs(results) if not results.below_gate(case)]
+    return [
+        (case, name)
+        for case, name in pairs(results)
+        if not (results.below_gate(case) or results.nothing_to_forget(case))
+    ]
 
 
 def _ranks(results: Results) -> str:

@@ -19,10 +19,10 @@ COLUMNS = ("K worst", "K source", "leak, other scripts", "leak, same script", "C
 # What a terminal shows of them, by name and width.
 _SHORT = {"K worst": 24, "K source": 21, "C worst": 24, "leak, other scripts": 21, "leak, same script": 21}
 # What stands behind a block on a terminal.
-_MARKS = {"ok": "", "diverged": "×", "no_edit": "=", "destroyed": "†"}
+_MARKS = {"ok": "", "diverged": "×", "no_edit": "=", "destroyed": "†", "nothing_to_forget": "∅"}
 _MARKS_WORDS = (
     "*: erasure in the source languages not reached; =: nothing changed; †: destroyed, less than half of the source "
-    "languages' capability left; ×: diverged, no score. None of them counts."
+    "languages' capability left; ×: diverged, no score; ∅: the model had nothing to forget. None of them counts."
 )
 LEVEL_WORDS = "95 % intervals in brackets, over items only."
 
@@ -120,6 +120,8 @@ def _case(results: Results, case: Case) -> list[str]:
     if results.below_gate(case):
         missed = findings.gate_words(results, case, 99)
         found.append(page.paragraph(f"Below its gate: {missed}. Its numbers are shown; they decide nothing."))
+    if nothing := results.nothing_to_forget(case):
+        found.append(page.paragraph(nothing))
     rows = []
     for name in results.algorithms(case):
         for label, band in findings.landmarks(results, case, name):
@@ -254,6 +256,7 @@ def terminal(results: Results, folder: Path, width: int = 100) -> str:
     for case in results.cases:
         failed = results.below_gate(case)
         verdict = f"below its gate: {findings.gate_words(results, case)}" if failed else "passes its gates"
+        verdict = "nothing to forget" if results.nothing_to_forget(case) and not failed else verdict
         lines += ["", f"{results.name(case)} ({verdict})", *_terminal_case(results, case, width)]
     lines += ["", *textwrap.wrap(f"{LEVEL_WORDS} {_MARKS_WORDS}", width)]
     seen = [folder / name for name in ("report.html", "index.html") if (folder / name).is_file()]
