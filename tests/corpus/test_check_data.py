@@ -238,6 +238,17 @@ def test_sound_files_are_called_sound(tmp_path, capsys, ending):
     assert said(capsys, "plan", chosen)[0] == 0
 
 
+def test_a_plan_says_what_it_counted(tmp_path, capsys):
+    """As many facts as there are, and tokens that grow with the texts: no number is from elsewhere."""
+    long = lambda code, table: [{**row, "prompt": 5 * "Once more, and again. " + row["prompt"]} for row in table]  # noqa: E731
+    _, short, _ = said(capsys, "plan", study(tmp_path, write(tmp_path / "short")))
+    _, longer, _ = said(capsys, "plan", study(tmp_path, write(tmp_path / "long", long)))
+    lines = [next(line for line in out.splitlines() if "tokens each" in line) for out in (short, longer)]
+    assert all("24 facts a language, 12 to forget" in line and "counted in the files" in line for line in lines)
+    tokens = [int(line.split("about ")[1].split()[0]) for line in lines]
+    assert tokens[1] > tokens[0] + 20
+
+
 def test_a_folder_that_is_not_there(tmp_path, capsys):
     code, plan, told = said(capsys, "plan", study(tmp_path, tmp_path / "dta"))
     assert code == 1

@@ -24,7 +24,12 @@ _MARKS_WORDS = (
     "*: erasure in the source languages not reached; =: nothing changed; †: destroyed, less than half of the source "
     "languages' capability left; ×: diverged, no score; ∅: the model had nothing to forget. None of them counts."
 )
-LEVEL_WORDS = "95 % intervals in brackets, over items only."
+LEVEL_WORDS = (
+    "95 % intervals in brackets, over items only. [no interval]: in too many resamples of the items the number is not "
+    "defined, mostly because the model before the edit is then no longer above its floor; such a number decides "
+    "nothing. A dash: there is no number. For K that is where the model before the edit was within five points of its "
+    "floor (the oracle, or guessing where there is none), where the edit has no score, or where no language is asked."
+)
 
 
 def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, index: Path | str) -> None:
