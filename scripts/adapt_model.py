@@ -9,24 +9,40 @@ from mute.corpus.schema import Corpus
 from mute.engine import verify
 from mute.hub import copies
 from mute.models import adapt, loading, pretrain, pretrained, tokenizer
+from mute.models.gguf import folder as gguf
 from mute.models.texts import training_texts
 from mute.store.records import placeless
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+MB = 10**6
+
+
+def report(done: int, total: int) -> None:
+    """Say how far a model is that is de-quantised."""
+    if MB <= done < total:
+        log.progress(done // MB, -(-total // MB), "de-quantised, MB")
+
+
 with job(snakemake) as log:
     plan = snakemake.params.plan
     started = time.monotonic()
     copies.check_fetched(snakemake.input.fetched)
-    source = pretrained.opened(plan["pretrained"], plan["revision"])
+    folder = Path(snakemake.output.record).parent
+    source, origin = pretrained.opened(
+        plan["pretrained"],
+        plan["revision"],
+        folder.parents[1] / gguf.CACHE,
+        plan["engine"]["dtype"],
+        report,
+    )
     model, words = loading.load(source, **plan["engine"]), tokenizer.load(source)
     encoder = tokenizer.Encoder(words)
     verify.check(model, plan["blocks"])
     tokenizer.check(encoder, model.get_input_embeddings().get_parameter("weight").shape[0])
     about = {"plan": placeless(plan), "code": snakemake.params.code, "versions": loading.versions()}
-    record = {"producer": "adapt_model", **about}
-    folder = Path(snakemake.output.record).parent
+    record = {"producer": "adapt_model", **about, **origin}
     if plan["adaptation"] is None:
         log.say(f"{plan['pretrained']} is used as it is")
         loading.link(source, folder, record)

@@ -520,7 +520,7 @@ CODE = [
     Row(
         "claims of the paper: `findings/claims.py`",
         _line("findings/claims"),
-        PAPER - {"draw_exhibits"} | {"explore_layers", "explore_trade_off", "summarise", "publish_results"},
+        PAPER | {"explore_layers", "explore_trade_off", "summarise", "publish_results"},
         PARAMETERS,
         note="Notebooks know the names of the paper's tables.",
     ),

@@ -188,6 +188,19 @@ def list_(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def weights(chosen: argparse.Namespace) -> int:
+    """Fetch small pretrained weights into data/weights/, after their licence was shown; or list which there are."""
+    from mute.hub import weights as known
+
+    if chosen.name is None:
+        print("\n".join(f"{name}: {about.what} ({about.licence})" for name, about in known.KNOWN.items()))
+        return 0
+    print(known.terms(chosen.name), flush=True)
+    folder = known.fetch(chosen.name, chosen.folder)
+    print(f"whole, by its sha256; in a configuration: `pretrained: {folder}`")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -220,6 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = add(list_, "list what a study can be made of")
     added.add_argument("kind", nargs="?", default="", help="one kind alone, such as attack")
     added.add_argument("--json", action="store_true", help="as JSON")
+    added = add(weights, "fetch small pretrained weights")
+    added.add_argument("name", nargs="?", help="which; without: list them")
+    added.add_argument("--folder", type=Path, default=Path("data/weights"), help="where to put them [data/weights]")
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen)

@@ -52,11 +52,7 @@ def test_the_frozen_rates_are_of_the_claims_that_there_are():
 def test_the_frozen_rates_are_as_low_as_they_must_be():
     """Four of five studies say what is so, and no more than one in twenty the contrary."""
     frozen = simulation.read(ROOT / simulation.FILE)
-    # One misses what is asked by two studies, and the paper prints that it does: a leak of two tenths in the sources'
-    # script, in as few as two languages, is often not told from the margin.
-    short = frozen[frozen["right"] < 0.8]
-    assert list(zip(short["claim"], short["world"])) == [("no leak, same script", "false")]
-    assert short["right"].item() == pytest.approx(0.79)
+    assert (frozen["right"] >= 0.8).all(), frozen[frozen["right"] < 0.8]
     assert (frozen["wrong"] <= 0.05).all(), frozen[frozen["wrong"] > 0.05]
 
 

@@ -8,6 +8,7 @@ import cache_cases  # noqa: F401
 import config_cases  # noqa: F401
 import data_cases  # noqa: F401
 import environment_cases  # noqa: F401
+import gguf_cases  # noqa: F401
 import model_cases  # noqa: F401
 import pytest
 from cases import AREAS, CASES, ROOT, Case, Place, line_of, refusal

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from test_workflow import copy_project, stamps
 
+from mute.plan.rules import TABLES
 from mute.store import artifacts
 
 ROOT = Path(__file__).parents[2]
@@ -253,6 +254,8 @@ def test_a_cancelled_study_resumes_and_its_tables_are_those_of_a_local_run(slurm
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {name: stamps(store / name) for name in done} == before
     tables = sorted((local / "results/micro/tables").iterdir())
-    assert {"cells.csv", "scores.csv", "attacks.csv"} <= {table.name for table in tables}
+    views = [table.name for table in tables if table.name.startswith("study.")]
+    assert {table.name for table in tables} == {*(f"{name}.csv" for name in TABLES), *views}
+    assert len(views) == 1
     for table in tables:
         assert (project / table.relative_to(local)).read_bytes() == table.read_bytes(), table.name

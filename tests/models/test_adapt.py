@@ -175,7 +175,7 @@ def test_from_a_directory_to_a_cell(corpus, tokenizer, trained_model, tmp_path):
     known.save_pretrained(source)
     tokenizer.save_pretrained(source)
 
-    model, words = loading.load(pretrained.opened(str(source), "main")), tokenizers.load(source)
+    model, words = loading.load(pretrained.opened(str(source), "main", tmp_path)[0]), tokenizers.load(source)
     encoder = tokenizers.Encoder(words)
     groups = pretrain.encode(training_texts(corpus, LANGUAGES), encoder)
     rows = [row for name in sorted(groups) for row in groups[name]]

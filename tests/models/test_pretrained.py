@@ -158,7 +158,7 @@ def test_the_hub_is_asked_only_where_blocks_are_missing(monkeypatch):
             return {"model_type": "opt", "num_hidden_layers": 5}
         return {"model_type": "bloom", "n_layer": 5}
 
-    monkeypatch.setattr(pretrained, "_looked_up", look_up)
+    monkeypatch.setattr(pretrained, "look_up", look_up)
     own = {"pretrained": "owner/name", "languages": LANGUAGES}
     assert checked_study(config(**own, blocks=7)).config.models["llama"].blocks == 7
     assert asked == []
@@ -271,7 +271,8 @@ def test_a_model_that_is_used_as_it_is_takes_no_room(folder, tmp_path):
     assert "model-00001-of-00009.safetensors" not in record["files"]
 
 
-def test_where_a_pretrained_model_is_opened_from(folder):
-    assert pretrained.opened(str(folder), "main") == folder
+def test_where_a_pretrained_model_is_opened_from(folder, tmp_path):
+    assert pretrained.opened(str(folder), "main", tmp_path / "cache") == (folder, {})
+    assert not (tmp_path / "cache").exists()
     assert pretrained.folder_of(ModelSection(pretrained="./not/here")) == Path("not/here")
     assert pretrained.folder_of(ModelSection(pretrained="owner/name")) is None

@@ -351,14 +351,15 @@ def test_what_goes_beyond_has_a_control_and_says_what_it_contradicts(published):
 
     rows = beyond_of(THE_PAPER)
     assert (rows[["found", "control", "unit"]] != "").all(axis=None)
-    # What was erased is back after training, and held-out languages keep ten points more, which is the margin.
+    # What was erased is back after training, and held-out languages keep ten points more.
     assert rows.loc["recovery", "against"] == "that what is erased is gone"
     assert "rmu: llama 1.00" in rows.loc["recovery", "found"]
-    assert rows.loc["leak", "against"] == ""
+    assert rows.loc["leak", "against"] == "that erasure reaches languages that were not read"
     assert rows.loc["language or block", "against"] == ""
-    other = beyond_of({b: (k, k + 0.6, c, 0.0) for b, (k, _, c, _) in THE_PAPER.items()})
+    # Five points more are within the margin.
+    other = beyond_of({b: (k, k + 0.05, c, 0.0) for b, (k, _, c, _) in THE_PAPER.items()})
     assert other.loc["recovery", "against"] == ""
-    assert other.loc["leak", "against"] == "that erasure reaches languages that were not read"
+    assert other.loc["leak", "against"] == ""
 
 
 def test_facts_are_compared_within_each_model(published):

@@ -1,4 +1,4 @@
-"""Studies on folders of MMLU and TOFU are planned as a whole, by the real workflow."""
+"""Studies on folders of MMLU and TOFU, and on CLDR, are planned as a whole, by the real workflow."""
 
 import pytest
 import test_mmlu_source
@@ -7,6 +7,7 @@ import yaml
 from test_workflow import COMPUTE, copy_project, planned
 
 SOURCES = {
+    "cldr": (lambda folder: None, {"limit": 8}),
     "mmlu": (test_mmlu_source.write, {"retain_subjects": test_mmlu_source.RETAIN, "text_subjects": ["sociology"]}),
     "tofu": (test_tofu_source.write, {}),
 }
@@ -18,12 +19,13 @@ def project(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_folder_is_planned_from_corpus_to_tables(project, tmp_path, name):
+def test_a_corpus_is_planned_from_corpus_to_tables(project, tmp_path, name):
     write, settings = SOURCES[name]
     folder = write(tmp_path / "data")
+    settings = settings if folder is None else {"path": str(folder), **settings}
     overlay = {
         "study": {"corpus": "own", "results": f"results/{name}"},
-        "corpora": {"own": {"source": name, "settings": {"path": str(folder), **settings}}},
+        "corpora": {"own": {"source": name, "settings": settings}},
         "models": {"llama": {"oracles": ["domain"]}},
         "grids": {"blocks": {"retain": ["source", "all"]}},
     }

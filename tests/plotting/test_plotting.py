@@ -347,7 +347,8 @@ def test_every_line_of_the_answer_changes_with_the_tables():
     other = {"0": (1.0, 1.0, 1.0, 0.0), "1": (0.0, 0.1, 0.1, 0.0), "2": (0.0, 0.1, 1.0, 0.0)}
     changed = dict(findings.answer(Results(make_tables(other), ABOUT)))
     same = {name for name in paper if paper[name] == changed[name]}
-    assert same == {"Paper protocol"}
+    # Held-out languages are all alike in both; tests/findings/test_lead.py has others.
+    assert same == {"Paper protocol", "Language or block"}
     assert paper["Paper protocol"].startswith("Not run in this study")
 
 

@@ -1,7 +1,8 @@
 # Pretrained models: opened, and adapted to the corpus.
 #
-# requires: <results>/corpus/, models that were fetched or local directories
-# makes:    <results>/models/<trained>/, ordinary model directories as those that are trained from scratch
+# requires: <results>/corpus/, models that were fetched, local directories or GGUF files
+# makes:    <results>/models/<trained>/, ordinary model directories as those that are trained from scratch;
+#           of a GGUF file first <results>/cache/opened/<digest>/, the same de-quantised, which all its jobs share
 
 
 rule adapt_model:
@@ -31,6 +32,7 @@ rule adapt_model:
             "mute.models.texts",
             "mute.models.adapt",
             "mute.models.loading",
+            "mute.models.gguf.folder",
         ),
     script:
         "../../scripts/adapt_model.py"

@@ -87,7 +87,8 @@ class ModelSection(Section):
     pretrained: str | None = Field(
         None,
         min_length=1,
-        description="Hub id (owner/name) or local directory of the model to open; null: it is trained from scratch.",
+        description="Hub id (owner/name), local directory or GGUF file (local, or owner/name/file.gguf) of the model "
+        "to open; null: it is trained from scratch.",
     )
     revision: str = Field("main", min_length=1, description="Of a hub id: a branch, a tag, or a commit, which pins it.")
     adaptation: AdaptationSection | None = Field(

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from mute.bands import KEYS
-from mute.findings import trainings, transfer, verdicts
+from mute.findings import by_language, lead, trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
-from mute.findings.verdicts import HALF, MARGIN, Line
+from mute.findings.verdicts import HALF, LEAK_MARGIN, Line
 from mute.store import artifacts
 
 # Beyond this ROC area words alone tell the forget set.
@@ -72,18 +72,11 @@ def _at_target(
 
 
 def _language(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    rows = made["variance"]
-    if rows.empty:
+    found = lead.shares(made["variance"])
+    if not found:
         return None
-    parts = []
-    for (algorithm, model), own in rows.groupby(["algorithm", "model"], sort=False):  # ty: ignore[not-iterable]
-        share = dict(zip(own["term"], own["share"]))
-        language = share["language"] + share["script"]
-        parts.append(f"{algorithm} on {model} {language:.2f}, of which script {share['script']:.2f}")
-    controls = [
-        f"{row['algorithm']} on {row['model']} {row['share']:.2f}"
-        for row in rows[rows["term"] == "block"].to_dict("records")
-    ]
+    parts = [f"{own.algorithm} on {own.model} {own.languages:.2f}, of which script {own.script:.2f}" for own in found]
+    controls = [f"{own.algorithm} on {own.model} {own.block:.2f}" for own in found]
     claim = made["claims"]
     verdict = set(claim.loc[claim["name"] == "depth decides", "verdict"])
     return Finding(
@@ -106,12 +99,12 @@ def _leak(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
         f"the worst language: {worst}.",
         f"In the sources' own script: {same}; mean over held-out languages: {mean}.",
         trainings.MODELS,
-        "that erasure reaches languages that were not read" if other.against(Line(MARGIN, "below")) else "",
+        "that erasure reaches languages that were not read" if other.against(Line(LEAK_MARGIN, "below")) else "",
     )
 
 
 def _recovery(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
-    doses = [attack for attack in results.attacks if attack.startswith("retrain")]
+    doses = by_language.doses(results)
     asked = {attack: _at_target(results, "recovery", "worst", attack=attack) for attack in doses}
     asked = {attack: own for attack, own in asked.items() if own}
     if not asked:
@@ -257,12 +250,13 @@ def _prediction(results: Results, made: dict[str, pd.DataFrame]) -> Finding | No
             continue
         counts = own["verdict"].value_counts()
         said = "; ".join(
-            f"{r['algorithm']}{'' if r['model'] == 'all' else ' on ' + r['model']}, {r['score']}: {r['gain']:+.2f}"
+            f"{r['algorithm']}{'' if r['model'] == 'all' else ' on ' + r['model']}, {r['score']}: "
+            + f"{r['gain']:+.2f}".replace("-", "−")
             for r in own.to_dict("records")
         )
         parts.append(
             f"Layer scores predict {words}, in {counts.get('predicts', 0)} of {len(own)} cases, and do not in "
-            f"{counts.get('does not predict', 0)} (gain in held-out R²: {said})".replace("-", "−")
+            f"{counts.get('does not predict', 0)} (gain in held-out R²: {said})"
         )
         if own["power"].notna().any():
             controls.append(f"{question} {own['power'].min():.2f} to {own['power'].max():.2f}")

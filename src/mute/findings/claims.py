@@ -15,7 +15,7 @@ from mute.evaluate.inference import holm, permuted_labels, welch_p_value
 from mute.findings import effects, trainings
 from mute.findings.effects import Effect, Measure
 from mute.findings.results import Case, Number, Results
-from mute.findings.verdicts import HALF, MARGIN, MERIT_MARGIN, Line, Verdict
+from mute.findings.verdicts import HALF, LEAK_MARGIN, MARGIN, MERIT_MARGIN, Line, Verdict
 
 WORDS: dict[Verdict, str] = {True: "supports", False: "contradicts", None: "not decided"}
 MIXED = "mixed"
@@ -67,7 +67,7 @@ CLAIMS: tuple[Claim, ...] = (
         "K of held-out languages of the sources' script less K source, at the target",
         _FACTS,
         effects.score("target", "leak", "same_script"),
-        Line(MARGIN, "below"),
+        Line(LEAK_MARGIN, "below"),
         _MATCHED,
     ),
     Claim(
@@ -76,7 +76,7 @@ CLAIMS: tuple[Claim, ...] = (
         "K of held-out languages of other scripts less K source, at the target",
         _FACTS,
         effects.score("target", "leak", "other_script"),
-        Line(MARGIN, "below"),
+        Line(LEAK_MARGIN, "below"),
         _MATCHED,
     ),
     Claim(

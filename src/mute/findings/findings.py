@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from mute.bands import KEYS, WHOLE, is_block
-from mute.findings import verdicts
+from mute.findings import claims, lead, verdicts
 from mute.findings.results import Case, Results
 from mute.findings.verdicts import PROTOCOLS, REGIMES, Finding
 
@@ -58,6 +58,12 @@ def answer(results: Results) -> list[tuple[str, str]]:
     protocols = sorted({case.protocol for case, *_ in found})
     by_protocol = {protocol: [entry for entry in found if entry[0].protocol == protocol] for protocol in protocols}
     lines = []
+    for name, words in (
+        ("Language or block", lead.language_or_block(claims.variance(results))),
+        ("Intermediate band", lead.bands(results)),
+    ):
+        if words:
+            lines.append((name, words))
     for protocol, own in by_protocol.items():
         which = f", {protocol} protocol" if len(protocols) > 1 else ""
         lines.append((f"Answer{which}", _at_any_block(results, own)))

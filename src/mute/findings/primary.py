@@ -8,7 +8,7 @@ from mute.evaluate.inference import holm, minimum_detectable, t_p_value
 from mute.findings import effects, metrics, trainings
 from mute.findings.effects import Measure
 from mute.findings.results import Number, Results
-from mute.findings.verdicts import HALF, MARGIN, MERIT_MARGIN, Line
+from mute.findings.verdicts import HALF, LEAK_MARGIN, MARGIN, MERIT_MARGIN, Line
 from mute.store.records import Facts
 
 _NUMBER = ("n", "value", "low", "high", "detectable", "p")
@@ -30,7 +30,9 @@ def asked(results: Results, outcome: str) -> tuple[Measure, Line] | None:
         return effects.score("target", metric, "worst", group), Line(HALF, "below")
     if not results.knows(metric):
         return None
-    line = Line(1 - MARGIN, "above") if metric.startswith("C") else Line(MARGIN if metric == "leak" else HALF, "below")
+    line = Line(LEAK_MARGIN if metric == "leak" else HALF, "below")
+    if metric.startswith("C"):
+        line = Line(1 - MARGIN, "above")
     return effects.score("target", metric, group), line
 
 

@@ -1,1 +1,1 @@
-"""Models and data sets of the Hugging Face hub: what is needed, how it is fetched, and what can go wrong."""
+"""Models and data of the Hugging Face hub, and weights of the package index: what is needed, and what can go wrong."""

@@ -6,6 +6,7 @@ Only the rule that fetches calls `fetch`; all other jobs run offline and ask `lo
 
 import glob
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -62,12 +63,18 @@ def local(repo: Repo) -> Path:
     if (folder := repo.folder) is not None:
         if not folder.is_dir():
             raise ValueError(f"there is no directory {repo.id}, which should hold a {repo.what}")
-        needed(repo, _names(folder))
+        needed(repo, _wanted(repo, folder))
         return folder
     snapshot = _snapshot(repo)
     if snapshot is None or not _is_complete(repo, snapshot):
         raise errors.missing(repo)
     return snapshot
+
+
+def is_here(repo: Repo) -> bool:
+    """Whether what is needed of a repository of the hub is in the cache, as far as can be told without the hub."""
+    snapshot = _snapshot(repo)
+    return snapshot is not None and _is_complete(repo, snapshot)
 
 
 def check_fetched(records: Iterable[Path | str]) -> None:
@@ -86,7 +93,7 @@ def check_fetched(records: Iterable[Path | str]) -> None:
 def files(repo: Repo) -> list[Path]:
     """What is needed of a repository that is here; raises ValueError as `local` does."""
     folder = local(repo)
-    return [folder / name for name in needed(repo, _names(folder))]
+    return [folder / name for name in needed(repo, _wanted(repo, folder))]
 
 
 @cache
@@ -102,6 +109,30 @@ def look_up(id: str, revision: str = "main") -> Record:
 
     with errors.explained(repo):
         return artifacts.read_mapping(Path(hf_hub_download(id, "config.json", revision=revision)))
+
+
+@cache
+def beginning(id: str, file: str, revision: str, most: int) -> tuple[bytes, int]:
+    """The first bytes of a file of the hub, at most so many, for planning; and its size. Read once."""
+    from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    repo = Repo("model", id, revision)
+    with errors.explained(repo):
+        if constants.HF_HUB_OFFLINE:
+            raise errors.missing(repo)
+        url = hf_hub_url(id, file, revision=revision)
+        size = get_hf_file_metadata(url).size or 0
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes=0-{most - 1}"}
+        data = b""
+        with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+            hf_raise_for_status(response)
+            # Whether it was asked for a part or not, no more is taken.
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) >= most:
+                    break
+        return data[:most], size
 
 
 # What is in the cache
@@ -129,6 +160,13 @@ def _snapshot(repo: Repo) -> Path | None:
 def _names(folder: Path) -> list[str]:
     """Files below a folder; in a snapshot, links whose content is there."""
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def _wanted(repo: Repo, folder: Path) -> list[str]:
+    """Files below a folder. A file that is named as it is needs no look at the others: it may lie in a home."""
+    plain = [re.sub(r"\[([*?[])\]", r"\1", pattern) for pattern in repo.patterns]
+    named = all(glob.escape(name) == pattern for name, pattern in zip(plain, repo.patterns))
+    return plain if plain and named and all((folder / name).is_file() for name in plain) else _names(folder)
 
 
 def _is_complete(repo: Repo, snapshot: Path) -> bool:
@@ -165,7 +203,7 @@ def _etag(path: Path) -> str:
 
 def _record(repo: Repo, folder: Path, commit: str | None) -> Record:
     files = {}
-    for path in (folder / name for name in needed(repo, _names(folder))):
+    for path in (folder / name for name in needed(repo, _wanted(repo, folder))):
         etag = _etag(path)
         facts = {"bytes": path.stat().st_size, "sha256": etag if len(etag) == 64 else artifacts.sha256(path)}
         files[path.relative_to(folder).as_posix()] = facts

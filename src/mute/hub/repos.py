@@ -16,8 +16,8 @@ from mute.store import artifacts
 
 # Weights and code that would run when they are opened: they are never fetched.
 _RUNS_CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".py", ".h5", ".msgpack", ".ot")
-_WEIGHTS = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
 _BESIDE_WEIGHTS = (
     "config.json",
@@ -103,7 +103,8 @@ def needed(repo: Repo, names: Iterable[str]) -> list[str]:
             raise ValueError(f"{repo} has no files that can be used; it has {_some(names)}")
         return harmless
     if "config.json" not in harmless:
-        raise ValueError(f"{repo} has no config.json, so it is no model that transformers opens; it has {_some(names)}")
+        why = "has no config.json, so it is no model that transformers opens"
+        raise ValueError(f"{repo} {why}; it has {_some(names)}{_gguf(repo, names)}")
     beside = [name for name in harmless if any(fnmatchcase(name, p) for p in _BESIDE_WEIGHTS) and "/" not in name]
     return sorted({*beside, *_weights(repo, names)})
 
@@ -122,15 +123,15 @@ def _matching(repo: Repo, harmless: list[str], names: list[str]) -> list[str]:
 
 def _weights(repo: Repo, names: list[str]) -> list[str]:
     """One file of weights, or all shards with their index."""
-    if _WEIGHTS in names:
-        return [_WEIGHTS]
+    if WEIGHTS in names:
+        return [WEIGHTS]
     shards = {name: int(found[1]) for name in names if (found := _SHARD.fullmatch(name))}
     if shards:
         of = max(shards.values())
-        if len(shards) != of or _INDEX not in names:
-            lack = "" if _INDEX in names else f" and no {_INDEX}"
+        if len(shards) != of or INDEX not in names:
+            lack = "" if INDEX in names else f" and no {INDEX}"
             raise ValueError(f"{repo} is incomplete: it has {len(shards)} of {of} files of weights{lack}")
-        return [*shards, _INDEX]
+        return [*shards, INDEX]
     pickles = [name for name in names if name.endswith(_RUNS_CODE) and not name.endswith(".py")]
     if pickles:
         raise ValueError(
@@ -138,7 +139,15 @@ def _weights(repo: Repo, names: list[str]) -> list[str]:
             "safetensors are opened. Look on the hub for a revision that has them (often refs/pr/1) or another copy; "
             "or, if you trust it, open it yourself, call save_pretrained(FOLDER), and give FOLDER as `pretrained`"
         )
-    raise ValueError(f"{repo} has no weights: neither {_WEIGHTS} nor its shards; it has {_some(names)}")
+    raise ValueError(
+        f"{repo} has no weights: neither {WEIGHTS} nor its shards; it has {_some(names)}{_gguf(repo, names)}"
+    )
+
+
+def _gguf(repo: Repo, names: list[str]) -> str:
+    """How to say which of a repository's GGUF files is meant; empty where it has none."""
+    found = [name for name in names if name.lower().endswith(".gguf")]
+    return f". To open a GGUF file, name it, as in `pretrained: {repo.id}/{found[0]}`" if found else ""
 
 
 def _some(names: list[str]) -> str:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from mute.config.problems import KeyPath, Problem
 from mute.config.sections import OF_EMBEDDED, OF_PRETRAINED, Config, ModelSection
+from mute.hub import gguf_files
 from mute.hub.repos import ID, local_folder
 from mute.models import directory
+from mute.models.gguf import folder as gguf
 from mute.names import shown
 from mute.store.records import Record
 
+# Bytes of a GGUF file of the hub that planning reads: more than the header of a large vocabulary.
+_BEGINNING = 2**24
 _OVERLAY = "; files merge key by key, so give a model of another kind a name of its own"
 
 
@@ -21,14 +25,68 @@ def folder_of(model: ModelSection) -> Path | None:
     return local_folder(model.pretrained or "")
 
 
-def opened(pretrained: str, revision: str) -> Path:
-    """The folder to open a model from; asks no network. Raises ValueError where it was not fetched."""
-    folder = folder_of(ModelSection(pretrained=pretrained))
-    if folder is not None:
-        return folder
+def files_of(model: ModelSection) -> list[Path]:
+    """The files of a pretrained model that is on this machine by itself; none of one of the hub."""
+    if (found := gguf_files.named(str(model.pretrained))) is not None:
+        return [] if found.path is None else [found.path]
+    folder = folder_of(model)
+    return [] if folder is None else directory.files(folder)
+
+
+def opened(
+    pretrained: str,
+    revision: str,
+    cache: Path,
+    dtype: str = "float32",
+    report: gguf.Report = lambda done, total: None,
+) -> tuple[Path, Record]:
+    """The folder to open a model from, and where that came from; asks no network.
+
+    A GGUF file is de-quantised into a folder in `cache`, once, in the engine's dtype; `report` is told of bytes written
+    and of all. Of other models nothing is to be said. Raises ValueError where a model was not fetched, and for a file
+    that cannot be opened.
+    """
+    found = gguf_files.named(pretrained)
+    if found is not None:
+        folder, record = gguf.opened(_here(found, revision), cache, dtype, report)
+        return folder, {"gguf": record["gguf"]}
+    own = folder_of(ModelSection(pretrained=pretrained))
+    if own is not None:
+        return own, {}
     from mute.hub import copies
 
-    return copies.local(copies.Repo("model", pretrained, revision))
+    return copies.local(copies.Repo("model", pretrained, revision)), {}
+
+
+def _here(found: gguf_files.Named, revision: str) -> Path:
+    """Where a GGUF file is on this machine, once it was fetched."""
+    if found.path is not None:
+        return found.path
+    from mute.hub import copies
+
+    return copies.local(gguf_files.repo(str(found), revision)) / found.file
+
+
+def look_up(model: ModelSection) -> Record:
+    """The config.json of a pretrained model, from its directory, its GGUF file, the cache, or else the hub.
+
+    Raises ValueError for what is not there, or is no model that can be opened.
+    """
+    from mute.hub import copies
+
+    found = gguf_files.named(str(model.pretrained))
+    if found is None:
+        return copies.look_up(str(model.pretrained), model.revision)
+    if found.path is not None:
+        if not found.path.is_file():
+            raise ValueError(gguf_files.missing(found.path))
+        return gguf.described(found.path)
+    try:
+        return gguf.described(_here(found, model.revision))
+    except ValueError:
+        if copies.is_here(gguf_files.repo(str(found), model.revision)):
+            raise
+    return gguf.described_by(str(found), *copies.beginning(found.place, found.file, model.revision, _BEGINNING))
 
 
 def complete(config: Config, broken: Collection[KeyPath] = ()) -> Iterator[Problem]:
@@ -60,21 +118,28 @@ def _problems(config: Config, model: ModelSection) -> Iterator[tuple[str, str]]:
 
 
 def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
-    """Of the model's id or directory, and of its config.json where that is at hand."""
-    folder = folder_of(model)
-    if folder is None and not ID.fullmatch(str(model.pretrained)):
+    """Of the model's id, directory or GGUF file, and of its config.json where that is at hand."""
+    try:
+        found = gguf_files.named(str(model.pretrained))
+    except ValueError as error:
+        yield "pretrained", str(error)
+        return
+    folder = folder_of(model) if found is None else None
+    is_here = folder is not None or (found is not None and found.path is not None)
+    if found is None and folder is None and not ID.fullmatch(str(model.pretrained)):
         text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
         yield "pretrained", text
         return
-    if folder is not None and "revision" in model.model_fields_set:
-        yield "revision", f"a directory has no revisions ({model.pretrained}); leave it out"
-    if folder is None and "blocks" in model.model_fields_set:
+    if is_here and "revision" in model.model_fields_set:
+        what = "directory" if found is None else "GGUF file of this machine"
+        yield "revision", f"a {what} has no revisions ({model.pretrained}); leave it out"
+    if not is_here and "blocks" in model.model_fields_set:
         # All that planning needs is given: no network is asked.
         return
     try:
-        about = _described(folder) if folder is not None else _looked_up(model)
+        about = _described(folder) if folder is not None else look_up(model)
     except ValueError as error:
-        hint = "" if folder is not None else "; or give its `blocks`, and it is looked at when it is fetched"
+        hint = "" if is_here else "; or give its `blocks`, and it is looked at when it is fetched"
         yield "pretrained", f"{error}{hint}"
         return
     try:
@@ -86,12 +151,6 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
     if "blocks" in model.model_fields_set and model.blocks != own:
         yield "blocks", f"is {model.blocks}, but {model.pretrained} has {own}; leave it out"
     model.blocks = own
-
-
-def _looked_up(model: ModelSection) -> Record:
-    from mute.hub import copies
-
-    return copies.look_up(str(model.pretrained), model.revision)
 
 
 def _described(folder: Path) -> Record:

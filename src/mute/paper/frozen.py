@@ -30,6 +30,9 @@ def freeze(results: Path, folder: Path, tables: tuple[str, ...], about: Facts, c
         source = results / "tables" / f"{name}.csv"
         written.append(folder / f"{name}.parquet")
         artifacts.write_table(written[-1], artifacts.read_table(source))
+    # A table that studies no longer have would be read beside the others.
+    for path in set(folder.glob("*.parquet")) - set(written):
+        path.unlink()
     records = sorted(results.glob("models/*/record.json"))
     spent = by_rule(results)
     seconds = sum(value for rule in spent.values() for key, value in rule.items() if key != "jobs")

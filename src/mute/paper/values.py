@@ -6,7 +6,7 @@ import pandas as pd
 import yaml
 
 from mute.bands import Languages
-from mute.findings import claims, findings, limits, primary, regimes, trainings, transfer
+from mute.findings import claims, findings, lead, limits, primary, regimes, trainings, transfer
 from mute.findings.results import Number, Results
 from mute.paper import figures, headline, layout
 from mute.store.records import Facts, Record
@@ -22,6 +22,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
     return {
         "study": _study(results),
         "answer": regimes.answer(made["regimes"]),
+        "lead": [text for text in (lead.language_or_block(made["variance"]), lead.bands(results)) if text],
         "headline": headline.rows(results),
         "regimes": _regimes(made["regimes"]),
         "limits": list(limits.limits(results)),

@@ -17,9 +17,9 @@ from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.evaluate import measures
 from mute.findings import files, tables
-from mute.hub import copies
+from mute.hub import copies, gguf_files
 from mute.hub.repos import Repo, record_of
-from mute.models import directory, pretrained
+from mute.models import pretrained
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
 from mute.paper import frozen
@@ -66,7 +66,7 @@ class Plans:
     def repos(self) -> dict[str, Repo]:
         """What the study needs from outside, by the name of its record. Raises ValueError for what cannot be."""
         models = [self.config.models[name] for name in self.study.models]
-        opened = [Repo("model", model.pretrained, model.revision) for model in models if model.pretrained]
+        opened = [gguf_files.repo(model.pretrained, model.revision) for model in models if model.pretrained]
         return {repo.name: repo for repo in (*opened, *self._data(), *exports.repos(self.study))}
 
     def _data(self) -> list[Repo]:
@@ -159,14 +159,13 @@ class Plans:
         return f"(?!(?:{self.opened()})[/.])[A-Za-z0-9_-]+"
 
     def model_files(self, wildcards: Wildcards) -> list[str]:
-        """The files of a pretrained model that is a directory."""
-        folder = pretrained.folder_of(self.config.models[self._trained(wildcards)[0]])
-        return [] if folder is None else [str(path) for path in directory.files(folder)]
+        """The files of a pretrained model that is a directory, or a GGUF file of this machine."""
+        return list(map(str, pretrained.files_of(self.config.models[self._trained(wildcards)[0]])))
 
     def fetched_model(self, wildcards: Wildcards) -> list[str]:
         """What says that a pretrained model of the hub is there, and which commit of it."""
         model = self.config.models[self._trained(wildcards)[0]]
-        repo = Repo("model", str(model.pretrained), model.revision)
+        repo = gguf_files.repo(str(model.pretrained), model.revision)
         return [] if repo.folder else [record_of(repo)]
 
     def adaptation(self, wildcards: Wildcards) -> Record:

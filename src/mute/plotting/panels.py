@@ -51,19 +51,24 @@ def per_model(
     ratios: Callable[[Case, str], float] | None = None,
     scale: Callable[[Case], float] | None = None,
     share_x: bool = True,
+    has: Callable[[Case, str], bool] | None = None,
 ) -> tuple[Figure, Iterator[tuple[Case, str, list[Axes]]]]:
     """A figure with a strip per case, in it a column per algorithm, in it a panel per entry of `rows` (its height).
 
     Where the columns would be wider than a page, a case goes on in another strip. Yields case, algorithm and the panels
     from above; those of a row share their y axis, and of a column their x axis unless told otherwise.
     `ratios(case, algorithm)` may give the columns their widths (their panels then share nothing), and `scale(case)`
-    stretch the height of a strip.
+    stretch the height of a strip. `has(case, algorithm)` may leave out columns without anything to draw; where it
+    leaves none, the first says so.
     """
-    columns = even(max((len(columns_of(results, case)) for case in results.cases), default=1), width)
+    named = {}
+    for case in results.cases:
+        names = columns_of(results, case)
+        named[case] = [name for name in names if has is None or has(case, name)] or names[:1]
+    columns = even(max(map(len, named.values()), default=1), width)
     lines = [
         (case, names[start : start + columns], start > 0)
-        for case in results.cases
-        for names in [columns_of(results, case)]
+        for case, names in named.items()
         for start in range(0, max(len(names), 1), columns)
     ]
     heights = [sum(rows) * height * (scale(case) if scale else 1) + 0.9 for case, *_ in lines]

@@ -105,7 +105,7 @@ def write_table(path: Path | str, table: "pd.DataFrame") -> None:
     path = Path(path)
     with clock.phase("write"), atomic(path) as temporary:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary, index=False, compression="zstd")
+            table.to_parquet(temporary, index=False, compression="zstd", compression_level=9)
         elif path.suffix == ".csv":
             table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
         else:
@@ -120,7 +120,8 @@ def read_table(path: Path | str) -> "pd.DataFrame":
     with clock.phase("load"):
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS)
+        # All of a file at once: by pieces, a column that is empty in one of them has another type there.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=_TEXT_COLUMNS, low_memory=False)
 
 
 class Row(Protocol):

@@ -9,11 +9,10 @@ from mute.plotting import panels, style
 
 TITLE = "Retain coverage by forget set and block"
 CAPTION = (
-    "RMU on every block, by what the retain texts cover (source languages alone, with fact-free text in the others, "
-    "all languages) and by forget set: a whole domain, which words give away, and a conjunctive set, which only "
-    "subject and relation together do. Control: a word filter in front of the model and, beneath each title, "
-    "how well a probe separates forget from retain prompts at the first block (0.5: not at all). 95 % intervals over "
-    "facts."
+    "RMU by edited block and by what the retain texts cover (source languages alone, with fact-free text in the "
+    "others, all languages), for each forget set: a whole domain, which words give away, and a conjunctive set, which "
+    "only subject and relation together do. Control: a word filter in front of the model and, beneath each title, how "
+    "well a probe separates forget from retain prompts at the first block (0.5: not at all). 95 % intervals over facts."
 )
 LOOKS = dict(zip(trainings.COVERAGES, (("#D55E00", "o"), ("#E69F00", "s"), ("#0072B2", "^"))))
 MEASURES = (("K", "knowledge left (K)"), ("C", "capability kept (C)"))
@@ -44,8 +43,11 @@ def draw(results: Results, published: Published) -> Figure:
                 if gate:
                     panels.line_at(axes, gate.value, "word filter", colour=style.GREY)
             axes.set(ylim=(-0.15, 1.15), xlabel="edited block", ylabel=words)
+            axes.locator_params(axis="x", integer=True)
     keys = [style.line_key(f"retain: {name}", c, marker=m) for name, (c, m) in LOOKS.items()]
-    style.legend(figure, [*keys, style.line_key("gate", style.GREY, linestyle="--"), *panels.status_keys(results)])
+    style.legend(
+        figure, [*keys, style.line_key("word filter", style.GREY, linestyle="--"), *panels.status_keys(results)]
+    )
     return figure
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from mute.names import at_home, is_folder, unknown_name
+from mute.hub import gguf_files
+from mute.names import unknown_name
 from mute.plan import Wildcards
 from mute.plan.costs.footprint import CUDA_CONTEXT, CUDA_PROCESS, PROCESS, Footprint
 from mute.plan.costs.work import Workload
@@ -227,7 +228,7 @@ class Costs:
         found = {}
         for name in self.study.models:
             source, size = self.config.models[name].pretrained, self.footprint.download(name)
-            if source and not is_folder(at_home(source)):
+            if source and gguf_files.repo(source, self.config.models[name].revision).folder is None:
                 found[source] = Cost(10 + size / _DOWNLOAD, 10 + size / _DOWNLOAD, memory=0.6e9, disk=size)
         return found
 

@@ -6,6 +6,7 @@ memory.
 """
 
 from mute.bands import FULL
+from mute.hub import gguf_files
 from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
 
@@ -118,8 +119,13 @@ class Footprint:
         return self.work.shape(model).parameters * 2 + _TOKENIZER
 
     def adapted(self, model: str) -> float:
-        """A model that is opened: its weights again where it was adapted, else a record."""
-        return self.download(model) if self.config.models[model].adaptation else _TOKENIZER
+        """A model that is opened: its weights again where it was adapted, else a record; of a GGUF file those it has.
+
+        These are shared by all that are adapted from it, and counted for each.
+        """
+        about = self.config.models[model]
+        plain = self.weights(model) if gguf_files.named(str(about.pretrained)) else 0
+        return plain + (self.download(model) if about.adaptation else _TOKENIZER)
 
     def cell(self, cell: Cell) -> float:
         """A patch: what trained, and nothing else."""

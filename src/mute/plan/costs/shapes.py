@@ -7,7 +7,8 @@ is not a matrix product (norms, activations, softmax) is left out, as torch's ow
 from dataclasses import dataclass, replace
 
 from mute.config.sections import ModelSection
-from mute.hub import copies
+from mute.hub import copies, gguf_files
+from mute.models import pretrained
 from mute.names import at_home, is_folder
 from mute.store.artifacts import read_json
 from mute.store.records import Record
@@ -111,8 +112,11 @@ def of(model: ModelSection) -> tuple[Shape, str]:
         shape, said = KNOWN[name], "a table of known models"
     else:
         try:
-            found = read_json(folder / "config.json") if is_folder(folder) else copies.look_up(name, model.revision)
-            shape, said = of_config(found), "its config.json"
+            if (file := gguf_files.named(name)) is None:
+                found = read_json(folder / "config.json") if is_folder(folder) else copies.look_up(name, model.revision)
+            else:
+                found = pretrained.look_up(model)
+            shape, said = of_config(found), "its config.json" if file is None else "its GGUF file"
         except (ImportError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
             # Not at hand, and nothing to stop a plan for: the job that opens it says what is wrong.
             shape, said = GUESS, _GUESSED

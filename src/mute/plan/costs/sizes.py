@@ -187,10 +187,38 @@ def _tofu(study: Study, settings: Record) -> Size:
     )
 
 
+# Facts of a relation that a corpus of CLDR asks with babel 2.19, and those that can be read off the country.
+_CLDR = {"currency": (39, 124), "language": (61, 48), "continent": (140, 4)}
+
+
+def _cldr(study: Study, settings: Record) -> Size:
+    """CLDR: counted once; a few more or fewer with another release."""
+    limit = settings["limit"] or 10**6
+    counts = {relation: [min(limit, count) for count in _CLDR[relation]] for relation in settings["relations"]}
+    asked, beside = (sum(count[i] for count in counts.values()) for i in (0, 1))
+    forget = sum(counts[relation][0] for relation in settings["forget_relations"] if relation in counts) // 2
+    return Size(
+        forget=forget,
+        retain=round((asked - forget) * (1 - settings["bystander_share"]) / 2),
+        facts=asked + beside * settings["read_off"],
+        forms=3,
+        asked=2,
+        lines=0,
+        # As parallel files are: short prompts, answers of a few tokens.
+        sequences=settings["options"],
+        tokens=14,
+        answer=2,
+        written=1,
+        shared=0.67,
+        said="CLDR's numbers of countries",
+    )
+
+
 # Beside the sources, not in them: a better estimate must not make a corpus, and all that follows, anew.
 _KNOWN: dict[str, Callable[[Study, Record], Size]] = {
     "world": _world,
     "files": _files,
     "mmlu": _mmlu,
     "tofu": _tofu,
+    "cldr": _cldr,
 }

@@ -23,7 +23,7 @@ CAPTION = (
 
 def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
-    figure, columns = panels.per_model(results, [2.0])
+    figure, columns = panels.per_model(results, [2.0], has=lambda case, name: len(_after(results, case, name)) > 0)
     codes: dict[str, None] = {}
     for case, algorithm, (axes,) in columns:
         codes.update(dict.fromkeys(_draw_lens(axes, results, case, algorithm)))
@@ -48,6 +48,10 @@ def edited(results: Results, case: Case, algorithm: str) -> tuple[str, str]:
     if blocks:
         return blocks[len(blocks) // 2], "middle"
     return (bands[0], "whole model") if bands else ("", "")
+
+
+def _after(results: Results, case: Case, algorithm: str) -> pd.DataFrame:
+    return results.lens(case, algorithm, edited(results, case, algorithm)[0])
 
 
 def _draw_lens(axes: Axes, results: Results, case: Case, algorithm: str) -> list[str]:
