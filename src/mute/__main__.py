@@ -70,13 +70,17 @@ def plan(chosen: argparse.Namespace) -> int:
 
     study = _study(chosen)
     print(table.terminal(study), end="", flush=True)
-    return _told(data.problems(study), data.read_from(study))
+    return _told(data.problems(study), _what_is_read(study, data.read_from(study)))
 
 
-def _told(problems: list[str], folder: str) -> int:
+def _what_is_read(study: "Study", folder: str) -> str:
+    return f"The files in {folder}" if folder else f"The facts of the corpus {study.config.study.corpus!r}"
+
+
+def _told(problems: list[str], what: str) -> int:
     """Print what is wrong with the user's files; the exit status."""
     if problems:
-        print(f"The files in {folder} cannot be used as they are:", file=sys.stderr)
+        print(f"{what} cannot be used as they are:", file=sys.stderr)
         print("\n".join(f"  - {problem}" for problem in problems), file=sys.stderr)
     return 1 if problems else 0
 
@@ -92,10 +96,12 @@ def check_data(chosen: argparse.Namespace) -> int:
     folder = data.read_from(study)
     if not folder:
         print(f"the corpus {study.config.study.corpus!r} ({study.corpus.source}) reads no folder of yours")
+    if not data.is_checked(study):
         return 0
-    if code := _told(data.problems(study), folder):
+    what = _what_is_read(study, folder)
+    if code := _told(data.problems(study), what):
         return code
-    print(f"The files in {folder} can be used.")
+    print(f"{what} can be used.")
     print("\n".join(f"  - {note}" for note in data.notes(study)))
     return 0
 

@@ -5,10 +5,12 @@ import unicodedata
 
 import pandas as pd
 import pytest
+import test_mmlu_source
+import test_tofu_source
 import yaml
 
 from mute.__main__ import main
-from mute.corpus import faults, mixed_up
+from mute.corpus import faults, mixed_up, sources
 from mute.corpus.sources import files
 
 # Towns with a river each: sentences as people write them.
@@ -247,6 +249,50 @@ def test_a_plan_says_what_it_counted(tmp_path, capsys):
     assert all("24 facts a language, 12 to forget" in line and "counted in the files" in line for line in lines)
     tokens = [int(line.split("about ")[1].split()[0]) for line in lines]
     assert tokens[1] > tokens[0] + 20
+
+
+@pytest.mark.parametrize("source", ["mmlu", "tofu"])
+def test_a_plan_counts_the_folders_of_other_sources(tmp_path, capsys, source):
+    """And not the numbers that the published data sets have; of a folder that is not there it says that it guesses."""
+    written = {"mmlu": test_mmlu_source.write, "tofu": test_tofu_source.write}[source](tmp_path / "data")
+    own = {"mmlu": {"retain_subjects": test_mmlu_source.RETAIN, "text_subjects": ["sociology"]}, "tofu": {}}[source]
+    lines = []
+    for folder in (written, tmp_path / "dta"):
+        overlay = {
+            "study": {"name": "own", "results": "results/own", "corpus": "own"},
+            "corpora": {"own": {"source": source, "settings": {"path": str(folder), **own}}},
+        }
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(overlay))
+        _, out, _ = said(capsys, "plan", ["config/micro.yaml", str(tmp_path / "own.yaml")])
+        lines.append(next(line for line in out.splitlines() if "tokens each" in line))
+    module = sources.load(source)
+    corpus = module.build(module.Settings(path=str(written), **own), ["en", "es"], 1)
+    forget = int((corpus.roles("domain") == "forget").sum())
+    assert f"{len(corpus.facts)} facts a language, {forget} to forget" in lines[0]
+    assert "counted in the files" in lines[0]
+    assert "all of it a guess" in lines[1]
+
+
+def test_facts_of_cldr_are_counted_and_checked(tmp_path, capsys):
+    pytest.importorskip("babel")
+    overlay = {"study": {"corpus": "own"}, "corpora": {"own": {"source": "cldr", "settings": {}}}}
+    overlay["models"] = {"llama": {"oracles": ["domain"]}}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(overlay))
+    chosen = ["config/micro.yaml", str(path)]
+    code, out, _ = said(capsys, "check-data", chosen)
+    assert code == 0
+    assert "reads no folder of yours" in out
+    assert "The facts of the corpus 'own' can be used." in out
+    facts, forget = (int(out.split(end)[0].split()[-1]) for end in (" others", " facts to forget"))
+    _, plan, _ = said(capsys, "plan", chosen)
+    assert f"{facts + forget} facts a language, {forget} to forget" in plan
+    overlay["corpora"]["own"]["settings"] = {"limit": 8}
+    path.write_text(yaml.safe_dump(overlay))
+    for command in ("check-data", "plan"):
+        code, _, told = said(capsys, command, chosen)
+        assert code == 1
+        assert "lower `options` or raise `limit`" in told
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):

@@ -9,16 +9,17 @@ from mute.study.cells import Study
 
 
 def problems(study: Study) -> list[str]:
-    """Each with file, line and what to do; [] where the study can be run, or reads no files of the user's."""
+    """Each with file, line and what to do; [] where the study can be run, or where nobody can tell before it runs."""
     source = sources.load(study.corpus.source)
     settings = source.Settings.model_validate(study.corpus.settings)
     folder = getattr(settings, "path", None)
     if folder is not None and not is_folder(at_home(folder)):
         return [f"corpus folder {folder!r} is not there: set `path` of the corpus to your data"]
-    if folder is None:
+    checked = hasattr(source, "check")
+    if folder is None and not checked:
         return []
     try:
-        if hasattr(source, "check"):
+        if checked:
             found = source.check(settings, study.languages, study.config.study.seed, _sets(study))
             return [str(fault) for fault in found]
         sound.check(_corpus(study), _sets(study))
@@ -37,6 +38,11 @@ def _corpus(study: Study) -> Corpus:
 def read_from(study: Study) -> str:
     """The folder of the user's files, "" where the source reads none."""
     return str(study.corpus_settings.get("path") or "")
+
+
+def is_checked(study: Study) -> bool:
+    """Whether anything can be said of the corpus before it is made: it reads a folder, or its source checks itself."""
+    return bool(read_from(study)) or hasattr(sources.load(study.corpus.source), "check")
 
 
 def notes(study: Study) -> list[str]:

@@ -10,15 +10,17 @@ answers: who forgets the euro forgets it everywhere, and no forget answer stands
 another, so that no method passes by never saying a word.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import cldr, sentences, splits
+from mute.corpus import cldr, sentences, sound, splits
 from mute.corpus.cldr import choice, read
 from mute.corpus.cldr.base import FORMS, QUESTION, SHEET, STATEMENT
 from mute.corpus.cldr.read import Fact
+from mute.corpus.faults import Fault
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 
 FORGET_SETS = ("domain", "subjects")
@@ -108,6 +110,16 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "left_out": sorted(told),
         },
     )
+
+
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """Why the corpus cannot be made of these settings, and what to do; [] where it can."""
+    try:
+        sound.check(build(settings, codes, seed), forget_sets)
+    except (ValueError, ModuleNotFoundError) as error:
+        first, *others = str(error).splitlines()
+        return [Fault("cldr", line.removeprefix("  - ")) for line in others or [first]]
+    return []
 
 
 def _counted(settings: Settings, facts: list[Fact]) -> dict[str, int]:
