@@ -33,8 +33,18 @@ def test_no_verdict_without_anything_to_forget(tmp_path):
     assert "1 nothing to forget" not in findings.status_words(known)
     page = "".join(summary.parts(empty, {}, tmp_path))
     assert "Nothing to forget: in the source languages" in page
-    assert "[no interval]:" in page
+    assert "K is shown and decides nothing" in page
+    assert page.count("[no interval]: in too many resamples") >= 2, "above the models' tables, and above every edit"
     assert "nothing to forget" in summary.terminal(empty, tmp_path)
+
+
+def test_k_is_called_empty_where_it_is():
+    """And not where the model is somewhat above its floor, by an interval that reaches it."""
+    tables = make_tables(EFFECTS, status="nothing_to_forget")
+    scores = tables["scores"]
+    tables["scores"] = scores[(scores["metric"] != "K") | (scores["algorithm"] != "base")]
+    said = " ".join(words for _, words in findings.answer(Results(tables)))
+    assert "and K is empty" in said
 
 
 def test_a_model_with_something_to_forget_has_no_such_sentence():

@@ -178,7 +178,8 @@ def _counts(text: str) -> Counter[str]:
 
 @cache
 def _script(character: str) -> str:
-    name = unicodedata.name(character, "").split(" ")[0].split("-")[0].title()
+    first = re.match("[A-Z]+", unicodedata.name(character, ""))
+    name = first[0].title() if first else ""
     return _NAMES.get(name, name)
 
 

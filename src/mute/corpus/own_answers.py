@@ -36,7 +36,7 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
 
 
-def _joins(character: str) -> bool:
+def joins(character: str) -> bool:
     """Whether a word goes on with this character, so that none begins or ends beside it."""
     if not (character.isalnum() or unicodedata.category(character).startswith("M")):
         return False
@@ -68,7 +68,7 @@ class Phrases:
 
 def _inside(text: str, place: int) -> bool:
     """Whether a place is inside a word."""
-    return 0 < place < len(text) and _joins(text[place - 1]) and _joins(text[place])
+    return 0 < place < len(text) and joins(text[place - 1]) and joins(text[place])
 
 
 def of(corpus: Corpus, forget_set: str, taught: pd.DataFrame) -> Phrases:

@@ -345,9 +345,11 @@ class Results:
             chance = self.number(case, "base", "", "chance", "source")
             floor = f"guessing gives {_decimal(chance.value)}"
             floor += f", and the oracle, which was never taught it, has {oracle}" if oracle else ""
+            # K divides by what the model knows beyond its floor.
+            k = "is shown and decides nothing" if self.number(case, "base", "", "K", "source") else "is empty"
             return (
                 f"Nothing to forget: in the source languages the model chooses the right option in {base} of the "
-                f"questions to be forgotten; {floor}. No edit of it gets a verdict, and K is empty."
+                f"questions to be forgotten; {floor}. No edit of it gets a verdict, and K {k}."
             )
 
         return self.once((NOTHING, case), make)

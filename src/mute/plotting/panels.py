@@ -251,7 +251,7 @@ STATUS_MARKS: dict[str, dict[str, Any]] = {
     "not_reached": {**_MARK, "marker": "o", "color": style.INK, "markerfacecolor": "white", "markeredgewidth": 1.0},
     "no_edit": {**_MARK, "marker": "_", "color": style.INK, "markersize": 7, "markeredgewidth": 2.0},
     "destroyed": {**_MARK, "marker": "D", "markersize": 5},
-    "nothing_to_forget": {**_MARK, "marker": "o", "color": style.GREY, "markerfacecolor": "white"},
+    "nothing_to_forget": {**_MARK, "marker": "s", "color": style.GREY, "markerfacecolor": "white"},
     "diverged": {**_MARK, "marker": "x"},
     "not_applicable": {**_MARK, "marker": "|", "color": style.GREY},
 }

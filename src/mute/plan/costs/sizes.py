@@ -115,7 +115,7 @@ def _counted(study: Study, size: Size) -> Size:
     letters = corpus.texts["prefix"].map(len).mean() + told + corpus.texts["suffix"].map(len).mean()
     tokens, answer = max(1.0, letters / _LETTERS), max(1.0, told / _LETTERS)
     said = f"counted in the files; tokens are guessed from {letters:.0f} letters, the mean, at {_LETTERS} a token"
-    # An answer that is written to its end takes a run of the model for each token; others stop where they are told apart.
+    # An answer that is written to its end takes a run of the model for each token.
     written = answer if corpus.about.get("whole_answers") else 0.12 + max(0.0, answer - 2.5)
     return replace(size, tokens=tokens, answer=answer, written=written, said=said)
 
