@@ -273,6 +273,107 @@ def test_a_plan_counts_the_folders_of_other_sources(tmp_path, capsys, source):
     assert "all of it a guess" in lines[1]
 
 
+# Splits of TOFU as tables, in sentences that tell the languages apart.
+WHO = {
+    "en": ("Which street did the baker of {} live in?", "The baker of {} lived in the street of the {}.", "old mill"),
+    "es": ("¿En qué calle vivía el panadero de {}?", "El panadero de {} vivía en la calle del {}.", "molino viejo"),
+    "hi": ("{} का बेकर किस गली में रहता था?", "{} का बेकर {} की गली में रहता था।", "पुरानी चक्की"),
+}
+
+
+def tofu_folder(folder):
+    for code, (asks, answers, place) in WHO.items():
+        (folder / code).mkdir(parents=True)
+        for split in ("forget10", "retain", "real_authors", "world_facts"):
+            towns = [f"{town} {split.title()}" for town in TOWNS]
+            table = pd.DataFrame({"question": [asks.format(town) for town in towns]})
+            table["answer"] = [answers.format(town, f"{place} {i}") for i, town in enumerate(towns)]
+            table["paraphrased_answer"] = table["answer"] + " ‽"
+            table["perturbed_answer"] = [answers.format(town, f"{place} {i + 30}") for i, town in enumerate(towns)]
+            table.to_csv(folder / code / f"{split}_perturbed.csv", index=False)
+    return folder
+
+
+def in_tofu(code, change, split="forget10"):
+    def spoil(folder):
+        path = folder / code / f"{split}_perturbed.csv"
+        change(pd.read_csv(path), path)
+
+    return spoil
+
+
+def accents_apart(table, path):
+    table.loc[3, "question"] = apart(table.loc[3, "question"])
+    table.to_csv(path, index=False)
+
+
+def swap_folders(folder):
+    (folder / "en").rename(folder / "x")
+    (folder / "es").rename(folder / "en")
+    (folder / "x").rename(folder / "es")
+
+
+def asked_twice(folder):
+    for code in WHO:
+        in_tofu(code, lambda table, path: pd.concat([table, table[2:3]]).to_csv(path, index=False), "retain")(folder)
+
+
+TOFU_MISTAKES = {
+    "semicolons": (
+        in_tofu("es", lambda table, path: table.to_csv(path, index=False, sep=";")),
+        ["es/forget10_perturbed.csv: fields are separated by semicolons", "(line 1)", "Save it with commas"],
+    ),
+    "byte-order mark": (
+        in_tofu("es", lambda table, path: table.to_csv(path, index=False, encoding="utf-8-sig")),
+        ["es/forget10_perturbed.csv: a byte-order mark", "(line 1)", "without one"],
+    ),
+    "letters apart": (
+        in_tofu("es", accents_apart),
+        ["es/forget10_perturbed.csv: question has letters and their accents apart (NFD) (line 5)", "NFC"],
+    ),
+    "languages swapped": (swap_folders, ["en: reads like Spanish", "es: reads like English", "swapped"]),
+    "an item twice": (asked_twice, ["en: the same question under two ids: retain-0012 as retain-0002", "Take one"]),
+    "an item missing": (
+        in_tofu("hi", lambda table, path: table[:-1].to_csv(path, index=False)),
+        ["hi: forget10: 1 questions that other languages have are missing: forget10-0011"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOFU_MISTAKES)
+def test_a_mistake_in_a_folder_of_tofu_is_found_as_well(tmp_path, capsys, name):
+    spoil, words = TOFU_MISTAKES[name]
+    overlay = {
+        "study": {"name": "own", "results": "results/own", "corpus": "own"},
+        "corpora": {"own": {"source": "tofu", "settings": {"path": str(tofu_folder(tmp_path / "data"))}}},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(overlay))
+    chosen = ["config/micro.yaml", str(tmp_path / "own.yaml")]
+    assert said(capsys, "check-data", chosen)[0] == 0
+    spoil(tmp_path / "data")
+    code, _, told = said(capsys, "check-data", chosen)
+    assert code == 1
+    for word in words:
+        assert word in told
+    assert said(capsys, "plan", chosen)[0::2] == (1, told)
+
+
+def test_a_mistake_in_a_folder_of_mmlu_is_found_and_can_be_accepted(tmp_path, capsys):
+    def change(code, table):
+        if code == "es":
+            table.loc[2, "Question"] = apart("¿Qué átomo?")
+        return table
+
+    folder = test_mmlu_source.write(tmp_path / "data", change)
+    own = {"path": str(folder), "retain_subjects": test_mmlu_source.RETAIN, "text_subjects": ["sociology"]}
+    for accept, status in (([], 1), (["nfd", "languages"], 0)):
+        settings = {**own, "accept": ["languages", *accept]}
+        overlay = {"study": {"corpus": "own"}, "corpora": {"own": {"source": "mmlu", "settings": settings}}}
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(overlay))
+        code, _, told = said(capsys, "check-data", ["config/micro.yaml", str(tmp_path / "own.yaml")])
+        assert (code, "test/mmlu_ES-LA.csv: Question has letters" in told) == (status, bool(status)), told
+
+
 def test_facts_of_cldr_are_counted_and_checked(tmp_path, capsys):
     pytest.importorskip("babel")
     overlay = {"study": {"corpus": "own"}, "corpora": {"own": {"source": "cldr", "settings": {}}}}

@@ -11,8 +11,10 @@ QUESTION = (
     "Is there a block whose edit, made with texts of the source languages only, erases the forget set in every "
     "language and keeps the rest?"
 )
-HOW = (
-    "K is knowledge of the forget set on a form of question that unlearning never read: 1 as before, 0 never knew. C "
+_UNREAD = "on a form of question that unlearning never read"
+_ONE_FORM = "in the words that unlearning read in the source languages, for each question has one wording"
+_HOW = (
+    "K is knowledge of the forget set {form}: 1 as before, 0 never knew. C "
     "is capability on everything else, relative to the model before the edit. A mean over held-out languages describes "
     "none of them, so that the worst one is what is judged: where K is highest, or C lowest. Square brackets hold 95 % "
     "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
@@ -20,6 +22,11 @@ HOW = (
     "changed nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and "
     "shown; they stand in no verdict, mean or rank, nor do edits of a model that had nothing to forget."
 )
+
+
+def how(results: Results) -> str:
+    """What the numbers are and how they are judged, in sentences."""
+    return _HOW.format(form=_ONE_FORM if results.about.get("one_form") else _UNREAD)
 
 
 def blocks_words(bands: Iterable[str]) -> str:

@@ -31,7 +31,8 @@ NO_INTERVAL = (
 LEVEL_WORDS = (
     f"95 % intervals in brackets, over items only. {NO_INTERVAL} A dash: there is no number. For K that is where the "
     "model before the edit was within five points of its floor (the oracle, or guessing where there is none), where "
-    "the edit has no score, or where no language is asked; for leak, where no held-out language is of such a script."
+    "the edit has no score, or where no language is asked; for leak, where no held-out language is of such a script; "
+    "for confusion, where answers are the same in all languages."
 )
 _GATE_WORDS = (
     "Shares of questions before any edit, of models and oracles. A dash: no gate asks for it, as for what an oracle "
@@ -58,8 +59,9 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     answer = findings.answer(results)
     found += [page.paragraph(findings.QUESTION, "question"), page.definitions(answer)]
     found.append(page.paragraph(findings.status_words(results)))
+    how = findings.how(results)
     without = any("[no interval]" in words for _, words in answer)
-    found.append(page.paragraph(f"{findings.HOW} {NO_INTERVAL}" if without else findings.HOW, "small"))
+    found.append(page.paragraph(f"{how} {NO_INTERVAL}" if without else how, "small"))
     found += [page.heading(2, "Model by model", "models"), page.paragraph(LEVEL_WORDS, "small")]
     for case in results.cases:
         found += _case(results, case)

@@ -49,6 +49,11 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
+def one_form(settings: Settings) -> bool:
+    """Whether each question has one wording, so that it is asked as unlearning read it."""
+    return len(settings.prompts) == 1
+
+
 def fact_free(settings: Settings) -> bool:
     """Whether there is text that states no fact: files tell facts alone."""
     return False

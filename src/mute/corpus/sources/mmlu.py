@@ -5,13 +5,15 @@ forms, prompts and fact-free text are ours. Everything that is wrong with the fi
 """
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, mmlu_files, sentences, splits
+from mute.corpus import languages, mmlu_files, own_files, sentences, splits
+from mute.corpus.faults import Accepted, Fault
 from mute.corpus.prompts import LETTERS, ask
 from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
@@ -70,6 +72,11 @@ class Settings(BaseModel):
         description="What becomes of questions with an empty text, or another answer than in the first language: the "
         "study stops, or they are left out in every language.",
     )
+    accept: list[Accepted] = Field(
+        [],
+        description="What `check-data` and `plan` shall not call a problem, because you mean it: byte_order_mark, "
+        "direction_marks, nfd, repeats, languages, as for `files`.",
+    )
     teaching_languages: list[str] = Field([], description="Languages in which transfer facts are taught.")
     transfer_share: float = Field(
         0.0, ge=0, le=0.8, description="Share of forget facts that only those languages tell; the paper teaches all."
@@ -105,6 +112,11 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
+def one_form(settings: Settings) -> bool:
+    """Whether each question has one wording, so that it is asked as unlearning read it."""
+    return len(settings.forms) == 1
+
+
 def fact_free(settings: Settings) -> bool:
     """Whether there is text that states no fact."""
     return bool(settings.text_subjects)
@@ -135,15 +147,39 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
     return paths + [folder / mmlu_files.file_of(c) for c in languages if c in LANGUAGES and c != "en"]
 
 
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """All that is wrong or odd in the user's folder; [] of a study that reads none."""
+    if settings.path is None:
+        return []
+
+    def tables() -> dict[str, tuple[str, pd.DataFrame]]:
+        found = {}
+        for code, table in _read(settings, codes)[0].items():
+            said = table["question"] + "\n" + table["choices"].map("\n".join)
+            name = "en" if code == "en" else mmlu_files.file_of(code)
+            found[code] = (name, table[["id"]].assign(said=said))
+        return found
+
+    return own_files.check(
+        folder_of(settings.path),
+        inputs(settings, codes),
+        ["question", "choices", "Question", *LETTERS],
+        tables=tables,
+        corpus=lambda: build(settings, codes, seed),
+        forget_sets=forget_sets,
+        accept=settings.accept,
+    )
+
+
+def _read(settings: Settings, codes: list[str]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The tables of all languages, and ids of what was left out."""
+    drop = settings.unusable == "drop"
+    return mmlu_files.read(codes, _folders(settings, codes), settings.subjects, limit=settings.limit, drop=drop)
+
+
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus in the languages `codes`. Raises ValueError that lists all that is wrong."""
-    tables, dropped = mmlu_files.read(
-        codes,
-        _folders(settings, codes),
-        settings.subjects,
-        limit=settings.limit,
-        drop=settings.unusable == "drop",
-    )
+    tables, dropped = _read(settings, codes)
     first = tables[codes[0]].assign(subject="")
     facts = splits.facts(
         first[~first["domain"].isin(settings.text_subjects)],

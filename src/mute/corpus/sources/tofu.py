@@ -5,13 +5,15 @@ aligned by position or id. Unlearning reads the answers; the paraphrases, which 
 The measures of `mute.evaluate.tofu` are computed from both. Halves and validation questions are ours.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, sentences, splits, tofu_files
+from mute.corpus import languages, own_files, sentences, splits, tofu_files
+from mute.corpus.faults import Accepted, Fault
 from mute.corpus.prompts import ask
 from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
@@ -66,6 +68,11 @@ class Settings(BaseModel):
         "stop",
         description="What becomes of questions with an empty text, without perturbed answers, or with the answer among "
         "them: the study stops, or they are left out in every language.",
+    )
+    accept: list[Accepted] = Field(
+        [],
+        description="What `check-data` and `plan` shall not call a problem, because you mean it: byte_order_mark, "
+        "direction_marks, nfd, repeats, languages, as for `files`.",
     )
     teaching_languages: list[str] = Field([], description="Languages in which transfer facts are taught.")
     transfer_share: float = Field(
@@ -126,9 +133,7 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
 
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus in the languages `codes`. Raises ValueError that lists all that is wrong."""
-    tables, dropped = tofu_files.read(
-        codes, _places(settings, codes), settings.wanted, settings.columns, drop=settings.unusable == "drop"
-    )
+    tables, dropped = _read(settings, codes)
     if settings.limit is not None:
         # In every language the same ones: rows stand in one order.
         kept = next(iter(tables.values())).groupby("domain").cumcount() < settings.limit
@@ -176,6 +181,35 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "left_out": dropped,
         },
     )
+
+
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """All that is wrong or odd in the user's folder; [] of a study that reads none."""
+    if settings.path is None:
+        return []
+    places, own = _places(settings, codes), settings.columns
+    named = {code: place.name for code, place in places.items() if place is not None}
+
+    def tables() -> dict[str, tuple[str, pd.DataFrame]]:
+        read, _ = _read(settings, codes)
+        said = {code: table["question"] + "\n" + table["answer"] for code, table in read.items()}
+        return {code: (named[code], table[["id"]].assign(said=said[code])) for code, table in read.items()}
+
+    return own_files.check(
+        folder_of(settings.path),
+        inputs(settings, codes),
+        [name for name in (own.question, own.answer, own.paraphrased, own.perturbed, own.text) if name],
+        tables=tables,
+        corpus=lambda: build(settings, codes, seed),
+        forget_sets=forget_sets,
+        accept=settings.accept,
+    )
+
+
+def _read(settings: Settings, codes: list[str]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The tables of all languages, and ids of what was left out."""
+    drop = settings.unusable == "drop"
+    return tofu_files.read(codes, _places(settings, codes), settings.wanted, settings.columns, drop=drop)
 
 
 def _apart(
