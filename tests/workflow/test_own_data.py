@@ -49,7 +49,8 @@ def test_what_the_page_says_is_true_of_the_data(made):
     # Counts and chance are those of the files.
     assert f"{forget} facts to forget" in planned
     assert f"{forget} to forget, about" in planned
-    assert f"(from {forget} facts)" in page
+    # Of numbers the held-out language may know too little beyond the oracle for an interval.
+    assert kind == "numbers" or f"(from {forget} facts)" in page
     assert f"of which guessing hits {guessing}" in page
     # Each question has one wording here, and unlearning read it.
     assert "in the words that unlearning read in the source languages" in page
