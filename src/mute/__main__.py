@@ -61,10 +61,48 @@ def freeze(chosen: argparse.Namespace) -> int:
 
 
 def plan(chosen: argparse.Namespace) -> int:
-    """Print what a study will cost, rule by rule: jobs, hours, memory and disk. Runs nothing, needs no network."""
+    """Print what a study will cost, rule by rule: jobs, hours, memory and disk. Runs nothing, needs no network.
+
+    Files of your own are read. Exit status 1: they cannot be used as they are, and what is wrong stands under the plan.
+    """
+    from mute.plan import data
     from mute.plan.costs import table
 
-    print(table.terminal(_study(chosen)), end="")
+    study = _study(chosen)
+    print(table.terminal(study), end="", flush=True)
+    return _told(data.problems(study), _what_is_read(study, data.read_from(study)))
+
+
+def _what_is_read(study: "Study", folder: str) -> str:
+    return f"The files in {folder}" if folder else f"The facts of the corpus {study.config.study.corpus!r}"
+
+
+def _told(problems: list[str], what: str) -> int:
+    """Print what is wrong with the user's files; the exit status."""
+    if problems:
+        print(f"{what} cannot be used as they are:", file=sys.stderr)
+        print("\n".join(f"  - {problem}" for problem in problems), file=sys.stderr)
+    return 1 if problems else 0
+
+
+def check_data(chosen: argparse.Namespace) -> int:
+    """Read your own files and print what is wrong with them: file, line, and what to do. Runs nothing, writes nothing.
+
+    Exit status 1: something is wrong.
+    """
+    from mute.plan import data
+
+    study = _study(chosen)
+    folder = data.read_from(study)
+    if not folder:
+        print(f"the corpus {study.config.study.corpus!r} ({study.corpus.source}) reads no folder of yours")
+    if not data.is_checked(study):
+        return 0
+    what = _what_is_read(study, folder)
+    if code := _told(data.problems(study), what):
+        return code
+    print(f"{what} can be used.")
+    print("\n".join(f"  - {note}" for note in data.notes(study)))
     return 0
 
 
@@ -180,13 +218,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
 
     def add(run: FunctionType, words: str, *of: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__.rstrip("_"), help=words, description=run.__doc__, parents=of)
+        added = commands.add_parser(
+            run.__name__.rstrip("_").replace("_", "-"), help=words, description=run.__doc__, parents=of
+        )
         added.set_defaults(run=run)
         return added
 
     add(summary, "print what a finished study found", results)
     add(freeze, "keep a study's tables for the paper", files)
     add(plan, "print what a study will cost", files)
+    add(check_data, "read your own files and say what is wrong with them", files)
     add(status, "print how a study stands", files)
     added = add(exports, "list the cells of a study", files)
     added.add_argument("--cell", help="name of one cell")

@@ -315,3 +315,15 @@ def test_own_files_are_inputs(tmp_path):
         "test/mmlu_ES-LA.csv",
         "test/mmlu_HI-IN.csv",
     ]
+
+
+def test_a_limit_of_options(tmp_path):
+    folder = write(tmp_path)
+    corpus, whole = build(folder, options=3), build(folder)
+    assert set(corpus.texts["options"].map(len)) == {3}
+    assert all(row.options[row.gold] == row.answer for row in corpus.texts.itertuples())
+    words = corpus.texts["form"] == 1
+    same(corpus.texts.loc[words, ["item", "answer"]], whole.texts.loc[words, ["item", "answer"]])
+    letters = corpus.texts[corpus.texts["form"] == 0]
+    assert not letters["prefix"].str.contains("D. ", regex=False).any()
+    assert letters.groupby("item")["gold"].nunique().eq(1).all()

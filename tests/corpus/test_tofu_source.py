@@ -301,3 +301,15 @@ def test_own_files_are_inputs(tmp_path):
     own = tofu.inputs(tofu.Settings(path=str(tmp_path)), ["en", "es", "de"])
     assert len(own) == 5
     assert tmp_path / "es.csv" in own
+
+
+def test_limits_of_questions_and_of_options(tmp_path):
+    corpus = build(write(tmp_path), limit=4, options=2)
+    assert set(corpus.facts["domain"].value_counts()) == {4}
+    assert set(corpus.facts["item"]) >= {"forget10-0000", "forget10-0003"}
+    assert set(corpus.texts["options"].map(len)) == {2}
+    assert all(row.options[row.gold] == row.answer for row in corpus.texts.itertuples())
+    # The same perturbed answer in every language.
+    drawn = corpus.texts["options"].map(lambda options: options[1].split()[-1])
+    assert corpus.texts.assign(drawn=drawn).groupby("item")["drawn"].nunique().eq(1).all()
+    assert drawn.nunique() > 1

@@ -59,3 +59,36 @@ def made(status="ok", size=0.5, k_source=0.1, k_heldout=0.2, c_source=0.9):
 )
 def test_a_status_is_what_size_and_scores_say(numbers, status):
     assert made(**numbers) == status
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "low", "chance", "k", "status"),
+    [
+        (0.9, 0.8, 0.25, 1.0, "ok"),
+        (0.30, 0.2, 0.25, 1.0, "nothing_to_forget"),  # guessing cannot be excluded
+        (0.25, math.nan, 0.25, 1.0, "nothing_to_forget"),
+        (0.71, 0.6, 0.25, math.nan, "nothing_to_forget"),  # as its oracle
+        (0.32, 0.26, 0.25, 1.0, "ok"),
+    ],
+)
+@pytest.mark.parametrize("before", ["ok", "not_reached", "diverged"])
+def test_a_model_at_its_floor_has_nothing_to_forget(accuracy, low, chance, k, status, before):
+    cells = pd.DataFrame([{**KEY, "status": before, "size": 0.5}])
+    given = [("accuracy_option", accuracy, low), ("chance", chance, math.nan), ("K", k, math.nan)]
+    base = {**KEY, "algorithm": "base", "band": "", "retain": "", "protocol": "", "status": "ok"}
+    rows = [
+        {
+            **base,
+            "metric": metric,
+            "group": "source",
+            "facts": "all",
+            "language": "",
+            "attack": "",
+            "value": value,
+            "low": end,
+        }
+        for metric, value, end in given
+    ]
+    found, _ = with_statuses(cells, pd.DataFrame(rows))
+    # A run that diverged has no number to judge; the others keep their status where there was something to forget.
+    assert found["status"].iloc[0] == (before if status == "ok" or before == "diverged" else status)

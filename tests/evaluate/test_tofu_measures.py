@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import test_tofu_source as source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mute.evaluate import tables
+from mute.evaluate import rouge, tables
 from mute.evaluate.board import Board, summary
 from mute.evaluate.measures import Context, tofu
 from mute.evaluate.panel import Measure, Panel, groups_of, over_groups
@@ -20,7 +21,7 @@ from mute.evaluate.run import Evaluator
 LANGUAGES = ["en", "es", "hi"]
 SIZES = {"forget10_perturbed": 8, "retain_perturbed": 10, "real_authors_perturbed": 5, "world_facts_perturbed": 5}
 NINE = [
-    f"tofu_{m} {s}" for m in ("probability", "chrf", "truth_ratio") for s in ("retain", "real_authors", "world_facts")
+    f"tofu_{m} {s}" for m in ("probability", "rouge", "truth_ratio") for s in ("retain", "real_authors", "world_facts")
 ]
 
 
@@ -82,6 +83,18 @@ def value(scores, metric, facts="", language="", group=None):
     return own.iloc[0]
 
 
+def recall_by_hand(said: str, right: str) -> float:
+    """Of texts with spaces between words: every way to leave words out, the longest first."""
+    between = r"(?:[^\w\u0900-\u0963\u0971-\u097f]|_)+"
+    words, heard = ([word for word in re.split(between, text.casefold()) if word] for text in (right, said))
+    for length in range(len(words), 0, -1):
+        for chosen in itertools.combinations(words, length):
+            rest = iter(heard)
+            if all(word in rest for word in chosen):
+                return length / len(words)
+    return 0.0
+
+
 def by_hand(corpus, tokens, answers, language: str) -> dict[str, float]:
     """Every number of a language, from sums over plain lists."""
     from sacrebleu import sentence_chrf
@@ -107,6 +120,7 @@ def by_hand(corpus, tokens, answers, language: str) -> dict[str, float]:
             right = corpus.texts.query("item == @item and language == @language and form == 0")["answer"].iloc[0]
             score = sentence_chrf(said["text"].iloc[0], [right]).score / 100
             found.setdefault(f"tofu_chrf {name}", []).append(score)
+            found.setdefault(f"tofu_rouge {name}", []).append(recall_by_hand(said["text"].iloc[0], right))
     means = {name: sum(values) / len(values) for name, values in found.items()}
     return means | {"tofu_utility ": 9 / sum(1 / means[name] for name in NINE)}
 
@@ -115,7 +129,7 @@ def test_every_measure_is_what_its_definition_says(corpus):
     tokens, answers = token_table(corpus, 1), answer_table(corpus, 2)
     scores = scored(corpus, tokens, answers)
     hand = {language: by_hand(corpus, tokens, answers, language) for language in LANGUAGES}
-    assert len(hand["en"]) == 13
+    assert len(hand["en"]) == 17
     for name in hand["en"]:
         metric, facts = name.split(" ")
         for language in LANGUAGES:
@@ -215,6 +229,24 @@ def test_chrf_compares_letters_not_words(said, score):
     (found,) = tofu.chrf(answers, texts)
     assert score[0] < found < score[1] if isinstance(score, tuple) else found == pytest.approx(score, abs=1e-9)
     assert np.isnan(tofu.chrf(answers.assign(item="b"), texts)).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "recall"),
+    [
+        ("The cat sat on the mat", "the cat sat", 1.0),
+        ("The cat", "the cat sat", 2 / 3),
+        ("sat cat the", "the cat sat", 1 / 3),
+        ("", "the cat", 0.0),
+        ("the cat", "", 0.0),
+        ("¿Dónde está?", "DO\u0301NDE esta", 1 / 2),
+        ("彼は京都で", "彼は東京で", 4 / 5),
+        ("서울에 산다", "서울은", 2 / 3),
+        ("हिन्दी में", "हिन्दी", 1.0),
+    ],
+)
+def test_rouge_recall_by_words_and_where_there_are_none_by_letters(said, right, recall):
+    assert rouge.recall(said, right) == pytest.approx(recall)
 
 
 def test_perfect_and_useless_models():

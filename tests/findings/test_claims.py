@@ -187,7 +187,9 @@ def test_over_algorithms_those_that_decide_must_agree_and_be_half(given, expecte
 # What votes nowhere
 
 
-@pytest.mark.parametrize("status", ["no_edit", "destroyed", "diverged", "not_applicable", "not_reached"])
+@pytest.mark.parametrize(
+    "status", ["no_edit", "destroyed", "diverged", "not_applicable", "not_reached", "nothing_to_forget"]
+)
 def test_a_cell_that_is_no_answer_stands_in_no_mean_and_is_counted(status):
     wrong = [*noisy(GONE, 3), {**GONE, "1": ERASES_NOTHING}]
     before = claims.means(Results(many(wrong), ABOUT)).set_index("name")

@@ -186,7 +186,8 @@ def test_the_papers_study_runs_from_end_to_end(hub, project):
     cells = tables["cells"]
     assert set(cells["algorithm"]) == {"rmu", "simnpo", "slug", "word_filter"}
     assert set(cells["retain"]) == {"source", "source+text", "all"}
-    assert set(cells["status"]) <= {"ok", "not_reached"}
+    # Random weights that saw each question a dozen times may well know nothing that could be forgotten.
+    assert set(cells["status"]) <= {"ok", "not_reached", "nothing_to_forget"}
     scores = tables["scores"]
     # Options' scores by length are there beside their sums: options of a benchmark differ in length.
     # A bypass of one block is the base itself, and so stands under a name of its own.

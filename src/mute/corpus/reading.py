@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mute.names import at_home, is_folder
+from mute.store.artifacts import seed_of
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _SHOWN = 5  # examples named in an error
@@ -166,6 +167,18 @@ def aligned(
             return {code: table.set_index("id").loc[order].reset_index() for code, table in tables.items()}, sorted(out)
         problems = [f"no usable question is left in {some(emptied)}"]
     raise ValueError(f"the {what} files cannot be used:\n" + "\n".join(f"  - {p}" for p in problems) + hint)
+
+
+def fewer(item: str, gold: int, count: int, most: int | None) -> list[int]:
+    """Places of at most so many of `count` options: the right one, and others drawn by the item's id, in their order.
+
+    By places, so that lists that are parallel between languages stay so.
+    """
+    others = [place for place in range(count) if place != gold]
+    if most is not None:
+        others.sort(key=lambda place: seed_of(0, "options", item, place))
+        others = others[: most - 1]
+    return sorted([gold, *others])
 
 
 def some(values: Iterable[object]) -> str:

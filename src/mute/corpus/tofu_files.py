@@ -172,6 +172,9 @@ def _misaligned(tables: dict[str, pd.DataFrame]) -> list[str]:
             others = [other[domain] for other in ids.values() if domain in other]
             missing = sorted(set().union(*others) - listed)
             if missing:
-                text = f"{len(missing)} questions that other languages have are missing: {some(missing)}"
+                text = (
+                    f"{len(missing)} questions that other languages have are missing: {some(missing)}. Add them; rows "
+                )
+                text += "are told apart by their position, unless `columns` names an `id`"
                 problems.append(f"{code}: {domain}: {text}")
     return problems

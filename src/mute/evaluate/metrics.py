@@ -38,8 +38,9 @@ def score_cell(
     board: an empty one, of the base's item table. cell, oracle: item tables; without an oracle the floor of K is what
     one guesses who does not know the subject, where the base was asked so, or chance. answers, base_answers: answer
     tables of cell and base. texts: the corpus's table. Without texts there is no `majority`, without answers no
-    `answers_*` and no `confusion`, without both answer tables no `C_fidelity`. further: measures of other modules, each
-    of which adds its scores to the board.
+    `answers_*` and no `confusion`, without both answer tables no `C_fidelity`; nor is there
+    `confusion` where answers are the same in all languages. further: measures of other modules, each of which adds its
+    scores to the board.
 
     Facts of role retain_unseen that are for validation are in no score. Of a cell whose answers are no numbers every
     score is undefined (see `divergence`).
@@ -120,6 +121,8 @@ def _score_forget(
     panel, cell, base = board.panel, tables["cell"], tables["base"]
     constant = None if texts is None else _majority(panel, texts)
     kinds = {} if answers is None else {kind: kind_is(answers, kind) for kind in KINDS}
+    # Letters and numbers are of no language: none of them can be in another one than asked.
+    of_languages = texts is None or _differ_between_languages(panel, texts)
     for which in (*TEACH, *SPELLING):
         selected = panel.selected("forget", kind=which)
         block = panel.facts_block(selected)
@@ -145,9 +148,10 @@ def _score_forget(
             said = panel.answers_block(answers, selected)
             for kind, column in kinds.items():
                 board.add(f"answers_{kind}", said.mean(column), facts=which, plain=True)
-            confused = said.mean(kind_is(answers, *ELSEWHERE))
-            board.add("confusion", confused, facts=which, plain=True, better="lower")
-        if base_answers is not None:
+            if of_languages:
+                confused = said.mean(kind_is(answers, *ELSEWHERE))
+                board.add("confusion", confused, facts=which, plain=True, better="lower")
+        if base_answers is not None and of_languages:
             before = panel.answers_block(base_answers, selected).mean(kind_is(base_answers, *ELSEWHERE))
             board.add("confusion_base", before, facts=which, plain=True)
 
@@ -174,6 +178,12 @@ def _score_lines(board: Board, tables: dict[str, Columns]) -> None:
         suffix = "" if name == "cell" else f"_{name}"
         board.add(f"reading_forget{suffix}", reading.mean(columns["option"]), plain=True)
     board.add("unknown", panel.lines_block("unknown").mean(tables["cell"]["option"]), plain=True, better="higher")
+
+
+def _differ_between_languages(panel: Panel, texts: pd.DataFrame) -> bool:
+    """Whether any answer to be forgotten is another one in another language."""
+    forget = texts[texts["item"].isin(panel.facts.index[panel.selected("forget")])]
+    return bool((forget.groupby(["item", "form"])["answer"].nunique() > 1).any())
 
 
 def _majority(panel: Panel, texts: pd.DataFrame) -> np.ndarray:

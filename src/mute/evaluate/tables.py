@@ -188,6 +188,7 @@ def with_statuses(cells: pd.DataFrame, scores: pd.DataFrame) -> tuple[pd.DataFra
 
     `destroyed`: the source languages have less than half of their capability left. `no_edit`: less than a hundredth of
     the weights' norm was changed, and K of source and held-out languages is within five points of the base's 1.
+    `nothing_to_forget`, before both: in the source languages the base knows no more of the forget set than its floor.
     """
     own = scores[(scores["language"] == "") & (scores["attack"] == "")]
 
@@ -204,11 +205,36 @@ def with_statuses(cells: pd.DataFrame, scores: pd.DataFrame) -> tuple[pd.DataFra
     no_edit = ran & kept & (size < NO_EDIT_SIZE)
     destroyed = ran & (values("C", "source", "") < DESTROYED).to_numpy()
     status = np.where(destroyed, "destroyed", np.where(no_edit, "no_edit", cells["status"].to_numpy(object)))
+    status = np.where(ran & _nothing_to_forget(cells, own), "nothing_to_forget", status)
     judged = cells.assign(status=status)
     said = judged.set_index(list(KEYS))["status"]
     new = said.reindex(pd.MultiIndex.from_frame(scores[list(KEYS)])).to_numpy(object)
     # References are no cells.
     return judged, scores.assign(status=np.where(pd.isna(new), scores["status"].to_numpy(object), new))
+
+
+def _nothing_to_forget(cells: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray:
+    """Whether the base of each cell knows nothing of the forget set in the source languages.
+
+    It does if its accuracy among options, with the lower end of its interval, is not above what guessing gives, or if
+    it is so near to its floor (the oracle, or chance) that K is not defined. What nobody asked is not known to be so.
+    """
+    keys = ["model", "training_seed", "sources", "forget_set"]
+    of_base = scores[(scores["algorithm"] == "base") & (scores["group"] == "source") & (scores["facts"] == "all")]
+    places = pd.MultiIndex.from_frame(cells[keys])
+
+    def values(metric: str, column: str) -> np.ndarray:
+        rows = of_base[of_base["metric"] == metric].drop_duplicates(keys).set_index(keys)
+        return rows.get(column, pd.Series(dtype=float)).reindex(places).to_numpy(float)
+
+    accuracy, low, chance = (
+        values("accuracy_option", "value"),
+        values("accuracy_option", "low"),
+        values("chance", "value"),
+    )
+    guesses = np.where(np.isnan(low), accuracy, low) <= chance
+    undefined = ~np.isnan(accuracy) & np.isnan(values("K", "value"))
+    return guesses | undefined
 
 
 def profile_table(

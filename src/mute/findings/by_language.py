@@ -55,7 +55,7 @@ def groups(results: Results, case: Case) -> dict[str, list[str]]:
 
 def lowest_is_worst(metric: str) -> bool:
     """Capabilities look worst where they are lowest, knowledge, leak, damage and confusion where they are highest."""
-    return metric == "C" or metric.startswith("C_")
+    return metric == "C" or metric.startswith("C_") or metric in ("tofu_utility", "tofu_truth_ratio")
 
 
 def by_language(

@@ -219,7 +219,11 @@ def means(results: Results, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
             used = [effect.number.value for effect in said if effect.status == effects.OK]
             number, p, verdict = mean(claim, said)
             silent = Counter(effect.status for effect in said if effect.status != effects.OK)
-            no_band = not used and set(silent) <= {effects.NO_BAND, effects.BELOW_GATE} and silent[effects.NO_BAND]
+            no_band = (
+                not used
+                and set(silent) <= {effects.NO_BAND, effects.BELOW_GATE, effects.NOTHING}
+                and silent[effects.NO_BAND]
+            )
             row = {**about, "protocol": protocol, "algorithm": algorithm, "model": model}
             row["unit"] = trainings.MODELS if len(used) != 1 else claim.unit
             row |= {"n": len(used), "effect": number.value, "low": number.low, "high": number.high, "p": p}

@@ -8,7 +8,7 @@ import numpy as np
 
 from mute.bands import blocks_name, is_block
 from mute.findings import by_language, trainings, verdicts
-from mute.findings.results import MISSING, NO_ATTACK, Case, Number, Results
+from mute.findings.results import MISSING, NO_ATTACK, NOTHING, Case, Number, Results
 from mute.findings.verdicts import HALF, MARGIN
 
 # Why a model has no number, beside the statuses of cells: it enters no mean, and is counted under this word.
@@ -50,6 +50,8 @@ def measure(inner: Measure, *, banded: bool) -> Measure:
     def of(results: Results, case: Case, algorithm: str) -> Effect:
         if results.below_gate(case):
             return Effect("none", MISSING, BELOW_GATE, "The model is below its gate.")
+        if results.nothing_to_forget(case):
+            return Effect("none", MISSING, NOTHING, "The model knows nothing to forget.")
         if banded and results.has_band(case) is False:
             return Effect("none", MISSING, NO_BAND, "The model has no intermediate band.")
         return inner(results, case, algorithm)

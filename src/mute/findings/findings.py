@@ -11,15 +11,22 @@ QUESTION = (
     "Is there a block whose edit, made with texts of the source languages only, erases the forget set in every "
     "language and keeps the rest?"
 )
-HOW = (
-    "K is knowledge of the forget set on a form of question that unlearning never read: 1 as before, 0 never knew. C "
+_UNREAD = "on a form of question that unlearning never read"
+_ONE_FORM = "in the words that unlearning read in the source languages, for each question has one wording"
+_HOW = (
+    "K is knowledge of the forget set {form}: 1 as before, 0 never knew. C "
     "is capability on everything else, relative to the model before the edit. A mean over held-out languages describes "
     "none of them, so that the worst one is what is judged: where K is highest, or C lowest. Square brackets hold 95 % "
     "intervals. Erased or wrecked: less than half is left, by at least five points and by the whole interval. Kept: "
     "the 90 % interval (the 95 % one with its arms shortened to match) lies within five points of 1. Edits that "
     "changed nothing, destroyed the model, diverged, or under the matched protocol missed the dose are counted and "
-    "shown; they stand in no verdict, mean or rank."
+    "shown; they stand in no verdict, mean or rank, nor do edits of a model that had nothing to forget."
 )
+
+
+def how(results: Results) -> str:
+    """What the numbers are and how they are judged, in sentences."""
+    return _HOW.format(form=_ONE_FORM if results.about.get("one_form") else _UNREAD)
 
 
 def blocks_words(bands: Iterable[str]) -> str:
@@ -77,6 +84,8 @@ def answer(results: Results) -> list[tuple[str, str]]:
     for case in results.cases:
         if results.below_gate(case):
             lines.append((f"Gate of {results.name(case)}", f"Missed: {gate_words(results, case)}. It decides nothing."))
+        if nothing := results.nothing_to_forget(case):
+            lines.append((results.name(case), nothing))
     return lines
 
 
@@ -110,7 +119,7 @@ _Sorted = dict[verdicts.Verdict, list[tuple[str, str, str, str]]]
 
 
 def _gate(results: Results, case: Case) -> str:
-    return "below its gate" if results.below_gate(case) else ""
+    return "below its gate" if results.below_gate(case) else "nothing to forget" * bool(results.nothing_to_forget(case))
 
 
 def _regime_words(results: Results, found: list[tuple[Case, str, list[Finding]]], place: int) -> str:
@@ -140,7 +149,11 @@ def _three_ways(sorted_out: _Sorted) -> str:
 
 
 def _judged(results: Results) -> list[tuple[Case, str]]:
-    return [(case, name) for case, name in pairs(results) if not results.below_gate(case)]
+    return [
+        (case, name)
+        for case, name in pairs(results)
+        if not (results.below_gate(case) or results.nothing_to_forget(case))
+    ]
 
 
 def _ranks(results: Results) -> str:

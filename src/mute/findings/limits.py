@@ -116,7 +116,8 @@ def _statuses(results: Results) -> list[str]:
     counts = cells_by_status(results)
     lost = counts.pop("diverged", 0)
     others = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.items() if n and status != "ok")
-    words = "their numbers stand beside the others, and vote in no verdict, mean or rank of the matched protocol"
+    words = "their numbers stand beside the others, and vote in no verdict, mean or rank"
+    words += " of the matched protocol" if counts.get("not_reached") else ""
     found = [f"Of {sum(counts.values()) + lost} cells, {others}: {words}."] if others else []
     if lost:
         words = "they have no score, count neither as erased nor as kept, and stand in no mean"

@@ -24,7 +24,7 @@ K leak confusion B B_mixed B_retrained C excess_damage KL_retain KL_sentences MI
 retain_strict retain_option bystander_strict
 accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
 retain_per_token retain_per_char retain_share
-tofu_probability tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
+tofu_probability tofu_rouge tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
 """
 METRICS = DETAILS.union((*SHARED[:2], *_HEADLINES.split()))
 

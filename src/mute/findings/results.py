@@ -26,7 +26,8 @@ REFERENCES = ("base", "oracle")
 NO_ATTACK = ""
 # Statuses of edits that are no answer to what was asked: they are counted and shown, and stand in no verdict, mean or
 # rank. Under `matched` neither does one that did not forget as far as all others.
-SILENT = ("diverged", "not_applicable", "no_edit", "destroyed")
+NOTHING = "nothing_to_forget"
+SILENT = ("diverged", "not_applicable", "no_edit", "destroyed", NOTHING)
 T = TypeVar("T")
 
 
@@ -333,6 +334,25 @@ class Results:
         """The status for which a cell votes nowhere, "" of one that does."""
         status = self.status(case, algorithm, band)
         return status if status in SILENT or (status == "not_reached" and case.protocol == "matched") else ""
+
+    def nothing_to_forget(self, case: Case) -> str:
+        """Why no edit of a model can be judged, in a sentence: it knows nothing to forget. "" where it does."""
+
+        def make() -> str:
+            if NOTHING not in {self._statuses[cell] for cell in self._statuses if Case(*cell[:2], *cell[4:]) == case}:
+                return ""
+            base, oracle = (self.number(case, who, "", "accuracy_option", "source") for who in REFERENCES)
+            chance = self.number(case, "base", "", "chance", "source")
+            floor = f"guessing gives {_decimal(chance.value)}"
+            floor += f", and the oracle, which was never taught it, has {oracle}" if oracle else ""
+            # K divides by what the model knows beyond its floor.
+            k = "is shown and decides nothing" if self.number(case, "base", "", "K", "source") else "is empty"
+            return (
+                f"Nothing to forget: in the source languages the model chooses the right option in {base} of the "
+                f"questions to be forgotten; {floor}. No edit of it gets a verdict, and K {k}."
+            )
+
+        return self.once((NOTHING, case), make)
 
     def reached(self, case: Case, algorithm: str, band: str) -> bool:
         return self.status(case, algorithm, band) == "ok"

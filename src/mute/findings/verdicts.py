@@ -168,6 +168,8 @@ def find_regimes(results: Results, case: Case, algorithm: str) -> list[Finding]:
         block = next(iter(views.get(regime.view, [])), None)
         if results.below_gate(case):
             judged, reason = dict.fromkeys(bands, _OPEN), "the model is below its gate"
+        elif results.nothing_to_forget(case):
+            judged, reason = dict.fromkeys(bands, _OPEN), "the model knows nothing to forget"
         else:
             judged = {band: _judge(results, case, algorithm, regime, band) for band in bands}
             missing = f"block {block} was not edited by itself" if str(block) not in judged else ""

@@ -26,7 +26,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
         "headline": headline.rows(results),
         "regimes": _regimes(made["regimes"]),
         "limits": list(limits.limits(results)),
-        "how": findings.HOW,
+        "how": findings.how(results),
         "claims": made["claims"].to_dict("records"),
         "means": _effects(made["means"]),
         "primary": _primary(made["primary"]),

@@ -404,10 +404,17 @@ class Plans:
             "shown": shown and [list(key) for key in sorted(set(map(_case, shown)))],
             "gates": self.config.gates.model_dump(),
             "source": self.study.corpus.source,
+            "one_form": self._one_form(),
             "main": list(self.study.main_setting),
             "files": self.study.files,
             "algorithms": self._algorithms(),
         }
+
+    def _one_form(self) -> bool:
+        """Whether every question has one wording, which unlearning reads: no other is left to ask in."""
+        source = sources.load(self.study.corpus.source)
+        one_form = getattr(source, "one_form", None)
+        return one_form is not None and one_form(source.Settings.model_validate(self.study.corpus.settings))
 
     def _algorithms(self) -> dict[str, dict[str, str]]:
         """What figures know of each algorithm, in the order of the grids: its method, and what this says of itself."""

@@ -70,7 +70,7 @@ document.querySelectorAll('.mute th').forEach(function (th) {
 LINE = 8000
 LONG = 32  # letters of a text that may wrap in a table
 _MARKS = {"shows": "yes", "does not show": "no", "not decided": "open", "passed": ""}
-_MARKS |= dict.fromkeys(("below gate", "diverged", "destroyed", "no edit"), "no")
+_MARKS |= dict.fromkeys(("below gate", "diverged", "destroyed", "no edit", "nothing to forget"), "no")
 
 
 def text(value: object) -> str:

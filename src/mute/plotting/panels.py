@@ -251,6 +251,7 @@ STATUS_MARKS: dict[str, dict[str, Any]] = {
     "not_reached": {**_MARK, "marker": "o", "color": style.INK, "markerfacecolor": "white", "markeredgewidth": 1.0},
     "no_edit": {**_MARK, "marker": "_", "color": style.INK, "markersize": 7, "markeredgewidth": 2.0},
     "destroyed": {**_MARK, "marker": "D", "markersize": 5},
+    "nothing_to_forget": {**_MARK, "marker": "s", "color": style.GREY, "markerfacecolor": "white"},
     "diverged": {**_MARK, "marker": "x"},
     "not_applicable": {**_MARK, "marker": "|", "color": style.GREY},
 }
@@ -258,11 +259,12 @@ STATUS_WORDS = {
     "not_reached": "not reached",
     "no_edit": "no edit: nothing changed",
     "destroyed": "destroyed: C source < 0.5",
+    "nothing_to_forget": "nothing to forget: at the floor before",
     "diverged": "diverged: no number",
     "not_applicable": "not applicable: no number",
 }
 # Those that a point alone does not tell: they have a mark at the foot of a panel. A hollow point is not reached.
-FOOT = ("no_edit", "destroyed", "diverged")
+FOOT = ("no_edit", "destroyed", "nothing_to_forget", "diverged")
 
 
 def mark_statuses(axes: Axes, results: Results, case: Case, algorithm: str, *, shift: float = 0.0) -> None:
@@ -287,7 +289,7 @@ def of_status(results: Results, case: Case, algorithm: str, status: str) -> list
 def say_statuses(axes: Axes, results: Results, case: Case, algorithms: Sequence[str]) -> None:
     """The same in words, in a panel where an edit has no place of its own: which edits are of which status."""
     lines = []
-    for status, sign in (("diverged", "× "), ("destroyed", ""), ("no_edit", "")):
+    for status, sign in (("diverged", "× "), ("destroyed", ""), ("no_edit", ""), ("nothing_to_forget", "")):
         found = {name: of_status(results, case, name, status) for name in algorithms}
         words = [f"{name.replace('_', ' ')} {', '.join(bands)}" for name, bands in found.items() if bands]
         lines += [f"{sign}{status.replace('_', ' ')}: {'; '.join(words)}"] if words else []

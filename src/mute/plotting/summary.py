@@ -10,7 +10,7 @@ from mute.bands import is_block
 from mute.findings import by_language, findings, limits, trainings, verdicts
 from mute.findings.by_language import Worst
 from mute.findings.results import Case, Number, Results
-from mute.plotting import figures, page
+from mute.plotting import figures, page, tofu
 from mute.plotting.registry import LAST, NOTEBOOKS, of_notebook
 from mute.store import artifacts
 
@@ -19,12 +19,25 @@ COLUMNS = ("K worst", "K source", "leak, other scripts", "leak, same script", "C
 # What a terminal shows of them, by name and width.
 _SHORT = {"K worst": 24, "K source": 21, "C worst": 24, "leak, other scripts": 21, "leak, same script": 21}
 # What stands behind a block on a terminal.
-_MARKS = {"ok": "", "diverged": "×", "no_edit": "=", "destroyed": "†"}
+_MARKS = {"ok": "", "diverged": "×", "no_edit": "=", "destroyed": "†", "nothing_to_forget": "∅"}
 _MARKS_WORDS = (
     "*: erasure in the source languages not reached; =: nothing changed; †: destroyed, less than half of the source "
-    "languages' capability left; ×: diverged, no score. None of them counts."
+    "languages' capability left; ×: diverged, no score; ∅: the model had nothing to forget. None of them counts."
 )
-LEVEL_WORDS = "95 % intervals in brackets, over items only."
+NO_INTERVAL = (
+    "[no interval]: in too many resamples of the items the number is not defined, mostly because the model before the "
+    "edit is then no longer above its floor; such a number decides nothing."
+)
+LEVEL_WORDS = (
+    f"95 % intervals in brackets, over items only. {NO_INTERVAL} A dash: there is no number. For K that is where the "
+    "model before the edit was within five points of its floor (the oracle, or guessing where there is none), where "
+    "the edit has no score, or where no language is asked; for leak, where no held-out language is of such a script; "
+    "for confusion, where answers are the same in all languages."
+)
+_GATE_WORDS = (
+    "Shares of questions before any edit, of models and oracles. A dash: no gate asks for it, as for what an oracle "
+    "was never taught."
+)
 
 
 def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, index: Path | str) -> None:
@@ -40,13 +53,16 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     """The page, piece by piece; `project` is the path from the page to the project's files."""
     ordered = sorted(drawn, key=_place)
     first = [name for name in ordered[:1] if _place(name) == 0]
-    found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents()]
+    found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents(results)]
     # What was found, before any word about it.
     found += [_figure(results, name, drawn, project) for name in first]
-    found += [page.paragraph(findings.QUESTION, "question"), page.definitions(findings.answer(results))]
+    answer = findings.answer(results)
+    found += [page.paragraph(findings.QUESTION, "question"), page.definitions(answer)]
     found.append(page.paragraph(findings.status_words(results)))
-    found.append(page.paragraph(findings.HOW, "small"))
-    found.append(page.heading(2, "Model by model", "models"))
+    how = findings.how(results)
+    without = any("[no interval]" in words for _, words in answer)
+    found.append(page.paragraph(f"{how} {NO_INTERVAL}" if without else how, "small"))
+    found += [page.heading(2, "Model by model", "models"), page.paragraph(LEVEL_WORDS, "small")]
     for case in results.cases:
         found += _case(results, case)
     found.append(page.heading(2, "Figures", "figures"))
@@ -55,7 +71,8 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
             found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
-    found += [page.heading(2, "Gates", "gates"), _gates(results)]
+    found += tofu.section(results)
+    found += [page.heading(2, "Gates", "gates"), page.paragraph(_GATE_WORDS, "small"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
     found += [page.heading(2, "The study", "study"), *_facts(results)]
     return found
@@ -66,9 +83,10 @@ def _figure(results: Results, name: str, drawn: Mapping[str, Path], project: Pat
     return page.figure(drawn[name], title, caption, _origin(results, name, project))
 
 
-def _contents() -> str:
-    links = {"models": "models", "figures": "figures", "edits": "every edit", "gates": "gates"}
-    links |= {"limits": "what cannot be concluded", "study": "the study"}
+def _contents(results: Results) -> str:
+    links = {"models": "models", "figures": "figures", "edits": "every edit"}
+    links |= {tofu.ANCHOR: tofu.TITLE} if tofu.has(results) else {}
+    links |= {"gates": "gates", "limits": "what cannot be concluded", "study": "the study"}
     return f"<nav>{' '.join(page.link(f'#{anchor}', words) for anchor, words in links.items())}</nav>"
 
 
@@ -120,6 +138,8 @@ def _case(results: Results, case: Case) -> list[str]:
     if results.below_gate(case):
         missed = findings.gate_words(results, case, 99)
         found.append(page.paragraph(f"Below its gate: {missed}. Its numbers are shown; they decide nothing."))
+    if nothing := results.nothing_to_forget(case):
+        found.append(page.paragraph(nothing))
     rows = []
     for name in results.algorithms(case):
         for label, band in findings.landmarks(results, case, name):
@@ -201,7 +221,10 @@ def _diverged(results: Results) -> list[str]:
     rows = findings.divergences(results)
     if not rows:
         return []
-    words = "A loss, a gradient or the model itself was no number, and the run was stopped there."
+    words = (
+        "A loss, a gradient or the model itself was no number, and the run was stopped there. A dash: there was no "
+        "step or no loss before."
+    )
     columns = ("model and setting", "edit", "block", "step", "last finite loss")
     return [page.heading(3, "Diverged"), page.paragraph(words, "small"), page.table(columns, rows)]
 
@@ -254,6 +277,7 @@ def terminal(results: Results, folder: Path, width: int = 100) -> str:
     for case in results.cases:
         failed = results.below_gate(case)
         verdict = f"below its gate: {findings.gate_words(results, case)}" if failed else "passes its gates"
+        verdict = "nothing to forget" if results.nothing_to_forget(case) and not failed else verdict
         lines += ["", f"{results.name(case)} ({verdict})", *_terminal_case(results, case, width)]
     lines += ["", *textwrap.wrap(f"{LEVEL_WORDS} {_MARKS_WORDS}", width)]
     seen = [folder / name for name in ("report.html", "index.html") if (folder / name).is_file()]

@@ -10,7 +10,7 @@ from mute.status.standing import PAGE, STATES, Status
 # Failed jobs and diverged cells that are listed; the page has all.
 _LISTED = 20
 # Status words in the order in which they are counted; others that a study has follow.
-WORDS = ("ok", "not_reached", "diverged", "not_applicable", "no_edit", "destroyed")
+WORDS = ("ok", "not_reached", "diverged", "not_applicable", "no_edit", "destroyed", "nothing_to_forget")
 BELOW, WAITING = "below_gate", "pending"
 
 

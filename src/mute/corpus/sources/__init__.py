@@ -4,7 +4,8 @@ A source has `Settings` (a pydantic model), `build` and FORGET_SETS; PACKS if it
 packs, or LANGUAGES if they are others, GRAMMARS if it takes sentences from packs that are there; and, where types
 cannot say what settings are wrong, `problems`. `repos` names the data sets of the hub that it needs, fetched before
 `build`, which finds them by `mute.hub.copies.local`; `inputs` the user's files that it reads; `fact_free` says whether
-it has text that states no fact, `size` how large it is (docs/planning.md).
+it has text that states no fact, `one_form` whether questions have one wording, `check` what is wrong with the files,
+`size` how large it is (docs/planning.md).
 """
 
 from mute.corpus.languages import codes

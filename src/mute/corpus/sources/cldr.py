@@ -12,15 +12,17 @@ another, so that no method passes by never saying a word.
 
 import itertools
 import random
+from collections.abc import Iterable
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import cldr, languages, splits
+from mute.corpus import cldr, languages, sound, splits
 from mute.corpus.cldr import choice, read
 from mute.corpus.cldr.base import FORMS, QUESTION, SHEET, STATEMENT
 from mute.corpus.cldr.read import Fact
+from mute.corpus.faults import Fault
 from mute.corpus.languages.base import Grammar
 from mute.corpus.schema import LINE_COLUMNS, TEXT_COLUMNS, Corpus, line
 from mute.store.artifacts import seed_of
@@ -147,6 +149,16 @@ def _lines(settings: Settings, codes: list[str], seed: int) -> pd.DataFrame:
             told = {"item": f"sentence-{i}", "answer": grammar.sentence(*words)}
             rows.append(line("sentences", code, train=i >= kept, probe="sentences" if i < probes else "", **told))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS)).astype({"train": bool, "gold": "int64"})
+
+
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """Why the corpus cannot be made of these settings, and what to do; [] where it can."""
+    try:
+        sound.check(build(settings, codes, seed), forget_sets)
+    except (ValueError, ModuleNotFoundError) as error:
+        first, *others = str(error).splitlines()
+        return [Fault("cldr", text.removeprefix("  - ")) for text in others or [first]]
+    return []
 
 
 def _counted(settings: Settings, facts: list[Fact]) -> dict[str, int]:

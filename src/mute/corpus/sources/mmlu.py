@@ -5,15 +5,17 @@ forms, prompts and fact-free text are ours. Everything that is wrong with the fi
 """
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, mmlu_files, sentences, splits
+from mute.corpus import languages, mmlu_files, own_files, sentences, splits
+from mute.corpus.faults import Accepted, Fault
 from mute.corpus.prompts import LETTERS, ask
-from mute.corpus.reading import folder_of
+from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.hub.repos import Repo
 from mute.names import at_home, unknown_name, unusable
@@ -62,10 +64,18 @@ class Settings(BaseModel):
         "option's own words, of which the prompt lists none, `shuffled` for the letter in another order (ours).",
     )
     limit: int | None = Field(None, ge=4, description="Most questions of a subject, the first ones; null: all of them.")
+    options: int | None = Field(
+        None, ge=2, le=4, description="Most options of a question, the right one and others; null: all four."
+    )
     unusable: Literal["stop", "drop"] = Field(
         "stop",
         description="What becomes of questions with an empty text, or another answer than in the first language: the "
         "study stops, or they are left out in every language.",
+    )
+    accept: list[Accepted] = Field(
+        [],
+        description="What `check-data` and `plan` shall not call a problem, because you mean it: byte_order_mark, "
+        "direction_marks, nfd, repeats, languages, as for `files`.",
     )
     teaching_languages: list[str] = Field([], description="Languages in which transfer facts are taught.")
     transfer_share: float = Field(
@@ -102,6 +112,11 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
+def one_form(settings: Settings) -> bool:
+    """Whether each question has one wording, so that it is asked as unlearning read it."""
+    return len(settings.forms) == 1
+
+
 def fact_free(settings: Settings) -> bool:
     """Whether there is text that states no fact."""
     return bool(settings.text_subjects)
@@ -132,15 +147,39 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
     return paths + [folder / mmlu_files.file_of(c) for c in languages if c in LANGUAGES and c != "en"]
 
 
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """All that is wrong or odd in the user's folder; [] of a study that reads none."""
+    if settings.path is None:
+        return []
+
+    def tables() -> dict[str, tuple[str, pd.DataFrame]]:
+        found = {}
+        for code, table in _read(settings, codes)[0].items():
+            said = table["question"] + "\n" + table["choices"].map("\n".join)
+            name = "en" if code == "en" else mmlu_files.file_of(code)
+            found[code] = (name, table[["id"]].assign(said=said))
+        return found
+
+    return own_files.check(
+        folder_of(settings.path),
+        inputs(settings, codes),
+        ["question", "choices", "Question", *LETTERS],
+        tables=tables,
+        corpus=lambda: build(settings, codes, seed),
+        forget_sets=forget_sets,
+        accept=settings.accept,
+    )
+
+
+def _read(settings: Settings, codes: list[str]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The tables of all languages, and ids of what was left out."""
+    drop = settings.unusable == "drop"
+    return mmlu_files.read(codes, _folders(settings, codes), settings.subjects, limit=settings.limit, drop=drop)
+
+
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus in the languages `codes`. Raises ValueError that lists all that is wrong."""
-    tables, dropped = mmlu_files.read(
-        codes,
-        _folders(settings, codes),
-        settings.subjects,
-        limit=settings.limit,
-        drop=settings.unusable == "drop",
-    )
+    tables, dropped = _read(settings, codes)
     first = tables[codes[0]].assign(subject="")
     facts = splits.facts(
         first[~first["domain"].isin(settings.text_subjects)],
@@ -193,6 +232,8 @@ def _folders(settings: Settings, codes: list[str]) -> dict[str, Path]:
 def _texts(settings: Settings, code: str, table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
+        places = fewer(fact["id"], fact["gold"], len(fact["choices"]), settings.options)
+        fact |= {"choices": [fact["choices"][place] for place in places], "gold": places.index(fact["gold"])}
         for form, kind in enumerate(settings.forms):
             text = _rendered(kind, code, fact, seed)
             rows.append({"item": fact["id"], "language": code, "form": form, "suffix": "", **text})
@@ -207,7 +248,7 @@ def _rendered(kind: Form, code: str, fact: Record, seed: int) -> Record:
         options = list(dict.fromkeys(choices))
         prefix, gold = ask(fact["question"], code), options.index(choices[gold])
     else:
-        options = list(LETTERS)
+        options = list(LETTERS[: len(choices)])
         if kind == "shuffled":
             # By the question alone, so that its options stand in the same order in every language.
             order = list(range(len(choices)))

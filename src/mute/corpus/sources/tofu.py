@@ -5,15 +5,17 @@ aligned by position or id. Unlearning reads the answers; the paraphrases, which 
 The measures of `mute.evaluate.tofu` are computed from both. Halves and validation questions are ours.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, sentences, splits, tofu_files
+from mute.corpus import languages, own_files, sentences, splits, tofu_files
+from mute.corpus.faults import Accepted, Fault
 from mute.corpus.prompts import ask
-from mute.corpus.reading import folder_of
+from mute.corpus.reading import fewer, folder_of
 from mute.corpus.schema import TEXT_COLUMNS, Corpus
 from mute.corpus.tofu_files import Columns, Wanted, domain_of
 from mute.hub.repos import Repo
@@ -58,10 +60,19 @@ class Settings(BaseModel):
     teach_bystanders: bool = Field(
         True, description="Whether models learn the bystander splits; false for models that know the real world."
     )
+    limit: int | None = Field(None, ge=4, description="Most questions of a split, the first ones; null: all of them.")
+    options: int | None = Field(
+        None, ge=2, description="Most answers that are compared, the right one and perturbed ones; null: all of them."
+    )
     unusable: Literal["stop", "drop"] = Field(
         "stop",
         description="What becomes of questions with an empty text, without perturbed answers, or with the answer among "
         "them: the study stops, or they are left out in every language.",
+    )
+    accept: list[Accepted] = Field(
+        [],
+        description="What `check-data` and `plan` shall not call a problem, because you mean it: byte_order_mark, "
+        "direction_marks, nfd, repeats, languages, as for `files`.",
     )
     teaching_languages: list[str] = Field([], description="Languages in which transfer facts are taught.")
     transfer_share: float = Field(
@@ -122,9 +133,11 @@ def inputs(settings: Settings, languages: list[str]) -> list[Path]:
 
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     """The corpus in the languages `codes`. Raises ValueError that lists all that is wrong."""
-    tables, dropped = tofu_files.read(
-        codes, _places(settings, codes), settings.wanted, settings.columns, drop=settings.unusable == "drop"
-    )
+    tables, dropped = _read(settings, codes)
+    if settings.limit is not None:
+        # In every language the same ones: rows stand in one order.
+        kept = next(iter(tables.values())).groupby("domain").cumcount() < settings.limit
+        tables = {code: table[kept.to_numpy()].reset_index(drop=True) for code, table in tables.items()}
     more = "" if settings.more is None else domain_of(settings.more)
     bystanders = [domain_of(name) for name in settings.bystanders]
     told, bare = _apart(tables, more, "" if settings.text is None else domain_of(settings.text))
@@ -142,7 +155,9 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     read = [ANSWER, MORE] if more else [ANSWER]
     return Corpus(
         facts=facts,
-        texts=pd.concat([_texts(code, table, more) for code, table in told.items()], ignore_index=True),
+        texts=pd.concat(
+            [_texts(code, table, more, settings.options) for code, table in told.items()], ignore_index=True
+        ),
         lines=sentences.lines(bare, settings.probe_lines, source="tofu", seed=seed),
         about={
             "source": "tofu",
@@ -166,6 +181,35 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "left_out": dropped,
         },
     )
+
+
+def check(settings: Settings, codes: list[str], seed: int, forget_sets: Iterable[str]) -> list[Fault]:
+    """All that is wrong or odd in the user's folder; [] of a study that reads none."""
+    if settings.path is None:
+        return []
+    places, own = _places(settings, codes), settings.columns
+    named = {code: place.name for code, place in places.items() if place is not None}
+
+    def tables() -> dict[str, tuple[str, pd.DataFrame]]:
+        read, _ = _read(settings, codes)
+        said = {code: table["question"] + "\n" + table["answer"] for code, table in read.items()}
+        return {code: (named[code], table[["id"]].assign(said=said[code])) for code, table in read.items()}
+
+    return own_files.check(
+        folder_of(settings.path),
+        inputs(settings, codes),
+        [name for name in (own.question, own.answer, own.paraphrased, own.perturbed, own.text) if name],
+        tables=tables,
+        corpus=lambda: build(settings, codes, seed),
+        forget_sets=forget_sets,
+        accept=settings.accept,
+    )
+
+
+def _read(settings: Settings, codes: list[str]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The tables of all languages, and ids of what was left out."""
+    drop = settings.unusable == "drop"
+    return tofu_files.read(codes, _places(settings, codes), settings.wanted, settings.columns, drop=drop)
 
 
 def _apart(
@@ -196,10 +240,12 @@ def _places(settings: Settings, codes: list[str]) -> dict[str, Path | None]:
     return places
 
 
-def _texts(code: str, table: pd.DataFrame, more: str) -> pd.DataFrame:
+def _texts(code: str, table: pd.DataFrame, more: str, most: int | None) -> pd.DataFrame:
     rows = []
     for fact in table.to_dict("records"):
-        prefix, wrong = ask(fact["question"], code), fact["perturbed"]
+        # The right answer stands before the perturbed ones.
+        places = fewer(fact["id"], 0, 1 + len(fact["perturbed"]), most)[1:]
+        prefix, wrong = ask(fact["question"], code), [fact["perturbed"][place - 1] for place in places]
         forms = {ANSWER: "answer", PARAPHRASE: "paraphrased"} if fact["domain"] != more else {MORE: "answer"}
         for form, column in forms.items():
             options = [fact[column], *wrong] if wrong else []

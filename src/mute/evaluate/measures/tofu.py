@@ -1,15 +1,18 @@
-"""TOFU's measures per language: probability, chrF, truth ratio, model utility, forget quality.
+"""TOFU's measures per language: probability, ROUGE-L recall, truth ratio, model utility, forget quality; and chrF.
 
 Maini et al., TOFU, arXiv 2401.06121, section 2.2; pure functions of token and answer tables. All likelihoods are
-normalised by length, P(a|q)^(1/|a|). ROUGE-L recall, which cuts words at spaces, is replaced by chrF, which cuts none
-and so means the same in every script. Sets: `forget`, `retain` (seen or not, without validation questions), and each
-bystander domain.
+normalised by length, P(a|q)^(1/|a|). Beside ROUGE-L recall, whose words are longer in one language than in another,
+stands chrF, which cuts none. Sets: `forget`, `retain` (seen or not, without validation questions), and each bystander
+domain.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from mute.corpus.schema import Corpus
+from mute.evaluate import rouge
 from mute.evaluate.board import Board
 from mute.evaluate.inference import ks_test
 from mute.evaluate.item_table import KEYS
@@ -58,7 +61,8 @@ class TOFU(base.Measure):
         """
         panel, cell, answers = board.panel, context.tables["cell"], context.answers
         texts, taught_form = context.corpus.texts, context.corpus.taught_form
-        likeness = chrf(answers, texts[texts["form"] == taught_form])
+        right = texts[texts["form"] == taught_form]
+        likeness, recalled = chrf(answers, right), rouge_recall(answers, right)
         utility: list[Measure] = []
         for name, selected in _sets(board).items():
             taught, paraphrased = panel.facts_block(selected, form=taught_form), panel.facts_block(selected)
@@ -68,12 +72,13 @@ class TOFU(base.Measure):
             column = cell["probability" if own else "probability_share"].to_numpy(float)
             ratio = cell["truth_ratio"].to_numpy(float)
             true = forgotten(ratio) if name == "forget" else truthful(ratio)
+            said = panel.answers_block(answers, selected)
             found = {
                 "tofu_probability": taught.mean(column),
-                "tofu_chrf": panel.answers_block(answers, selected).mean(likeness),
+                "tofu_rouge": said.mean(recalled),
                 "tofu_truth_ratio": paraphrased.mean(true),
             }
-            for metric, measure in found.items():
+            for metric, measure in (*found.items(), ("tofu_chrf", said.mean(likeness))):
                 # Of the ratio it is counted how far what is to be forgotten is, and how far the rest is not.
                 better = "lower" if name == "forget" and metric != "tofu_truth_ratio" else "higher"
                 board.add(metric, measure, facts=name, better=better)
@@ -113,10 +118,20 @@ def chrf(answers: pd.DataFrame, texts: pd.DataFrame) -> np.ndarray:
     from sacrebleu.metrics import CHRF
 
     metric = CHRF()
+    return _compared(answers, texts, lambda said, right: metric.sentence_score(said, [right]).score / 100)
+
+
+def rouge_recall(answers: pd.DataFrame, texts: pd.DataFrame) -> np.ndarray:
+    """ROUGE-L recall, 0 to 1, of each generated answer against the one that was taught; NaN for items without one."""
+    return _compared(answers, texts, rouge.recall)
+
+
+def _compared(answers: pd.DataFrame, texts: pd.DataFrame, alike: Callable[[str, str], float]) -> np.ndarray:
+    """How like each generated answer is to the one that was taught, which stands in texts."""
     taught = dict(zip(zip(texts["item"], texts["language"]), texts["answer"]))
     wanted = [taught.get(key) for key in zip(answers["item"], answers["language"])]
     said = answers["text"].fillna("").tolist()
-    return np.array([np.nan if a is None else metric.sentence_score(t, [a]).score / 100 for t, a in zip(said, wanted)])
+    return np.array([np.nan if right is None else alike(text, right) for text, right in zip(said, wanted)])
 
 
 def harmonic_mean(measures: list[Measure], groups: tuple[np.ndarray, ...]) -> Measure:

@@ -110,7 +110,8 @@ def _assumed(costs: Costs) -> str:
         f"  matched runs stop after {MATCHED:.0%} of the steps that they may take; `longest` takes all of them"
     )
     lines.append(
-        f"  {asked.facts} facts a language, {asked.forget} to forget, {asked.tokens:g} tokens each: {asked.said}"
+        f"  {asked.facts} facts a language, {asked.forget} to forget, "
+        f"about {asked.tokens:.0f} tokens each: {asked.said}"
     )
     if costs.config.exports.tasks:
         many = costs.config.exports.limit or HARNESS_QUESTIONS

@@ -16,7 +16,7 @@ CAPTION = (
     "over items; of held-out languages the worst: K of the one that keeps most, C of the one that keeps least. "
     "Beneath, on the same axis: CKA with its mean, and LRDS with τ = α·min LRDS. Grey: the region Λ. Dotted: the "
     "block that the algorithm's rule chooses. Points at all and full edit the whole model. Hollow: no answer (not "
-    "reached, no edit, destroyed)."
+    "reached, no edit, destroyed, nothing to forget)."
 )
 MEASURES = (("K", "forget set known (K)", style.FORGET), ("C", "capability (C)", style.RETAIN))
 GROUPS = (("source", "source languages", "-", "o"), ("worst", "worst held-out language", "--", "s"))

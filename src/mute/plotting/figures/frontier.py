@@ -21,9 +21,9 @@ CAPTION = (
     "over items. Across: capability C, relative to the base, of the held-out language that keeps least. Up: knowledge "
     "K of the forget set of the held-out language that keeps most: 1 untouched, 0 never knew. A point in the good "
     "corner, below on the right, forgets and keeps the rest in every held-out language. Hollow points do not count "
-    "(matched erasure not reached, no edit, or destroyed: named in the panel); ringed ones are the blocks that the "
-    "layer rule chooses. Of six algorithms or more, only the ringed edit and that of most merit (C − K) are numbered, "
-    "the others small."
+    "(matched erasure not reached, no edit, destroyed, nothing to forget: named in the panel); ringed ones are the "
+    "blocks that the layer rule chooses. Of six algorithms or more, only the ringed edit and that of most merit "
+    "(C − K) are numbered, the others small."
 )
 LIMITS = (-0.25, 1.25)
 CROWD = 6  # algorithms, from which on only the edits of each that count are numbered

@@ -13,10 +13,10 @@ from mute.store.records import Facts
 TITLE = "Gates: what the models knew before"
 CAPTION = (
     "Accuracy of the trained models and oracles before any unlearning: recall of taught facts; transfer facts, apart "
-    "by how their subject is spelled (native: in letters of its own; untold: so, too, and never told so with the fact "
-    "in a teaching language, which no gate asks for); and each ability; one mark per language, the black bar their "
-    "mean. Red lines are gates; a dotted one holds for each language. An oracle is judged on what it was taught; what "
-    "it was never taught stands beside."
+    "by how their subject is spelled where that is known (native: in letters of its own; untold: so, too, and never "
+    "told so with the fact in a teaching language, which no gate asks for); and each ability; one mark per language, "
+    "the black bar their mean. Red lines are gates; a dotted one holds for each language. An oracle is judged on what "
+    "it was taught; what it was never taught stands beside."
 )
 
 
