@@ -62,9 +62,11 @@ def freeze(chosen: argparse.Namespace) -> int:
 
 def plan(chosen: argparse.Namespace) -> int:
     """Print what a study will cost, rule by rule: jobs, hours, memory and disk. Runs nothing, needs no network."""
+    from mute.jobs import machine
     from mute.plan.costs import table
 
-    print(table.terminal(_study(chosen)), end="")
+    cores = machine.cores() if chosen.cores == "all" else max(1, int(chosen.cores))
+    print(table.terminal(_study(chosen), cores=cores), end="")
     return 0
 
 
@@ -186,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     add(summary, "print what a finished study found", results)
     add(freeze, "keep a study's tables for the paper", files)
-    add(plan, "print what a study will cost", files)
+    planned = add(plan, "print what a study will cost", files)
+    planned.add_argument("--cores", default="all", metavar="N", help="how many cores the study may use [all]")
     add(status, "print how a study stands", files)
     added = add(exports, "list the cells of a study", files)
     added.add_argument("--cell", help="name of one cell")

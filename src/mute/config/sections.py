@@ -236,7 +236,11 @@ class CostsSection(Section):
     """What a plan reckons with, and what jobs ask of a cluster. Changes no result, and nothing runs again for it."""
 
     core_gflops: float = Field(95.0, gt=0, description="What one core does, in billions of operations a second.")
-    gpu: str = Field("H100 80GB", description="Name of the GPU that the plan is for; only shown.")
+    gpu: str | None = Field(
+        None,
+        description="Name of the GPU that pretrained models are planned for, wherever the plan is made; null: an "
+        "H100 80GB where this machine has a GPU or jobs run on a cluster, else cores.",
+    )
     gpu_tflops: float = Field(989.0, gt=0, description="Its peak in bfloat16, dense, in trillions a second.")
     gpu_utilisation: float = Field(0.4, gt=0, le=1, description="Share of that peak that is reached; assumed.")
     gpu_memory_gb: float = Field(80.0, gt=0, description="Its memory, in gigabytes.")

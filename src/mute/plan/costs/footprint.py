@@ -31,8 +31,10 @@ _SLACK, _TOKENIZER = 64e6, 20e6
 class Footprint:
     """Memory and disk of the jobs of a study."""
 
-    def __init__(self, work: Workload) -> None:
+    def __init__(self, work: Workload, card: float | None = None) -> None:
+        """card: bytes of the GPU's memory; default: as configured."""
         self.work, self.study, self.config = work, work.study, work.config
+        self.card = self.config.costs.gpu_memory_gb * 1e9 if card is None else card
 
     # Memory: (of the host, where the model runs)
 
@@ -51,8 +53,8 @@ class Footprint:
         reads = max(batch, BATCH) / self.work.size.tokens * self.work.size.answer
         here = self.weights(model) + _SLACK + trained * (_EXACT if width < 4 else _TRAINED)
         here += tokens * (_HIDDEN * shape.hidden + _MLP * shape.mlp) * width + 4 * reads * shape.vocabulary * 4
-        stays = self.config.engine.device == "cpu" or not self.config.models[model].pretrained
-        free = self.config.costs.gpu_memory_gb * 1e9 - self.weights(model)
+        stays = not self.work.needs_gpu(model)
+        free = self.card - self.weights(model)
         return (0, here + 2 * states) if stays or states <= DEVICE_SHARE * free else (2 * states, here)
 
     def pretraining(self, model: str) -> tuple[float, float]:
@@ -105,7 +107,7 @@ class Footprint:
         if cost.whole and not cost.head:
             # No gradients, but in float64 a second moment for each block, and some six more that one is solved with.
             trained = (band + 6) * shape.mlp**2 * 8 / _TRAINED
-        host, here = self.running(cell.model, states, trained, batch, above)
+        host, here = self.running(cell.model, states, trained, batch, above if cost.head else band)
         return host, here + (_COPIES * trained * self.work.width if cell.protocol == "matched" else 0)
 
     # Disk

@@ -12,6 +12,7 @@ from mute import analyses, attacks, unlearn
 from mute.analyses.base import Analysis
 from mute.attacks.base import Attack, Settings
 from mute.bands import span
+from mute.jobs import machine
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
@@ -41,8 +42,10 @@ _START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 class Workload:
     """The seconds that parts of a study's jobs take."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, elsewhere: bool = False) -> None:
+        """elsewhere: whether jobs run on the machines of a cluster, of which nothing is known here."""
         self.study, self.config = study, study.config
+        self.gpus = bool(self.config.costs.gpu) or elsewhere or machine.has_gpu()
 
     @cached_property
     def size(self) -> sizes.Size:
@@ -76,9 +79,12 @@ class Workload:
         return self.known[model][0]
 
     def needs_gpu(self, model: str) -> bool:
-        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained."""
+        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained.
+
+        By default none is asked for that nobody has: not named in `costs`, not on this machine, and no cluster's.
+        """
         device = self.config.engine.device
-        return device == "cuda" or (device == "auto" and self.config.models[model].pretrained is not None)
+        return device == "cuda" or (device == "auto" and self.gpus and self.config.models[model].pretrained is not None)
 
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
