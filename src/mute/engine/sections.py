@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mute.engine import cache
+from mute.jobs import progress
 from mute.models import anatomy, hooks, treatment
 from mute.models.anatomy import Model
 
@@ -195,7 +196,7 @@ class Texts(Prefix):
 
     def _through(self, start: int, stop: int) -> Tensor:
         result = torch.empty_like(self.states)
-        for rows in self.batches:
+        for rows in progress.each(self.batches, "batch of states"):
             index = self.positions(in_fours(rows))
             result[index] = run(self.model, self.at(index), start, stop, ids=self.ids[index]).to(result.device)
         return result

@@ -12,6 +12,7 @@ from mute.engine import low_rank
 from mute.engine.band import Task, TextSet, drawn_rows
 from mute.engine.steps import Steps
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.models import patches
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
@@ -91,7 +92,7 @@ def unlearn(
     best: Outcome | None = None
     curve: list[Row] = []
     try:
-        for strength in runs.strengths if protocol == "matched" else [None]:
+        for strength in progress.each(runs.strengths if protocol == "matched" else [None], "strength"):
             task = path(bench.model, band, sides["forget"], sides["retain"], seed, sides)
             tried = _run(bench, task, runs if strength is None else runs.at(strength), names, before, protocol)
             tried.strength = strength
@@ -267,7 +268,7 @@ class _Descending:
                 )
                 for name in task.sides
             }
-            for step in range(1, settings.steps + 1):
+            for step in progress.each(range(1, settings.steps + 1), "step"):
                 batches = {name: task.batch(name, next(rows)) for name, rows in orders.items()}
                 loss, gradients = algorithm.gradients(task, batches, trained)
                 if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):

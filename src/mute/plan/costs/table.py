@@ -119,7 +119,7 @@ def _on_cards(costs: Costs) -> str:
     if not costs.on_gpu:
         return ""
     rows = [["GPU memory by cells", "cells", *(f"of {size(card)}" for card in _CARDS)]]
-    for name, cells, *needed in cards.needed(costs.work, _CARDS):
+    for name, cells, needed in cards.needed(costs.work, _CARDS):
         fits = [size(own) + (", too much" if own > card else "") for own, card in zip(needed, _CARDS)]
         rows.append([name, str(cells or ""), *fits])
     return aligned(rows)
@@ -135,8 +135,8 @@ def _assumed(costs: Costs) -> str:
     ]
     if any(costs.work.needs_gpu(model) for model in costs.study.models):
         lines.append(
-            f"  {section.gpu or _GPU}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which {section.gpu_utilisation:.0%} "
-            "are reached; that was not measured here"
+            f"  {section.gpu or _GPU}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which "
+            f"{section.gpu_utilisation:.0%} are reached; that was not measured here"
         )
     lines.append(
         f"  matched runs stop after {MATCHED:.0%} of the steps that they may take; `longest` takes all of them"
