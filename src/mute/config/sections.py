@@ -216,10 +216,15 @@ class EngineSection(Section):
     """Where models run. Nothing here but the device's and the type's rounding changes a result."""
 
     # No rule has these as parameters: nothing runs again for them.
-    without_effect: ClassVar[set[str]] = {"cache_gb", "checksum_gb"}
+    without_effect: ClassVar[set[str]] = {"cache_gb", "checksum_gb", "recompute"}
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the best that is there.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights and states.")
+    recompute: bool = Field(
+        False,
+        description="Whether steps keep each block's input alone and compute its inside again for gradients: the same "
+        "numbers, a third more time, a fraction of the memory.",
+    )
     cache_gb: float = Field(
         2.0,
         ge=0,

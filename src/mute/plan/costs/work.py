@@ -141,6 +141,8 @@ class Workload:
     def step(self, model: str, sequences: float, blocks: float, reads: float) -> float:
         """One batch with gradients; blocks: in forward passes; reads: places whose logits are read."""
         shape, tokens = self.shape(model), sequences * self.size.tokens * PADDING
+        # Computed again for gradients: one pass more, beside the two or three of a step through several blocks.
+        blocks *= (1 + 1 / PASSED) if self.config.engine.recompute and blocks > TRAINED else 1
         forward = self.operations(model, shape.forward(tokens, self.size.tokens)) + _LAUNCH
         return forward * blocks + self.head(model, reads) * PASSED
 
@@ -264,9 +266,15 @@ class Workload:
         return self.languages(cell.model) * self.size.forgotten(cell.forget_set)
 
     def _answers(self, model: str, forms: int, blocks: float) -> float:
-        """Questions, and answers that are written out: each further token runs the whole model again."""
-        written = self.languages(model) * self.size.facts * forms * self.size.written
-        return self.ask(model, self.asked(model, forms), blocks) + self.run(model, written, self.shape(model).blocks)
+        """Questions, and answers that are written out: the whole model once, then a token at a time from its cache."""
+        s, shape = self.size, self.shape(model)
+        facts = self.languages(model) * s.facts * forms
+        begun = self.run(model, facts * min(1, s.written), shape.blocks)
+        further = max(0, s.written - 1)
+        flops = shape.forward(facts * further, s.tokens) * shape.blocks + shape.head(facts * further)
+        batches = max(facts * (s.tokens + further) / BATCH, min(LENGTHS, facts / 2))
+        begun += self.operations(model, flops) + batches * further * shape.blocks * _LAUNCH
+        return self.ask(model, self.asked(model, forms), blocks) + begun
 
     def _texts(self, cell: Cell) -> float:
         """Texts of both sides."""
