@@ -63,7 +63,7 @@ fetch: $(INSTALLED) ## get the models and data that the study needs from the hub
 		$(ARGS) -- fetch
 
 plan: $(INSTALLED) ## what the study of CONFIG will cost: jobs, hours, memory, disk; runs nothing
-	@$(BIN)/python -m mute plan $(CONFIG)
+	@$(BIN)/python -m mute plan $(CONFIG) --cores $(CORES)
 
 status: $(INSTALLED) ## how the study of CONFIG stands: done, diverged, failed, pending; where the logs are, how to go on
 	@$(BIN)/python -m mute status $(CONFIG) || [ $$? -le 2 ]

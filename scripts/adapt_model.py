@@ -82,6 +82,7 @@ with job(snakemake) as log:
             texts,
             **plan["adaptation"],
             seed=plan["seed"],
+            recompute=snakemake.config.get("engine", {}).get("recompute", False),
             report=lambda step, steps, loss: log.progress(step, steps, f"loss {loss:.3f}, step"),
         )
         record["losses"] = [round(loss, 5) for loss in losses]

@@ -1,5 +1,6 @@
 """Asks an export or a base model the harness' tasks, offline."""
 
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ with job(snakemake) as log:
     folder = Path(snakemake.input.record).parent
     record = artifacts.checked(folder)
     # What the harness prints goes to the log: its bars would drown the study's own lines.
+    log.terminal = sys.stderr
     with redirect_stdout(log.handle), redirect_stderr(log.handle):
         found = harness.evaluate(folder, snakemake.params.plan)
     status = record.get("outcome", {}).get("status", "ok")

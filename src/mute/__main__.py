@@ -65,11 +65,13 @@ def plan(chosen: argparse.Namespace) -> int:
 
     Files of your own are read. Exit status 1: they cannot be used as they are, and what is wrong stands under the plan.
     """
+    from mute.jobs import machine
     from mute.plan import data
     from mute.plan.costs import table
 
     study = _study(chosen)
-    print(table.terminal(study), end="", flush=True)
+    cores = machine.cores() if chosen.cores == "all" else max(1, int(chosen.cores))
+    print(table.terminal(study, cores=cores), end="", flush=True)
     return _told(data.problems(study), _what_is_read(study, data.read_from(study)))
 
 
@@ -226,7 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     add(summary, "print what a finished study found", results)
     add(freeze, "keep a study's tables for the paper", files)
-    add(plan, "print what a study will cost", files)
+    planned = add(plan, "print what a study will cost", files)
+    planned.add_argument("--cores", default="all", metavar="N", help="how many cores the study may use [all]")
     add(check_data, "read your own files and say what is wrong with them", files)
     add(status, "print how a study stands", files)
     added = add(exports, "list the cells of a study", files)

@@ -1,6 +1,7 @@
 """Questions asked all at once against one plain forward of the whole model for each; lens, bypass, kinds of answers."""
 
 import copy
+import re
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from mute.evaluate.disruption import RETAIN
 from mute.evaluate.run import Evaluator, _Words, questions
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.models import anatomy
 
 DEPTH = 3
@@ -311,6 +313,19 @@ def test_answers_are_decoded_greedily(trained_model, corpus, encoder, damage):
         kinds = [evaluator.words_of[row["form"]].kind(row["item"], row["language"], text) for text in texts]
         first = next((kind for kind in kinds if kind != "neither"), "neither")
         assert answers["kind"].iloc[i] == first
+
+
+def test_an_evaluation_says_how_far_it_is(trained_model, corpus, encoder, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0)
+    evaluator, lines = Evaluator(trained_model("llama"), encoder, corpus, ["en"], [0]), []
+    progress.listen(lines.append, lambda: 0)
+    try:
+        evaluator.evaluate()
+    finally:
+        progress.listen(None)
+    assert all(re.fullmatch(r"token read and written .*, about \d+ s left", line) for line in lines)
+    assert any(", batch " in line for line in lines)
+    assert lines[-1].endswith(", about 0 s left")
 
 
 def test_what_was_taught_is_answered_right(evaluated, corpus):

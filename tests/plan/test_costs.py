@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mute.config.sections import ModelSection, overlay, read_files
+from mute.jobs import machine
 from mute.plan.costs import GROWTH, RULES, Costs, shapes, sizes, table
 from mute.plan.costs.work import PASSED, TRAINED, Workload
 from mute.study.checks import checked_study
@@ -20,6 +21,7 @@ STUDIES = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 TINY = {"vocabulary": 300, "blocks": 3, "hidden": 32, "heads": 4}
 # A model from the hub, whatever else the configuration can say of one.
 HUB = {"pretrained": "meta-llama/Llama-3.1-8B", "blocks": 32}
+CARD = {"gpu": "H100 80GB"}
 PUBLISHED = {"meta-llama/Llama-3.1-8B": 8.03e9, "Qwen/Qwen2.5-7B": 7.62e9, "bigscience/bloom-7b1": 7.07e9}
 
 
@@ -29,7 +31,7 @@ def costs(name: str = "micro.yaml", **changes) -> Costs:
 
 def with_hub_model(name: str = "micro.yaml", **changes) -> Costs:
     """A study whose model is opened from the hub; set behind the configuration's back, which asks the hub for it."""
-    planned = costs(name, **changes)
+    planned = costs(name, **{**changes, "costs": {**CARD, **changes.get("costs", {})}})
     model = planned.study.config.models["llama"]
     model.__dict__.update(HUB, adaptation=SimpleNamespace(rank=8, batch_size=16, epochs=2))
     model.model_fields_set.add("blocks")
@@ -252,6 +254,42 @@ def test_a_pretrained_model_is_downloaded_adapted_and_run_on_a_gpu():
     text = table.terminal(planned.study)
     assert "a table of known models" in text
     assert "40% are reached; that was not measured here" in text
+
+
+def test_no_gpu_is_planned_that_nobody_has(monkeypatch):
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
+    monkeypatch.setattr(machine, "memory", lambda: 8e9)
+    here = with_hub_model(costs={"gpu": None})
+    assert not here.on_gpu
+    assert here.gpus("adapt_model") == 0
+    text = table.terminal(here.study, cores=4)
+    assert not any(word in text for word in ("GPU-hours", "GPU memory", "H100"))
+    assert "adapt_model" in text.split("than this machine has (8.0 GB), in ")[1].split("\n")[0]
+    assert f"{table.duration(60 * table.minutes(here, 4))} on 4;" in text
+    # A cluster's jobs go where GPUs are, whatever the machine has that submits them.
+    assert Costs(here.study, elsewhere=True).cost("adapt_model", "llama-s0").gpus == 1
+    monkeypatch.setattr(machine, "has_gpu", lambda: True)
+    assert with_hub_model(costs={"gpu": None}).on_gpu
+    assert not with_hub_model(costs={"gpu": None}, engine={"device": "cpu"}).on_gpu
+
+
+def test_the_paper_is_planned_for_cards_of_two_sizes_without_its_weights(monkeypatch):
+    monkeypatch.setattr(machine, "has_gpu", lambda: False)
+    planned = costs("paper.yaml")
+    lines = table.terminal(planned.study).split("GPU memory by cells")[1].split("\n\n")[0].splitlines()
+    assert lines[0].split() == ["cells", "of", "80", "GB", "of", "40", "GB"]
+    for kind in {f"{cell.model}: {cell.algorithm}, " for cell in planned.study.cells}:
+        assert any(line.startswith(kind) for line in lines), kind
+    assert not any("too much" in line.split(" GB", 1)[0] for line in lines[1:]), "of 80 GB nothing is too much"
+
+
+def test_this_machine_is_asked_without_torch(monkeypatch):
+    assert machine.cores() >= 1
+    assert 1e8 < machine.memory() < 1e14
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    machine.has_gpu.cache_clear()
+    assert not machine.has_gpu()
+    machine.has_gpu.cache_clear()
 
 
 def test_retraining_holds_float32_beside_bfloat16():

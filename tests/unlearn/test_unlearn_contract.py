@@ -622,3 +622,19 @@ def test_slug_adds_its_gradients_up_in_float32(trained_model, corpus, encoder, m
     for own, parts in zip(found.values(), zip(*pieces)):
         wanted = sum(part.double() for part in parts)
         assert float((own - wanted).norm() / wanted.norm()) < 1e-5
+
+
+def test_a_whole_model_unlearns_in_16_bits_as_in_32(bench_of):
+    """Near in what it loses and how far it goes; afterwards the model is what it was."""
+    bench = bench_of("llama")
+    before = everything(bench.model)
+    band = Band.named("full", len(anatomy.blocks(bench.model)))
+    runs = []
+    for optimizer in ("adamw", "compact"):
+        method = make("gradient_ascent", steps=6, learning_rate=1e-4, batch_size=8, optimizer=optimizer)
+        runs.append(unlearn(bench, method, band, protocol="paper", seed=0))
+    exact, near = runs
+    assert near.status == exact.status == "ok"
+    assert [row["loss"] for row in near.curve] == pytest.approx([row["loss"] for row in exact.curve], rel=0.05)
+    assert near.size == pytest.approx(exact.size, rel=0.05)
+    assert all(torch.equal(before[name], tensor) for name, tensor in everything(bench.model).items())

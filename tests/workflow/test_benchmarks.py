@@ -39,6 +39,29 @@ def test_the_engine_is_measured_against_the_plain_path(tmp_path, model):
     assert "evaluate a patch" in done.stdout
 
 
+def test_writing_with_a_cache_is_measured_against_the_plain_path(tmp_path):
+    small = [
+        "--model",
+        "bloom-7b1",
+        "--shrink",
+        "32",
+        "--answers",
+        "6",
+        "--prompt",
+        "5",
+        "--tokens",
+        "4",
+        "--pairs",
+        "1",
+    ]
+    command = [sys.executable, "benchmarks/writing.py", *small, "--device", "cpu", "--json", tmp_path / "found.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["same"] == found["answers"] == 6
+    assert found["ratio"] > 0
+
+
 @pytest.mark.slow
 def test_planning_is_measured_beside_trivial_snakefiles(tmp_path):
     small = ["--small", "--pairs", "1", "--json", tmp_path / "planning.json"]

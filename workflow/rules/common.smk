@@ -48,7 +48,7 @@ share_code()
 keep_memory()
 PLANS = Plans(STUDY)
 # What each job asks of a cluster. On one machine nothing waits for it, unless --resources sets a limit.
-COSTS = Costs(STUDY)
+COSTS = Costs(STUDY, elsewhere=workflow.resource_settings.nodes is not None)
 RESULTS = STUDY.config.study.results
 
 

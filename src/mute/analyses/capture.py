@@ -14,6 +14,7 @@ from mute.analyses import similarity
 from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.evaluate.inference import cluster_counts, percentile_interval
+from mute.jobs import progress
 from mute.models.anatomy import Model
 from mute.models.probe import separate
 from mute.models.tokenizer import Encoder
@@ -70,11 +71,29 @@ def score_layers(
     shape = (len(languages), count)
     assert len(rows) == shape[0] * shape[1]
     texts = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
-    apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
+    with progress.counting(2, "score") as count:
+        with count.part(1):
+            apart = separability(model, encoder, corpus, languages, forget_set, seed=seed)
+        with count.part(1):
+            return _scored(texts, languages, shape, apart, draws=draws, resamples=resamples, seed=seed)
+
+
+def _scored(
+    texts: sections.Texts,
+    languages: list[str],
+    shape: tuple[int, int],
+    apart: list[float],
+    *,
+    draws: int,
+    seed: int,
+    resamples: int,
+) -> pd.DataFrame:
+    """The rows of `score_layers`, from prompts of (languages, items) and how well each block tells them apart."""
+    count = shape[1]
     # The same items in every block: what two blocks have in common falls out of their difference.
     counts = torch.from_numpy(cluster_counts(count, resamples, seed_of(seed, "items")))
     table, resampled = [], []
-    for block in range(sections.depth(model)):
+    for block in progress.each(range(sections.depth(texts.model)), "block scored"):
         texts.advance(block + 1)
         last, mean, later = (x.reshape(*shape, -1) for x in pooled(texts))
         check_spread(last, languages, block)
@@ -158,7 +177,7 @@ def separability(
     fold = torch.tensor([seed_of(seed, "fold", item) % FOLDS for item in rows["item"]])
     states = sections.Texts(model, [encoder.prompt(prefix) for prefix in rows["prefix"]])
     found = []
-    for block in range(sections.depth(model)):
+    for block in progress.each(range(sections.depth(model)), "block told apart"):
         states.advance(block)
         mean = pooled(states)[1]
         scores = torch.zeros(len(mean), dtype=torch.float64)

@@ -13,6 +13,7 @@ from mute.attacks.shard import Opened, in_order
 from mute.bands import Languages
 from mute.engine.opening import Opener
 from mute.evaluate.shards import Placed, Shard, place
+from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.store import artifacts, clock
 from mute.store.records import Record
@@ -63,16 +64,18 @@ def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan:
                 depends = tuple(str(getattr(cell, key)) if key in each.analysis.depends else "" for key in DEPENDS)
                 case = (each.name, model, cell.forget_set, own, depends if of_base else ("",) * len(DEPENDS))
                 cases.setdefault(case, (cell, each, victim))
-    for (name, model, forget_set, own, depends), (cell, each, victim) in cases.items():
-        keys = dict(zip(DEPENDS, depends))
-        further = {"depends": {key: keys[key] for key in each.analysis.depends}} if any(depends) else {}
-        digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model), **further})
-        work = partial(_record, opened, cell, victim, model, each)
-        _, new = artifacts.stored(shard.results / STORE / digest, work)
-        computed += new
-        row = {"trained": model, "forget_set": forget_set, "cell": own, **keys, "analysis": name}
-        rows.append({**row, "digest": digest})
-        log.progress(len(rows), len(cases), f"{computed} computed, {len(rows) - computed} found, analysis")
+    with progress.counting(len(cases), "analysis") as count:
+        for (name, model, forget_set, own, depends), (cell, each, victim) in cases.items():
+            keys = dict(zip(DEPENDS, depends))
+            further = {"depends": {key: keys[key] for key in each.analysis.depends}} if any(depends) else {}
+            digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model), **further})
+            work = partial(_record, opened, cell, victim, model, each)
+            _, new = artifacts.stored(shard.results / STORE / digest, work)
+            computed += new
+            row = {"trained": model, "forget_set": forget_set, "cell": own, **keys, "analysis": name}
+            rows.append({**row, "digest": digest})
+            count() if new else count.skip()
+    log.progress(len(rows), len(rows), f"{computed} computed, {len(rows) - computed} found, analysis")
     table = pd.DataFrame(rows, columns=["trained", "forget_set", "cell", *DEPENDS, "analysis", "digest"])
     order = in_order(table, shard.cells["digest"], "trained", "forget_set", "analysis")
     artifacts.write_table(output, order)

@@ -22,6 +22,7 @@ from mute.evaluate.asked import Asked
 from mute.evaluate.scoring import Queries
 from mute.evaluate.shards import CellRow, Placed, Shard, place
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.models import tokenizer
 from mute.models.identity import identity
@@ -92,8 +93,8 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
     chosen = {tuple(keys): names for keys, names in plan["chosen"]}
     rows, computed = [], 0
     # One victim of all cells after the other: an oracle is opened when its base is done with.
-    for victim in VICTIMS:
-        for cell in shard.in_order():
+    for victim in progress.each(VICTIMS, "victim"):
+        for cell in progress.each(shard.in_order(), "cell"):
             model = f"{cell.model}-s{cell.training_seed}"
             if victim == "oracle":
                 model = plan["oracles"][f"{model}.{cell.forget_set}"]

@@ -233,10 +233,15 @@ class EngineSection(Section):
     """Where models run. Nothing here but the device's and the type's rounding changes a result."""
 
     # No rule has these as parameters: nothing runs again for them.
-    without_effect: ClassVar[set[str]] = {"cache_gb", "checksum_gb"}
+    without_effect: ClassVar[set[str]] = {"cache_gb", "checksum_gb", "recompute"}
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the best that is there.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights and states.")
+    recompute: bool = Field(
+        False,
+        description="Whether steps keep each block's input alone and compute its inside again for gradients: the same "
+        "numbers, a third more time, a fraction of the memory.",
+    )
     cache_gb: float = Field(
         2.0,
         ge=0,
@@ -253,7 +258,11 @@ class CostsSection(Section):
     """What a plan reckons with, and what jobs ask of a cluster. Changes no result, and nothing runs again for it."""
 
     core_gflops: float = Field(95.0, gt=0, description="What one core does, in billions of operations a second.")
-    gpu: str = Field("H100 80GB", description="Name of the GPU that the plan is for; only shown.")
+    gpu: str | None = Field(
+        None,
+        description="Name of the GPU that pretrained models are planned for, wherever the plan is made; null: an "
+        "H100 80GB where this machine has a GPU or jobs run on a cluster, else cores.",
+    )
     gpu_tflops: float = Field(989.0, gt=0, description="Its peak in bfloat16, dense, in trillions a second.")
     gpu_utilisation: float = Field(0.4, gt=0, le=1, description="Share of that peak that is reached; assumed.")
     gpu_memory_gb: float = Field(80.0, gt=0, description="Its memory, in gigabytes.")

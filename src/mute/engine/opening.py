@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mute.config.sections import EngineSection, StudySection
-from mute.engine import cache
+from mute.engine import cache, sections
 from mute.models import loading
 from mute.models.anatomy import Model
 from mute.store.records import Record
@@ -28,4 +28,6 @@ class Opener:
     def open(self, folder: Path | str) -> Model:
         model = loading.load(folder, device=self.settings.device, dtype=self.settings.dtype)
         cache.attach(model, self.cache)
+        if self.settings.recompute:
+            sections.recompute(model)
         return model

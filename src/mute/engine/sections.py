@@ -6,16 +6,21 @@ read ever sees padding and no mask is needed.
 
 import copy
 import math
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mute.engine import cache
+from mute.jobs import progress
 from mute.models import anatomy, hooks, treatment
 from mute.models.anatomy import Model
 
+# Models whose steps keep no more than the inputs of blocks.
+_RECOMPUTED: "weakref.WeakSet[Any]" = weakref.WeakSet()
 # Of the free memory of an accelerator, what the states of one set of texts may take.
 DEVICE_SHARE = 0.25
 
@@ -43,7 +48,21 @@ def run(
     kept = [block for block in range(start, stop) if block not in skip]
     if not kept:
         return hidden
-    return _view(model, tuple(kept))(inputs_embeds=hidden, use_cache=False).last_hidden_state
+    if model in _RECOMPUTED and torch.is_grad_enabled():
+        for block in kept:
+            view = _view(model, (block,))
+            hidden = checkpoint(lambda h, view=view: _through(view, h), hidden, use_reentrant=False)
+        return hidden
+    return _through(_view(model, tuple(kept)), hidden)
+
+
+def recompute(model: Model) -> None:
+    """From now on keep the inputs of a model's blocks for gradients, and compute what is inside again."""
+    _RECOMPUTED.add(model)
+
+
+def _through(view: Any, hidden: Tensor) -> Tensor:
+    return view(inputs_embeds=hidden, use_cache=False).last_hidden_state
 
 
 def run_mixed(model: Model, hidden: Tensor, start: int, mixed: Mapping[int, float], *, ids: Tensor | None) -> Tensor:
@@ -195,7 +214,7 @@ class Texts(Prefix):
 
     def _through(self, start: int, stop: int) -> Tensor:
         result = torch.empty_like(self.states)
-        for rows in self.batches:
+        for rows in progress.each(self.batches, "batch of states"):
             index = self.positions(in_fours(rows))
             result[index] = run(self.model, self.at(index), start, stop, ids=self.ids[index]).to(result.device)
         return result

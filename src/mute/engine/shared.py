@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mute.engine import sections
+from mute.jobs import progress
 from mute.models import tree
 from mute.models.anatomy import Model
 from mute.models.tree import Tree
@@ -55,7 +56,8 @@ class SharedTexts(sections.Prefix):
 
         def compute() -> Tensor:
             blocks = range(start, stop)
-            return torch.cat([tree.run(self.model, self.at(i), each, blocks) for i, each in enumerate(self.trees)])
+            trees = enumerate(progress.each(self.trees, "batch of states"))
+            return torch.cat([tree.run(self.model, self.at(i), each, blocks) for i, each in trees])
 
         if self.cache is None:
             return compute()

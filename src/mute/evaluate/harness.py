@@ -6,11 +6,12 @@ and nothing of the machine.
 
 import math
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mute.jobs import progress
 from mute.models import loading, tokenizer
 from mute.names import at_home, nearest
 from mute.store.records import Facts, Record
@@ -40,9 +41,24 @@ def evaluate(folder: Path | str, plan: Facts) -> Record:
     if missing:
         lines = ", ".join(f"{path}: {revision}" for path, revision in missing.items())
         raise ValueError(f"exports.data lacks what the tasks read: add {{{lines}}}, which is then fetched")
+
+    class Counted(HFLM):
+        """The harness' own model, which says how many of its questions it has answered."""
+
+        count: Callable[[float], object] = staticmethod(lambda answered: None)
+
+        def _loglikelihood_tokens(self, requests: Any, *given: Any, **named: Any) -> Any:
+            with progress.counting(len(requests), "question") as self.count:
+                return super()._loglikelihood_tokens(requests, *given, **named)
+
+        def _model_call(self, inps: Any, *given: Any, **named: Any) -> Any:
+            logits = super()._model_call(inps, *given, **named)
+            self.count(len(inps))
+            return logits
+
     with _snapshots(plan["data"]):
         found = simple_evaluate(
-            model=HFLM(
+            model=Counted(
                 pretrained=str(folder),
                 tokenizer=tokenizer.load(folder),
                 device=loading.find_device(plan["device"]),

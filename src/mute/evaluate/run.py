@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
 from mute.corpus.schema import Corpus
-from mute.engine import sections
+from mute.engine import writing
 from mute.evaluate import disruption
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.models.tokenizer import Encoder
 
 if TYPE_CHECKING:
@@ -63,10 +63,14 @@ class Evaluator:
         queries = self.queries if same else Queries(rows, self.encoder)
         # Of other questions nothing is known of the base.
         seen = disruption.Comparison(self.reference) if same and self.reference else None
-        with subject.installed():
-            answers = subject.ask(queries, self.texts if same else None, seen.see if seen else None)
-            table = self.tokens(answers).assign(kl=seen.kl.numpy() if seen else float("nan"))
-            return table, self.answers(answers, subject)
+        read = sum(map(len, queries.sequences))
+        written = sum(len(gold) for gold, name in zip(queries.golds, queries.rows["set"]) if name == "facts")
+        with subject.installed(), progress.counting(read + written, "token read and written") as count:
+            with count.part(read):
+                answers = subject.ask(queries, self.texts if same else None, seen.see if seen else None)
+                table = self.tokens(answers).assign(kl=seen.kl.numpy() if seen else float("nan"))
+            with count.part(written):
+                return table, self.answers(answers, subject)
 
     def tokens(self, answers: Answers) -> pd.DataFrame:
         """The token table, with the lengths of the options beside their log-probabilities."""
@@ -98,7 +102,7 @@ class Evaluator:
         kinds: dict[int, str] = {}
         texts: dict[int, str] = {}
 
-        def heard(i: int) -> bool:
+        def enough(i: int) -> bool:
             text = subject.reply(prefixes[i], self.encoder.text(said[i]).strip())
             for j in groups[i]:
                 texts[j], kinds[j] = text, self.words_of[forms[j]].kind(items[j], spoken[j], text)
@@ -107,31 +111,25 @@ class Evaluator:
             clear = kinds[i] != "neither" or not (whole or self.words_of[forms[i]].begins(items[i], text))
             return clear and not self.whole
 
-        known, waiting = answers.following(), list(groups)
-        while waiting:
-            told = {i: token for i in waiting if (token := known[i].get(tuple(said[i]))) is not None}
-            further = [i for i in waiting if i not in told]
-            told.update(zip(further, self._next([q.prompts[i] + said[i] for i in further], subject)))
-            for i in waiting:
-                said[i].append(told[i])
-            waiting = [i for i in waiting if not heard(i)]
+        known, waiting = answers.following(), []
+        for i in groups:
+            # What is off the paths of all options stays off them: from there on the model writes on its own.
+            while (token := known[i].get(tuple(said[i]))) is not None:
+                said[i].append(token)
+                if enough(i):
+                    break
+            else:
+                waiting.append(i)
+
+        def hear(place: int, token: int) -> bool:
+            said[waiting[place]].append(token)
+            return not enough(waiting[place])
+
+        begun = [q.prompts[i] + said[i] for i in waiting]
+        most = [longest[i] - len(said[i]) for i in waiting]
+        writing.write(self.model, begun, most, hear, mixed=subject.mixed, treat=subject.treat)
         table = q.rows.loc[asked, ["set", "item", "language", "form"]].reset_index(drop=True)
         return table.assign(text=[texts[i] for i in asked], kind=[kinds[i] for i in asked])
-
-    @torch.no_grad()
-    def _next(self, sequences: list[list[int]], subject: Subject) -> list[int]:
-        """The likeliest next token of each sequence."""
-        result = [0] * len(sequences)
-        for rows in sections.exact_batches(sequences, 8192):
-            ids = torch.tensor([sequences[row] for row in rows], device=self.model.device)
-            embedded = sections.embed(self.model, ids)
-            hidden = sections.run_mixed(self.model, embedded, 0, subject.mixed, ids=ids)
-            logits = sections.read_out(self.model, hidden[:, -1])
-            if subject.treat is not None:
-                logits = subject.treat(logits, ids.tolist())
-            for row, token in zip(rows, logits.argmax(-1).tolist()):
-                result[row] = token
-        return result
 
 
 class _Words:

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from mute.engine import sections, shared
+from mute.jobs import progress
 from mute.models import tree
 from mute.models.tokenizer import Encoder
 
@@ -120,7 +121,7 @@ class Queries:
         if self._planned_for is not type(texts):
             self._planned = self._plan_nodes(texts) if isinstance(texts, shared.SharedTexts) else self._plan(texts)
             self._planned_for = type(texts)
-        for number, (rows, read, points) in enumerate(self._planned):
+        for number, (rows, read, points) in enumerate(progress.each(self._planned, "batch")):
             yield (_Tree if shares else _Rows)(model, texts, number, rows, read), points
 
     def _plan(self, texts: sections.Texts) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:

@@ -16,6 +16,7 @@ from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.scoring import Texts
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.models import tokenizer
 from mute.store import artifacts, clock
@@ -86,14 +87,17 @@ class Shard:
             seconds = clock.between(before, clock.seconds())
             return {"producer": store, "about": about, "cell": cell.digest, **more, "seconds": seconds}
 
-        for done, cell in enumerate(self.in_order(), 1):
-            artifacts.checked(self.results / "cells" / str(cell.digest))
-            own = {**about, **own_about(cell), "languages": about["languages"][cell.model], "cell": cell.digest}
-            digest = artifacts.digest(own)
-            _, new = artifacts.stored(self.results / store / digest, lambda folder, cell=cell: compute(folder, cell))
-            computed += new
-            rows.append({"cell": cell.digest, "digest": digest})
-            log.progress(done, len(self.cells), f"{computed} computed, {done - computed} found, cell")
+        with progress.counting(len(self.cells), "cell") as count:
+            for cell in self.in_order():
+                artifacts.checked(self.results / "cells" / str(cell.digest))
+                own = {**about, **own_about(cell), "languages": about["languages"][cell.model], "cell": cell.digest}
+                digest = artifacts.digest(own)
+                folder = self.results / store / digest
+                _, new = artifacts.stored(folder, lambda folder, cell=cell: compute(folder, cell))
+                computed += new
+                rows.append({"cell": cell.digest, "digest": digest})
+                count() if new else count.skip()
+        log.progress(len(rows), len(rows), f"{computed} computed, {len(rows) - computed} found, cell")
         artifacts.write_table(output, pd.DataFrame(rows).set_index("cell").loc[self.cells["digest"]].reset_index())
 
     def in_order(self) -> list[CellRow]:

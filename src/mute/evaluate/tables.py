@@ -18,6 +18,7 @@ from mute.evaluate.board import SCORE_COLUMNS, Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_attack, score_cell
 from mute.evaluate.panel import Panel
+from mute.jobs import progress
 from mute.store import artifacts
 from mute.store.records import Facts
 
@@ -130,7 +131,7 @@ def score_shard(
         artifacts.checked(folder)
         return items(artifacts.read_table(folder / "tokens.parquet"))
 
-    for cell in artifacts.rows(cells):
+    for cell in progress.each(list(artifacts.rows(cells)), "cell"):
         base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
         least = plan.get("least", {}).get(cell.model, 0)

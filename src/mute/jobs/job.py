@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mute.jobs import progress
 from mute.jobs.logs import SECONDS, Log
 from mute.jobs.sealed import results_of, sealed_job
 from mute.store import artifacts, clock, seals
@@ -51,6 +52,7 @@ def job(snakemake: "Snakemake", *, torch: bool = True, online: bool = False) -> 
     clock.begin()
     log = Log(Path(snakemake.log[0]), name)
     log.note("started")
+    progress.listen(log.say, lambda: log.spoke)
     try:
         with sealed_job(snakemake, log):
             yield log

@@ -6,6 +6,9 @@ import time
 import traceback
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
+
+from mute.jobs.progress import EVERY, lasting
 
 SECONDS = ".seconds.json"
 
@@ -17,6 +20,8 @@ class Log:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.handle = path.open("w", encoding="utf-8", buffering=1)
         self.path, self.name = path, name
+        # Where to speak: standard error, unless a job turns that elsewhere, for what its libraries print.
+        self.terminal: TextIO | None = None
         self.started = self.spoke = time.monotonic()
         # What nothing handles ends the process, and would leave a log without an end.
         sys.excepthook = self.note_crash
@@ -29,7 +34,7 @@ class Log:
     def say(self, text: str) -> None:
         self.note(text)
         self.spoke = time.monotonic()
-        print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+        print(f"[{self.name}] {text}", file=self.terminal or sys.stderr, flush=True)
 
     def keep_traceback(self, text: str) -> None:
         """Put a traceback into a file beside the log, unless the disk is full."""
@@ -48,8 +53,8 @@ class Log:
         sys.__excepthook__(kind, error, trace)
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Say how far the work is, at most every 20 seconds, with a guess at what is left."""
+        """Say how far the work is, at most every ten seconds, with a guess at what is left."""
         now = time.monotonic()
-        if now - self.spoke >= 20 or done == total:
+        if now - self.spoke >= EVERY or done == total:
             left = (now - self.started) / max(done, 1) * (total - done)
-            self.say(f"{text} {done}/{total}" + (f", about {left:.0f} s left" if done < total else ""))
+            self.say(f"{text} {done}/{total}" + (f", {lasting(left)} left" if done < total else ""))

@@ -33,12 +33,14 @@ def adapt(
     epochs: float,
     prompt_weight: float,
     seed: int,
+    recompute: bool = False,
     report: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> tuple[Model, list[float]]:
     """The adapted model, a model of the same class and type, and the loss (nats per weighted token) of each step.
 
     The update is kept in float32 whatever the model's type, and rounded to it when it is merged. The same seed gives
-    the same model. Raises ValueError where there is nothing to read, or a loss or gradient is not finite.
+    the same model. recompute: whether each block's inside is computed again for gradients, and not kept. Raises
+    ValueError where there is nothing to read, or a loss or gradient is not finite.
     """
     if not texts:
         raise ValueError("the corpus has no texts in the model's languages: there is nothing to adapt it to")
@@ -51,6 +53,8 @@ def adapt(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(len(batches), warmup))
     losses = []
     tuned.train()
+    if recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     for step, rows in enumerate(batches):
         total = _backward(model, [texts[row] for row in rows], prompt_weight)
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -61,6 +65,8 @@ def adapt(
         schedule.step()
         losses.append(total)
         report(step + 1, len(batches), total)
+    if recompute:
+        model.gradient_checkpointing_disable()
     return tuned.merge_and_unload().eval().requires_grad_(False), losses
 
 

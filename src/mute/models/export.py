@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mute.jobs import progress
 from mute.models import patches
 from mute.models.identity import of_files
 from mute.store import artifacts
@@ -64,7 +65,7 @@ def export(
             if path.is_file() and _goes_along(path):
                 with artifacts.atomic(part / path.name) as temporary:
                     shutil.copyfile(path, temporary)
-        for file in sorted(set(where.values())):
+        for file in progress.each(sorted(set(where.values())), "file of weights"):
             own = {stored: tensors[name] for stored, name in names.items() if where[stored] == file}
             _write_weights(base / file, part / file, own, dtype)
         _write_config(base, part, where, dtype)

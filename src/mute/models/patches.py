@@ -18,10 +18,10 @@ Tensors: TypeAlias = "dict[str, Tensor]"
 PATCH, FITTED = "patch.safetensors", "fitted.safetensors"
 
 
-def take(model: Model, names: Iterable[str]) -> Tensors:
-    """Copies of the named parameters."""
+def take(model: Model, names: Iterable[str], device: str | None = None) -> Tensors:
+    """Copies of the named parameters, on the model's device or another."""
     parameters = dict(model.named_parameters())
-    return {name: parameters[name].detach().clone() for name in names}
+    return {name: parameters[name].detach().to(device or parameters[name].device, copy=True) for name in names}
 
 
 def save(folder: Path | str, tensors: Tensors, name: str = PATCH) -> None:

@@ -60,6 +60,11 @@ class Settings(Told):
     order: Literal["interleaved", "concatenated"] = Field(
         "interleaved", description="Whether a batch mixes the source languages, or they come one after the other."
     )
+    optimizer: Literal["adamw", "compact"] = Field(
+        "adamw",
+        description="compact: AdamW with states of 16 bits and gradients let go as they are used, for bands as large "
+        "as a model; near adamw, not the same.",
+    )
     batch_size: int = Field(24, ge=2, le=100_000, description="Sequences of each side in a step.")
     strengths: Strengths = Field(
         [1e-3, 3e-3, 1e-2],

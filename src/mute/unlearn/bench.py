@@ -97,6 +97,12 @@ class Workbench:
         for texts in self._texts():
             texts.restart()
 
+    def make_room(self) -> None:
+        """Keep states of texts in the host's memory: where models run, a large band needs it."""
+        for texts in self._texts():
+            if texts.kept:
+                texts.states = texts.states.cpu()
+
     def _answers(self, name: str) -> Answers:
         return self.questions[name].run(self.model, self.asked[name])
 

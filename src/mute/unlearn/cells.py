@@ -17,6 +17,7 @@ from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.models import patches, tokenizer
 from mute.models.anatomy import Model
@@ -90,18 +91,20 @@ def run_shard(opened: Opened, plans: list[Record], output: str, log: Log) -> Non
     """Compute the cells that the store lacks, and write the table of all."""
     store = opened.corpus_folder.parent / CELLS
     rows, computed, lost = [], 0, 0
-    for done, plan in enumerate(plans, 1):
-        oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
-        digest = artifacts.digest({**plan, **opened.identity(plan["trained"]), "oracle": oracle})
-        record, new = artifacts.stored(store / digest, lambda folder, plan=plan: _run(opened, plan, folder))
-        computed += new
-        rows.append({**plan["cell"], "digest": digest, **record["outcome"]})
-        if record["outcome"]["status"] == "diverged":
-            lost += 1
-            log.note(f"cell {digest} diverged at step {record['outcome']['diverged_at']}")
-        if new and record["outcome"]["reason"]:
-            log.say(f"{plan['cell']['algorithm']} cannot run here: {record['outcome']['reason']}")
-        log.progress(done, len(plans), f"{computed} computed, {done - computed} found, cell")
+    with progress.counting(len(plans), "cell") as count:
+        for plan in plans:
+            oracle = plan["oracle"] and artifacts.sha256(opened.oracles[plan["oracle"]])
+            digest = artifacts.digest({**plan, **opened.identity(plan["trained"]), "oracle": oracle})
+            record, new = artifacts.stored(store / digest, lambda folder, plan=plan: _run(opened, plan, folder))
+            computed += new
+            rows.append({**plan["cell"], "digest": digest, **record["outcome"]})
+            if record["outcome"]["status"] == "diverged":
+                lost += 1
+                log.note(f"cell {digest} diverged at step {record['outcome']['diverged_at']}")
+            if new and record["outcome"]["reason"]:
+                log.say(f"{plan['cell']['algorithm']} cannot run here: {record['outcome']['reason']}")
+            count() if new else count.skip()
+    log.progress(len(rows), len(rows), f"{computed} computed, {len(rows) - computed} found, cell")
     if lost:
         log.say(f"{lost} of {len(plans)} cells diverged: they stand in every table, without a score")
     artifacts.write_table(output, pd.DataFrame(rows))

@@ -9,14 +9,16 @@ import torch
 
 from mute.bands import Band
 from mute.engine import low_rank
-from mute.engine.band import Task, TextSet, drawn_rows
+from mute.engine.band import Batch, Task, TextSet, drawn_rows
+from mute.engine.compact import CompactSteps
 from mute.engine.steps import Steps
 from mute.evaluate.subject import Subject
+from mute.jobs import progress
 from mute.models import patches
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
 from mute.unlearn import dose
-from mute.unlearn.base import Descent, Edit, Guard, Method
+from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
 from mute.unlearn.bench import Workbench
 from mute.unlearn.control import Control
 from mute.unlearn.dose import Matching
@@ -87,11 +89,14 @@ def unlearn(
     sides = bench.sides(algorithm)
     bench.advance(band.start)
     names = runs.parameters(bench.model, band)
-    before = patches.take(bench.model, names)
+    compact = runs.settings.optimizer == "compact" if isinstance(runs.settings, Settings) else False
+    if compact:
+        bench.make_room()
+    before = patches.take(bench.model, names, "cpu" if compact else None)
     best: Outcome | None = None
     curve: list[Row] = []
     try:
-        for strength in runs.strengths if protocol == "matched" else [None]:
+        for strength in progress.each(runs.strengths if protocol == "matched" else [None], "strength"):
             task = path(bench.model, band, sides["forget"], sides["retain"], seed, sides)
             tried = _run(bench, task, runs if strength is None else runs.at(strength), names, before, protocol)
             tried.strength = strength
@@ -167,7 +172,7 @@ def _checked(outcome: Outcome, bench: Workbench) -> Outcome:
 
 
 def _size(after: Mapping[str, torch.Tensor], before: Mapping[str, torch.Tensor]) -> float:
-    change = sum(float((after[n] - before[n]).double().square().sum()) for n in before)
+    change = sum(float((after[n] - before[n].to(after[n].device)).double().square().sum()) for n in before)
     return math.sqrt(change / sum(float(t.double().square().sum()) for t in before.values()))
 
 
@@ -258,7 +263,11 @@ class _Descending:
         with algorithm.trainables(task, self.names) as trained:
             whole = trained == self.names
             parameters = dict(model.named_parameters())
-            descent = Steps([parameters[name] for name in trained], settings.learning_rate)
+            moved = [parameters[name] for name in trained]
+            if settings.optimizer == "compact":
+                descent = CompactSteps(moved, settings.learning_rate, seed_of(task.seed, "rounding"))
+            else:
+                descent = Steps(moved, settings.learning_rate)
             orders = {
                 name: drawn_rows(
                     _groups(task.side(name), settings.order, self.bench.sources),
@@ -267,13 +276,12 @@ class _Descending:
                 )
                 for name in task.sides
             }
-            for step in range(1, settings.steps + 1):
+            for step in progress.each(range(1, settings.steps + 1), "step"):
                 batches = {name: task.batch(name, next(rows)) for name, rows in orders.items()}
-                loss, gradients = algorithm.gradients(task, batches, trained)
-                if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
+                loss = _step(descent, algorithm, task, batches, trained)
+                if loss is None:
                     self.diverged_at = step
                     break
-                descent.take(gradients)
                 self.curve.append({"step": step, "loss": float(loss.detach())})
                 if step in looks:
                     now = patches.take(model, self.names) if whole else low_rank.merged(model, self.names)
@@ -281,6 +289,21 @@ class _Descending:
                         break
             descent.end()
             return {} if whole else low_rank.merged(model, self.names)
+
+
+def _step(
+    descent: Steps | CompactSteps, algorithm: Descent, task: Task, batches: Mapping[str, Batch], names: list[str]
+) -> torch.Tensor | None:
+    """Take a step and return the loss before it; None where loss or gradient is no number, and the run ends."""
+    if isinstance(descent, CompactSteps) and type(algorithm).gradients is Descent.gradients:
+        # Gradients that nobody looks at together are let go one by one.
+        loss = algorithm.loss(task, batches)
+        return loss.detach() if bool(loss.isfinite()) and descent.descend(loss) else None
+    loss, gradients = algorithm.gradients(task, batches, names)
+    if not all(bool(x.isfinite().all()) for x in (loss, *gradients) if x is not None):
+        return None
+    descent.take(gradients)
+    return loss.detach()
 
 
 def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outcome:

@@ -61,9 +61,10 @@ class Cost:
 class Costs:
     """The jobs of a study, and what each costs."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, elsewhere: bool = False) -> None:
+        """elsewhere: whether jobs run on the machines of a cluster, of which nothing is known here."""
         self.study, self.config = study, study.config
-        self.work = Workload(study)
+        self.work = Workload(study, elsewhere)
         self.footprint = Footprint(self.work)
         self._found: dict[tuple[str, str], Cost] = {}
 
@@ -83,6 +84,11 @@ class Costs:
     def core_seconds(self) -> float:
         """Of all jobs that need no GPU."""
         return sum(job.seconds for job in self.every if not job.gpus)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether any job needs a GPU."""
+        return any(map(self.work.needs_gpu, self.study.models))
 
     @property
     def gpu_seconds(self) -> float:
@@ -133,8 +139,7 @@ class Costs:
 
     def gpus(self, rule: str) -> Callable[[Wildcards], int] | int:
         """GPUs that a job needs: one or none. A number where no job does: Snakemake calls a function for every job."""
-        needed = any(map(self.work.needs_gpu, self.study.models))
-        return (lambda wildcards: self._of(rule, wildcards).gpus) if needed else 0
+        return (lambda wildcards: self._of(rule, wildcards).gpus) if self.on_gpu else 0
 
     def _asked(self, planned: float, spare: float, attempt: int, to: int = 1) -> int:
         """What is planned, with the study's margin and some to spare, rounded up; more at each attempt."""

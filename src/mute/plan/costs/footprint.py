@@ -7,8 +7,10 @@ memory.
 
 from mute.bands import FULL
 from mute.hub import gguf_files
+from mute.plan.costs.shapes import Shape
 from mute.plan.costs.work import BATCH, LENGTHS, PADDING, Workload
 from mute.study.cells import Cell
+from mute.unlearn.base import Descent
 
 # Of the free memory of a GPU, what the states of one set of texts may take; as `engine.sections`.
 DEVICE_SHARE = 0.25
@@ -26,13 +28,17 @@ _HIDDEN, _MLP = 12, 4
 # An answer or a token in a table; the records of a job.
 _ROW, _RECORD = 65, 6e3
 _SLACK, _TOKENIZER = 64e6, 20e6
+# What `engine.compact` computes in float32 at once.
+_PIECE = 8 * 2**24 * 4
 
 
 class Footprint:
     """Memory and disk of the jobs of a study."""
 
-    def __init__(self, work: Workload) -> None:
+    def __init__(self, work: Workload, card: float | None = None) -> None:
+        """card: bytes of the GPU's memory; default: as configured."""
         self.work, self.study, self.config = work, work.study, work.config
+        self.card = self.config.costs.gpu_memory_gb * 1e9 if card is None else card
 
     # Memory: (of the host, where the model runs)
 
@@ -47,12 +53,15 @@ class Footprint:
         trained: parameters that train; batch: tokens of one step, which pass `blocks` blocks with gradients.
         """
         shape, width = self.work.shape(model), self.work.width
-        tokens = BATCH + batch * blocks
+        # What steps keep of a batch's way, but for the inputs of blocks whose inside is computed again.
+        again = self.config.engine.recompute and blocks > 1
+        tokens = BATCH + batch * (1 if again else blocks)
         reads = max(batch, BATCH) / self.work.size.tokens * self.work.size.answer
         here = self.weights(model) + _SLACK + trained * (_EXACT if width < 4 else _TRAINED)
         here += tokens * (_HIDDEN * shape.hidden + _MLP * shape.mlp) * width + 4 * reads * shape.vocabulary * 4
-        stays = self.config.engine.device == "cpu" or not self.config.models[model].pretrained
-        free = self.config.costs.gpu_memory_gb * 1e9 - self.weights(model)
+        here += batch * blocks * shape.hidden * width if again else 0
+        stays = not self.work.needs_gpu(model)
+        free = self.card - self.weights(model)
         return (0, here + 2 * states) if stays or states <= DEVICE_SHARE * free else (2 * states, here)
 
     def pretraining(self, model: str) -> tuple[float, float]:
@@ -67,8 +76,10 @@ class Footprint:
         return host + self.weights(model), device
 
     def reading(self, model: str, forms: int) -> tuple[float, float]:
-        """Evaluation: states of all questions, unless they are too large to keep."""
-        return self.running(model, self.work.states(model, forms))
+        """Evaluation: states of all questions, unless they are too large to keep; keys and values of answers."""
+        shape = self.work.shape(model)
+        host, here = self.running(model, self.work.states(model, forms))
+        return host, here + 2 * BATCH * shape.kv * shape.blocks * self.work.width * bool(self.work.size.written)
 
     def capture(self, model: str, languages: int) -> tuple[float, float]:
         """Layer scores: prompts of all facts, and their states in float64."""
@@ -105,8 +116,22 @@ class Footprint:
         if cost.whole and not cost.head:
             # No gradients, but in float64 a second moment for each block, and some six more that one is solved with.
             trained = (band + 6) * shape.mlp**2 * 8 / _TRAINED
-        host, here = self.running(cell.model, states, trained, batch, above)
-        return host, here + (_COPIES * trained * self.work.width if cell.protocol == "matched" else 0)
+        run, copies = above if cost.head else band, _COPIES * (cell.protocol == "matched") * trained * self.work.width
+        if isinstance(method.runs, Descent) and method.runs.settings.optimizer == "compact":
+            # What it was, and states of texts, are on the host.
+            host, here = self.running(cell.model, 0, 0, batch, run)
+            host += 2 * states + trained * self.work.width
+            return host, here + copies + self._compact(shape, trained, type(method.runs))
+        host, here = self.running(cell.model, states, trained, batch, run)
+        return host, here + copies
+
+    def _compact(self, shape: Shape, trained: float, kind: type[Descent]) -> float:
+        """Both moments in 16 bits and what rounding lost; one gradient, or all that a method looks at together."""
+        width, largest = self.work.width, shape.mlp * shape.hidden
+        if trained > shape.blocks * shape.block:
+            largest = max(largest, shape.vocabulary * shape.hidden)
+        gradients = largest if kind.gradients is Descent.gradients else trained
+        return trained * (4 + (2 if width < 4 else 0)) + gradients * width + _PIECE
 
     # Disk
 

@@ -21,8 +21,8 @@ class Size:
     a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say
     what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences: runs of the
     model that one question takes (one, where answers are single tokens); shared: of their tokens, the share that others
-    begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first, each by a run of
-    the whole model.
+    begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first, after one run of
+    the whole model one token at a time.
     """
 
     forget: int = 160

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sized
 from pathlib import Path
 
+from mute.jobs import machine
 from mute.jobs.times import aligned
-from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs
+from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs, cards
 from mute.plan.costs.work import MATCHED
 from mute.store.records import Record
 from mute.study.cells import Study
@@ -22,10 +23,15 @@ _LARGE = 128e9
 _HEAD = ("", "jobs", "each", "longest", "core-hours", "GPU-hours", "memory", "GPU memory", "disk")
 
 
-def terminal(study: Study, measured: Path = MEASURED) -> str:
-    """The whole plan."""
+# What a GPU is planned as where the configuration names none.
+_GPU = "H100 80GB"
+_CARDS = (80e9, 40e9)
+
+
+def terminal(study: Study, measured: Path = MEASURED, cores: int = 1) -> str:
+    """The whole plan; cores: how many the study may use on this machine."""
     costs = Costs(study)
-    parts = [_cells(study), _rules(costs), _at_once(costs), _assumed(costs), _error(measured)]
+    parts = [_cells(study), _rules(costs), _at_once(costs, cores), _on_cards(costs), _assumed(costs), _error(measured)]
     return "\n".join(part for part in parts if part)
 
 
@@ -43,20 +49,23 @@ def _cells(study: Study) -> str:
 
 
 def _rules(costs: Costs) -> str:
-    rows = [list(_HEAD), *(_row(rule.replace("_", " "), list(jobs.values())) for rule, jobs in costs.jobs.items())]
+    # Of a GPU that no job asks for there is nothing to say.
+    titles = [title for title in _HEAD if costs.on_gpu or "GPU" not in title]
+    jobs = costs.jobs.items()
+    rows = [titles, *(_row(rule.replace("_", " "), list(each.values()), titles) for rule, each in jobs)]
     cache = costs.config.engine.cache_gb * 1e9
-    rows.append(["cached prefixes", *[""] * 7, size(cache)])
-    last = _row("all", costs.every)
+    rows.append(["cached prefixes", *[""] * (len(titles) - 2), size(cache)])
+    last = _row("all", costs.every, titles)
     # Of all jobs together no mean and no longest is of use.
     last[2] = last[3] = ""
-    last[8] = size(sum(job.disk for job in costs.every) + cache)
+    last[-1] = size(sum(job.disk for job in costs.every) + cache)
     return aligned([*rows, last])
 
 
-def _row(name: str, jobs: list[Cost]) -> list[str]:
+def _row(name: str, jobs: list[Cost], titles: list[str]) -> list[str]:
     core, on_gpu = (sum(job.seconds for job in jobs if bool(job.gpus) == own) for own in (False, True))
     gpu = max(job.gpu_memory for job in jobs)
-    return [
+    cells = [
         name,
         str(len(jobs)),
         duration((core + on_gpu) / len(jobs)),
@@ -67,10 +76,11 @@ def _row(name: str, jobs: list[Cost]) -> list[str]:
         size(gpu) if gpu else "",
         size(sum(job.disk for job in jobs)),
     ]
+    return [cell for cell, title in zip(cells, _HEAD) if title in titles]
 
 
-def _at_once(costs: Costs) -> str:
-    """What one machine must have, and how much faster many are."""
+def _at_once(costs: Costs, cores: int) -> str:
+    """What one machine must have, whether this one has it, and how much faster many are."""
     most, gpu = (max(getattr(job, key) for job in costs.every) for key in ("memory", "gpu_memory"))
     lines = [f"One job needs up to {size(most)} of memory" + (f" and {size(gpu)} on a GPU." if gpu else ".")]
     if most > _LARGE:
@@ -83,14 +93,36 @@ def _at_once(costs: Costs) -> str:
     if gpu > room:
         names = [rule for rule, jobs in costs.jobs.items() if max(job.gpu_memory for job in jobs.values()) > room]
         lines.append(
-            f"{size(gpu)} is more than {costs.config.costs.gpu} has ({size(room)}), in {', '.join(names)}: "
+            f"{size(gpu)} is more than {costs.config.costs.gpu or _GPU} has ({size(room)}), in {', '.join(names)}: "
             "take bands of fewer blocks, no retraining, or a larger GPU."
+        )
+    # Where jobs take a GPU, they may run on another machine than the one that plans.
+    if not costs.on_gpu and most > machine.memory():
+        names = [r for r, jobs in costs.jobs.items() if max(job.memory for job in jobs.values()) > machine.memory()]
+        lines.append(
+            f"{size(most)} is more than this machine has ({size(machine.memory())}), in {', '.join(names)}: take "
+            "smaller models, engine.dtype bfloat16, bands of fewer blocks, or a larger machine."
         )
     alone = duration(costs.core_seconds) + " on one core"
     alone += f" and {duration(costs.gpu_seconds)} on one GPU" if costs.gpu_seconds else ""
+    if cores > 1 and not costs.on_gpu:
+        alone += f", {duration(60 * minutes(costs, cores))} on {cores}"
     jobs = max(map(len, costs.jobs.values()))
     lines.append(f"It takes {alone}; with a machine for every job (up to {jobs} at once) {duration(costs.chain)}.")
+    if not costs.on_gpu and any(map(costs.opened, costs.study.models)) and costs.config.engine.device == "auto":
+        lines.append("No GPU is here, so that none is planned; costs.gpu plans for one that stands elsewhere.")
     return "\n".join(lines) + "\n"
+
+
+def _on_cards(costs: Costs) -> str:
+    """What every kind of cell needs of usual GPUs, and whether that is more than they have."""
+    if not costs.on_gpu:
+        return ""
+    rows = [["GPU memory by cells", "cells", *(f"of {size(card)}" for card in _CARDS)]]
+    for name, cells, needed in cards.needed(costs.work, _CARDS):
+        fits = [size(own) + (", too much" if own > card else "") for own, card in zip(needed, _CARDS)]
+        rows.append([name, str(cells or ""), *fits])
+    return aligned(rows)
 
 
 def _assumed(costs: Costs) -> str:
@@ -103,8 +135,8 @@ def _assumed(costs: Costs) -> str:
     ]
     if any(costs.work.needs_gpu(model) for model in costs.study.models):
         lines.append(
-            f"  {section.gpu}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which {section.gpu_utilisation:.0%} "
-            "are reached; that was not measured here"
+            f"  {section.gpu or _GPU}: {section.gpu_tflops:g} TFLOP/s in bfloat16, of which "
+            f"{section.gpu_utilisation:.0%} are reached; that was not measured here"
         )
     lines.append(
         f"  matched runs stop after {MATCHED:.0%} of the steps that they may take; `longest` takes all of them"

@@ -12,6 +12,7 @@ from mute import analyses, attacks, unlearn
 from mute.analyses.base import Analysis
 from mute.attacks.base import Attack, Settings
 from mute.bands import span
+from mute.jobs import machine
 from mute.plan.costs import shapes, sizes
 from mute.plan.costs.shapes import Shape
 from mute.study.cells import Cell, Study
@@ -41,8 +42,10 @@ _START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 class Workload:
     """The seconds that parts of a study's jobs take."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, elsewhere: bool = False) -> None:
+        """elsewhere: whether jobs run on the machines of a cluster, of which nothing is known here."""
         self.study, self.config = study, study.config
+        self.gpus = bool(self.config.costs.gpu) or elsewhere or machine.has_gpu()
 
     @cached_property
     def size(self) -> sizes.Size:
@@ -76,9 +79,12 @@ class Workload:
         return self.known[model][0]
 
     def needs_gpu(self, model: str) -> bool:
-        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained."""
+        """Whether a model's jobs ask for a GPU: where the engine says so, and by default where it is pretrained.
+
+        By default none is asked for that nobody has: not named in `costs`, not on this machine, and no cluster's.
+        """
         device = self.config.engine.device
-        return device == "cuda" or (device == "auto" and self.config.models[model].pretrained is not None)
+        return device == "cuda" or (device == "auto" and self.gpus and self.config.models[model].pretrained is not None)
 
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
@@ -135,6 +141,8 @@ class Workload:
     def step(self, model: str, sequences: float, blocks: float, reads: float) -> float:
         """One batch with gradients; blocks: in forward passes; reads: places whose logits are read."""
         shape, tokens = self.shape(model), sequences * self.size.tokens * PADDING
+        # Computed again for gradients: one pass more, beside the two or three of a step through several blocks.
+        blocks *= (1 + 1 / PASSED) if self.config.engine.recompute and blocks > TRAINED else 1
         forward = self.operations(model, shape.forward(tokens, self.size.tokens)) + _LAUNCH
         return forward * blocks + self.head(model, reads) * PASSED
 
@@ -258,9 +266,15 @@ class Workload:
         return self.languages(cell.model) * self.size.forgotten(cell.forget_set)
 
     def _answers(self, model: str, forms: int, blocks: float) -> float:
-        """Questions, and answers that are written out: each further token runs the whole model again."""
-        written = self.languages(model) * self.size.facts * forms * self.size.written
-        return self.ask(model, self.asked(model, forms), blocks) + self.run(model, written, self.shape(model).blocks)
+        """Questions, and answers that are written out: the whole model once, then a token at a time from its cache."""
+        s, shape = self.size, self.shape(model)
+        facts = self.languages(model) * s.facts * forms
+        begun = self.run(model, facts * min(1, s.written), shape.blocks)
+        further = max(0, s.written - 1)
+        flops = shape.forward(facts * further, s.tokens) * shape.blocks + shape.head(facts * further)
+        batches = max(facts * (s.tokens + further) / BATCH, min(LENGTHS, facts / 2))
+        begun += self.operations(model, flops) + batches * further * shape.blocks * _LAUNCH
+        return self.ask(model, self.asked(model, forms), blocks) + begun
 
     def _texts(self, cell: Cell) -> float:
         """Texts of both sides."""
