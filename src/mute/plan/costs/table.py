@@ -12,7 +12,7 @@ from pathlib import Path
 from mute.jobs import machine
 from mute.jobs.times import aligned
 from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs, cards
-from mute.plan.costs.work import MATCHED
+from mute.plan.costs.work import KNOWN, MATCHED
 from mute.store.records import Record
 from mute.study.cells import Study
 
@@ -145,6 +145,8 @@ def _assumed(costs: Costs) -> str:
         f"  {asked.facts} facts a language, {asked.forget} to forget, "
         f"about {asked.tokens:.0f} tokens each: {asked.said}"
     )
+    if gated := [name for name in costs.study.models if costs.config.models[name].known]:
+        lines.append(f"  {', '.join(gated)} knows {KNOWN:.0%} of them in a language, as Gemma 3 270M does")
     if costs.config.exports.tasks:
         many = costs.config.exports.limit or HARNESS_QUESTIONS
         lines.append(f"  {len(costs.config.exports.tasks)} tasks of the harness, {many} questions each")
