@@ -10,7 +10,7 @@ from mute.bands import is_block
 from mute.findings import by_language, findings, limits, trainings, verdicts
 from mute.findings.by_language import Worst
 from mute.findings.results import Case, Number, Results
-from mute.plotting import figures, page, tofu
+from mute.plotting import figures, known, page, tofu
 from mute.plotting.registry import LAST, NOTEBOOKS, of_notebook
 from mute.store import artifacts
 
@@ -71,6 +71,7 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
             found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
+    found += known.section(results)
     found += tofu.section(results)
     found += [page.heading(2, "Gates", "gates"), page.paragraph(_GATE_WORDS, "small"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
@@ -85,7 +86,7 @@ def _figure(results: Results, name: str, drawn: Mapping[str, Path], project: Pat
 
 def _contents(results: Results) -> str:
     links = {"models": "models", "figures": "figures", "edits": "every edit"}
-    links |= {tofu.ANCHOR: tofu.TITLE} if tofu.has(results) else {}
+    links |= {part.ANCHOR: part.TITLE for part in (known, tofu) if part.has(results)}
     links |= {"gates": "gates", "limits": "what cannot be concluded", "study": "the study"}
     return f"<nav>{' '.join(page.link(f'#{anchor}', words) for anchor, words in links.items())}</nav>"
 
