@@ -91,7 +91,7 @@ class Workload:
     def languages(self, model: str) -> int:
         return len(self.config.models[model].languages)
 
-    def asked(self, model: str, forms: int) -> int:
+    def asked(self, model: str, forms: int) -> float:
         """Questions of a model: so many forms of every fact, and every ability."""
         return self.languages(model) * (self.size.facts * self.known_share(model) * forms + self.size.lines)
 
