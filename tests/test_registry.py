@@ -178,8 +178,8 @@ WRONG = {
     "strength": (
         Method,
         "from typing import ClassVar\n" + DESCENT.replace("'''Own.'''", "strength: ClassVar[str] = 'step'"),
-        "Own.Settings.strength: unknown setting 'step'; allowed: batch_size, learning_rate, order, steps, strengths. "
-        "Did you mean 'steps'?",
+        "Own.Settings.strength: unknown setting 'step'; allowed: batch_size, learning_rate, optimizer, "
+        "order, steps, strengths. Did you mean 'steps'?",
     ),
     "abstract": (Method, DESCENT.replace("def terms", "def term"), "Own.terms is missing: every addition"),
     "abstract, two": (

@@ -44,7 +44,7 @@ def test_how_many_languages_must_know_it(right_in, expected):
 def test_a_corpus_is_restricted_to_pairs_and_keeps_its_lines(corpus):
     items = sorted(corpus.facts["item"])
     rights = table({items[0]: "en es de", items[1]: "es pt", items[2]: "de"})
-    own = known.restricted(corpus, known.gated(rights, ["en", "es", "pt"], 2))
+    own = corpus.restricted(known.gated(rights, ["en", "es", "pt"], 2))
     assert list(own.facts["item"]) == sorted(items[:2], key=list(corpus.facts["item"]).index)
     pairs = set(map(tuple, own.texts[["item", "language"]].to_numpy()))
     assert pairs == {(items[0], "en"), (items[0], "es"), (items[0], "de"), (items[1], "es"), (items[1], "pt")}

@@ -4,15 +4,7 @@ Unlearning and every score of such a model are about what it knows. The wording 
 reads first; scores ask in others, so that what was chosen by luck is not counted as knowledge.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import pandas as pd
-
-from mute.store import artifacts
-
-if TYPE_CHECKING:
-    from mute.corpus.schema import Corpus
 
 FILE = "known.csv"
 GUESSES = "guesses.csv"  # what one answers who does not know the subject: `mute.evaluate.knowing`
@@ -35,22 +27,6 @@ def gated(right: pd.DataFrame, languages: list[str], right_in: int) -> pd.DataFr
             "first wording. There is nothing to forget; teach it the corpus (adaptation) or lower known.right_in"
         )
     return table.sort_values(["item", "language"], ignore_index=True)
-
-
-def of_model(corpus: "Corpus", folder: Path) -> "Corpus":
-    """The corpus as far as the model in `folder` knows it; the whole corpus where nothing was gated."""
-    if not (folder / FILE).exists():
-        return corpus
-    return restricted(corpus, artifacts.read_table(folder / FILE))
-
-
-def restricted(corpus: "Corpus", table: pd.DataFrame) -> "Corpus":
-    """The corpus with known facts alone, each in the languages in which it is known; lines stay."""
-    known = table[table["known"]]
-    pairs = pd.MultiIndex.from_frame(known[["item", "language"]])
-    facts = corpus.facts[corpus.facts["item"].isin(known["item"])].reset_index(drop=True)
-    own = pd.MultiIndex.from_frame(corpus.texts[["item", "language"]]).isin(pairs)
-    return type(corpus)(facts, corpus.texts[own].reset_index(drop=True), lambda: corpus.lines, corpus.about)
 
 
 def told(table: pd.DataFrame) -> str:

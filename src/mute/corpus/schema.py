@@ -133,7 +133,19 @@ class Corpus:
 
     def of(self, training_seed: int, folder: Path) -> "Corpus":
         """What a model in `folder` is about: what its training seed was taught, as far as it is known to know it."""
-        return known.of_model(self.taught(training_seed), folder)
+        corpus, path = self.taught(training_seed), folder / known.FILE
+        return corpus.restricted(artifacts.read_table(path)) if path.exists() else corpus
+
+    def restricted(self, table: pd.DataFrame) -> "Corpus":
+        """The corpus with the known facts of a table (`mute.corpus.known`) alone, in the languages in which they are.
+
+        Lines stay.
+        """
+        own = table[table["known"]]
+        pairs = pd.MultiIndex.from_frame(own[["item", "language"]])
+        facts = self.facts[self.facts["item"].isin(own["item"])].reset_index(drop=True)
+        spoken = pd.MultiIndex.from_frame(self.texts[["item", "language"]]).isin(pairs)
+        return Corpus(facts, self.texts[spoken].reset_index(drop=True), lambda: self.lines, self.about)
 
     @property
     def asked_forms(self) -> list[int]:

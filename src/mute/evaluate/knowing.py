@@ -63,7 +63,7 @@ def guesses(
     texts = corpus.texts[corpus.texts["form"].isin(forms)]
     other = others(corpus)
     prefixes = texts.set_index(["item", "language", "form"])["prefix"]
-    mine = known.restricted(corpus, table).texts
+    mine = corpus.restricted(table).texts
     mine = mine[mine["form"].isin(forms) & mine["item"].isin(other)]
     found, codes = [], list(dict.fromkeys(mine["language"]))
     for done, code in enumerate(codes, 1):

@@ -32,6 +32,7 @@ COMPUTES = (
     *("mute.analyses.capture", "mute.analyses.shard", "mute.attacks.shard"),
     *("mute.models.adapt", "mute.models.embedded", "mute.models.kinship", "mute.models.texts"),
     "mute.models.gguf.folder",
+    "mute.evaluate.knowing",
 )
 SNAKEMAKE = Path(".snakemake")
 KNOWN = SNAKEMAKE / "known"

@@ -1,6 +1,7 @@
 """What a pretrained model knew before any edit, language by language, as a section of the report's page."""
 
-from mute.findings.results import Case, Results
+from mute.findings import by_language
+from mute.findings.results import MISSING, Case, Number, Results
 from mute.plotting import page
 
 TITLE, ANCHOR = "What the model knew", "known"
@@ -37,25 +38,16 @@ def section(results: Results) -> list[str]:
 
 def _table(results: Results, case: Case) -> str:
     source, heldout = results.languages(case)
+    codes = [*source, *heldout]
+
+    def base(metric: str, facts: str | None) -> dict[str, Number]:
+        return by_language.by_language(results, case, "base", "", metric, codes, facts=facts)
+
     rows = []
-    for group, codes in (("source", source), ("heldout", heldout)):
-        for code in codes:
-            right, guess = (
-                results.number(case, "base", "", metric, group, language=code, facts="all")
-                for metric in ("accuracy_option", "guess")
-            )
-            bits = results.number(case, "base", "", "bits_per_character", group, language=code)
-            room = f"{right.value - guess.value:.2f}" if right and guess else "–"
-            rows.append(
-                (
-                    results.name(case),
-                    code,
-                    group.replace("heldout", "held out"),
-                    str(right.n) if right else "–",
-                    right,
-                    guess,
-                    room,
-                    bits,
-                )
-            )
+    accuracy, guesses, bits = base("accuracy_option", "all"), base("guess", "all"), base("bits_per_character", None)
+    for code in codes:
+        right, guess = accuracy.get(code, MISSING), guesses.get(code, MISSING)
+        room = f"{right.value - guess.value:.2f}" if right and guess else "–"
+        who = (results.name(case), code, "source" if code in source else "held out", str(right.n) if right else "–")
+        rows.append((*who, right, guess, room, bits.get(code, MISSING)))
     return page.table(("model", "language", "", *(name for name, _ in _WORDS)), rows)
