@@ -48,6 +48,6 @@ def _table(results: Results, case: Case) -> str:
     for code in codes:
         right, guess = accuracy.get(code, MISSING), guesses.get(code, MISSING)
         room = f"{right.value - guess.value:.2f}" if right and guess else "–"
-        who = (results.name(case), code, "source" if code in source else "held out", str(right.n) if right else "–")
+        who = (case.model, code, "source" if code in source else "held out", str(right.n) if right else "–")
         rows.append((*who, right, guess, room, bits.get(code, MISSING)))
     return page.table(("model", "language", "", *(name for name, _ in _WORDS)), rows)
