@@ -7,9 +7,10 @@ import pytest
 from mute.corpus.sources import cldr
 from mute.evaluate import knowing
 from mute.evaluate.board import Board
-from mute.evaluate.item_table import items
+from mute.evaluate.item_table import KEYS, items
 from mute.evaluate.metrics import score_cell
 from mute.evaluate.panel import Panel
+from mute.unlearn import bench
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,18 @@ def test_without_it_the_floor_is_chance():
     assert "guess" not in found.index
 
 
-def test_a_fact_without_a_guess_counts_in_the_accuracy_alone():
-    found = scored({f"f{i}": 1.0 * (i < 1) for i in range(4)})
-    assert found.loc["guess", "value"] == 0.25
+def test_a_fact_without_a_guess_has_its_chance_as_floor():
+    # Three of four hit, and four more at one in four: the same eight facts on both sides of K.
+    found = scored({f"f{i}": 1.0 * (i < 3) for i in range(4)})
+    assert found.loc["guess", "value"] == (3 + 4 * 0.25) / 8
+    assert found.loc["K", "value"] == pytest.approx((6 / 8 - 0.5) / (1 - 0.5))
+
+
+@pytest.mark.parametrize(("guesses", "floor"), [(None, 0.25), ({"a": 1.0, "b": 1.0}, 1.0), ({"a": 1.0}, 0.625)])
+def test_the_dose_has_the_same_floor(guesses, floor):
+    probe = pd.DataFrame({"item": ["a", "b"], "language": "en", "form": 0, "options": [["x"] * 4] * 2})
+    table = guesses and pd.DataFrame([(i, "en", 0, g) for i, g in guesses.items()], columns=[*KEYS[1:], "guess"])
+    assert bench._floor(probe, None, table) == floor
 
 
 def test_languages_with_few_facts_are_in_no_group():

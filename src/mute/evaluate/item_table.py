@@ -19,7 +19,7 @@ def items(tokens: pd.DataFrame) -> pd.DataFrame:
     every other option (1.0 or 0.0; NaN without options). A tie is no hit, and neither is a NaN: a collapsed model
     that gives all options alike knows nothing. chance: 1 / number of options (NaN without). logprob: sum in nats, NaN
     if any token's is. tokens, chars: the answer's length. guess, where the tokens have it: the share of hits of one who
-    does not know the subject (`mute.evaluate.knowing`).
+    does not know the subject (`mute.evaluate.knowing`), or chance where nobody was asked.
 
     Raises ValueError if the positions of an answer are not 0, 1, 2, … or gold is no index of its options.
     """
@@ -46,8 +46,11 @@ def items(tokens: pd.DataFrame) -> pd.DataFrame:
         "tokens": lengths,
         "chance": chance,
     }
-    guess = ["guess"] if "guess" in first else []
-    return first[[*KEYS, "chars", *guess]].reset_index(drop=True).assign(**whole)[[*ITEM_COLUMNS, *guess]]
+    columns = ITEM_COLUMNS
+    if "guess" in first:
+        whole["guess"] = np.where(first["guess"].isna(), chance, first["guess"])
+        columns = [*ITEM_COLUMNS, "guess"]
+    return first[[*KEYS, "chars"]].reset_index(drop=True).assign(**whole)[columns]
 
 
 def _options(options: list, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mute.bands import Band
@@ -212,12 +213,13 @@ def _told(name: str, answers: Answers) -> float:
 
 def _floor(probe: pd.DataFrame, oracle: pd.DataFrame | None, guesses: pd.DataFrame | None) -> float:
     """Accuracy of one who never knew: the oracle's on the same questions, guesses without the subject, or chance."""
-    keys = ["item", "language", "form"]
+    keys, chance = ["item", "language", "form"], 1 / probe["options"].map(len).to_numpy()
     if oracle is None and guesses is not None:
         known = guesses.set_index(keys)["guess"]
-        return float(known.reindex(pd.MultiIndex.from_frame(probe[keys])).mean())
+        found = known.reindex(pd.MultiIndex.from_frame(probe[keys])).to_numpy()
+        return float(np.where(np.isnan(found), chance, found).mean())
     if oracle is None:
-        return float((1 / probe["options"].map(len)).mean())
+        return float(chance.mean())
     from mute.evaluate.item_table import items
 
     known = items(oracle[oracle["set"] == "facts"]).set_index(keys)["option"]
