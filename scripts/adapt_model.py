@@ -51,22 +51,9 @@ with job(snakemake) as log:
         log.say(f"{plan['pretrained']} is used as it is")
         loading.link(source, folder, record)
     elif plan["adaptation"] is None:
-        table = knowing.ask(
-            model,
-            encoder,
-            corpus,
-            plan["languages"],
-            **plan["known"],
-            report=lambda done, total: log.progress(done, total, "asked what it knows, language"),
-        )
+        table = knowing.ask(model, encoder, corpus, plan["languages"], **plan["known"])
         log.say(f"{plan['pretrained']} is used as it is; it knows {known.told(table)}")
-        guesses = knowing.guesses(
-            model,
-            encoder,
-            corpus,
-            table,
-            report=lambda done, total: log.progress(done, total, "asked about other subjects, language"),
-        )
+        guesses = knowing.guesses(model, encoder, corpus, table)
 
         def beside(own: Path) -> None:
             artifacts.write_table(own / known.FILE, table)

@@ -188,10 +188,7 @@ def test_the_papers_study_runs_from_end_to_end(hub, project):
     assert set(cells["algorithm"]) == {"rmu", "simnpo", "slug", "word_filter", *whole}
     assert set(cells["retain"]) == {"source", "source+text", "all"}
     # Random weights that saw each question a dozen times may well know nothing that could be forgotten.
-    # What trains all of a model may leave nothing of it.
-    allowed = {"ok", "not_reached", "nothing_to_forget"}
-    assert set(cells.loc[~cells["algorithm"].isin(whole), "status"]) <= allowed
-    assert set(cells["status"]) <= {*allowed, "destroyed"}
+    assert set(cells["status"]) <= {"ok", "not_reached", "nothing_to_forget"}
     scores = tables["scores"]
     # Options' scores by length are there beside their sums: options of a benchmark differ in length.
     # A bypass of one block is the base itself, and so stands under a name of its own.

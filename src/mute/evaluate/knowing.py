@@ -6,7 +6,7 @@ with likely answers. What is left when a fact is forgotten is this guess: each f
 whose own answer is not among the options.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,13 +14,12 @@ import pandas as pd
 from mute.corpus import known
 from mute.corpus.schema import Corpus
 from mute.evaluate.scoring import Queries
+from mute.jobs import progress
 from mute.models.tokenizer import Encoder
 from mute.store.artifacts import seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-Report = Callable[[int, int], None]
 
 
 def ask(
@@ -31,29 +30,20 @@ def ask(
     *,
     languages: list[str],
     right_in: int,
-    report: Report = lambda done, total: None,
 ) -> pd.DataFrame:
     """The table of known facts in the languages `asked`; `languages` and `right_in` decide on a fact.
 
-    report: told after each language how many of all were asked. Raises ValueError if no fact is known.
+    Raises ValueError if no fact is known.
     """
     texts = corpus.texts[corpus.texts["form"] == corpus.about["unlearning_forms"][0]]
     found = []
-    for done, code in enumerate(asked, 1):
+    for code in progress.each(asked, "language asked"):
         rows = texts[texts["language"] == code]
         found.append(rows[["item", "language"]].assign(right=_hits(model, encoder, rows)))
-        report(done, len(asked))
     return known.gated(pd.concat(found, ignore_index=True), languages, right_in)
 
 
-def guesses(
-    model: "PreTrainedModel",
-    encoder: Encoder,
-    corpus: Corpus,
-    table: pd.DataFrame,
-    *,
-    report: Report = lambda done, total: None,
-) -> pd.DataFrame:
+def guesses(model: "PreTrainedModel", encoder: Encoder, corpus: Corpus, table: pd.DataFrame) -> pd.DataFrame:
     """item, language, form, guess: whether a known fact's answer is the likeliest option when another subject is named.
 
     table: of known facts. Forms are those that scores and the dose ask. The other subject is one of the same relation,
@@ -65,13 +55,12 @@ def guesses(
     prefixes = texts.set_index(["item", "language", "form"])["prefix"]
     mine = corpus.restricted(table).texts
     mine = mine[mine["form"].isin(forms) & mine["item"].isin(other)]
-    found, codes = [], list(dict.fromkeys(mine["language"]))
-    for done, code in enumerate(codes, 1):
+    found = []
+    for code in progress.each(list(dict.fromkeys(mine["language"])), "language asked about other subjects"):
         rows = mine[mine["language"] == code]
         keys = list(zip(rows["item"].map(other), rows["language"], rows["form"]))
         hits = _hits(model, encoder, rows.assign(prefix=prefixes.loc[keys].to_numpy()))
         found.append(rows[["item", "language", "form"]].assign(guess=hits.astype(float)))
-        report(done, len(codes))
     return pd.concat(found, ignore_index=True)
 
 
