@@ -122,6 +122,25 @@ def are_readable(configfiles: list[str]) -> bool:
     return not problems
 
 
+def have_weights(configfiles: list[str], arguments: list[str]) -> bool:
+    """Whether small weights that the study's models wait for were fetched; says which were not, and how they are."""
+    from mute.config.sections import ModelSection
+    from mute.models.pretrained import awaited
+    from mute.status.command import read_values
+
+    models = read_values(configfiles, arguments).values.get("models")
+    chosen = setting(configfiles, arguments, "study", "models")
+    lacking = [
+        text
+        for name in (chosen if isinstance(chosen, list) and isinstance(models, dict) else ())
+        if isinstance(about := models.get(name), dict)
+        and (text := awaited(ModelSection.model_construct(pretrained=about.get("pretrained"))))
+    ]
+    for text in lacking:
+        say(text)
+    return not lacking
+
+
 def newest_change(folder: Path, report: Path) -> float:
     """Modification time of the newest file below a folder (0 where there is none), but for the report and status pages.
 
@@ -244,7 +263,7 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
     results = find_results(configfiles, arguments)
     with only_run() as lock:
         if not runs_no_job(arguments):
-            if not is_writable(results):
+            if not have_weights(configfiles, arguments) or not is_writable(results):
                 return 1
             if any((SNAKEMAKE_STATE / "locks").glob("*")):
                 if (pid := living_snakemake()) is not None:

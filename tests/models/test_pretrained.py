@@ -276,3 +276,21 @@ def test_where_a_pretrained_model_is_opened_from(folder, tmp_path):
     assert not (tmp_path / "cache").exists()
     assert pretrained.folder_of(ModelSection(pretrained="./not/here")) == Path("not/here")
     assert pretrained.folder_of(ModelSection(pretrained="owner/name")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "said"),
+    [
+        ({"adaptation": {}}, "known", "write `adaptation: null`"),
+        ({"known": {"languages": ["en", "eo"]}}, "known", "'eo'"),
+        ({"known": {"languages": ["en", "en"]}}, "known", "more than once"),
+        ({"known": {"languages": ["en"], "right_in": 2}}, "known", "right_in 2 is more than the 1 languages"),
+        ({}, None, ""),
+    ],
+)
+def test_what_cannot_be_gated_is_told(changes, key, said):
+    about = {"pretrained": "a/b", "adaptation": None, "known": {"languages": ["en", "es"]}, "languages": ["en", "es"]}
+    model = ModelSection.model_validate({**about, **changes})
+    found = list(pretrained._known_problems(model, model.known))
+    assert [own for own, _ in found] == ([] if key is None else [key])
+    assert all(said in text for _, text in found)

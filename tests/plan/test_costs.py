@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mute.config.sections import ModelSection, overlay, read_files
+from mute.config.sections import KnownSection, ModelSection, overlay, read_files
 from mute.jobs import machine
 from mute.plan.costs import GROWTH, RULES, Costs, shapes, sizes, table
 from mute.plan.costs.work import PASSED, TRAINED, Workload
@@ -290,6 +290,20 @@ def test_this_machine_is_asked_without_torch(monkeypatch):
     machine.has_gpu.cache_clear()
     assert not machine.has_gpu()
     machine.has_gpu.cache_clear()
+
+
+def test_of_gated_facts_the_known_ones_are_asked_again():
+    asked, opened = {}, {}
+    for gate in (None, KnownSection()):
+        planned = with_hub_model()
+        planned.study.config.models["llama"].__dict__.update(adaptation=None, known=gate)
+        work = planned.work
+        asked[gate is None] = work.asked("llama", 2) - work.languages("llama") * work.size.lines
+        opened[gate is None] = work.adaptation("llama")
+    assert asked[False] == pytest.approx(work.known_share("llama") * asked[True])
+    assert 0 < work.known_share("llama") < 1
+    # To gate is work of its own; a model that is used as it is takes none.
+    assert opened[False] > opened[True] == 0
 
 
 def test_retraining_holds_float32_beside_bfloat16():

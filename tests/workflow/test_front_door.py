@@ -194,3 +194,16 @@ def test_only_what_the_report_shows_makes_it_old(tmp_path):
     touch("smoke/summary.rst", 50)  # another study's folder
     touch("smoke/tables/a.csv", 50)
     assert study.newest_change(tmp_path, report) == 10
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_weights_that_were_not_fetched_are_told_before_anything_runs(there, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("{}", encoding="utf-8")
+    model = "models: {own: {pretrained: ./data/weights/smollm2-135m, blocks: 30}, other: {pretrained: a/b}}"
+    (tmp_path / "own.yaml").write_text(f"study: {{models: [own, other]}}\n{model}\n", encoding="utf-8")
+    if there:
+        (tmp_path / "data/weights/smollm2-135m").mkdir(parents=True)
+    assert study.have_weights(["own.yaml"], []) is there
+    assert ("`make weights NAMES=smollm2-135m` fetches it" in capsys.readouterr().err) is not there

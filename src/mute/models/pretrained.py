@@ -25,8 +25,19 @@ def folder_of(model: ModelSection) -> Path | None:
     return local_folder(model.pretrained or "")
 
 
+def awaited(model: ModelSection) -> str:
+    """What to do for weights that `make weights` fetches and that are not there yet; '' of every other model."""
+    place = Path(str(model.pretrained))
+    if place.parent != weights.FOLDER or place.name not in weights.KNOWN or place.exists():
+        return ""
+    return f"{place} is not there yet: `make weights NAMES={place.name}` fetches it"
+
+
 def files_of(model: ModelSection) -> list[Path]:
     """The files of a pretrained model that is on this machine by itself; none of one of the hub."""
+    if awaited(model):
+        place = Path(str(model.pretrained))
+        return [place / weights.KNOWN[place.name].file]
     if (found := gguf_files.named(str(model.pretrained))) is not None:
         return [] if found.path is None else [found.path]
     folder = folder_of(model)
@@ -139,11 +150,14 @@ def _source_problems(model: ModelSection) -> Iterator[tuple[str, str]]:
         yield "pretrained", str(error)
         return
     folder = folder_of(model) if found is None else None
+    if text := awaited(model):
+        # As of the hub: where `blocks` are given a plan needs nothing more, and whoever runs it is told.
+        if folder is None or "blocks" not in model.model_fields_set:
+            yield "pretrained", text
+        return
     is_here = folder is not None or (found is not None and found.path is not None)
     if found is None and folder is None and not ID.fullmatch(str(model.pretrained)):
         text = f"{shown(model.pretrained)} is neither an id of the hub, such as owner/name, nor a directory that exists"
-        if (place := Path(str(model.pretrained))).parent == weights.FOLDER and place.name in weights.KNOWN:
-            text = f"{place} is not there yet: `make weights` fetches it"
         yield "pretrained", text
         return
     if is_here and "revision" in model.model_fields_set:

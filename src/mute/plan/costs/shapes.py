@@ -61,6 +61,9 @@ KNOWN = {
     "Qwen/Qwen2.5-7B": Shape(28, 3584, 152064, 512, 18944),
     "Qwen/Qwen2.5-7B-Instruct": Shape(28, 3584, 152064, 512, 18944),
     "bigscience/bloom-7b1": Shape(30, 4096, 250880, 4096, 16384, gated=False, tied=True),
+    # Of `make weights`.
+    "./data/weights/gemma-3-270m": Shape(18, 640, 262144, 256, 2048, tied=True),
+    "./data/weights/smollm2-135m": Shape(30, 576, 49152, 192, 1536, tied=True),
 }
 # What a model is taken for of which nothing is known.
 GUESS = KNOWN["meta-llama/Llama-3.1-8B"]
