@@ -34,7 +34,7 @@ STUDY = {
             },
         }
     },
-    "analyses": {"sentences": {"method": "alignment", "facts": ["sentences"]}},
+    "analyses": {"alignment": {"facts": ["sentences"]}},
     "models": {
         "own": {
             "pretrained": "data/own",
@@ -64,7 +64,7 @@ def results(tmp_path_factory) -> Path:
     model = create("llama", 0, vocabulary=len(words), blocks=2, hidden=32, heads=2)
     model.save_pretrained(project / "data/own")
     words.save_pretrained(project / "data/own")
-    study = {**STUDY, "study": {**STUDY["study"], "grids": ["blocks"], "analyses": ["sentences", "lens"]}}
+    study = {**STUDY, "study": {**STUDY["study"], "grids": ["blocks"], "analyses": ["alignment", "lens"]}}
     (project / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     done = call(project, "snakemake", "--cores", "1", "--configfile", "config/micro.yaml", "own.yaml", "--", "all")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -115,6 +115,11 @@ def test_attacks_and_analyses_are_of_the_same_facts(results, known):
     pairs = set(profiles.loc[profiles["measure"] == "retrieval", "language"])
     # On sentences that every language has, whatever is known there.
     assert {"en-hi", "hi-hi_latn"} <= pairs
+
+
+def test_figures_say_what_zero_is_and_find_the_alignment(results):
+    assert "K = 0 is a guess" in (results / "figures/frontier.svg").read_text(encoding="utf-8")
+    assert "has no analysis of alignment" not in (results / "figures/alignment.svg").read_text(encoding="utf-8")
 
 
 def test_the_page_says_what_was_known(results, known):

@@ -49,8 +49,8 @@ def draw(tables: Tables, about: Facts) -> Figure:
 def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) -> None:
     """The frontier of some algorithms in one case."""
     notes = [f"below its gate: {failed}" for failed in results.below_gate(case)[:1]]
-    if results.floor(case) != "oracle":
-        notes.append("no oracle: K = 0 is chance")
+    if (floor := results.floor(case)) != "oracle":
+        notes.append(f"no oracle: K = 0 is {'a guess' if floor == 'guess' else 'chance'}")
     style.title(axes, results.name(case), "; ".join(notes), warning=bool(notes))
     axes.axhspan(LIMITS[0], 0.05, xmin=(0.95 - LIMITS[0]) / (LIMITS[1] - LIMITS[0]), color=style.GOOD, zorder=0, lw=0)
     axes.text(1.235, -0.235, "forgets,\nkeeps the rest", ha="right", va="bottom", fontsize=6.5, color="#3B7A3B")
