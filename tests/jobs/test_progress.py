@@ -78,3 +78,12 @@ def test_a_loop_that_is_left_early_leaves_no_counter(clock, log):
 
 def test_times_are_told_in_words():
     assert [progress.lasting(s) for s in (3, 300, 36000)] == ["about 3 s", "about 5 min", "about 10.0 h"]
+
+
+def test_of_the_first_few_hundredths_no_time_is_told(clock, log, capsys):
+    with progress.counting(100, "batch") as count:
+        for _ in range(6):
+            clock[0] += 10
+            count()
+    lines = capsys.readouterr().err.splitlines()
+    assert [" left" in line for line in lines] == [False] * 4 + [True] * 2

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 EVERY = 10.0
+# Share of the work that must be done before the rest is guessed from it.
+TOLD = 0.05
 
 Item = TypeVar("Item")
 # Says one line, and knows when the job spoke last.
@@ -93,7 +95,8 @@ def tell() -> None:
     now = time.monotonic()
     if now - spoke() >= EVERY and (done := share()) > 0:
         left = (now - _counters[0].started) * (1 - done) / done
-        say(f"{', '.join(map(str, _counters))}, {lasting(left)} left")
+        # What begins is often slower than the rest: of the first few hundredths no time can be told.
+        say(", ".join([*map(str, _counters), *([f"{lasting(left)} left"] if done >= TOLD else [])]))
 
 
 def lasting(seconds: float) -> str:
