@@ -64,6 +64,8 @@ def of_cells(study: str, results: Path, cells: pd.DataFrame, scores: pd.DataFram
         plan = record["plan"]
         known = {name: value for name, value in plan.items() if name not in ("cell", "strength")}
         outcome = {name: value for name, value in record["outcome"].items() if value is not None}
+        # How the run ended; with its scores, the table may say that it destroyed, or had nothing to forget.
+        outcome["status"] = str(cell.status)
         strength = None if pd.isna(cell.strength) else float(cell.strength)
         config = {**plan["cell"], "study": study, "cell": str(cell.digest), "strength": strength, **known}
         yield Run(
