@@ -6,6 +6,7 @@ CORES ?= all
 ARGS ?=
 CELL ?=
 NAMES ?= gemma-3-270m smollm2-135m
+OWN_CODE ?=
 TARGETS ?=
 
 VENV := .venv
@@ -24,7 +25,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # What a call was given is for that call, not for another make that it may run, as tests and DVC do.
 MAKEOVERRIDES :=
-unexport ARGS CELL CONFIG CORES NAMES TARGETS
+unexport ARGS CELL CONFIG CORES NAMES OWN_CODE TARGETS
+ifneq ($(OWN_CODE),)
+export MUTE_OWN_CODE := $(OWN_CODE)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help study smoke reproduction real weights fetch plan status figures publish paper frozen export verify test \
@@ -39,6 +43,7 @@ help: ## list the targets (this text)
 	@echo "  ARGS='...'    more options for snakemake (whatever runs it), pytest (test, integration) or uv (lock)"
 	@echo "  CELL=NAME     the cell that export takes, by the name of its keys"
 	@echo "  NAMES='...'   the weights to fetch [$(NAMES)]"
+	@echo "  OWN_CODE=1    run the methods' files that the study names, which you trust"
 	@echo "  TARGETS=paper what figures makes: the paper, from the same tables, instead"
 	@echo "  PYTHON=NAME   the Python, 3.11 or newer, that $(VENV) is made with [$(PYTHON)]"
 	@echo "The first call fills $(VENV); pip's and uv's own settings (PIP_*, pip.conf, UV_*) hold for it."

@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]"
     )
     files.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
+    files.add_argument("--own-code", action="store_true", help="run the methods' files that they name, which you trust")
 
     def add(run: FunctionType, words: str, *of: argparse.ArgumentParser) -> argparse.ArgumentParser:
         added = commands.add_parser(
@@ -246,6 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added.add_argument("name", nargs="?", help="which; without: list them")
     added.add_argument("--folder", type=Path, default=Path("data/weights"), help="where to put them [data/weights]")
     chosen = parser.parse_args(arguments)
+    if getattr(chosen, "own_code", False):
+        os.environ["MUTE_OWN_CODE"] = "1"
     try:
         return chosen.run(chosen)
     except ValueError as error:

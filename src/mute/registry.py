@@ -63,8 +63,7 @@ class Modules:
             # Whatever it is: a module runs when it is imported.
             spec = importlib.util.find_spec(module)
             file = spec.origin if spec else None
-            text = f"it cannot be imported{_line(error, file)}: {type(error).__name__}: {error}"
-            raise AdditionError(self._kind, file, [text]) from error
+            raise AdditionError(self._kind, file, [failed_import(error, file)]) from error
 
 
 class Classes(Modules, Generic[T]):
@@ -86,7 +85,10 @@ class Classes(Modules, Generic[T]):
 
         Raises ValueError that names the nearest one if there is none, AdditionError if its file cannot be used.
         """
-        module = self.module(name)
+        return self.within(self.module(name), name)
+
+    def within(self, module: ModuleType, name: str) -> type[T]:
+        """The class of this name in a module, wherever it comes from. Raises AdditionError if it cannot be used."""
         if module not in self._sound:
             found = self._find(module, name)
             if problems := self._problems(found):
@@ -138,6 +140,11 @@ class Classes(Modules, Generic[T]):
         """Types of the contract's class attributes, those of its bases too."""
         hints = get_type_hints(self._contract)
         return {name: get_args(hint)[0] for name, hint in hints.items() if get_origin(hint) is ClassVar}
+
+
+def failed_import(error: Exception, file: str | None) -> str:
+    """What is said of a file that cannot be imported."""
+    return f"it cannot be imported{_line(error, file)}: {type(error).__name__}: {error}"
 
 
 def _line(error: Exception, file: str | None) -> str:

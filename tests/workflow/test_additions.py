@@ -103,3 +103,47 @@ def test_one_more_attack_and_one_more_method_compute_themselves_alone(finished):
     made = [json.loads((finished / "results/micro/cells" / n / "record.json").read_text()) for n in new]
     assert made
     assert {record["plan"]["method"] for record in made} == {"gradient_ascent"}
+
+
+def test_a_method_in_a_file_of_ones_own_is_computed_again_when_it_changes(finished, tmp_path):
+    """It needs no place in the package; a change of its text computes its cells alone, and only if it may run."""
+    file, grids = tmp_path / "my_descent.py", STUDY["grids"]
+    file.write_text(FILES["src/mute/unlearn/methods/my_descent.py"])
+    grid = {
+        **next(iter(grids.values())),
+        "algorithms": ["mine", "gradient_ascent"],
+        "bands": [0],
+        "protocols": ["paper"],
+    }
+    study = {
+        **STUDY,
+        "study": {**STUDY["study"], "grids": ["own"], "results": "results/own", "name": "own"},
+        "algorithms": {"mine": {"method": str(file), "steps": 2}, "gradient_ascent": {"steps": 2}},
+        "grids": {"own": grid},
+    }
+    refused = snakemake(finished, "--cores", "2", *configure(finished, study))
+    assert refused.returncode != 0
+    assert "OWN_CODE=1" in refused.stdout + refused.stderr
+
+    def made():
+        """Cells by their algorithm, with the digests under which they are stored."""
+        done = call(
+            finished,
+            "snakemake",
+            "--cores",
+            "2",
+            *configure(finished, study),
+            "--",
+            "results/own/tables/cells.csv",
+            MUTE_OWN_CODE="1",
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        cells = pd.read_csv(finished / "results/own/tables/cells.csv")
+        assert set(cells["status"]) <= {"ok", "nothing_to_forget", "no_edit"}
+        return {name: set(own["digest"]) for name, own in cells.groupby("algorithm")}
+
+    before = made()
+    file.write_text(file.read_text().replace("logprob.sum()", "2 * logprob.sum()"))
+    after = made()
+    assert before["gradient_ascent"] == after["gradient_ascent"]
+    assert before["mine"] & after["mine"] == set()

@@ -10,12 +10,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
+from mute import unlearn
 from mute.config.sections import EngineSection
 from mute.corpus import sources
 from mute.evaluate import measures
 from mute.store import pointers, seals
 from mute.store.artifacts import digest
-from mute.store.provenance import code_digest
 from mute.store.records import placeless
 from mute.study.cells import Study
 
@@ -52,11 +52,10 @@ def made_with(study: Study) -> dict[str, str]:
     for section, keys in _NO_NUMBER.items():
         settings[section] = {key: value for key, value in settings[section].items() if key not in keys}
     methods = study.methods({cell.algorithm for cell in study.cells})
-    own = [*sources.modules(study.corpus.source, study.languages), *(f"mute.unlearn.methods.{m}" for m in methods)]
-    own += measures.modules()
+    own = [*sources.modules(study.corpus.source, study.languages), *measures.modules()]
     own += [f"mute.attacks.{method}" for method, _ in study.attacks.values()]
     own += [f"mute.analyses.{method}" for method, _ in study.analyses.values()]
-    return {**dict(sorted(_flat(settings))), "code": code_digest(*COMPUTES, *own)}
+    return {**dict(sorted(_flat(settings))), "code": unlearn.code(methods, *COMPUTES, *own)}
 
 
 def _flat(values: object, path: str = "") -> Iterator[tuple[str, str]]:

@@ -249,7 +249,7 @@ class Plans:
 
     def _unlearning_code(self, cells: list[Cell]) -> str:
         methods = self.study.methods({cell.algorithm for cell in cells})
-        return code_digest("mute.unlearn.cells", *(f"mute.unlearn.methods.{m}" for m in methods))
+        return unlearn.code(methods, "mute.unlearn.cells")
 
     def shard_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         return self._model_inputs(self._shard(wildcards))

@@ -21,6 +21,7 @@ from mute.models import pretrained
 from mute.names import check_name, foreign, nearest, unknown_name
 from mute.publishing import trackers
 from mute.publishing.plan import NOTEBOOK_SOURCES
+from mute.registry import AdditionError
 from mute.store.records import Record
 from mute.study import folders, selections
 from mute.study.cells import Study
@@ -211,7 +212,8 @@ class Checks:
         """Some methods work on some bands only, or under one protocol."""
         for name in grid.algorithms:
             method = self.config.algorithms.get(name, {}).get("method", name)
-            kind = unlearn.load(method) if method in unlearn.names() else unlearn.Method
+            # What is wrong with a method's file is told once, where it is named.
+            kind = unlearn.Method if any(self._unusable(unlearn, method)) else unlearn.load(method)
             for index, band in enumerate(grid.bands if kind.bands else ()):
                 if str(band) not in kind.bands:
                     text = f"{name} works on {' or '.join(kind.bands)}, not on {band!r}; give it a grid of its own"
@@ -273,11 +275,27 @@ class Checks:
         registry, given = REGISTRIES[section][1], dict(getattr(self.config, section)[name])
         path, told = (section, name), "method" in given
         method = given.pop("method", name)
-        if method not in registry.names():
+        for text in self._unusable(registry, method):
             hint = "" if told else f"; or give the method of {name!r} as `method`"
-            yield Problem((*path, "method"), unknown_name("method", method, registry.names()) + hint)
+            yield Problem((*path, "method"), text + hint)
             return
         yield from validated(registry.load(method).Settings, given, path).problems
+
+    @staticmethod
+    def _unusable(registry: Any, method: str) -> Iterator[str]:
+        """Why there is no such method: its name, or where it is a user's file that it is not there or may not run.
+
+        Raises AdditionError for a file that cannot be used.
+        """
+        if registry is unlearn and unlearn.files([method]):
+            try:
+                registry.load(method)
+            except AdditionError:
+                raise
+            except ValueError as error:
+                yield str(error)
+        elif method not in registry.names():
+            yield unknown_name("method", method, registry.names())
 
     def _cells_of_analysis(self, name: str) -> Iterator[Problem]:
         """Cells that an analysis of the study asks for by name and that no study could have."""

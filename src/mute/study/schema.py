@@ -66,6 +66,10 @@ def json_schema() -> Schema:
             parts[f"{what} {name}"] = _settings(registry.load(name).Settings, parts)
             parts[f"{what} {name}"]["properties"]["method"] = {"const": name}
         schema["properties"][section] |= _by_method(what, registry.names())
+        if registry is unlearn:
+            # A user's file says what it can be told; here nobody runs it.
+            in_file = {"properties": {"method": {"pattern": r"\.py$"}}, "required": ["method"]}
+            schema["properties"][section]["additionalProperties"]["anyOf"].append(in_file)
     parts["CorpusSection"]["anyOf"] = [
         {"properties": {"source": {"const": name}, "settings": {"$ref": f"#/$defs/source {name}"}}}
         for name in sources.names()
