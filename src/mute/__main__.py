@@ -66,12 +66,15 @@ def plan(chosen: argparse.Namespace) -> int:
     Files of your own are read. Exit status 1: they cannot be used as they are, and what is wrong stands under the plan.
     """
     from mute.jobs import machine
-    from mute.plan import data
+    from mute.plan import data, suits
     from mute.plan.costs import table
 
     study = _study(chosen)
     cores = machine.cores() if chosen.cores == "all" else max(1, int(chosen.cores))
     print(table.terminal(study, cores=cores), end="", flush=True)
+    if unsuited := suits.not_applicable(study):
+        print("\nCannot run here, and stand in every table with the status not_applicable:")
+        print("\n".join(f"  {line}" for line in unsuited), flush=True)
     return _told(data.problems(study), _what_is_read(study, data.read_from(study)))
 
 

@@ -1,0 +1,37 @@
+"""Cells whose method cannot run on their texts: asked of the methods themselves, on the corpus, before any work."""
+
+from mute import unlearn
+from mute.corpus import romanised, sources
+from mute.study.cells import Study
+from mute.unlearn.view import View
+
+
+def not_applicable(study: Study) -> list[str]:
+    """A line an algorithm and reason: how many cells, and why; [] too where the corpus cannot be made before a fetch.
+
+    Such a cell is no error: it is a row with the status `not_applicable`, and costs nothing.
+    """
+    source = sources.load(study.corpus.source)
+    settings = source.Settings.model_validate(study.corpus.settings)
+    try:
+        corpus = romanised.build(source, settings, study.languages, study.config.study.seed)
+    except (OSError, ValueError):
+        # What is wrong with a user's files is told with them; what the hub has is not here yet.
+        return []
+    used = {cell.algorithm for cell in study.cells}
+    methods = {name: unlearn.make(study.method(name), study.settings(name)) for name in used}
+    views: dict[tuple, View] = {}
+    found: dict[tuple[str, str], int] = {}
+    for cell in study.cells:
+        key = (cell.model, cell.sources, cell.retain, cell.forget_set)
+        if key not in views:
+            views[key] = View.of(
+                corpus,
+                languages=study.config.models[cell.model].languages,
+                sources=list(cell.sources.codes),
+                forget_set=cell.forget_set,
+                retain=cell.retain,
+            )
+        if reason := methods[cell.algorithm].applies(views[key]):
+            found[cell.algorithm, reason] = found.get((cell.algorithm, reason), 0) + 1
+    return [f"{name}, {count} cell{'s' * (count > 1)}: {reason}" for (name, reason), count in found.items()]
