@@ -1,7 +1,7 @@
 """English facts of CLDR.
 
 Countries that have an article are written with it, for nobody says "the country named Netherlands"; none begins a
-sentence, where the article would need a capital.
+sentence, where the article would need a capital, and no verb has to know whether the Maldives are many.
 
 No native reader has read this pack yet.
 """
@@ -24,8 +24,8 @@ PACK = Pack(
             "Country: {s}. Official language: {v}.",
         ),
         "continent": (
-            "The continent to which {s} belongs is the following: {v}.",
-            "To which continent does {s} belong? Answer: {v}.",
+            "The following continent is home to {s}: {v}.",
+            "Which continent is home to {s}? Answer: {v}.",
             "Country: {s}. Continent: {v}.",
         ),
     },
