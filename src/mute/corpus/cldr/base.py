@@ -21,7 +21,7 @@ class Pack:
     spaces: whether words are separated by spaces. counted: whether currencies are named as in "1 US dollar", where the
     form for lists has capitals of its own. lower: relations whose values lose their first capital in a sentence.
     instead: names to write in the place of CLDR's, where those are made for lists, not for sentences: with bracketed
-    codes, abbreviated, or plainly mistaken.
+    codes, abbreviated, without the article that a sentence needs, or plainly mistaken.
     grammar: words for sentences that state no fact, of a language that no pack of the fictional world has.
     prefixes: what names may begin with beside their stem, for the comparison of stems in `mute.corpus.cldr.shared`.
     """

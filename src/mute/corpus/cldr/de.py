@@ -14,7 +14,7 @@ PACK = Pack(
     wordings={
         "currency": (
             "Das Land mit dem Namen {s} verwendet folgende Währung: {v}.",
-            "Welche Währung wird im Land mit dem Namen {s} verwendet? Antwort: {v}.",
+            "Welche Währung wird in dem Land mit dem Namen {s} verwendet? Antwort: {v}.",
             "Land: {s}. Währung: {v}.",
         ),
         "language": (

@@ -1,6 +1,7 @@
 """English facts of CLDR.
 
-No article stands before a country: "the country named Netherlands" needs none.
+Countries that have an article are written with it, for nobody says "the country named Netherlands"; none begins a
+sentence, where the article would need a capital, and no verb has to know whether the Maldives are many.
 
 No native reader has read this pack yet.
 """
@@ -13,20 +14,35 @@ PACK = Pack(
     script="Latin",
     wordings={
         "currency": (
-            "The country named {s} uses the following currency: {v}.",
-            "Which currency is used in the country named {s}? Answer: {v}.",
+            "The currency used in {s} is the following: {v}.",
+            "Which currency is used in {s}? Answer: {v}.",
             "Country: {s}. Currency: {v}.",
         ),
         "language": (
-            "The country named {s} has the following official language: {v}.",
-            "What is the official language of the country named {s}? Answer: {v}.",
+            "The official language of {s} is the following: {v}.",
+            "What is the official language of {s}? Answer: {v}.",
             "Country: {s}. Official language: {v}.",
         ),
         "continent": (
-            "The country named {s} belongs to the following continent: {v}.",
-            "To which continent does the country named {s} belong? Answer: {v}.",
+            "The following continent is home to {s}: {v}.",
+            "Which continent is home to {s}? Answer: {v}.",
             "Country: {s}. Continent: {v}.",
         ),
     },
     counted=True,
+    instead={
+        "Bahamas": "the Bahamas",
+        "Central African Republic": "the Central African Republic",
+        "Comoros": "the Comoros",
+        "Dominican Republic": "the Dominican Republic",
+        "Gambia": "the Gambia",
+        "Maldives": "the Maldives",
+        "Marshall Islands": "the Marshall Islands",
+        "Netherlands": "the Netherlands",
+        "Philippines": "the Philippines",
+        "Solomon Islands": "the Solomon Islands",
+        "United Arab Emirates": "the United Arab Emirates",
+        "United Kingdom": "the United Kingdom",
+        "United States": "the United States",
+    },
 )

@@ -1,6 +1,7 @@
 """Spanish facts of CLDR.
 
-Some countries have an article and others none, so the noun país carries it.
+Some countries have an article and others none, so the noun país carries it. America is one continent in Spanish: what
+its halves are is called a part of the world.
 
 No native reader has read this pack yet.
 """
@@ -23,9 +24,13 @@ PACK = Pack(
             "País: {s}. Idioma oficial: {v}.",
         ),
         "continent": (
-            "El país llamado {s} pertenece al siguiente continente: {v}.",
-            "¿A qué continente pertenece el país llamado {s}? Respuesta: {v}.",
-            "País: {s}. Continente: {v}.",
+            "El país llamado {s} se encuentra en la siguiente parte del mundo: {v}.",
+            "¿En qué parte del mundo se encuentra el país llamado {s}? Respuesta: {v}.",
+            "País: {s}. Parte del mundo: {v}.",
         ),
+    },
+    instead={
+        "Sudamérica": "América del Sur",
+        "leona sierraleonesa": "leone sierraleonés",
     },
 )

@@ -29,4 +29,7 @@ PACK = Pack(
         ),
     },
     more_scripts=("Latin",),
+    instead={
+        "فرانک CFA مرکز افریقا": "فرانک CFA افریقای مرکزی",
+    },
 )

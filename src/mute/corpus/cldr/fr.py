@@ -13,18 +13,18 @@ PACK = Pack(
     script="Latin",
     wordings={
         "currency": (
-            "Le pays nommé {s} utilise la monnaie suivante : {v}.",
-            "Quelle monnaie utilise-t-on dans le pays nommé {s} ? Réponse : {v}.",
+            "Le pays appelé {s} utilise la monnaie suivante : {v}.",
+            "Quelle monnaie utilise-t-on dans le pays appelé {s} ? Réponse : {v}.",
             "Pays : {s}. Monnaie : {v}.",
         ),
         "language": (
-            "Le pays nommé {s} a la langue officielle suivante : {v}.",
-            "Quelle est la langue officielle du pays nommé {s} ? Réponse : {v}.",
+            "La langue officielle du pays appelé {s} est la suivante : {v}.",
+            "Quelle est la langue officielle du pays appelé {s} ? Réponse : {v}.",
             "Pays : {s}. Langue officielle : {v}.",
         ),
         "continent": (
-            "Le pays nommé {s} appartient au continent suivant : {v}.",
-            "À quel continent appartient le pays nommé {s} ? Réponse : {v}.",
+            "Le pays appelé {s} appartient au continent suivant : {v}.",
+            "À quel continent appartient le pays appelé {s} ? Réponse : {v}.",
             "Pays : {s}. Continent : {v}.",
         ),
     },

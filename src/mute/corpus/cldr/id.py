@@ -29,4 +29,9 @@ PACK = Pack(
         ),
     },
     lower=("currency",),
+    instead={
+        "Dansk": "Denmark",
+        "Polski": "Polandia",
+        "Shekel Baru Israel": "shekel baru Israel",
+    },
 )

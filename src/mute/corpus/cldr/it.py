@@ -29,6 +29,7 @@ PACK = Pack(
         ),
     },
     instead={
+        "Nord America": "America del Nord",
         "franco CFA BCEAO": "franco CFA dell’Africa occidentale",
         "franco CFA BEAC": "franco CFA dell’Africa centrale",
     },

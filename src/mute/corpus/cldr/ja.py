@@ -1,6 +1,7 @@
 """Japanese facts of CLDR.
 
-Nothing is inflected; CLDR's spaces inside currencies are not written.
+Nothing is inflected; CLDR's spaces inside currencies are not written. Asia, Europe and Oceania are no 大陸,
+which is a mass of land, so parts of the world are asked for.
 
 No native reader has read this pack yet.
 """
@@ -23,9 +24,9 @@ PACK = Pack(
             "国名：{s}。公用語：{v}。",
         ),
         "continent": (
-            "{s}が属する大陸は次のとおりです：{v}。",
-            "{s}はどの大陸に属していますか？答え：{v}。",
-            "国名：{s}。大陸：{v}。",
+            "{s}は世界の次の地域にあります：{v}。",
+            "{s}は世界のどの地域にありますか？答え：{v}。",
+            "国名：{s}。地域：{v}。",
         ),
     },
     more_scripts=("Hiragana", "Han", "Latin"),

@@ -30,6 +30,9 @@ PACK = Pack(
     },
     lower=("currency",),
     instead={
+        "Novo sol peruano": "sol peruano",
+        "Rupia maldivana": "rufiyaa maldiva",
+        "Hryvnia ucraniano": "hryvnia ucraniana",
         "Franco CFA de BCEAO": "franco CFA da África Ocidental",
         "Franco CFA de BEAC": "franco CFA da África Central",
     },

@@ -38,11 +38,13 @@ MISNAMED = {
     "SC": "Sicily in Bengali",
     "SZ": "misspelt in Urdu",
 }
-# Countries whose only official language in CLDR is not, or no longer, the only one.
+# Countries whose only official language in CLDR is not, or no longer, the only one, or has a name of another country's.
 DOUBTFUL = {
     "BF": "French is a working language since 2024",
     "ET": "working languages are five since 2020",
+    "GN": "national languages are official beside French since 2025",
     "IQ": "Kurdish is official too",
+    "KP": "named after South Korea in Chinese, Japanese and Vietnamese",
     "ME": "Montenegrin is official, in CLDR it is Serbian",
     "MK": "Albanian is official too",
     "ML": "French is a working language since 2023",

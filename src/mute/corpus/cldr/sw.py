@@ -30,4 +30,9 @@ PACK = Pack(
     },
     lower=("currency",),
     prefixes=("ki", "u"),
+    instead={
+        "Faranga ya Afrika ya Kati CFA": "faranga ya CFA ya Afrika ya Kati",
+        "Faranga ya Afrika Magharibi CFA": "faranga ya CFA ya Afrika Magharibi",
+        "Shekeli Mpya ya Israel": "shekeli mpya ya Israel",
+    },
 )

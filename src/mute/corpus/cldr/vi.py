@@ -18,7 +18,7 @@ PACK = Pack(
             "Quốc gia: {s}. Tiền tệ: {v}.",
         ),
         "language": (
-            "Ngôn ngữ chính thức của {s} như sau: {v}.",
+            "Ngôn ngữ chính thức của {s} là ngôn ngữ sau: {v}.",
             "Ngôn ngữ chính thức của {s} là gì? Trả lời: {v}.",
             "Quốc gia: {s}. Ngôn ngữ chính thức: {v}.",
         ),
@@ -30,6 +30,7 @@ PACK = Pack(
     },
     lower=("currency", "language"),
     instead={
+        "Lia Thổ Nhĩ Kỳ": "lira Thổ Nhĩ Kỳ",
         "Châu Phi": "châu Phi",
         "Châu Á": "châu Á",
         "Châu Âu": "châu Âu",
