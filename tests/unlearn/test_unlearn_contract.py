@@ -361,6 +361,64 @@ def test_losses_read_what_they_may_and_nothing_else(bench_of, corpus, encoder, c
         assert not (read_texts(bench.retain) | read_texts(bench.forget)) & encoded(encoder, rows)
 
 
+class ReadError(Exception):
+    """A text was read that a method may not read."""
+
+
+@pytest.fixture
+def tripwire(corpus, encoder, monkeypatch):
+    """tripwire(): from now on the encoder refuses every text of a held-out language, test form, test fact or probe."""
+
+    def lay() -> None:
+        texts, lines = corpus.texts, corpus.lines
+        may = texts["language"].isin(SOURCES) & texts["form"].isin(corpus.about["unlearning_forms"])
+        may &= texts["item"].map(corpus.roles("domain")).isin(["forget", "retain_seen"])
+        read = set(texts.loc[may, "prefix"].str.rstrip(" "))
+        asked = lines[~lines["train"].astype(bool) & (lines["ability"] != "tokenizer")]
+        wires = {
+            p for p in pd.concat([texts.loc[~may, "prefix"], asked["prefix"]]).str.rstrip(" ") if len(p) > 3
+        } - read
+        plain = encoder.plain
+
+        def tripped(text: str) -> list[int]:
+            if text in wires:
+                raise ReadError(text)
+            return plain(text)
+
+        monkeypatch.setattr(encoder, "plain", tripped)
+
+    return lay
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_no_method_reads_what_is_held_back(bench_of, tripwire, name):
+    """From the texts of its losses to its last step; what the workbench itself asks was read before."""
+    bench, method = bench_of("llama"), make(name)
+    if reason := method.applies(bench.view):
+        pytest.skip(reason)
+    tripwire()
+    bench.of = None
+    method = make(name, **{key: 2 for key in ("steps", "batch_size") if key in type(method).Settings.model_fields})
+    unlearn(bench, method, Band.named("full" if method.bands else "1", DEPTH), protocol="paper", seed=3)
+
+
+@pytest.mark.parametrize("where", ["language", "form", "fact"])
+def test_the_tripwire_goes_off(bench_of, corpus, tripwire, where):
+    bench, texts, roles = bench_of("llama"), corpus.texts, corpus.roles("domain")
+    method = make("gradient_ascent", steps=1, batch_size=2)
+    rows = {
+        "language": texts[(texts["language"] == "hi") & (texts["item"].map(roles) == "forget")],
+        "form": texts[(texts["language"] == "en") & (texts["form"] == corpus.about["headline_form"])],
+        "fact": texts[(texts["language"] == "en") & (texts["item"].map(roles) == "retain_unseen")],
+    }[where]
+    method.reads = lambda view: {"forget": rows, "retain": view.retain}
+    tripwire()
+    bench.of = None
+    with pytest.raises(ReadError):
+        unlearn(bench, method, Band.named("1", DEPTH), protocol="paper", seed=3)
+    bench.of = None
+
+
 def test_what_stopping_and_choosing_ask_is_in_source_languages_and_unlearning_forms(bench_of, corpus):
     bench = bench_of("llama")
     roles, facts = corpus.roles("domain"), corpus.facts.set_index("item")
