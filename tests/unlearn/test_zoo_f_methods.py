@@ -240,7 +240,7 @@ def test_a_shift_of_the_bands_output(family, random_model, corpus, encoder):
         batch, other = task.batch("forget", torch.arange(8)), task.batch("forget", torch.arange(8))
         plain, final, frozen = task.output(batch), task.final_states(batch), task.frozen_output(batch)
         keys = task.keys(batch, 2)
-        shift = plain.std() * torch.linspace(-1, 1, plain.numel()).view_as(plain)
+        shift = plain[batch.real].std() * torch.linspace(-1, 1, plain.numel()).view_as(plain)
         with task.shifted(batch, shift):
             moved, end = task.output(batch), task.final_states(batch)
             seen.append((moved[batch.real], end, task.keys(batch, 2)))
