@@ -174,6 +174,7 @@ class Task:
         self.sides: dict[str, TextSet] = {"forget": forget, "retain": retain, **sides}
         self._covariances: dict[tuple[str, int], Tensor] = {}
         self._head: Model = model
+        self._shift: tuple[Batch, Tensor, Tensor | None] | None = None
 
     @property
     def forget(self) -> TextSet:
@@ -278,9 +279,31 @@ class Task:
             return sections.embed(self.model, batch.ids)
         return batch.hidden
 
+    @contextmanager
+    def shifted(self, batch: Batch, shift: Tensor, output: Tensor | None = None) -> Generator[None]:
+        """Inside, the band's output on this batch, and no other, is `shift` [B, T, D] further for all that reads it.
+
+        output: what it is without the shift, where that is known and no gradient goes below it.
+        """
+        before, self._shift = self._shift, (batch, shift, output)
+        try:
+            yield
+        finally:
+            self._shift = before
+
+    def _through(self, batch: Batch, stop: int) -> Tensor:
+        """States [B, T, D] at the input of block `stop`, from the band's input on."""
+        first, end = self.band.start, self.band.stop
+        if self._shift is None or self._shift[0] is not batch or stop < end:
+            return sections.run(self.model, self.start(batch), first, stop)
+        _, shift, output = self._shift
+        if output is None:
+            output = sections.run(self.model, self.start(batch), first, end)
+        return sections.run(self.model, output + shift, end, stop)
+
     def output(self, batch: Batch) -> Tensor:
         """The band's output [B, T, D]: no block above the band is run."""
-        return sections.run(self.model, self.start(batch), self.band.start, self.band.stop)
+        return self._through(batch, self.band.stop)
 
     def freeze_outputs(self, *names: str) -> None:
         """Remember the band's outputs on the named sides, from the model as it is now."""
@@ -354,8 +377,7 @@ class Task:
 
     def final_states(self, batch: Batch) -> Tensor:
         """Outputs of the last block [N, D], not normalised, that the N answer tokens are predicted from."""
-        whole = sections.run(self.model, self.start(batch), self.band.start, sections.depth(self.model))
-        return batch.predictors(whole)
+        return batch.predictors(self._through(batch, sections.depth(self.model)))
 
     @torch.no_grad()
     def freeze_token_logprobs(self, *names: str) -> None:
@@ -407,7 +429,7 @@ class Task:
         if block < self.band.start:
             raise ValueError(f"keys of block {block} are below the band, whose states stand at {self.band.start}")
         with moments.inputs(self.model, block) as seen:
-            sections.run(self.model, self.start(batch), self.band.start, block + 1)
+            self._through(batch, block + 1)
         return seen[0][batch.real if where is None else where]
 
     @torch.no_grad()

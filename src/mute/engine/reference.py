@@ -6,6 +6,8 @@ benchmarks measure both.
 """
 
 import copy
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ class WholeModel(Task):
     """A task on which nothing is cached, truncated or left out. Padding needs no mask: attention is causal."""
 
     frozen_model: Any = None
+    frozen_states: Any = None
 
     def batch(self, side: str, rows: Tensor) -> Batch:
         return self.side(side).batch(rows, states=False)
@@ -33,6 +36,28 @@ class WholeModel(Task):
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, create_graph=create_graph)
         every = dict(zip(parameters, found))
         return [every[name] for name in names]
+
+    @contextmanager
+    def shifted(self, batch: Batch, shift: Tensor, output: Tensor | None = None) -> Generator[None]:
+        reading: list[bool] = []
+
+        def note(module: Any, args: Any, kwargs: Any) -> None:
+            reading[:] = [kwargs["input_ids"] is batch.ids]
+
+        def add(module: Any, args: Any, output: Any) -> Any:
+            if not reading[0]:
+                return None
+            return (output[0] + shift, *output[1:]) if isinstance(output, tuple) else output + shift
+
+        hooks = [
+            self.model.register_forward_pre_hook(note, with_kwargs=True),
+            anatomy.blocks(self.model)[self.band.stop - 1].register_forward_hook(add),
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def output(self, batch: Batch) -> Tensor:
         return self._output(self.model, batch)
@@ -62,11 +87,12 @@ class WholeModel(Task):
         return each(self._logits(self.frozen_model, batch), batch)
 
     def freeze_states(self, *names: str) -> None:
-        self._keep_a_model()
+        # Not the model before unlearning, where they are asked of what has become of it.
+        self.frozen_states = copy.deepcopy(self.model).requires_grad_(False)
 
     @torch.no_grad()
     def frozen_logits(self, batch: Batch) -> Tensor:
-        return self._logits(self.frozen_model, batch)
+        return self._logits(self.frozen_states, batch)
 
     def final_states(self, batch: Batch) -> Tensor:
         """What the final norm is given at the N answers' predictors [N, D]."""
