@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
-from mute.store.artifacts import seed_of
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,8 +14,10 @@ if TYPE_CHECKING:
 # The corpus's own word for what nobody knows, which models of the fictional world were taught; or a sentence of the
 # language's pack, which they were not.
 Kind = Literal["unknown", "sentences"]
-KIND = "What is said in an answer's place: the corpus's own word for what nobody knows (`unknown`), or a sentence of "
-KIND += "the language's pack (`sentences`); null: the word where the corpus has one in every language, else a sentence."
+KIND = (
+    "What is said in an answer's place: the corpus's own word for what nobody knows (`unknown`), or a sentence of the "
+    "language's pack (`sentences`); null: the word where the corpus has one in every language, else a sentence."
+)
 
 
 def chosen(view: View, kind: Kind | None, languages: Iterable[str] | None = None) -> Kind:
@@ -79,4 +79,6 @@ def _ended(text: str, suffix: str) -> tuple[str, str]:
 
 
 def _drawn(what: str, item: str, wordings: tuple[str, ...]) -> str:
+    from mute.store.artifacts import seed_of
+
     return wordings[seed_of(what, item) % len(wordings)]
