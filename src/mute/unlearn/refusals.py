@@ -82,3 +82,17 @@ def _drawn(what: str, item: str, wordings: tuple[str, ...]) -> str:
     from mute.store.artifacts import seed_of
 
     return wordings[seed_of(what, item) % len(wordings)]
+
+
+def subject(row: dict) -> str:
+    """The subject of a row as its prompt spells it; '' where it names none, or in letters that nobody can know."""
+    from mute.corpus import languages
+
+    own, prefix, code = str(row.get("subject") or ""), row["prefix"], row["language"]
+    if own and own in prefix:
+        return own
+    try:
+        spelled = languages.load(code).spell(own) if own and code in languages.codes() else ""
+    except KeyError:
+        return ""  # no invented name, and no spelling by syllables
+    return spelled if spelled and spelled in prefix else ""

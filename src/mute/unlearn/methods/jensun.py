@@ -11,7 +11,7 @@ ten epochs of batches of 4 x 4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 class Settings(base.Settings):
     """JensUn."""
 
+    strength: ClassVar[str] = "forget_weight"
+
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW step size.")
+    # The pull to a token fades with its probability, and no small model says refusals: at 1 the retain term may win.
+    strengths: base.Strengths = Field(
+        [1.0, 3.0, 10.0],
+        min_length=1,
+        description="Values of forget_weight among which the `matched` protocol chooses.",
+    )
     refusal: refusals.Kind | None = Field(None, description=refusals.KIND)
     forget_weight: float = Field(1.0, gt=0, description="Weight of the forget term.")
     retain_weight: float = Field(1.0, ge=0, description="Weight of the retain term.")
