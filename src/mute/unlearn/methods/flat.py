@@ -2,10 +2,11 @@
 
 Wang et al. 2024 (arXiv 2410.11143): -g(P(y_template|x)) + f*(g(P(y_forget|x))), where P is the mean probability of an
 answer's tokens, over all of the batch, and (g, f*) belong to the divergence; neither retain data nor a reference is
-read. Certainty: code. The published code takes the mean over positions that are no answer's too, as zeros, so that
-longer padding weakens the loss: ours does not. The template is a refusal in the question's language. Published: total
-variation (also KL), learning rate 2e-7 for 7B on Harry Potter and 1e-5 on TOFU, five epochs of batches of 16 x 4. Of
-Neyman's divergence f* is taken of P and not of g(P), as published.
+read. The template is a refusal in the question's language. Certainty: code. Of the published code two things are not
+copied. It takes the mean over positions that are no answer's too, as zeros, so that longer padding weakens the loss.
+And its g falls for reverse KL, squared Hellinger and Neyman's divergence, so that minimising lowers the template: ours
+rises, -exp(-v) for the first and 1 - exp(-v) for the others. Published: total variation (also KL), learning rate 2e-7
+for 7B on Harry Potter and 1e-5 on TOFU, five epochs of batches of 16 x 4.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ def flat(wanted: Tensor, unwanted: Tensor, divergence: Divergence) -> Tensor:
         case "kl":
             return (q - 1).exp() - p
         case "reverse_kl":
-            return p.exp() - 1 - q
+            return (-p).exp() - 1 + q
         case "pearson":
             return q.square() / 4 + q - p
         case "squared_hellinger":
-            return (-q).exp() - 1 - (1 - p.exp())
+            return q.exp() - 1 - (1 - (-p).exp())
         case "neyman":
-            return 2 - 2 * (1 - q).sqrt() - (1 - p.exp())
+            return 2 - 2 * (-q / 2).exp() - (1 - (-p).exp())
         case "jensen_shannon":
             return q + torch.log1p((-q).exp()) + torch.log1p((-p).exp()) - 2 * math.log(2)
