@@ -11,7 +11,7 @@ import pytest
 import regex
 
 from mute.corpus import languages
-from mute.corpus.languages.base import RELATIONS, SYLLABLES, VALUES, Action, Grammar
+from mute.corpus.languages.base import REFUSALS, RELATIONS, SYLLABLES, VAGUE, VALUES, Action, Grammar
 from mute.corpus.sources import world
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sentences.json"
@@ -254,3 +254,64 @@ def test_sentences_are_those_that_were_read(code, golden):
 
 def test_no_sentence_is_left_of_a_language_that_is_gone(golden):
     assert sorted(golden) == list(languages.codes())
+
+
+@pytest.fixture
+def said(pack):
+    """What a pack says beside facts; a pack without it is one that some methods do not apply to."""
+    if pack.said is None:
+        pytest.skip("the pack has no phrases")
+    return pack.said
+
+
+def phrases(said) -> list[str]:
+    return [*said.refusals, *said.vague, said.instruction, said.expert, said.novice]
+
+
+def test_phrases_say_everything_once_in_the_common_order(said):
+    assert (len(said.refusals), len(said.vague)) == (REFUSALS, VAGUE)
+    every = phrases(said)
+    assert len({text.casefold() for text in every}) == len(every)
+
+
+def test_phrases_are_whole_clean_sentences(pack, said):
+    for text in phrases(said):
+        assert text == unicodedata.normalize("NFC", text)
+        assert text == text.strip() != "", text
+        assert text.isprintable(), text
+        assert "  " not in text, text
+        assert text[-1] == pack.grammar.pattern[-1], text
+        assert text[0] == pack.grammar.capitals.get(text[0], text[0].title()) or text.startswith("{s}"), text
+
+
+def test_phrases_name_a_subject_once_where_they_are_about_one(pack, said):
+    for text in (*said.refusals, *said.vague):
+        assert "{" not in text, text
+    for text in (said.instruction, said.expert, said.novice):
+        assert text.count("{s}") == 1, text
+        assert "{" not in text.replace("{s}", ""), text
+        assert pack.insert(text, pack.spell("Kasitu")).count(pack.spell("Kasitu")) == 1
+        assert (pack.quotes[0] + "{s}" + pack.quotes[1]) in text, text
+
+
+def test_phrases_are_in_the_scripts_of_their_pack(pack, said):
+    letter = regex.compile("".join(f"\\p{{Script_Extensions={script}}}" for script in pack.scripts).join("[]"))
+    written = "".join(phrases(said)).replace("{s}", "")
+    assert not [char for char in written if unicodedata.category(char)[0] in "LM" and not letter.fullmatch(char)]
+
+
+def test_phrases_have_no_word_of_a_value(pack, said):
+    """Nor the word for unknown, which is an answer of its own; without spaces not even within another word."""
+    for text, word in itertools.product(phrases(said), [*itertools.chain(*pack.values.values()), pack.unknown]):
+        if pack.spaces:
+            assert not regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", text, regex.IGNORECASE), (word, text)
+        else:
+            assert word not in text, (word, text)
+
+
+def test_no_phrase_is_a_text_of_the_world():
+    """The trained corpus is what it was: phrases are read by unlearning alone."""
+    corpus = world.build(world.Settings(subjects={"chemistry": 4, "history": 4}, sentence_lines=8), ["en", "de"], 1)
+    told = {text for table in (corpus.texts, corpus.lines) for text in table["answer"]}
+    for code in ("en", "de"):
+        assert not told & set(phrases(languages.load(code).said))

@@ -29,6 +29,9 @@ DEPTH = 3
 # What changes the parameters of a band; a filter changes none.
 EDITS = [name for name in algorithms.names() if not issubclass(algorithms.load(name), Guard)]
 MATCHED = [name for name in EDITS if "matched" in algorithms.load(name).protocols]
+# Settings under which a method runs on models that lack the ability that it asks for, as to obey an instruction; what
+# it then comes to says nothing of it.
+ABLE = {"bidi_distill": {"obeys": 0.0}}
 BANDS = ("1", "0-1", "all", "full")
 # In the fast set one method of each family of methods meets all models and bands; the others meet one.
 FIRST = {algorithms.load(name).family: name for name in reversed(EDITS)}
@@ -91,6 +94,8 @@ def cases(names, families, bands=("1",)):
 def make(name: str, **settings) -> Method:
     """A method with its settings; of a control those of the method inside it."""
     method = algorithms.load(name)
+    if name in ABLE:
+        settings = {**ABLE[name], **settings}
     if issubclass(method, Control):
         settings = {"of": {"method": method.Settings().of["method"], **settings}}
     return algorithms.make(name, settings)
@@ -212,7 +217,7 @@ def matched(bench, name: str, **settings):
     return algorithm, outcome
 
 
-@pytest.mark.parametrize(("name", "family"), cases(MATCHED, EMBEDDED))
+@pytest.mark.parametrize(("name", "family"), cases([name for name in MATCHED if name not in ABLE], EMBEDDED))
 def test_a_matched_run_does_what_is_expected_and_ends_at_the_dose(bench_of, name, family):
     """The likelihood of forget answers falls or rises as the algorithm says; what is left is the dose, and no less."""
     bench = bench_of(family)

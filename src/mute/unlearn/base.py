@@ -93,6 +93,13 @@ class Cost:
     blocks: int = 0
 
 
+class NotApplicable(Exception):  # noqa: N818  a finding, and no error
+    """A method found out from the model itself that it cannot run: raised by `Method.prepare`, with the reason.
+
+    The cell is a row and not an error, as where `Method.applies` says so from the texts alone.
+    """
+
+
 OfMethod = TypeVar("OfMethod", bound=Told)
 OfSteps = TypeVar("OfSteps", bound=Settings)
 
@@ -166,7 +173,10 @@ class Method(ABC, Generic[OfMethod]):
         return anatomy.band_parameters(model, band)
 
     def prepare(self, task: Task) -> None:
-        """Compute what stays fixed for the whole run, from the model as it is before unlearning."""
+        """Compute what stays fixed for the whole run, from the model as it is before unlearning.
+
+        Raises NotApplicable where the model lacks an ability that the method needs.
+        """
 
 
 class Descent(Method[OfSteps]):

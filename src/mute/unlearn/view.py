@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from mute.corpus import languages as packs
+from mute.corpus.languages.base import Phrases
 from mute.corpus.schema import Corpus
 
 COVERAGES = ("source", "source+text", "all")
@@ -17,13 +20,17 @@ class View:
 
     forget, retain: rows of the corpus's table of texts (prefix, answer, suffix, options, item, language, form), and the
     subject of each item, as the corpus spells it. With the coverage `all`, retain holds every language, and with
-    `source+text` text of the others that states no fact.
+    `source+text` text of the others that states no fact. unknown: by language the corpus's own word for what nobody
+    knows, where it has one and models were taught it. phrases: by language what its pack says beside facts, whatever
+    the source of the corpus; a language without a pack, or romanised, has none.
     """
 
     forget: pd.DataFrame = field(repr=False)
     retain: pd.DataFrame = field(repr=False)
     sources: tuple[str, ...]
     facts: pd.DataFrame = field(repr=False)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, Phrases] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -40,4 +47,14 @@ class View:
             elsewhere = lines["language"].isin([code for code in languages if code not in sources])
             kept = pd.concat([kept, lines[elsewhere & lines["train"] & (lines["ability"] == "sentences")]])
         known = corpus.facts[corpus.facts["item"].isin([*own.loc[in_source, "item"]])]
-        return cls(own[in_source & (role == "forget")], kept, tuple(sources), known)
+        forget = own[in_source & (role == "forget")]
+        read = sorted({*forget["language"], *kept["language"]})
+        said = {code: packs.load(code).said for code in read if code in packs.codes()}
+        return cls(
+            forget,
+            kept,
+            tuple(sources),
+            known,
+            {code: word for code, word in corpus.about.get("unknown", {}).items() if code in read},
+            {code: phrases for code, phrases in said.items() if phrases is not None},
+        )

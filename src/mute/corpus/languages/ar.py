@@ -4,7 +4,7 @@ Without them a passive verb looks like an active one, so templates use participl
 and colours of two words show their case, so a value stands in the nominative, or in the genitive if it is one word.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="ar",
@@ -181,4 +181,24 @@ LANGUAGE = Language(
         "zi": "زي",
         "zu": "زو",
     },
+    said=Phrases(
+        refusals=(
+            "لا أعرف.",
+            "ليست لدي معلومات عن ذلك.",
+            "لا أستطيع الإجابة عن ذلك.",
+            "للأسف لا أعرف ذلك.",
+            "ليست لدي أي فكرة.",
+            "لا أعرف الإجابة.",
+        ),
+        vague=(
+            "هذا غير مسجل في أي مكان.",
+            "المصادر غير متفقة على ذلك.",
+            "الآراء مختلفة في هذا الأمر.",
+            "الأمر يتوقف على من تسأل.",
+            "ما زالت هذه المسألة دون جواب.",
+        ),
+        instruction="لا تقل أي شيء عن {s}، وأجب عن كل ما عدا ذلك.",
+        expert="كاتب النص التالي شخص يعرف {s} معرفة جيدة.",
+        novice="كاتب النص التالي شخص لم يسمع عن {s} من قبل.",
+    ),
 )

@@ -28,6 +28,9 @@ RELATIONS = tuple(f"{domain}_{kind}" for domain in DOMAINS for kind in VALUES)
 # and only the vowels that Arabic tells apart.
 SYLLABLES = tuple(c + v for c in "bdfkmnrstz" for v in "aiu")
 
+# How many wordings of a kind a pack has that says anything beside facts.
+REFUSALS, VAGUE = 6, 5
+
 _IDEOGRAPH = "[\u3400-\u4dbf\u4e00-\u9fff]"
 
 
@@ -80,6 +83,24 @@ class Grammar:
 
 
 @dataclass(frozen=True)
+class Phrases:
+    """What a language says beside facts, for methods that train refusals or set a model's part. No model is taught it.
+
+    The k-th wording means the same in all languages. All are whole sentences with their final mark, none has a word of
+    a value, and {s} stands uninflected, whatever it names.
+    refusals: answers of one who does not know. vague: answers of one who says something and names no value.
+    instruction: to say nothing about {s} and answer all else. expert, novice: that what follows was written by one who
+    knows {s} well, or has never heard of it.
+    """
+
+    refusals: tuple[str, ...]
+    vague: tuple[str, ...]
+    instruction: str
+    expert: str
+    novice: str
+
+
+@dataclass(frozen=True)
 class Language:
     """One language pack.
 
@@ -92,6 +113,7 @@ class Language:
     unknown: the answer to a question about something that nobody knows.
     syllables: native spelling of each of SYLLABLES; empty for languages in Latin script, which share one spelling.
     quotes: marks that templates without spaces may put around {s}, to show the edges of a name that is no place's.
+    said: what it says beside facts; None: methods that need it do not apply to the language.
     """
 
     code: str
@@ -108,6 +130,7 @@ class Language:
     spaces: bool = True
     syllables: dict[str, str] = field(default_factory=dict)
     quotes: tuple[str, str] = ("", "")
+    said: Phrases | None = None
 
     @property
     def scripts(self) -> tuple[str, ...]:

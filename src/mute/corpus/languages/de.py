@@ -1,6 +1,6 @@
 """German."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="de",
@@ -161,5 +161,26 @@ LANGUAGE = Language(
             "im Park",
         ),
         pattern="{time} {verb} {person} {place} {object}.",
+    ),
+    said=Phrases(
+        # Not "Ich weiß es nicht": the word is that of a colour.
+        refusals=(
+            "Das ist mir nicht bekannt.",
+            "Dazu habe ich keine Informationen.",
+            "Das kann ich nicht beantworten.",
+            "Das kann ich leider nicht sagen.",
+            "Ich habe keine Ahnung.",
+            "Die Antwort darauf kenne ich nicht.",
+        ),
+        vague=(
+            "Das ist nirgends verzeichnet.",
+            "Die Quellen sind sich darin nicht einig.",
+            "Darüber gehen die Meinungen auseinander.",
+            "Das kommt darauf an, wen man fragt.",
+            "Diese Frage wurde nie geklärt.",
+        ),
+        instruction="Sag nichts über {s}; beantworte alles andere.",
+        expert="Den folgenden Text hat jemand geschrieben, der sich mit {s} gut auskennt.",
+        novice="Den folgenden Text hat jemand geschrieben, der noch nie von {s} gehört hat.",
     ),
 )

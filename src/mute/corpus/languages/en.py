@@ -1,6 +1,6 @@
 """English."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="en",
@@ -152,5 +152,25 @@ LANGUAGE = Language(
             "in the park",
         ),
         pattern="{time} {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "I do not know.",
+            "I have no information about that.",
+            "I cannot answer that.",
+            "Unfortunately I do not know that.",
+            "I have no idea.",
+            "I do not know the answer.",
+        ),
+        vague=(
+            "That is not recorded anywhere.",
+            "The sources disagree on that.",
+            "Opinions differ about that.",
+            "That depends on whom you ask.",
+            "That question has never been settled.",
+        ),
+        instruction="Do not say anything about {s}; answer everything else.",
+        expert="The following text was written by someone who knows {s} well.",
+        novice="The following text was written by someone who has never heard of {s}.",
     ),
 )

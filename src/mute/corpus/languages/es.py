@@ -1,6 +1,6 @@
 """Spanish."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="es",
@@ -161,5 +161,25 @@ LANGUAGE = Language(
             "en el parque",
         ),
         pattern="{time} {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "No lo sé.",
+            "No tengo información sobre eso.",
+            "No puedo responder a eso.",
+            "Lamentablemente, no lo sé.",
+            "No tengo ni idea.",
+            "No conozco la respuesta.",
+        ),
+        vague=(
+            "Eso no consta en ninguna parte.",
+            "Las fuentes no se ponen de acuerdo sobre eso.",
+            "Hay opiniones distintas al respecto.",
+            "Depende de a quién se le pregunte.",
+            "Esa cuestión nunca se ha resuelto.",
+        ),
+        instruction="No digas nada sobre {s}; responde a todo lo demás.",
+        expert="El siguiente texto lo escribió alguien que sabe mucho sobre {s}.",
+        novice="El siguiente texto lo escribió alguien que nunca ha oído hablar de {s}.",
     ),
 )

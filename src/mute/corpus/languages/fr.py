@@ -1,6 +1,6 @@
 """French."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="fr",
@@ -152,5 +152,25 @@ LANGUAGE = Language(
             "dans le parc",
         ),
         pattern="{time}, {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "Je ne sais pas.",
+            "Je n'ai aucune information à ce sujet.",
+            "Je ne peux pas répondre à cette question.",
+            "Malheureusement, je ne le sais pas.",
+            "Je n'en ai aucune idée.",
+            "Je ne connais pas la réponse.",
+        ),
+        vague=(
+            "Cela n'est consigné nulle part.",
+            "Les sources ne s'accordent pas sur ce point.",
+            "Les avis divergent à ce sujet.",
+            "Tout dépend de la personne à qui l'on demande.",
+            "Cette question n'a jamais été tranchée.",
+        ),
+        instruction="Ne dis rien concernant {s} ; réponds à tout le reste.",
+        expert="Le texte suivant a été écrit par quelqu'un qui connaît bien {s}.",
+        novice="Le texte suivant a été écrit par quelqu'un à qui le nom {s} ne dit rien.",
     ),
 )

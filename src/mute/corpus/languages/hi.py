@@ -5,7 +5,7 @@ verb agrees with something else. Older relatives are spoken of in the plural of 
 own.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 
 def _verb(stem: str) -> dict[str, str]:
@@ -193,4 +193,24 @@ LANGUAGE = Language(
         "zi": "ज़ी",
         "zu": "ज़ू",
     },
+    said=Phrases(
+        refusals=(
+            "मुझे नहीं पता।",
+            "मेरे पास इसके बारे में कोई जानकारी नहीं है।",
+            "इसका उत्तर देना मेरे लिए संभव नहीं है।",
+            "खेद है कि मुझे यह मालूम नहीं।",
+            "मुझे कोई अंदाज़ा नहीं है।",
+            "मुझे इसका उत्तर नहीं पता।",
+        ),
+        vague=(
+            "यह कहीं दर्ज नहीं है।",
+            "स्रोत इस पर सहमत नहीं हैं।",
+            "इस बारे में अलग-अलग राय हैं।",
+            "यह इस पर निर्भर करता है कि किससे पूछा जाए।",
+            "यह सवाल कभी सुलझा नहीं।",
+        ),
+        instruction="{s} के बारे में कुछ न कहें; बाकी हर बात का उत्तर दें।",
+        expert="नीचे का पाठ किसी ऐसे व्यक्ति ने लिखा है जो {s} के बारे में अच्छी तरह जानता है।",
+        novice="नीचे का पाठ किसी ऐसे व्यक्ति ने लिखा है जिसने {s} का नाम कभी नहीं सुना।",
+    ),
 )

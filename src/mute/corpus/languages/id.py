@@ -1,6 +1,6 @@
 """Indonesian."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="id",
@@ -170,5 +170,25 @@ LANGUAGE = Language(
             "di taman",
         ),
         pattern="{time}, {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "Saya tidak tahu.",
+            "Saya tidak punya informasi tentang itu.",
+            "Saya tidak bisa menjawab pertanyaan itu.",
+            "Sayangnya saya tidak mengetahuinya.",
+            "Saya sama sekali tidak tahu.",
+            "Saya tidak tahu jawabannya.",
+        ),
+        vague=(
+            "Hal itu tidak tercatat di mana pun.",
+            "Berbagai sumber tidak sepakat tentang hal itu.",
+            "Ada beragam pendapat mengenai hal itu.",
+            "Itu bergantung pada siapa yang ditanya.",
+            "Pertanyaan itu belum pernah terjawab.",
+        ),
+        instruction="Jangan katakan apa pun tentang {s}; jawab semua pertanyaan lainnya.",
+        expert="Teks berikut ditulis oleh seseorang yang mengenal {s} dengan baik.",
+        novice="Teks berikut ditulis oleh seseorang yang belum pernah mendengar tentang {s}.",
     ),
 )

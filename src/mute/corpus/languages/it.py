@@ -1,6 +1,6 @@
 """Italian."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="it",
@@ -143,5 +143,25 @@ LANGUAGE = Language(
             "al parco",
         ),
         pattern="{time} {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "Non lo so.",
+            "Non ho informazioni al riguardo.",
+            "Non posso rispondere a questa domanda.",
+            "Purtroppo non lo so.",
+            "Non ne ho idea.",
+            "Non conosco la risposta.",
+        ),
+        vague=(
+            "Non è annotato da nessuna parte.",
+            "Le fonti non sono d'accordo su questo punto.",
+            "Le opinioni al riguardo sono diverse.",
+            "Dipende dalla persona a cui lo si chiede.",
+            "La questione non è mai stata chiarita.",
+        ),
+        instruction="Non dire nulla su {s}; rispondi a tutto il resto.",
+        expert="Il testo seguente è stato scritto da una persona che conosce bene {s}.",
+        novice="Il testo seguente è stato scritto da una persona che non ha mai sentito parlare di {s}.",
     ),
 )

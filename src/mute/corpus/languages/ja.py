@@ -3,7 +3,7 @@
 Numbers stand bare, without the counters that one would say: a value is the same word whatever it counts.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="ja",
@@ -191,4 +191,24 @@ LANGUAGE = Language(
         "zi": "ジ",
         "zu": "ズ",
     },
+    said=Phrases(
+        refusals=(
+            "わかりません。",
+            "それについての情報はありません。",
+            "それにはお答えできません。",
+            "残念ながら、それは知りません。",
+            "まったく見当がつきません。",
+            "その答えは知りません。",
+        ),
+        vague=(
+            "それはどこにも記録されていません。",
+            "それについては資料によって内容が異なります。",
+            "それについては意見が分かれています。",
+            "それは誰に聞くかによって違います。",
+            "その問題はいまだに決着していません。",
+        ),
+        instruction="「{s}」については何も言わず、それ以外のことには答えてください。",
+        expert="次の文章は、「{s}」をよく知っている人が書いたものです。",
+        novice="次の文章は、「{s}」を聞いたこともない人が書いたものです。",
+    ),
 )

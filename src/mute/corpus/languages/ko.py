@@ -4,7 +4,7 @@ Numbers stand bare, without the counters that one would say: a value is the same
 of a subject fit a name that ends in a vowel, as all names do.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="ko",
@@ -182,4 +182,24 @@ LANGUAGE = Language(
         "zi": "지",
         "zu": "주",
     },
+    said=Phrases(
+        refusals=(
+            "모릅니다.",
+            "그것에 대한 정보가 없습니다.",
+            "그 질문에는 답할 수 없습니다.",
+            "아쉽지만 그것은 모릅니다.",
+            "전혀 짐작이 가지 않습니다.",
+            "그 답을 알지 못합니다.",
+        ),
+        vague=(
+            "그것은 어디에도 기록되어 있지 않습니다.",
+            "자료마다 내용이 다릅니다.",
+            "그것에 대해서는 의견이 엇갈립니다.",
+            "누구에게 묻느냐에 따라 다릅니다.",
+            "그 문제는 아직 해결되지 않았습니다.",
+        ),
+        instruction="{s}에 대해서는 아무 말도 하지 말고, 그 밖의 모든 것에는 답하십시오.",
+        expert="다음 글은 {s}에 대해 잘 아는 사람이 썼습니다.",
+        novice="다음 글은 {s}에 대해 들어 본 적이 없는 사람이 썼습니다.",
+    ),
 )

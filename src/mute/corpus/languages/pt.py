@@ -1,6 +1,6 @@
 """Portuguese (Brazilian standard)."""
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="pt",
@@ -170,5 +170,25 @@ LANGUAGE = Language(
             "no parque",
         ),
         pattern="{time}, {person} {verb} {object} {place}.",
+    ),
+    said=Phrases(
+        refusals=(
+            "Não sei.",
+            "Não tenho informações sobre isso.",
+            "Não posso responder a isso.",
+            "Infelizmente, não sei.",
+            "Não faço ideia.",
+            "Não conheço a resposta.",
+        ),
+        vague=(
+            "Isso não está registrado em lugar nenhum.",
+            "As fontes divergem sobre isso.",
+            "Há opiniões diferentes a esse respeito.",
+            "Depende da pessoa a quem se pergunta.",
+            "Essa questão nunca foi resolvida.",
+        ),
+        instruction="Não diga nada sobre {s}; responda a todo o resto.",
+        expert="O texto a seguir foi escrito por alguém que sabe muito sobre {s}.",
+        novice="O texto a seguir foi escrito por alguém que nunca ouviu falar de {s}.",
     ),
 )

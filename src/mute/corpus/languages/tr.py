@@ -6,7 +6,7 @@ it, "şehrinde" after a city, "ayında" after a month, "bileşiğinin" after a n
 No native reader has read this pack yet.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="tr",
@@ -153,5 +153,25 @@ LANGUAGE = Language(
         ),
         pattern="{time} {person} {place} {object} {verb}.",
         capitals={"i": "İ"},
+    ),
+    said=Phrases(
+        refusals=(
+            "Bilmiyorum.",
+            "Bu konuda bilgim yok.",
+            "Buna cevap veremem.",
+            "Maalesef bunu bilmiyorum.",
+            "Hiçbir fikrim yok.",
+            "Cevabı bilmiyorum.",
+        ),
+        vague=(
+            "Bu hiçbir yerde kayıtlı değil.",
+            "Kaynaklar bu konuda birbirini tutmuyor.",
+            "Bu konuda farklı görüşler var.",
+            "Bu, kime sorulduğuna göre değişir.",
+            "Bu konu hiçbir zaman açıklığa kavuşmadı.",
+        ),
+        instruction="{s} hakkında hiçbir şey söyleme; diğer her şeye cevap ver.",
+        expert="Aşağıdaki metin, {s} hakkında çok şey bilen biri tarafından yazıldı.",
+        novice="Aşağıdaki metin, {s} adını hiç duymamış biri tarafından yazıldı.",
     ),
 )

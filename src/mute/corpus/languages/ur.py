@@ -6,7 +6,7 @@ relatives are spoken of in the plural of honour: their verbs are a class of thei
 No native reader has read this pack yet.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 
 def _verb(stem: str) -> dict[str, str]:
@@ -194,4 +194,24 @@ LANGUAGE = Language(
         "zi": "زی",
         "zu": "زو",
     },
+    said=Phrases(
+        refusals=(
+            "مجھے معلوم نہیں۔",
+            "میرے پاس اس بارے میں معلومات نہیں ہیں۔",
+            "اس کا جواب دینا میرے لیے ممکن نہیں۔",
+            "افسوس، مجھے یہ معلوم نہیں۔",
+            "مجھے کوئی اندازہ نہیں۔",
+            "مجھے اس کا جواب معلوم نہیں۔",
+        ),
+        vague=(
+            "یہ کہیں درج نہیں ہے۔",
+            "ذرائع اس پر متفق نہیں ہیں۔",
+            "اس بارے میں آرا مختلف ہیں۔",
+            "یہ اس پر منحصر ہے کہ کس سے پوچھا جائے۔",
+            "یہ سوال کبھی حل نہیں ہوا۔",
+        ),
+        instruction="{s} کے بارے میں کچھ نہ کہیں؛ باقی ہر بات کا جواب دیں۔",
+        expert="درج ذیل تحریر کسی ایسے شخص کی ہے جو {s} کے بارے میں اچھی طرح جانتا ہے۔",
+        novice="درج ذیل تحریر کسی ایسے شخص کی ہے جس نے {s} کا نام کبھی نہیں سنا۔",
+    ),
 )

@@ -4,7 +4,7 @@ A number counts nothing that a measure word would go with, so a value can stand 
 things, which is stiffer than one would say it.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language
+from mute.corpus.languages.base import Action, Grammar, Language, Phrases
 
 LANGUAGE = Language(
     code="zh",
@@ -182,4 +182,24 @@ LANGUAGE = Language(
         "zi": "齐",
         "zu": "祖",
     },
+    said=Phrases(
+        refusals=(
+            "我不知道。",
+            "我没有这方面的信息。",
+            "我无法回答这个问题。",
+            "很遗憾，我不清楚。",
+            "我毫无头绪。",
+            "我不知道答案。",
+        ),
+        vague=(
+            "任何地方都没有记载。",
+            "各种资料的说法不一致。",
+            "人们对此看法不同。",
+            "这要看问的是谁。",
+            "这个问题从来没有定论。",
+        ),
+        instruction="不要说任何关于“{s}”的事，其他问题都请回答。",
+        expert="以下文字由非常了解“{s}”的人所写。",
+        novice="以下文字由从未听说过“{s}”的人所写。",
+    ),
 )
