@@ -18,7 +18,7 @@ from mute.models import patches
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
 from mute.unlearn import dose
-from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
+from mute.unlearn.base import Descent, Edit, Guard, Method, NotApplicable, Settings
 from mute.unlearn.bench import Workbench
 from mute.unlearn.control import Control
 from mute.unlearn.dose import Matching
@@ -113,6 +113,8 @@ def unlearn(
                 patches.put(bench.model, made)
                 _measured(bench, band, best, names, before, protocol)
         return best
+    except NotApplicable as why:
+        return Outcome("not_applicable", reason=str(why))
     finally:
         _restore(bench, band, before)
 

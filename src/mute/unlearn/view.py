@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from mute.corpus import strangers
 from mute.corpus.schema import Corpus
 
 COVERAGES = ("source", "source+text", "all")
@@ -17,13 +19,15 @@ class View:
 
     forget, retain: rows of the corpus's table of texts (prefix, answer, suffix, options, item, language, form), and the
     subject of each item, as the corpus spells it. With the coverage `all`, retain holds every language, and with
-    `source+text` text of the others that states no fact.
+    `source+text` text of the others that states no fact. strangers: for subjects of the two, a name of the same kind
+    that no fact is about, as facts spell subjects; empty where nobody can make such names.
     """
 
     forget: pd.DataFrame = field(repr=False)
     retain: pd.DataFrame = field(repr=False)
     sources: tuple[str, ...]
     facts: pd.DataFrame = field(repr=False)
+    strangers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -40,4 +44,6 @@ class View:
             elsewhere = lines["language"].isin([code for code in languages if code not in sources])
             kept = pd.concat([kept, lines[elsewhere & lines["train"] & (lines["ability"] == "sentences")]])
         known = corpus.facts[corpus.facts["item"].isin([*own.loc[in_source, "item"]])]
-        return cls(own[in_source & (role == "forget")], kept, tuple(sources), known)
+        forget = own[in_source & (role == "forget")]
+        named = sorted({*forget["subject"], *kept["subject"].dropna()})
+        return cls(forget, kept, tuple(sources), known, strangers.of(corpus, named))
