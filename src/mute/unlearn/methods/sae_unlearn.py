@@ -45,7 +45,7 @@ class Settings(base.Settings):
 
     learning_rate: float = Field(1e-2, gt=0, description="AdamW step size.")
     strengths: base.Strengths = Field(
-        [1.0, 5.0, 20.0], min_length=1, description="Values of the reach among which the `matched` protocol chooses."
+        [1.0, 10.0, 100.0], min_length=1, description="Values of the reach among which the `matched` protocol chooses."
     )
     where: Literal["subject", "prompt"] = Field(
         "subject", description="Where a prompt's state is read: the last token of the subject, or of the prompt."
