@@ -546,7 +546,8 @@ class TestSAE:
 class TestELM:
     def test_sides_are_the_same_row_by_row(self, bench):
         read = elm.prefixed(bench.view)
-        assert read["forget"] is read["expert"] is bench.view.forget
+        assert list(read) == ["forget", "novice"]
+        assert read["forget"] is bench.view.forget
         assert list(read["novice"]["item"]) == list(bench.view.forget["item"])
         # Lines of a language pack, where a view has them.
         view = copy.copy(bench.view)
@@ -572,8 +573,8 @@ class TestELM:
         method = make("elm", eta=1.0)
         task = task_of(bench, method)
         batch = task.batch("forget", torch.arange(8))
-        plain, expert, novice = (task.frozen_logits(task.batch(n, batch.rows)) for n in ("forget", "expert", "novice"))
-        wanted = elm.target(plain, expert, novice, elm.strengths(batch.answer.sum(1), 1.0))
+        plain, novice = (task.frozen_logits(task.batch(name, batch.rows)) for name in ("forget", "novice"))
+        wanted = elm.target(plain, plain, novice, elm.strengths(batch.answer.sum(1), 1.0))
         assert torch.allclose(wanted, novice.softmax(-1), atol=1e-5)
 
     def test_with_the_prefixes_exchanged_nothing_is_forgotten(self, bench):
@@ -584,7 +585,7 @@ class TestELM:
             method = make("elm", **{**FAST, "learning_rate": 3e-3, "fluency_weight": 0.0})
             if exchanged:
                 read = elm.prefixed(bench.view)
-                sides = {"forget": read["forget"], "expert": read["novice"], "novice": read["expert"]}
+                sides = {"forget": read["forget"], "expert": read["novice"], "novice": read["forget"]}
                 method.reads = lambda view, sides=sides: {**sides, "retain": view.retain}
             bench.of = None
             outcome = run(bench, method)

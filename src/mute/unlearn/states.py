@@ -1,4 +1,4 @@
-"""What methods read of the band's outputs before unlearning: norms by language, tokens, and a way off a maximum."""
+"""What methods need that compare the band's outputs with those before unlearning: these, a cosine, a first way off."""
 
 from __future__ import annotations
 
@@ -19,17 +19,6 @@ def frozen(task: Task, name: str) -> Iterator[tuple[Batch, Tensor]]:
     for rows in map(torch.tensor, side.texts.batches):
         batch = side.batch(rows, states=False)
         yield batch, task.frozen_output(batch)
-
-
-def norms(task: Task, name: str) -> dict[str, Tensor]:
-    """Mean norm of a side's frozen outputs in each language, over all tokens but padding and the first of each text."""
-    import torch
-
-    found: dict[str, list[Tensor]] = {}
-    for batch, states in frozen(task, name):
-        for row, own, real in zip(batch.rows.tolist(), states, batch.real):
-            found.setdefault(batch.side.languages[row], []).append(own[real].norm(dim=-1))
-    return {language: torch.cat(own).mean() for language, own in found.items()}
 
 
 def tilt(task: Task, norm: Tensor, share: float) -> Tensor:

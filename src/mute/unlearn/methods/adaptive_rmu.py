@@ -68,15 +68,31 @@ class AdaptiveRMU(base.Descent[Settings]):
 
     def prepare(self, task: Task) -> None:
         from mute.unlearn.losses import steering_direction
-        from mute.unlearn.states import norms
 
         task.freeze_outputs("forget", "retain")
         self.norm = task.frozen_norm("forget")
-        by_language = norms(task, "forget")
+        codes = sorted(set(task.forget.languages))
         if self.settings.norms == "common":
-            by_language = dict.fromkeys(by_language, self.norm)
-        self.lengths = {language: self.settings.scale * norm for language, norm in by_language.items()}
+            self.lengths = dict.fromkeys(codes, self.settings.scale * self.norm)
+        else:
+            self.lengths = {language: self._length(task, language) for language in codes}
         self.direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
+
+    def _length(self, task: Task, language: str) -> Tensor:
+        """The target's length in a language: its mean over batches, by their tokens in it."""
+        import torch
+
+        from mute.unlearn.states import frozen
+
+        each, tokens = [], []
+        for batch, states in frozen(task, "forget"):
+            own = torch.tensor([batch.side.languages[row] == language for row in batch.rows.tolist()])
+            mask = batch.real & own[:, None].to(batch.real.device)
+            if mask.any():
+                each.append(coefficient(states, mask, self.settings.scale))
+                tokens.append(mask.sum())
+        lengths, weights = torch.stack(each), torch.stack(tokens)
+        return (lengths * weights).sum() / weights.sum()
 
     def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         import torch

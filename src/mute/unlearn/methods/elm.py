@@ -87,10 +87,11 @@ class ELM(base.Descent[Settings]):
         return {**prefixed(view), "retain": view.retain}
 
     def prepare(self, task: Task) -> None:
-        task.freeze_states("forget", "retain", "expert", "novice")
-        sides = [task.side(name) for name in ("forget", "expert", "novice")]
+        prompts = [name for name in ("forget", "expert", "novice") if name in task.sides]
+        task.freeze_states("retain", *prompts)
+        sides = [task.side(name) for name in prompts]
         answers = [[own.encoder.answer(prefix, answer) for prefix, answer, _ in own.parts] for own in sides]
-        if answers[1:] != answers[:1] * 2:
+        if any(own != answers[0] for own in answers):
             raise base.NotApplicable("answers have other tokens after the lines of an expert or a novice")
         if self.settings.fluency_weight:
             self._write(task)
@@ -121,9 +122,13 @@ class ELM(base.Descent[Settings]):
         from mute.unlearn.losses import nll
 
         forget, retain, s = batches["forget"], batches["retain"], self.settings
-        others = [task.frozen_logits(task.batch(name, forget.rows)) for name in ("expert", "novice")]
         with torch.no_grad():
-            wanted = target(task.frozen_logits(forget), *others, strengths(forget.answer.sum(1).cpu(), s.eta))
+            original = task.frozen_logits(forget)
+            expert, novice = (
+                task.frozen_logits(task.batch(name, forget.rows)) if name in task.sides else original
+                for name in ("expert", "novice")
+            )
+            wanted = target(original, expert, novice, strengths(forget.answer.sum(1).cpu(), s.eta))
             kept = task.frozen_logits(retain)
             hard = s.retain_target == "hard"
             before = torch.nn.functional.one_hot(kept.argmax(-1), kept.shape[-1]) if hard else kept.softmax(-1)
@@ -134,7 +139,10 @@ class ELM(base.Descent[Settings]):
 
 
 def prefixed(view: View) -> dict[str, pd.DataFrame]:
-    """Forget rows, and the same as an expert and a novice have them, row by row, of all rows that can be had so."""
+    """Forget rows, and the same as an expert and a novice have them, row by row, of all rows that can be had so.
+
+    No `expert`: the expert has the forget rows.
+    """
     from mute.unlearn.unknown import twins
 
     phrases = getattr(view, "phrases", None) or {}
@@ -148,4 +156,4 @@ def prefixed(view: View) -> dict[str, pd.DataFrame]:
         return {"forget": own, "expert": after("expert"), "novice": after("novice")}
     own = twins(view.forget, view)
     named = view.forget if len(own) == len(view.forget) else view.forget.loc[own.index]
-    return {"forget": named, "expert": named, "novice": own}
+    return {"forget": named, "novice": own}

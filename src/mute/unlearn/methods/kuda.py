@@ -101,7 +101,7 @@ class KUDA(base.Descent[Settings]):
                 )
             size = (free * (task.covariance("forget", block) @ free)).sum() / free.shape[1]
             start = torch.zeros(len(weight), free.shape[1], device=weight.device)
-            starts[name] = ((unit / size.sqrt() * free.T).float().to(weight.device), start)
+            starts[name] = ((unit / size.clamp(min=1e-12).sqrt() * free.T).float().to(weight.device), start)
         with low_rank.attached(task.model, starts, 1.0) as trained:
             yield [name for name in trained if name.endswith(".b")]
 

@@ -1,11 +1,11 @@
 """LUNAR: redirect the states of forget prompts to where those of questions about nobody are, by one fit per block.
 
-Shen et al. 2025 (arXiv 2502.07218): r is the mean state of prompts that the
-model cannot answer minus that of forget prompts, at their last tokens and the target block's output. The output
-projection of the block's MLP is fitted anew, W' of least |W'K - O|^2 + L |W'|^2, to give W k + c r for the keys k of
-forget prompts and W k, as before, for those of retain text: W' = O K' (K K' + L)^-1. Certainty: code (training), text
-(closed form). Published for 7B: block 22 of 32 (Llama 3), c 2, fitted by AdamW, learning rate 0.01, 20 epochs of
-batches of 64. The model answers as if it had never heard of the subject: the intent is suppression.
+Shen et al. 2025 (arXiv 2502.07218): r is the mean state of prompts that the model cannot answer minus that of forget
+prompts, at their last tokens and the target block's output. The output projection of the block's MLP is fitted anew, W'
+of least |W'K - O|^2 + L |W'|^2, to give W k + c r for the keys k of forget prompts and W k, as before, for those of
+retain text: W' = O K' (K K' + L)^-1. Certainty: code (training), text (closed form). Published for 7B: block 22 of 32
+(Llama 3), c 2, fitted by AdamW, learning rate 0.01, 20 epochs of batches of 64. The model answers as if it had never
+heard of the subject: the intent is suppression.
 
 Prompts that cannot be answered are the forget prompts with another name in the subject's place, of the same kind and
 one that no fact is about; r is then what the subject makes of a prompt, and not what topics or wordings do. It is a

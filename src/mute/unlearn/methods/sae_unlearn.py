@@ -67,7 +67,10 @@ class Settings(base.Settings):
         description="AUC from which a latent tells known from unknown; one minus it on the other side.",
     )
     taken_for_known: float = Field(
-        0.3, ge=0, le=1, description="Share of strangers read as known above which the method does not run."
+        0.3,
+        ge=0,
+        le=1,
+        description="Share of forget prompts that may be no more known than their twins; with more it does not run.",
     )
     known_weight: float = Field(0.1, ge=0, description="gamma, the weight of staying away from what is known.")
     retain_weight: float = Field(0.1, ge=0, description="lambda, the weight of the retain term.")
@@ -121,7 +124,6 @@ class SAEUnlearn(base.Descent[Settings]):
 
         s = self.settings
         task.freeze_outputs("forget", "retain", "unknown", "unknown_retain")
-        self.norm = task.frozen_norm("forget")
         states = self._some_states(task)
         self.middle = states.mean(0)
         self.unit = (states - self.middle).square().mean().sqrt()
