@@ -38,6 +38,10 @@ Intent = Literal["removal", "suppression", "guard", "control"]
 Likelihood = Literal["falls", "rises", "none", "open"]
 
 
+class NotApplicable(Exception):  # noqa: N818  it is no error: the cell is a row that says why
+    """A method finds in the model, before it changes anything, that it cannot run on it. The text says why."""
+
+
 class Told(BaseModel):
     """What a method can be told. `strength` names the setting that `matched` varies or searches; '': none is."""
 

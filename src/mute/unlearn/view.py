@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mute.corpus import languages as packs
+from mute.corpus import strangers
 from mute.corpus.languages.base import Phrases
 from mute.corpus.schema import Corpus
 
@@ -22,7 +23,8 @@ class View:
     subject of each item, as the corpus spells it. With the coverage `all`, retain holds every language, and with
     `source+text` text of the others that states no fact. unknown: by language the corpus's own word for what nobody
     knows, where it has one and models were taught it. phrases: by language what its pack says beside facts, whatever
-    the source of the corpus; a language without a pack, or romanised, has none.
+    the source of the corpus; a language without a pack, or romanised, has none. strangers: for subjects of the two, a
+    name of the same kind that no fact is about, as facts spell subjects; empty where nobody can make such names.
     """
 
     forget: pd.DataFrame = field(repr=False)
@@ -31,6 +33,7 @@ class View:
     facts: pd.DataFrame = field(repr=False)
     unknown: Mapping[str, str] = field(default_factory=dict)
     phrases: Mapping[str, Phrases] = field(default_factory=dict)
+    strangers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class View:
         forget = own[in_source & (role == "forget")]
         read = sorted({*forget["language"], *kept["language"]})
         said = {code: packs.load(code).said for code in read if code in packs.codes()}
+        named = sorted({*forget["subject"], *kept["subject"].dropna()})
         return cls(
             forget,
             kept,
@@ -57,4 +61,5 @@ class View:
             known,
             {code: word for code, word in corpus.about.get("unknown", {}).items() if code in read},
             {code: phrases for code, phrases in said.items() if phrases is not None},
+            strangers.of(corpus, named),
         )
