@@ -97,13 +97,6 @@ class Cost:
     blocks: int = 0
 
 
-class NotApplicable(Exception):  # noqa: N818  a finding, and no error
-    """A method found out from the model itself that it cannot run: raised by `Method.prepare`, with the reason.
-
-    The cell is a row and not an error, as where `Method.applies` says so from the texts alone.
-    """
-
-
 OfMethod = TypeVar("OfMethod", bound=Told)
 OfSteps = TypeVar("OfSteps", bound=Settings)
 

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from mute.store.records import Record
 from mute.unlearn import base
-from mute.unlearn.methods.blur import wrapped
+from mute.unlearn.wrapper import wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
