@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from mute import analyses, unlearn
 from mute.config.sections import EngineSection
+from mute.corpus import languages as packs
 from mute.corpus import sources
 from mute.corpus.romanised import bases
 from mute.evaluate import measures
@@ -249,7 +250,10 @@ class Plans:
 
     def _unlearning_code(self, cells: list[Cell]) -> str:
         methods = self.study.methods({cell.algorithm for cell in cells})
-        return unlearn.code(methods, "mute.unlearn.cells")
+        spoken = {code for cell in cells for code in self.config.models[cell.model].languages}
+        # Refusals stand in the packs, and in no corpus.
+        own = [f"{packs.__name__}.{code}" for code in sorted(spoken) if code in packs.codes()]
+        return unlearn.code(methods, "mute.unlearn.cells", *own)
 
     def shard_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         return self._model_inputs(self._shard(wildcards))
