@@ -51,6 +51,32 @@ def norm_of(loss, logits):
     return torch.autograd.grad(loss, logits, retain_graph=True)[0].norm()
 
 
+def sums(logprob, shifted):
+    """Summed log-probability [B] of each sequence's labels, and how many they are [B], of those of all tokens [N]."""
+    counts = (shifted != -100).sum(1)
+    return torch.stack([own.sum() for own in logprob.split(counts.tolist())]), counts
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.1, 0.5])
+def test_npo_of_whole_answers(answers, beta):
+    b, t, v = grid(SETUP["B"], SETUP["T"], SETUP["V"])
+    before = 2 * torch.cos(0.5 * (b + 1) + 0.21 * (t + 1) * (v + 1))
+    shifted, golden = torch.tensor(SETUP["labels"])[:, 1:], value(f"npo sequence beta={beta}")
+    reference = before[:, :-1][shifted != -100].log_softmax(-1).gather(1, answers[2][:, None])[:, 0]
+    loss = losses.npo(sums(token_logprobs(answers), shifted)[0], sums(reference, shifted)[0], beta)
+    matches(loss.detach(), golden["loss"])
+    matches(norm_of(loss, answers[0]), golden["grad_norm"])
+
+
+@pytest.mark.parametrize(("beta", "where"), [(1.0, "outside"), (0.5, "outside"), (0.5, "inside")])
+def test_simnpo_with_its_margin_outside_and_inside(answers, beta, where):
+    golden = value(f"simnpo beta={beta} gamma=1.0 {where}")
+    own = sums(token_logprobs(answers), torch.tensor(SETUP["labels"])[:, 1:])
+    loss = losses.simnpo(*own, beta, 1.0, gamma_inside=where == "inside")
+    matches(loss.detach(), golden["loss"])
+    matches(norm_of(loss, answers[0]), golden["grad_norm"])
+
+
 @pytest.mark.parametrize("mode", ["stop", "flow"])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
 def test_catnip_and_the_weights_of_its_tokens(answers, beta, mode):

@@ -1,6 +1,6 @@
 """Redirecting edits by their own names, UniErase, needle, knowledge neurons and WHP: golden values and controls.
 
-tests/golden/zoo_d.json says which formula a golden value is of, and how it was confirmed a second time.
+tests/golden/zoo.json says which formula a golden value is of, and how it was confirmed a second time.
 """
 
 import copy
@@ -23,7 +23,7 @@ from mute.unlearn.methods import knowledge_neurons, needle, whp
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_d.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
 DEPTH = 3
 ZERO, ONE = Band.named("0", DEPTH), Band.named("1", DEPTH)

@@ -21,7 +21,7 @@ from mute.unlearn.dose import Matching
 from mute.unlearn.methods import lat, ofmu, tar, undo
 from mute.unlearn.run import unlearn
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_f.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
 SETUP = GOLDEN["setup"]
 DEPTH = 3

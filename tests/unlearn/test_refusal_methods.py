@@ -25,7 +25,7 @@ NAMES = ("altpo", "bidi_distill", "dpo", "flat", "icku", "idk_dpo", "idk_nll", "
 REFUSING = ("bidi_distill", "dpo", "flat", "icku", "idk_dpo", "idk_nll", "jensun")
 DEPTH = 3
 ONE = Band.named("1", DEPTH)
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_zoo_b.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES, SETUP = {entry["name"]: entry for entry in GOLDEN["entries"]}, GOLDEN["setup"]
 DIVERGENCES = {
     "kl": "KL",

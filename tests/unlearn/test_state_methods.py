@@ -1,6 +1,6 @@
 """Methods that work on states, and ELM: golden values of their mathematics, identities, and their controls.
 
-tests/golden/zoo_c.json says which formula, where a value comes from, and how it was confirmed a second time.
+tests/golden/zoo.json says which formula, where a value comes from, and how it was confirmed a second time.
 """
 
 import copy
@@ -24,7 +24,7 @@ from mute.unlearn.methods import adaptive_rmu, circuit_breakers, elm, kuda, luna
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_c.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
 SETUP = GOLDEN["setup"]
 DEPTH = 3

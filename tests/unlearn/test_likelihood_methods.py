@@ -1,6 +1,6 @@
 """Likelihood ascent and its reweightings: losses against golden values in float64, and what the methods do.
 
-tests/golden/zoo_a.json says which formula, where a value comes from, and how it was confirmed a second time.
+tests/golden/zoo.json says which formula, where a value comes from, and how it was confirmed a second time.
 """
 
 import copy
@@ -37,7 +37,7 @@ from mute.unlearn.methods import (
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_a.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
 SETUP = GOLDEN["setup"]
 DEPTH = 3

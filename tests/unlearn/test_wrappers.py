@@ -24,7 +24,7 @@ from mute.unlearn.methods import gru, ngdiff, sam, sure, u2a, wagle
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo_e.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/zoo.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
 DEPTH = 3
 ONE = Band.named("1", DEPTH)
