@@ -742,7 +742,7 @@ def romanised_pair(shift: float) -> tuple[pd.DataFrame, ...]:
         own = table[table["language"] == "hi"].assign(language="hi_latn")
         made.append([table[table["language"] != "ja"], own])
     lost = np.random.default_rng(5).random(len(made[1][1])) < shift
-    made[1][1] = made[1][1].assign(option=np.where(lost, 0.0, made[1][1]["option"].astype(float)))
+    made[1][1] = made[1][1].assign(option=made[1][1]["option"].astype(float) * ~lost)
     return tuple(pd.concat(parts).sort_values(ITEM_COLUMNS[:4], ignore_index=True) for parts in made)
 
 
