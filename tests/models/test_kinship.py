@@ -46,7 +46,13 @@ def found(corpus, encoder):
 
 
 def test_a_held_out_language_is_held_against_all_sources(found):
-    assert found["script"].to_dict() | {"ja": ""} == {"en": "Latin", "es": "Latin", "pt": "Latin", "hi": "Devanagari", "ja": ""}
+    assert found["script"].to_dict() | {"ja": ""} == {
+        "en": "Latin",
+        "es": "Latin",
+        "pt": "Latin",
+        "hi": "Devanagari",
+        "ja": "",
+    }
     assert found.loc[["pt", "hi", "ja"], "same_script"].tolist() == [1, 0, 0]
     assert found.loc[["pt", "hi", "ja"], "same_family"].tolist() == [1, 1, 0]
     assert found.loc[["pt", "hi", "ja"], "same_branch"].tolist() == [1, 0, 0]

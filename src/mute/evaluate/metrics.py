@@ -159,7 +159,7 @@ def _score_forget(
 
 
 def _score_scripts(board: Board, tables: dict[str, Columns]) -> None:
-    """Of each language that is there romanised, too: K in both scripts on the facts asked in both, and what lies between.
+    """Of each language that is there romanised, too, K in both scripts on the facts asked in both, and the difference.
 
     The same language, the same facts and the same resamples of them: what differs is the script.
     """

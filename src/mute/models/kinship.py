@@ -27,7 +27,8 @@ def pairs(corpus: Corpus, encoder: Encoder, languages: Sequence[str]) -> pd.Data
     missing for a language of which nobody says a family.
     """
     used = {code: _tokens(corpus, encoder, code) for code in languages}
-    written, family = {code: _script(corpus, code) for code in languages}, {code: kin.kin(code)[0] for code in languages}
+    written = {code: _script(corpus, code) for code in languages}
+    family = {code: kin.kin(code)[0] for code in languages}
     rows = []
     for one, other in itertools.combinations(languages, 2):
         same = (_same(known[one], [known[other]]) for known in (written, family))
@@ -60,7 +61,7 @@ def properties(
         seen = {
             token
             for code in sources
-            for token in _tokens_of(encoder, by_language[code][by_language[code]["form"].isin(read)]).keys()
+            for token in _tokens_of(encoder, by_language[code][by_language[code]["form"].isin(read)])
         }
         counted = {code: _letters(rows_of) for code, rows_of in by_language.items()}
         scripts_read = {
