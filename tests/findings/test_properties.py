@@ -1,4 +1,4 @@
-"""Properties of languages against K: simulated studies whose truth is script, overlap, or nothing; and what is too few."""
+"""Properties of languages against K: simulated studies whose truth is script, overlap, or nothing; and too few."""
 
 import math
 
@@ -200,7 +200,7 @@ def test_the_table_of_a_study():
     assert NO not in set(single["verdict"]), "at single blocks nothing is decided by finding nothing"
     said = properties.words(found)
     assert said.startswith("K goes with same script (K −0.")
-    assert "At single blocks it goes, at block 0 with same script" in said
+    assert "At single blocks it goes with same script at 0, 1, 2;" in said
     again = properties.table(Results(*tables("script", 4)))
     pd.testing.assert_frame_equal(found, again)
 

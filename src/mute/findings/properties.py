@@ -125,6 +125,11 @@ def values(results: Results, own: Kept) -> dict[str, np.ndarray]:
     return {name: x for name, x in found.items() if np.isfinite(x).any()}
 
 
+def same_script(results: Results, own: Kept) -> dict[str, float]:
+    """Of each language 1 if it is written in a script of a source language, 0 if not; NaN where nobody says."""
+    return {code: _of_texts(results, own.cases[0], code)[SCRIPT] for code in own.codes}
+
+
 def _of_texts(results: Results, case: Case, code: str) -> dict[str, float]:
     """What tables say of a language against the sources, and without them its script and kin, as far as known."""
     rows = results.tables["properties"]
@@ -418,10 +423,10 @@ def words(rows: pd.DataFrame) -> str:
         said.append(f"Not tested, the same in all languages or known of fewer than {FEWEST}: {_names(same)}.")
     if len(blocks):
         at = [
-            f"block {block} with {_listed(part)}"
-            for block, part in blocks[blocks["verdict"] == YES].groupby("block", sort=False)
+            f"{_word_of(name)} at {', '.join(part['block'])}"
+            for name, part in blocks[blocks["verdict"] == YES].groupby("property", sort=False)
         ]
-        said.append(f"At single blocks it goes, at {'; at '.join(at)}." if at else "At no single block is it shown to.")
+        said.append(f"At single blocks it goes with {'; '.join(at)}." if at else "At no single block is it shown to.")
     return " ".join(said)
 
 
@@ -429,8 +434,12 @@ def _word(name: object) -> str:
     return str(name).replace("same_", "").replace("_", " ")
 
 
+def _word_of(name: object) -> str:
+    return str(name).replace("_", " ")
+
+
 def _names(rows: pd.DataFrame) -> str:
-    return ", ".join(name.replace("_", " ") for name in rows["property"])
+    return ", ".join(map(_word_of, rows["property"]))
 
 
 def _listed(rows: pd.DataFrame, effect: str = "estimate", p: str = "holm") -> str:
@@ -440,7 +449,7 @@ def _listed(rows: pd.DataFrame, effect: str = "estimate", p: str = "holm") -> st
         number = Number(row[effect], *((row["low"], row["high"]) if effect == "estimate" else ()))
         shown = str(number) if effect == "estimate" else str(number).partition(" ")[0]
         unit = f"K {shown} where it is so" if row["kind"] == DIFFERENCE else f"rank correlation {shown}"
-        parts.append(f"{row['property'].replace('_', ' ')} ({unit}, p {row[p]:.3f} by Holm)")
+        parts.append(f"{_word_of(row['property'])} ({unit}, p {row[p]:.3f} by Holm)")
     return ", ".join(parts)
 
 
