@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake, torch=False) as log:
-    plan, model = snakemake.params.plan, snakemake.wildcards.get("model")
+    plan = snakemake.params.plan
     encoder = tokenizer.Encoder(tokenizer.load(Path(snakemake.input.tokenizer).parent))
     corpus = Corpus.load(Path(snakemake.input[0]).parent)
-    pairs = kinship.pairs(corpus, encoder, plan["languages"])
-    properties = kinship.properties(corpus, encoder, plan["languages"], plan["settings"])
-    artifacts.write_table(snakemake.output.pairs, pairs.assign(model=model))
-    artifacts.write_table(snakemake.output.properties, properties.assign(model=model))
+    made = {
+        "pairs": kinship.pairs(corpus, encoder, plan["languages"]),
+        "properties": kinship.properties(corpus, encoder, plan["languages"], plan["settings"]),
+    }
+    for name, table in made.items():
+        table.insert(0, "model", snakemake.wildcards.get("model"))
+        artifacts.write_table(snakemake.output[name], table)

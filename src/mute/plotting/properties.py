@@ -2,24 +2,24 @@
 
 import pandas as pd
 
-from mute.findings import families, properties
+from mute.findings import families, permuting, properties
+from mute.findings.properties import DIFFERENCE, ENOUGH, RANK
 from mute.findings.results import Number, Results
 from mute.plotting import page
 
 TITLE, ANCHOR, FIGURE = "What goes with forgetting in a language", "properties", "properties"
 _HOW = (
-    "Of each architecture and algorithm: K of the languages that unlearning did not read, a mean over blocks and trained "
-    "models, against what was known of them before. The unit is the language. Effect: for what a language is or is not, "
-    "the difference in mean K; for other properties the rank correlation with K, −1 to 1; with a 95 % interval over "
-    f"resampled languages, where there is one. p: share of {properties.permuting.DRAWS:,} permutations of the languages "
-    "(of all, where they are fewer) with an effect as large; by Holm over the properties. Beside: the same within "
-    "languages alike in script (of script: in family), for kinship and shared tokens go with script; languages are then "
-    "permuted within these groups alone. Seen from: the smallest effect that would be found in "
-    f"{properties.permuting.POWER * 100:.0f} % of studies of so many languages; a dash: none of any size. Not found means "
-    "“does not go” only where that is small enough to matter (a difference of "
-    f"{properties.ENOUGH[properties.DIFFERENCE]}, a correlation of {properties.ENOUGH[properties.RANK]}). What was known "
-    "before the edit is in K's denominator, so that a link with it may be arithmetic. Languages of one family are not "
-    "independent, and a permutation takes them to be."
+    "Of each architecture and algorithm: K of the languages that unlearning did not read, a mean over blocks and "
+    "trained models, against what was known of them before. The unit is the language. Effect: for what a language is "
+    "or is not, the difference in mean K; for other properties the rank correlation with K, −1 to 1; with a 95 % "
+    f"interval over resampled languages, where there is one. p: share of {permuting.DRAWS:,} permutations of the "
+    "languages (of all, where they are fewer) with an effect as large; by Holm over the properties. Beside: the same "
+    "within languages alike in script (of script: in family), for kinship and shared tokens go with script; languages "
+    "are then permuted within these groups alone. Seen from: the smallest effect that would be found in "
+    f"{permuting.POWER * 100:.0f} % of studies of so many languages; a dash: none of any size. Not found means “does "
+    f"not go” only where that is small enough to matter (a difference of {ENOUGH[DIFFERENCE]}, a correlation of "
+    f"{ENOUGH[RANK]}). What was known before the edit is in K's denominator, so that a link with it may be arithmetic. "
+    "Languages of one family are not independent, and a permutation takes them to be."
 )
 _PAIRS = (
     "The same language in two scripts, on the facts asked in both. Script and language then come apart. Difference: K "
@@ -52,10 +52,10 @@ def section(results: Results, figure: str = "") -> list[str]:
     if why := properties.too_few(results):
         return [head, page.paragraph(why), *twice]
     rows = properties.table(results, names(results))
-    found = [
-        (f"{model}, {str(algorithm).replace('_', ' ')}", properties.words(own))
-        for (model, algorithm), own in rows.groupby(["model", "algorithm"], sort=False)
-    ]
+    found = []
+    for key, own in rows.groupby(["model", "algorithm"], sort=False):
+        model, algorithm = map(str, tuple(key))  # ty: ignore[invalid-argument-type]
+        found.append((f"{model}, {algorithm.replace('_', ' ')}", properties.words(own)))
     return [head, page.definitions(found), figure, page.paragraph(_HOW, "small"), _table(rows), *twice]
 
 

@@ -20,9 +20,9 @@ CAPTION = (
     "Left: K of each language that unlearning did not read, by algorithm; filled: written in a script of a source "
     "language. Middle: difference in mean K between languages of which something is so and others. Right: rank "
     "correlation of other properties with K. Bars: 95 % intervals over resampled languages. Filled: goes with K, by "
-    "permuting languages, corrected for the properties asked (Holm); hollow: it does not, or nothing is decided. Crosses: "
-    "the same among languages alike in script (of script: in family). Short lines: effects from which on a study of so "
-    "many languages would mostly find one; where there are none, no effect of any size."
+    "permuting languages, corrected for the properties asked (Holm); hollow: it does not, or nothing is decided. "
+    "Crosses: the same among languages alike in script (of script: in family). Short lines: effects from which on a "
+    "study of so many languages would mostly find one; where there are none, no effect of any size."
 )
 WIDTHS = (4.6, 3.6, 4.6)  # inches of the panels
 LINE, LEAST = 0.26, 1.6  # inches of a property, and of a row of panels
