@@ -247,6 +247,17 @@ def test_a_study_of_too_few_languages_says_so(same, other, words):
     assert properties.pairs(results).empty
 
 
+def test_languages_in_which_too_few_facts_are_asked_do_not_count():
+    made, about = tables("script", 4)
+    about["models"]["llama"]["known"] = {"languages": SOURCES, "right_in": 2, "least": 60}
+    scores = made["scores"].assign(n=made["scores"]["n"].where(made["scores"]["language"] != "h03", 59))
+    results = Results({**made, "scores": scores}, about)
+    assert len(results.tables["scores"]["language"].unique()) == SAME + OTHER
+    own = properties.kept(results, results.cases, "rmu")
+    assert "h03" not in own.codes
+    assert len(own.codes) == SAME + OTHER - 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_incomplete_studies_say_why_nothing_is_asked(kind):
     results = Results(incomplete(kind), {} if kind in ("empty", "cells only") else ABOUT)

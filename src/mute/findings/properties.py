@@ -95,16 +95,33 @@ def kept(results: Results, cases: Sequence[Case], algorithm: str) -> Kept:
 
 
 def _knowledge(results: Results, case: Case, algorithm: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Held-out languages, bands that vote, and K [L, B] of them: a language without any falls out, then such a band."""
+    """Held-out languages, bands that vote, and K [L, B] of them: a language without any falls out, then such a band.
+
+    Nor do languages count in which fewer facts are asked than the study needs of a language.
+    """
     _, heldout = results.languages(case)
-    voting = [band for band in results.bands(case, algorithm) if results.votes(case, algorithm, band)]
-    bands = [band for band in voting if is_block(band)] or voting
-    k = np.array(
-        [[results.number(case, algorithm, band, "K", language=code).value for band in bands] for code in heldout], float
-    ).reshape(len(heldout), len(bands))
+    bands, least = _bands(results, case, algorithm), _least(results, case)
+
+    def number(band: str, code: str) -> float:
+        found = results.number(case, algorithm, band, "K", language=code)
+        return found.value if found.n >= least else math.nan
+
+    k = np.array([[number(band, code) for band in bands] for code in heldout], float).reshape(len(heldout), len(bands))
     spoken = np.flatnonzero(np.isfinite(k).any(axis=1))
     whole = np.flatnonzero(np.isfinite(k[spoken]).all(axis=0)) if len(spoken) else spoken
     return [heldout[i] for i in spoken], [bands[j] for j in whole], k[np.ix_(spoken, whole)]
+
+
+def _bands(results: Results, case: Case, algorithm: str) -> list[str]:
+    """Single blocks whose edits vote; other bands where there are none."""
+    voting = [band for band in results.bands(case, algorithm) if results.votes(case, algorithm, band)]
+    return [band for band in voting if is_block(band)] or voting
+
+
+def _least(results: Results, case: Case) -> int:
+    """How many facts a held-out language needs to count, where a model's facts are gated."""
+    gate = results.about.get("models", {}).get(case.model, {}).get("known") or {}
+    return int(gate.get("least", 0))
 
 
 # Properties
@@ -331,11 +348,9 @@ def _pair(results: Results, model: str, cases: Sequence[Case], algorithm: str, c
     own = romanised.base(code)
     found: dict[str, list[tuple[Number, Number, Number]]] = {}
     for case in cases:
-        voting = [band for band in results.bands(case, algorithm) if results.votes(case, algorithm, band)]
-        bands = [band for band in voting if is_block(band)] or voting
-        each = [
-            (band, numbers) for band in bands if all(numbers := _in_both(results, case, algorithm, band, own, code))
-        ]
+        bands = _bands(results, case, algorithm)
+        numbers_of = {band: _in_both(results, case, algorithm, band, own, code) for band in bands}
+        each = [(band, numbers) for band, numbers in numbers_of.items() if all(numbers)]
         for band, numbers in each:
             found.setdefault(band, []).append(numbers)
         if each:
@@ -346,7 +361,8 @@ def _pair(results: Results, model: str, cases: Sequence[Case], algorithm: str, c
         k, k_romanised, gap = (trainings.mean(numbers[i] for numbers in found[band]) for i in range(3))
         unit, n = trainings.unit(numbers[2] for numbers in found[band]), min(numbers[2].n for numbers in found[band])
         where = (model, algorithm, band, own, code, k.value, k_romanised.value)
-        rows.append((*where, *gap[:3], n, len(found[band]), unit, _of_script(gap)))
+        verdict = _of_script(gap) if n >= _least(results, cases[0]) else OPEN
+        rows.append((*where, *gap[:3], n, len(found[band]), unit, verdict))
     return rows
 
 
