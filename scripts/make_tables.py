@@ -68,7 +68,8 @@ with job(snakemake, torch=False) as log:
         "attacks": cells[[*tables.KEYS, "digest"]].merge(
             joined(given.attacks).rename(columns={"cell": "digest", "digest": "entry", "status": "ended"}), on="digest"
         )[[*tables.KEYS, "attack", "victim", "ended", "reason"]],
-        "languages": pd.concat([pd.DataFrame(columns=["model"]), *map(artifacts.read_table, given.languages)]),
+        "languages": joined(given.languages),
+        "properties": joined(given.properties),
         "curves": pd.DataFrame(curves, columns=[*KEYS, *CURVE]),
     }
     for path in snakemake.output.tables:

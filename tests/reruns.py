@@ -37,11 +37,12 @@ TABLES = {"make_tables"} | SHOWN
 SCORES = {"score_shard"} | TABLES
 PATCHES = {"unlearn_shard", "evaluate_shard", "attack_shard", "analyse_shard", "export_model"} | SCORES
 MODELS = {"pretrain_model", "evaluate_model", "check_gates", "score_layers"} | PATCHES
-ALL = {"make_corpus", "train_tokenizer"} | MODELS
+ALL = {"make_corpus", "train_tokenizer", "compare_languages"} | MODELS
 GROUPS = {"all": ALL, "models": MODELS, "patches": PATCHES, "scores": SCORES, "tables": TABLES, "shown": SHOWN}
 # In the order in which a study runs them.
 ORDER = (
-    *("make_corpus", "train_tokenizer", "pretrain_model", "evaluate_model", "check_gates", "score_layers"),
+    *("make_corpus", "train_tokenizer", "compare_languages", "pretrain_model", "evaluate_model"),
+    *("check_gates", "score_layers"),
     *(
         "unlearn_shard",
         "evaluate_shard",
@@ -375,7 +376,7 @@ SETTINGS = [
     Row(
         "one more list of source languages",
         _config(grids={"blocks": {"sources": [["en", "es"], ["hi"]]}}),
-        PATCHES,
+        PATCHES | {"compare_languages"},
         PARAMETERS,
         (4, 4, 4, 4, 9),
     ),

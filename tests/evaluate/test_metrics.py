@@ -730,3 +730,54 @@ def test_a_measure_that_is_better_one_way_has_a_worst_language_and_what_says_so_
         found = values[(keys["metric"] == metric) & (keys["group"] == "worst")][0]
         assert found.tolist() == [pick(numbers) for numbers in zip(*single.values())], metric
     assert set(keys.loc[keys["metric"] == "neither", "group"]) == {"source", "heldout", "all"}
+
+
+# Two scripts of one language
+
+
+def romanised_pair(shift: float) -> tuple[pd.DataFrame, ...]:
+    """Tables in which hi_latn is hi but for a share `shift` of its facts, which the cell no longer knows."""
+    made = []
+    for table in (BASE, CELL, ORACLE):
+        own = table[table["language"] == "hi"].assign(language="hi_latn")
+        made.append([table[table["language"] != "ja"], own])
+    lost = np.random.default_rng(5).random(len(made[1][1])) < shift
+    made[1][1] = made[1][1].assign(option=made[1][1]["option"].astype(float) * ~lost)
+    return tuple(pd.concat(parts).sort_values(ITEM_COLUMNS[:4], ignore_index=True) for parts in made)
+
+
+def pair_scores(shift: float, drop: int = 0) -> pd.DataFrame:
+    base, cell, oracle = romanised_pair(shift)
+    if drop:  # facts that are asked in hi alone
+        gone = [(table["language"] == "hi_latn") & table["item"].isin(FORGET[:drop]) for table in (base, cell, oracle)]
+        base, cell, oracle = (table[~mask].reset_index(drop=True) for table, mask in zip((base, cell, oracle), gone))
+    setting = {**SETTING, "heldout": ["de", "hi", "hi_latn"]}
+    return score_cell(cell, base, oracle, FACTS, ROLES, **setting)
+
+
+def test_one_language_in_two_scripts_is_compared_fact_by_fact():
+    same = value(pair_scores(0.0), "script_gap", language="hi_latn", group="heldout", facts="all")
+    assert (same["value"], same["low"], same["high"]) == (0, 0, 0), "what both share is no uncertainty"
+    found = pair_scores(0.5)
+    gap = value(found, "script_gap", language="hi_latn", group="heldout", facts="all")
+    hi, latn = (value(found, "K", language=code, group="heldout", facts="all") for code in ("hi", "hi_latn"))
+    assert gap["value"] == pytest.approx(latn["value"] - hi["value"])
+    assert gap["low"] <= gap["value"] <= gap["high"] < 0
+    assert set(found.loc[found["metric"] == "script_gap", "language"]) == {"hi_latn"}
+    assert set(found.loc[found["metric"] == "K_paired", "language"]) == {"hi", "hi_latn"}
+
+
+def test_only_facts_that_are_asked_in_both_count():
+    found = pair_scores(0.5, drop=7)
+    whole = value(found, "K", language="hi", group="heldout", facts="all")
+    paired = {code: value(found, "K_paired", language=code, group="heldout", facts="all") for code in ("hi", "hi_latn")}
+    assert whole["n"] == len(FORGET)
+    assert {row["n"] for row in paired.values()} == {len(FORGET) - 7}
+    gap = value(found, "script_gap", language="hi_latn", group="heldout", facts="all")
+    assert gap["value"] == pytest.approx(paired["hi_latn"]["value"] - paired["hi"]["value"])
+    assert paired["hi"]["value"] != pytest.approx(whole["value"])
+
+
+def test_a_study_without_such_a_pair_has_none():
+    found = score_cell(CELL, BASE, ORACLE, FACTS, ROLES, **SETTING)
+    assert not found["metric"].isin(["K_paired", "script_gap"]).any()

@@ -49,7 +49,7 @@ BY_WILDCARD = {
     # What does not depend on a wildcard but is only needed by jobs of the paper.
     "any": ["frozen", "frozen_about", "compiler"],
     "repo": ["local_files", "fetching"],
-    "model": ["tokenizer", "beside_tokenizer"],
+    "model": ["tokenizer", "beside_tokenizer", "compared"],
     "trained": [
         "tokenizer_of",
         "pretraining",

@@ -145,7 +145,7 @@ def test_a_fresh_clone_is_pending_and_says_how_to_begin(micro):
     assert found.code == status.PENDING
     assert set(found.counts) == {"pending"}
     said = text.terminal(found)
-    assert "0 of 17 jobs done, 17 pending" in said
+    assert "0 of 18 jobs done, 18 pending" in said
     assert said.endswith("To begin:\n  make study CONFIG=config/micro.yaml\n")
     assert not list(Path().iterdir()), "to ask writes nothing"
 
@@ -164,7 +164,7 @@ def test_a_finished_study_is_complete_and_counts_what_its_cells_came_to(micro):
         ["llama", "slug", 2, 0, 0, 2, 2],
     ]
     said = text.terminal(found)
-    assert "complete. 17 of 17 jobs done." in said
+    assert "complete. 18 of 18 jobs done." in said
     assert "make study" not in said
 
 
@@ -194,7 +194,7 @@ def test_data_that_cannot_be_used_fail_with_the_message_of_the_job(micro):
     one = standing(found, "check_gates")
     assert one.reason == "the corpus files cannot be used: hi: no file (and 1 more line in the log)"
     assert (one.log, one.traceback) == (job.log, str(trace))
-    assert found.counts == {"done": 13, "failed": 1, "pending": 3}
+    assert found.counts == {"done": 14, "failed": 1, "pending": 3}
     said = text.terminal(found)
     assert f"check_gates llama-s0: {one.reason}\n    log:       {job.log}\n    traceback: {trace}\n" in said
 

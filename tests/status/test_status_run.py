@@ -69,7 +69,7 @@ def test_a_run_with_failures_ends_with_its_page_and_goes_on_when_they_are_mended
     assert done.returncode == 0, done.stderr
     said = mute(project)
     assert said.returncode == 0, said.stdout
-    assert "complete. 17 of 17 jobs done." in said.stdout
+    assert "complete. 18 of 18 jobs done." in said.stdout
     page, report = (project / f"results/micro/{name}.html" for name in ("status", "report"))
     assert "index.html" in page.read_text(encoding="utf-8")
     # The page is written again, and no report for its sake.

@@ -32,7 +32,8 @@ rule compare_languages:
         rules.make_corpus.output,
         tokenizer=PLANS.beside_tokenizer,
     output:
-        "<results>/tokenizers/{model}/languages.csv",
+        pairs="<results>/tokenizers/{model}/languages.csv",
+        properties="<results>/tokenizers/{model}/properties.csv",
     log:
         "<logs>/compare_languages/{model}.log",
     benchmark:
@@ -40,7 +41,7 @@ rule compare_languages:
     conda:
         "../../envs/mute.yaml"
     params:
-        plan=PLANS.tokenizer,
+        plan=PLANS.compared,
         code=code_digest("mute.models.kinship"),
     script:
         "../../scripts/compare_languages.py"

@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import combinations
 
 from mute.corpus import languages
 from mute.corpus.faults import Fault
+from mute.corpus.scripts import letters
 
 # Scripts of languages without a pack, by their names in Unicode, as far as one is usual.
 _BY_SCRIPT = {
@@ -33,7 +33,6 @@ _BY_SCRIPT = {
     "Thai": "th",
 }
 _SCRIPTS = {code: script for script, codes in _BY_SCRIPT.items() for code in codes.split()}
-_NAMES = {"Cjk": "Han"}
 _WORD = re.compile(r"[^\W\d_]+")
 _FEWEST_LETTERS, _FEWEST_WORDS = 20, 30
 _ACCEPT = "or set accept: [languages]"
@@ -152,7 +151,7 @@ def _pull(
 
 
 def _foreign(text: str, own: tuple[str, ...]) -> bool:
-    found = _counts(text)
+    found = letters(text)
     return found.total() >= _FEWEST_LETTERS and not any(found[script] for script in own)
 
 
@@ -165,22 +164,11 @@ def expected(code: str) -> tuple[str, ...]:
 
 def script_of(text: str) -> str:
     """The script of most letters of a text, "" of one with few letters or of several scripts."""
-    found = _counts(text)
+    found = letters(text)
     if found.total() < _FEWEST_LETTERS:
         return ""
     script, count = found.most_common(1)[0]
     return script if 2 * count > found.total() else ""
-
-
-def _counts(text: str) -> Counter[str]:
-    return Counter(script for c in text if c.isalpha() and (script := _script(c)))
-
-
-@cache
-def _script(character: str) -> str:
-    first = re.match("[A-Z]+", unicodedata.name(character, ""))
-    name = first[0].title() if first else ""
-    return _NAMES.get(name, name)
 
 
 def _words(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from mute.corpus import romanised
 from mute.evaluate import divergence
 from mute.evaluate.board import Board, summary
 from mute.evaluate.capability import KINDS, Columns, kind_is, score_capability
@@ -49,6 +50,7 @@ def score_cell(
     """
     tables = _columns(board.panel, cell=cell, base=board.panel.base, oracle=oracle)
     _score_forget(board, tables, answers, base_answers, texts)
+    _score_scripts(board, tables)
     _score_retain(board, tables["cell"])
     _score_lines(board, tables)
     whole = score_capability(board, tables["cell"], tables["base"], answers, base_answers)
@@ -154,6 +156,27 @@ def _score_forget(
         if base_answers is not None and of_languages:
             before = panel.answers_block(base_answers, selected).mean(kind_is(base_answers, *ELSEWHERE))
             board.add("confusion_base", before, facts=which, plain=True)
+
+
+def _score_scripts(board: Board, tables: dict[str, Columns]) -> None:
+    """Of each language that is there romanised, too, K in both scripts on the facts asked in both, and the difference.
+
+    The same language, the same facts and the same resamples of them: what differs is the script.
+    """
+    panel = board.panel
+    codes = list(panel.languages)
+    for code in codes:
+        if code == romanised.base(code) or romanised.base(code) not in codes:
+            continue
+        places = [codes.index(code), codes.index(romanised.base(code))]
+        block = panel.facts_block(panel.selected("forget") & panel.asked_in(*(codes[i] for i in places)))
+        knowledge, floor = _knowledge(panel, block, tables["cell"], tables)
+        gap = np.full_like(knowledge.values, np.nan)
+        gap[:, places[0]] = knowledge.values[:, places[0]] - knowledge.values[:, places[1]]
+        for metric, values, shown in (("K_paired", knowledge.values, places), ("script_gap", gap, places[:1])):
+            n = np.zeros_like(knowledge.n)
+            n[shown] = knowledge.n[shown]
+            board.add(metric, replace(knowledge, values=values, n=n), facts="all", floor=floor, better="none")
 
 
 def _score_retain(board: Board, cell: Columns) -> None:

@@ -120,6 +120,12 @@ class Panel:
         own = True if kind == "all" else (self.teach == kind) | (self.spelling == kind)
         return np.isin(self.role, roles) & own
 
+    def asked_in(self, *codes: str) -> np.ndarray:
+        """Boolean per fact: asked in every one of these languages, in the scored forms."""
+        clusters, languages, _ = self.facts_block(np.ones(len(self.facts), bool))._parts
+        own = (clusters[languages == self.languages.get_loc(code)] for code in codes)
+        return np.logical_and.reduce([np.isin(np.arange(len(self.facts)), found) for found in own])
+
     def weights(self, name: str, clusters: int) -> np.ndarray:
         """Counts [R, C] of the clusters of one kind ('facts' or a set of lines); row 0 is ones."""
         if name not in self._weights:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mute.bands import KEYS
-from mute.findings import by_language, lead, trainings, transfer, verdicts
+from mute.findings import by_language, lead, properties, trainings, transfer, verdicts
 from mute.findings.results import NO_ATTACK, Case, Number, Results
 from mute.findings.verdicts import HALF, LEAK_MARGIN, Line
 from mute.store import artifacts
@@ -273,6 +273,31 @@ def _prediction(results: Results, made: dict[str, pd.DataFrame]) -> Finding | No
     )
 
 
+def _properties(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
+    rows, twice = made["properties"], made["two_scripts"]
+    own = rows[(rows["block"] == properties.OVER) & (rows["verdict"] != "")]
+    if own.empty:
+        return None
+    pairs = own.groupby(["model", "algorithm"], sort=False).ngroups
+
+    def counted(column: str, verdict: str) -> str:
+        counts = own.loc[own[column] == verdict, "property"].value_counts()
+        named = [name for name in properties.PROPERTIES if name in counts.index]
+        return ", ".join(f"{name.replace('_', ' ')} ({counts[name]})" for name in named) or "none"
+
+    said = " ".join(properties.pair_words(twice))
+    return Finding(
+        "properties of languages",
+        f"What a held-out language keeps goes, in so many of {pairs} pairs of architecture and algorithm, with: "
+        f"{counted('verdict', properties.YES)}. It does not go with: {counted('verdict', properties.NO)}. Not decided: "
+        f"{counted('verdict', properties.OPEN)}.{' ' if said else ''}{said}",
+        f"Among languages alike in script (of script: in family) with: {counted('within_verdict', properties.YES)}. By "
+        "permuting languages, corrected by Holm; where an effect that matters would be found too seldom nothing is "
+        "decided.",
+        "languages",
+    )
+
+
 def _answers(results: Results, made: dict[str, pd.DataFrame]) -> Finding | None:
     cases = _main(results)
     kinds = ("answers_neither", "answers_other_value")
@@ -395,5 +420,5 @@ def _over_blocks(results: Results, cases: list[Case], algorithm: str, blocks: se
 
 _MAKERS: tuple[Callable[[Results, dict[str, pd.DataFrame]], Finding | None], ...] = (
     *(_language, _leak, _recovery, _taught, _spelling),
-    *(_filter, _matrix, _prediction, _answers, _offset, _controls),
+    *(_filter, _matrix, _prediction, _properties, _answers, _offset, _controls),
 )

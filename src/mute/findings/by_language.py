@@ -32,9 +32,17 @@ class Worst(NamedTuple):
 
 
 def script(results: Results, code: str) -> str:
-    """The script of a language, as the study says or its pack; "" where nobody says."""
+    """The script of a language, as the study says, its pack, or its texts; "" where nobody says."""
     stated = results.about.get("scripts", {}).get(code)
-    return stated or (packs.load(code).script if code in packs.codes() else "")
+    if stated or code in packs.codes():
+        return stated or packs.load(code).script
+    return results.once(("scripts",), lambda: _of_texts(results)).get(code, "")
+
+
+def _of_texts(results: Results) -> dict[str, str]:
+    """Scripts by the letters of texts, of languages that have some."""
+    rows = results.tables["properties"]
+    return {code: script for code, script in zip(rows["language"], rows["script"]) if script}
 
 
 def groups(results: Results, case: Case) -> dict[str, list[str]]:

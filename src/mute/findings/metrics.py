@@ -21,6 +21,7 @@ answers_right answers_other_value answers_other_language answers_other_both answ
 DETAILS = frozenset((*SHARED[2:], *_DETAILS.split()))
 _HEADLINES = """
 K leak confusion B B_mixed B_retrained C excess_damage KL_retain KL_sentences MI accuracy_option accuracy_strict unknown
+K_paired script_gap
 retain_strict retain_option bystander_strict
 accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
 retain_per_token retain_per_char retain_share

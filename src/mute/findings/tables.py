@@ -19,15 +19,21 @@ TABLES: dict[str, tuple[str, ...]] = {
     "attacks": (*KEYS, "attack", "victim", "ended", "reason"),
     "curves": (),
     "languages": ("model", "language", "other", "overlap", "same_script", "same_family"),
+    "properties": (
+        *("model", "sources", "forget_set", "language", "script", "family", "branch"),
+        *("same_script", "same_family", "same_branch", "answer_overlap", "prompt_overlap"),
+    ),
 }
 # How a missing value of a column is filled: with "", with NaN, or with 0.
 TEXT = {
     *("model", "algorithm", "band", "sources", "retain", "forget_set", "protocol", "attack", "status", "gate"),
     *("language", "group", "metric", "facts", "floor", "rule", "blocks", "reason", "view", "measure", "oracle"),
     *("analysis", "victim", "ended", "band_exists"),
+    *("script", "family", "branch"),
 }
 NUMBERS = {
     *("value", "low", "high", "n", "probability", "hit"),
     *("cka", "lrds", "sads", "diverged_at", "last_loss"),
+    *("overlap", "same_script", "same_family", "same_branch", "answer_overlap", "prompt_overlap"),
 }
 WHOLE_NUMBERS = {"training_seed", "seed", "block"}

@@ -126,6 +126,15 @@ class Plans:
         model = self.config.models[wildcards.model]
         return {"languages": model.languages, "vocabulary": model.vocabulary}
 
+    def compared(self, wildcards: Wildcards) -> Record:
+        """What languages of a model are compared for: those that it has, and from which of them what is forgotten."""
+        own = [cell for cell in self.study.cells if cell.model == wildcards.model]
+        settings = sorted({(cell.sources, cell.forget_set) for cell in own})
+        return {
+            "languages": self.config.models[wildcards.model].languages,
+            "settings": [[list(sources.codes), forget_set] for sources, forget_set in settings],
+        }
+
     def tokenizer_of(self, wildcards: Wildcards) -> str:
         return f"<results>/tokenizers/{self._trained(wildcards)[0]}/tokenizer.json"
 
@@ -363,13 +372,11 @@ class Plans:
             "attacks": [f"<results>/shards/{shard}/attacks.csv" for shard in shards],
             "layers": [f"<results>/layers/{trained}.{forget_set}.csv" for trained, forget_set in pairs],
             "gates": [f"<results>/gates/{name}.csv" for name in names],
-            "languages": [f"<results>/tokenizers/{name}/languages.csv" for name in self._compared()],
+            **{
+                table: [f"<results>/tokenizers/{name}/{table}.csv" for name in self.study.models]
+                for table in ("languages", "properties")
+            },
         }
-
-    def _compared(self) -> list[str]:
-        """Models that unlearn in several languages alone: what one does to another is held against their kinship."""
-        alone = {(cell.model, cell.sources) for cell in self.study.cells if len(cell.sources.codes) == 1}
-        return [name for name in self.study.models if sum(model == name for model, _ in alone) > 2]
 
     def tables(self) -> Record:
         """Everything by which the tables name and judge; nothing that changes a cell."""

@@ -20,7 +20,7 @@ _OUTPUTS = {
     "fetch_inputs": ["inputs/*.json"],
     "make_corpus": [f"corpus/{name}" for name in ("facts.csv", "texts.parquet", "lines.parquet", "about.json")],
     "train_tokenizer": ["tokenizers/*/tokenizer.json", "tokenizers/*/tokenizer_config.json"],
-    "compare_languages": ["tokenizers/*/languages.csv"],
+    "compare_languages": ["tokenizers/*/languages.csv", "tokenizers/*/properties.csv"],
     "pretrain_model": [
         f"models/*/{name}" for name in ("record.json", "model.safetensors", "config.json", "tokenizer.json")
     ],
@@ -92,8 +92,7 @@ class Jobs:
         repos = self.plans.repos.items()
         found["fetch_inputs"] = sorted(name for name, repo in repos if repo.kind == "dataset" or not repo.folder)
         found["train_tokenizer"] = [name for name in study.models if not costs.opened(name)]
-        compared = self.plans.table_inputs()["languages"]
-        found["compare_languages"] = [path.split("/")[-2] for path in compared]
+        found["compare_languages"] = study.models
         found["check_gates"], found["score_shard"] = study.trained, study.shards
         found["collect_harness"] = [""] if self.exports.chosen.tasks else []
         found["publish_results"] = [""] if study.config.publishing.with_study else []

@@ -247,6 +247,7 @@ class Costs:
         found = [
             ("make_corpus", ["all"], 2, 0.3e9, 1e6),
             ("train_tokenizer", embedded, 3, 0.35e9, 0.3e6),
+            ("compare_languages", study.models, 10, 0.6e9, 20e3),
             ("check_gates", names, 1, 0.3e9, 4e3),
             ("score_shard", list(study.shards), 1.5 + 0.16 * each * draws, 0.4e9, 70e3 * each),
             ("make_tables", ["all"], 1.5 + 0.015 * cells, (0.3 + cells / 2000) * 1e9, 90e3 * cells),
