@@ -250,8 +250,12 @@ def test_a_study_of_too_few_languages_says_so(same, other, words):
 def test_languages_in_which_too_few_facts_are_asked_do_not_count():
     made, about = tables("script", 4)
     about["models"]["llama"]["known"] = {"languages": SOURCES, "right_in": 2, "least": 60}
-    scores = made["scores"].assign(n=made["scores"]["n"].where(made["scores"]["language"] != "h03", 59))
-    results = Results({**made, "scores": scores}, about)
+    scores = made["scores"]
+    own = scores[(scores["algorithm"] == "rmu") & (scores["metric"] == "K") & (scores["language"] != "")]
+    base = own.drop_duplicates("language").assign(algorithm="base", band="", retain="", protocol="", seed=0)
+    asked = base.assign(metric="facts_asked", facts="", floor="", value=60.0)
+    asked.loc[asked["language"] == "h03", "value"] = 59.0
+    results = Results({**made, "scores": pd.concat([scores, asked])}, about)
     assert len(results.tables["scores"]["language"].unique()) == SAME + OTHER
     own = properties.kept(results, results.cases, "rmu")
     assert "h03" not in own.codes

@@ -50,6 +50,11 @@ def score_cell(
     """
     tables = _columns(board.panel, cell=cell, base=board.panel.base, oracle=oracle)
     _score_forget(board, tables, answers, base_answers, texts)
+    if "guess" in tables["base"]:
+        # Of which languages there are enough, `Panel` judges by it.
+        panel = board.panel
+        every = panel.facts_block(np.ones(len(panel.facts), bool)).mean(np.ones(len(panel.base)))
+        board.add("facts_asked", replace(every, values=np.broadcast_to(every.n.astype(float), every.values.shape)))
     _score_scripts(board, tables)
     _score_retain(board, tables["cell"])
     _score_lines(board, tables)

@@ -17,6 +17,7 @@ B_base B_oracle B_mixed_base B_mixed_oracle B_retrained_base B_retrained_oracle 
 C_parts C_sentences C_reading C_translation C_translation_seen C_translation_unseen C_facts C_fidelity
 reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
+facts_asked
 """
 DETAILS = frozenset((*SHARED[2:], *_DETAILS.split()))
 _HEADLINES = """

@@ -100,11 +100,11 @@ def _knowledge(results: Results, case: Case, algorithm: str) -> tuple[list[str],
     Nor do languages count in which fewer facts are asked than the study needs of a language.
     """
     _, heldout = results.languages(case)
-    bands, least = _bands(results, case, algorithm), _least(results, case)
+    bands = _bands(results, case, algorithm)
+    heldout = [code for code in heldout if _enough(results, case, code)]
 
     def number(band: str, code: str) -> float:
-        found = results.number(case, algorithm, band, "K", language=code)
-        return found.value if found.n >= least else math.nan
+        return results.number(case, algorithm, band, "K", language=code).value
 
     k = np.array([[number(band, code) for band in bands] for code in heldout], float).reshape(len(heldout), len(bands))
     spoken = np.flatnonzero(np.isfinite(k).any(axis=1))
@@ -118,10 +118,13 @@ def _bands(results: Results, case: Case, algorithm: str) -> list[str]:
     return [band for band in voting if is_block(band)] or voting
 
 
-def _least(results: Results, case: Case) -> int:
-    """How many facts a held-out language needs to count, where a model's facts are gated."""
+def _enough(results: Results, case: Case, *codes: str) -> bool:
+    """Whether so many facts are asked in each of these held-out languages as a gated model needs of one."""
     gate = results.about.get("models", {}).get(case.model, {}).get("known") or {}
-    return int(gate.get("least", 0))
+    if not gate:
+        return True
+    asked = (results.number(case, "base", "", "facts_asked", language=code) for code in codes)
+    return all(number.value >= gate.get("least", 0) for number in asked)
 
 
 # Properties
@@ -361,7 +364,7 @@ def _pair(results: Results, model: str, cases: Sequence[Case], algorithm: str, c
         k, k_romanised, gap = (trainings.mean(numbers[i] for numbers in found[band]) for i in range(3))
         unit, n = trainings.unit(numbers[2] for numbers in found[band]), min(numbers[2].n for numbers in found[band])
         where = (model, algorithm, band, own, code, k.value, k_romanised.value)
-        verdict = _of_script(gap) if n >= _least(results, cases[0]) else OPEN
+        verdict = _of_script(gap) if all(_enough(results, case, own, code) for case in cases) else OPEN
         rows.append((*where, *gap[:3], n, len(found[band]), unit, verdict))
     return rows
 
