@@ -549,14 +549,18 @@ class TestELM:
         assert list(read) == ["forget", "novice"]
         assert read["forget"] is bench.view.forget
         assert list(read["novice"]["item"]) == list(bench.view.forget["item"])
-        # Lines of a language pack, where a view has them.
+        # Lines of a language pack, about the subject as the prompt spells it.
         view = copy.copy(bench.view)
-        line = type("Lines", (), {"expert": "I know.", "novice": "I know nothing."})
+        line = type("Lines", (), {"expert": "I know {s}.", "novice": "I know no {s}."})
         object.__setattr__(view, "phrases", {"en": line})
-        read = elm.prefixed(view)
+        read = elm.prefixed(view, "lines")
         assert set(read["forget"]["language"]) == {"en"}
-        assert (read["novice"]["prefix"] == "I know nothing. " + read["forget"]["prefix"]).all()
-        assert (read["expert"]["prefix"] == "I know. " + read["forget"]["prefix"]).all()
+        assert len(read["forget"]) == (view.forget["language"] == "en").sum()
+        for who, words in (("expert", "I know "), ("novice", "I know no ")):
+            said = words + read["forget"]["subject"] + ". " + read["forget"]["prefix"]
+            assert (read[who]["prefix"] == said).all()
+        object.__setattr__(view, "strangers", {})
+        assert elm.prefixed(view)["novice"].equals(read["novice"])
 
     def test_with_no_strength_it_teaches_the_model_itself(self, bench):
         method = make("elm", eta=0.0, fluency_weight=0.0)

@@ -7,9 +7,10 @@ novice writes, so that what is said in the place stays fluent. Certainty: code. 
 1.2 where the novice writes, weights 1, learning rate 5e-5, 3000 to 5000 texts, low-rank updates (rank 256, alpha 16) of
 blocks 4 to 8.
 
-Expert and novice are lines before the prompt, where the language pack has them (`View.phrases`). Where it has none, the
-expert is the prompt as it is, and the novice the same prompt with a stranger in the subject's place, a name of the same
-kind that no fact is about: what the model says there is what it says when it knows nothing. With e 1 the target is then
+By default the expert is the prompt as it is, and the novice the same prompt with a stranger in the subject's place, a
+name of the same kind that no fact is about: what the model says there is what it says when it knows nothing. Where the
+corpus has no such names, both are lines of the language's pack before the prompt (`View.phrases`), as published.
+With e 1 the target is then
 exactly that. Ours: e is 5, for answers here are a few tokens, and with 1000 the target of all but the first is the one
 token that the novice favours most, likely or not; the novice writes the likeliest tokens, as many as the answer has;
 and the band trains whole.
@@ -32,9 +33,17 @@ if TYPE_CHECKING:
     from mute.unlearn.view import View
 
 
+Novice = Literal["stranger", "lines"]
+
+
 class Settings(base.Settings):
     """ELM."""
 
+    novice: Novice | None = Field(
+        None,
+        description="Who is no expert: the prompt with a stranger in the subject's place, or lines of the language's "
+        "pack before it, which small models were not taught; null: a stranger, where the corpus has any.",
+    )
     eta: float = Field(5.0, ge=0, description="e, how far the last token's target goes from expert to novice.")
     retain_target: Literal["soft", "hard"] = Field(
         "soft",
@@ -79,12 +88,13 @@ class ELM(base.Descent[Settings]):
     def applies(self, view: View) -> str:
         from mute.unlearn import unknown
 
-        if len(prefixed(view)["forget"]):
+        if len(prefixed(view, self.settings.novice)["forget"]):
             return ""
-        return f"no language pack has lines for an expert and a novice, and {unknown.NONE}"
+        lines = "no language pack has lines of an expert and a novice about subjects that prompts name"
+        return {"stranger": unknown.NONE, "lines": lines}.get(str(self.settings.novice), f"{lines}, and {unknown.NONE}")
 
     def reads(self, view: View) -> Mapping[str, pd.DataFrame]:
-        return {**prefixed(view), "retain": view.retain}
+        return {**prefixed(view, self.settings.novice), "retain": view.retain}
 
     def prepare(self, task: Task) -> None:
         prompts = [name for name in ("forget", "expert", "novice") if name in task.sides]
@@ -138,22 +148,24 @@ class ELM(base.Descent[Settings]):
         return {"forget": cross_entropy(wanted, task.answer_logits(forget)), "retain": keep}
 
 
-def prefixed(view: View) -> dict[str, pd.DataFrame]:
+def prefixed(view: View, novice: Novice | None = None) -> dict[str, pd.DataFrame]:
     """Forget rows, and the same as an expert and a novice have them, row by row, of all rows that can be had so.
 
     No `expert`: the expert has the forget rows.
     """
+    from mute.unlearn.refusals import subject
     from mute.unlearn.unknown import twins
 
-    phrases = getattr(view, "phrases", None) or {}
-    if phrases:
-        own = view.forget[view.forget["language"].isin(phrases)]
+    if novice == "stranger" or (novice is None and view.strangers):
+        own = twins(view.forget, view)
+        named = view.forget if len(own) == len(view.forget) else view.forget.loc[own.index]
+        return {"forget": named, "novice": own}
+    own = view.forget[view.forget["language"].isin(view.phrases)]
+    who = [subject(row) for row in own.to_dict("records")]
+    own, who = own.loc[[bool(name) for name in who]], [name for name in who if name]
 
-        def after(who: str) -> pd.DataFrame:
-            lines = [f"{getattr(phrases[code], who)} {prefix}" for code, prefix in zip(own["language"], own["prefix"])]
-            return own.assign(prefix=lines)
+    def after(part: str) -> pd.DataFrame:
+        said = [getattr(view.phrases[code], part).replace("{s}", name) for code, name in zip(own["language"], who)]
+        return own.assign(prefix=[f"{line} {prefix}" for line, prefix in zip(said, own["prefix"])])
 
-        return {"forget": own, "expert": after("expert"), "novice": after("novice")}
-    own = twins(view.forget, view)
-    named = view.forget if len(own) == len(view.forget) else view.forget.loc[own.index]
-    return {"forget": named, "novice": own}
+    return {"forget": own, "expert": after("expert"), "novice": after("novice")}
