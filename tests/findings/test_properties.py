@@ -200,6 +200,7 @@ def test_the_table_of_a_study():
     assert NO not in set(single["verdict"]), "at single blocks nothing is decided by finding nothing"
     said = properties.words(found)
     assert said.startswith("K goes with same script (K −0.")
+    assert "Whether answer overlap counts beside script is not decided." in said
     assert "At single blocks it goes with same script at 0, 1, 2;" in said
     again = properties.table(Results(*tables("script", 4)))
     pd.testing.assert_frame_equal(found, again)

@@ -431,9 +431,11 @@ def words(rows: pd.DataFrame) -> str:
     said = [f"K goes with {_listed(found)}." if len(found) else "K is not shown to go with any property of a language."]
     for beside, part in own[own["within_verdict"] == YES].groupby("beside", sort=False):
         said.append(f"Among languages alike in {_word(beside)} it goes with {_listed(part, 'within', 'within_holm')}.")
-    unclear = own[(own["verdict"] == YES) & (own["property"] != SCRIPT) & (own["within_verdict"] != YES)]
-    if len(unclear):
-        said.append(f"Whether it does beside script is not decided of {_names(unclear)}.")
+    confounded = own[(own["verdict"] == YES) & (own["property"] != SCRIPT)]
+    if len(unclear := confounded[confounded["within_verdict"].isin([OPEN, ""])]):
+        said.append(f"Whether {_names(unclear)} counts beside script is not decided.")
+    if len(by_script := confounded[confounded["within_verdict"] == NO]):
+        said.append(f"Beside script there is no effect that matters of {_names(by_script)}.")
     if len(nothing := own[own["verdict"] == NO]):
         said.append(f"It does not go with {_names(nothing)}: an effect that matters would have been found.")
     if len(left := own[own["verdict"] == OPEN]):
