@@ -29,6 +29,8 @@ VARIANTS = [
     ("slug", {"variant": "reference"}),
     ("slug", {"variant": "retain_mse"}),
 ]
+# They derive gradients again: through the whole model the same sums come in another order.
+AGAIN = {"ofmu"}
 IDS = [" ".join([name, *settings.values()]) for name, settings in VARIANTS]
 
 
@@ -123,7 +125,7 @@ def compare(bench, name, settings, band):
     for whole, engine in zip(*found):
         # A bias without any gradient but rounding is moved all the same by an edit's own steps of AdamW.
         if bench.exact or engine.ndim != 1 or not isinstance(algorithm, Edit):
-            same(engine, whole, bench.exact and not bench.further)
+            same(engine, whole, bench.exact and not bench.further and name not in AGAIN)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_twenty_steps_give_the_whole_models_patch(bench, name, settings):
     assert whole.tensors.keys() == engine.tensors.keys()
     assert engine.size > 0
     # What a method makes of the texts may be of other lengths.
-    if bench.exact and not bench.further:
+    if bench.exact and not bench.further and name not in AGAIN:
         assert whole.curve == engine.curve
         assert all(torch.equal(whole.tensors[key], engine.tensors[key]) for key in whole.tensors)
     else:

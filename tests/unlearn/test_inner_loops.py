@@ -484,11 +484,26 @@ class TestOFMU:
         assert passes["fd"] > passes["exact"] > 4 * passes["first_order"]
 
 
+def begun(bench, method, *more):
+    """A task on the model as the counted steps of a run find it; `as_it_was` puts the weights back."""
+    task, names = task_of(bench, method, *more)
+    before = parameters(bench, names)
+    began = method.trainables(task, names)
+    assert same(parameters(bench, names), before), "to prepare changes no weight"
+    began.__enter__()
+    KEPT.append(began)
+    return task, names
+
+
+# Contexts that stay open: closed, a test would not see what is in them.
+KEPT = []
+
+
 class TestUNDO:
     def test_without_damage_it_is_the_unlearned_model(self, bench):
         plain = run(bench, make("npo", steps=5, batch_size=8, learning_rate=3e-3)).tensors
         method = make("undo", alpha=0.0, unlearning_steps=5, unlearning_rate=3e-3, batch_size=8)
-        task, names = task_of(bench, method)
+        task, names = begun(bench, method)
         assert same(parameters(bench, names), plain)
         assert float(method.loss(task, batches_of(task)).detach()) == pytest.approx(0, abs=1e-9)
 
@@ -499,7 +514,7 @@ class TestUNDO:
         settings = {"steps": 5, "batch_size": 8, "learning_rate": 3e-3}
         plain = run(bench, make("npo", **settings), chosen).tensors
         method = make("undo", unlearning_steps=5, unlearning_rate=3e-3, batch_size=8)
-        task, _ = task_of(bench, method, chosen, path)
+        task, _ = begun(bench, method, chosen, path)
         batch = task.batch("retain", torch.arange(8))
         with torch.no_grad(), patches.applied(bench.model, plain):
             expected = task.answer_logits(batch)
@@ -516,7 +531,7 @@ class TestUNDO:
         made = []
         for beta in (0.0, 0.5, 0.5):
             with patches.kept(bench.model, [name for name, _ in bench.model.named_parameters()]):
-                _, names = task_of(bench, make("undo", beta=beta, **settings))
+                _, names = begun(bench, make("undo", beta=beta, **settings))
                 made.append(parameters(bench, names))
         shrunk, one, again = made
         assert same(one, again)
@@ -526,7 +541,7 @@ class TestUNDO:
     def test_ihl_inside_is_merged(self, bench):
         plain = run(bench, make("ihl", steps=3, batch_size=8, learning_rate=1e-2)).tensors
         method = make("undo", of="ihl", alpha=0.0, unlearning_steps=3, unlearning_rate=1e-2, batch_size=8)
-        _, names = task_of(bench, method)
+        _, names = begun(bench, method)
         assert same(parameters(bench, names), plain)
 
     def test_distillation_brings_back_what_is_retained_and_not_what_is_forgotten(self, bench):

@@ -18,7 +18,8 @@ has learned nothing back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -58,12 +59,20 @@ class UNDO(wrapper.Wrapper[Settings]):
         return replace(own, head=True, reference=True, passes=(first + 1) / own.sides)
 
     def prepare(self, task: Task) -> None:
-        """Unlearn, keep what the model then says, and damage it; the engine puts back what was before."""
+        """Until it has unlearned, the teacher is the model as it is."""
         self.inner.prepare(task)
-        names = self.parameters(task.model, task.band)
+        task.freeze_states("retain")
+
+    @contextmanager
+    def trainables(self, task: Task, names: list[str]) -> Generator[list[str]]:
+        """Unlearn, keep what the model then says, and damage it: there the counted steps begin.
+
+        The weights themselves train, so that what steps make of them stays when this closes, as for any descent.
+        """
         self._unlearn(task, names)
         task.freeze_states("retain")
         self._damage(task, names)
+        yield names
 
     def terms(self, task: Task, batches: Mapping[str, Batch]) -> dict[str, Tensor]:
         retain = batches["retain"]
