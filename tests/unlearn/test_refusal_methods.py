@@ -340,6 +340,18 @@ class TestPreference:
             assert (row["item"], row["language"], row["prefix"]) == (own["item"], own["language"], own["prefix"])
             assert row["answer"].casefold() != own["answer"].casefold()
 
+    def test_a_step_reads_the_winners_of_its_own_questions(self, bench, monkeypatch):
+        method = make("altpo", alternatives=3)
+        task = task_of(bench, method)
+        batch, read = task.batch("forget", torch.tensor([7, 2])), []
+        original = task.batch
+        monkeypatch.setattr(task, "batch", lambda side, rows: read.append((side, rows)) or original(side, rows))
+        method.terms(task, {"forget": batch, "retain": original("retain", torch.tensor([0]))})
+        bench.model.requires_grad_(False)
+        ((side, rows),) = read
+        prefixes = [task.side(side).parts[row][0] for row in rows.tolist()]
+        assert prefixes == [task.forget.parts[row][0] for row in (7, 7, 7, 2, 2, 2)]
+
     def test_alternatives_are_the_same_in_all_languages_and_come_round(self, bench):
         made = make("altpo", alternatives=9).reads(bench.view)["winners"]
         drawn = {}

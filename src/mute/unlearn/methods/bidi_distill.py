@@ -51,7 +51,7 @@ class Settings(base.Settings):
 class BidiDistill(base.Descent[Settings]):
     name = "bidi_distill"
     paper = "Bidirectional Logit Distillation 2026, arXiv 2604.15482"
-    family = "distillation"
+    family = "rejection"
     intent = "suppression"
     Settings = Settings
 
