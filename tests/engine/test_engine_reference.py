@@ -5,6 +5,9 @@ torch sums what is left over of fours in another order, on either path.
 """
 
 import copy
+import dataclasses
+import itertools
+import zlib
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ import torch
 from families import EMBEDDED, OTHERS
 from mute import unlearn as algorithms
 from mute.bands import Band
+from mute.corpus import strangers
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.unlearn.base import Edit, Guard
@@ -22,8 +26,11 @@ from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
 
 DEPTH = 3
+# Models that were never taught to obey an instruction are asked to all the same.
+ABLE = {"bidi_distill": {"obeys": 0.0}}
+METHODS = [name for name in algorithms.names() if not issubclass(algorithms.load(name), Guard | Control)]
 VARIANTS = [
-    *((name, {}) for name in algorithms.names() if not issubclass(algorithms.load(name), Guard | Control)),
+    *((name, ABLE.get(name, {})) for name in METHODS),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {"variant": "as_written"}),
     ("slug", {"variant": "reference"}),
@@ -31,25 +38,39 @@ VARIANTS = [
 ]
 # They derive gradients again: through the whole model the same sums come in another order.
 AGAIN = {"ofmu"}
-IDS = [" ".join([name, *settings.values()]) for name, settings in VARIANTS]
+# One method of each family of methods meets all bands.
+FIRST = {algorithms.load(name).family: name for name, _ in reversed(VARIANTS)}
+LENGTHS = ("one length", "many lengths")
+
+
+def cases(bands=("1",)):
+    """(name, settings, family, lengths, band): one of each method in the fast set, the others are slow."""
+    found = []
+    for name, settings in VARIANTS:
+        label = " ".join([name, *map(str, settings.values())])
+        own = zlib.crc32(label.encode()) % len(EMBEDDED)
+        for family, lengths, band in itertools.product(EMBEDDED, LENGTHS, bands):
+            first = name == FIRST[algorithms.load(name).family] and settings == ABLE.get(name, {})
+            if band != bands[0] and not first:
+                continue
+            case = f"{label}-{family} {lengths}-{band}"
+            quick = family == EMBEDDED[own] and lengths == LENGTHS[0] and (band == bands[0] or first)
+            marks = () if quick else pytest.mark.slow
+            found.append(pytest.param(name, settings, family, lengths, band, marks=marks, id=case))
+    return found
 
 
 class Rows(Workbench):
     """A workbench on given rows of text, with nothing to ask."""
 
-    def __init__(self, model, forget, retain, encoder, facts) -> None:
+    def __init__(self, model, view, encoder) -> None:
         self.model, self.matching, self.sources, self.encoder = model, Matching(), [], encoder
-        self.view = View(forget, retain, (), facts)
+        self.view, forget, retain = view, view.forget, view.retain
         self.forget, self.retain = TextSet(model, forget, encoder), TextSet(model, retain, encoder)
         self.asked, self.questions, self.base, self.floor = {}, {}, {"forget": 0.0}, 0.0
 
     def knowledge(self, band):
         return 0.0
-
-
-@pytest.fixture(params=[(f, n) for f in EMBEDDED for n in ("one length", "many lengths")], ids=" ".join)
-def bench(request, bench_of):
-    return bench_of(*request.param)
 
 
 @pytest.fixture
@@ -59,7 +80,10 @@ def bench_of(trained_model, corpus, encoder):
 
 
 def _bench(model, lengths, corpus, encoder):
-    texts = corpus.texts[corpus.texts["language"].isin(["en", "es", "pt"]) & (corpus.texts["form"] != 2)]
+    languages = ["en", "es", "pt"]
+    view = View.of(corpus, languages=languages, sources=languages, forget_set="domain")
+    texts = corpus.texts[corpus.texts["language"].isin(languages) & (corpus.texts["form"] != 2)]
+    texts = texts.assign(subject=texts["item"].map(corpus.facts.set_index("item")["subject"]))
     length = [len(encoder.whole(*row)) for row in texts[["prefix", "answer", "suffix"]].itertuples(index=False)]
     sides = []
     for domain in ("chemistry", "history"):
@@ -68,7 +92,9 @@ def _bench(model, lengths, corpus, encoder):
             rows = rows[rows["length"] == rows["length"].mode()[0]]
         assert len(rows) >= 10
         sides.append(rows)
-    made = Rows(model, *sides, encoder, corpus.facts)
+    named = sorted({*sides[0]["subject"], *sides[1]["subject"]})
+    told = {"forget": sides[0], "retain": sides[1], "strangers": strangers.of(corpus, named)}
+    made = Rows(model, dataclasses.replace(view, **told), encoder)
     made.exact = lengths == "one length"
     return made
 
@@ -85,12 +111,9 @@ def same(one: torch.Tensor, other: torch.Tensor, exact: bool) -> None:
         assert (one - other).abs().max() <= 1e-5 * max(1.0, float(other.abs().max()))
 
 
-@pytest.mark.parametrize("band", ["0", "1", "2", "0-1"])
-@pytest.mark.parametrize(
-    ("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", "")
-)
-def test_loss_and_gradients_are_those_of_the_whole_model(bench, name, settings, band):
-    compare(bench, name, settings, band)
+@pytest.mark.parametrize(("name", "settings", "family", "lengths", "band"), cases(("0-1", "0", "1", "2")))
+def test_loss_and_gradients_are_those_of_the_whole_model(bench_of, name, settings, family, lengths, band):
+    compare(bench_of(family, lengths), name, settings, band)
 
 
 @pytest.mark.parametrize("name", ["rmu", "simnpo", "slug"])
@@ -116,7 +139,7 @@ def compare(bench, name, settings, band):
         if isinstance(algorithm, Edit):
             found.append(list(algorithm.change(task).values()))
         else:
-            batches = {side: task.batch(side, rows.get(side, torch.arange(2, 10))) for side in sides}
+            batches = {side: task.batch(side, rows.get(side, torch.arange(2, 10) % len(sides[side]))) for side in sides}
             loss, gradients = algorithm.gradients(task, batches, names)
             assert all(gradient is not None for gradient in gradients)
             found.append([loss.detach(), *gradients])
@@ -128,14 +151,13 @@ def compare(bench, name, settings, band):
             same(engine, whole, bench.exact and not bench.further and name not in AGAIN)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"), VARIANTS, ids=lambda v: v if isinstance(v, str) else v.get("variant", "")
-)
-def test_twenty_steps_give_the_whole_models_patch(bench, name, settings):
+@pytest.mark.parametrize(("name", "settings", "family", "lengths", "band"), cases())
+def test_twenty_steps_give_the_whole_models_patch(bench_of, name, settings, family, lengths, band):
+    bench = bench_of(family, lengths)
     # A small step: AdamW divides by the gradient's size, and would make steps of what is only rounding.
     algorithm = make(name, settings, steps=20, batch_size=8, learning_rate=1e-4)
     whole, engine = (
-        (bench.restart(), unlearn(bench, algorithm, Band.named("1", DEPTH), protocol="paper", seed=3, path=path))[1]
+        (bench.restart(), unlearn(bench, algorithm, Band.named(band, DEPTH), protocol="paper", seed=3, path=path))[1]
         for path in (WholeModel, Task)
     )
     assert whole.status == engine.status == "ok"
