@@ -406,7 +406,8 @@ def test_every_figure_links_to_its_rule_configuration_and_code(tables, tmp_path,
     summary.write(results, drawn, tmp_path / "summary.rst", tmp_path / "index.html")
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     made = re.findall(r"<small>Made by: (.*?)</small>", text)
-    assert len(made) == len(names)
+    # Two held-out languages are too few for a figure of their properties.
+    assert len(made) == len(names) - 1
     for line in made:
         links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', line)
         assert all((tmp_path / path).resolve().is_file() for path, _ in links), line

@@ -4,6 +4,7 @@ tests/golden/zoo.json says which formula, where a value comes from, and how it w
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,13 @@ SETUP = GOLDEN["setup"]
 
 def value(name):
     return ENTRIES[name]["value"]
+
+
+def test_every_golden_value_is_read_by_a_test():
+    """By its name, or by what comes before the variant in it."""
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    unread = [name for name in ENTRIES if name not in text and re.split(r"[=,]| (?=[A-Z12])", name)[0] not in text]
+    assert unread == []
 
 
 def matches(ours: torch.Tensor | float, wanted, tolerance=1e-9) -> None:

@@ -172,7 +172,8 @@ class TestIHL:
         bench = bench_of(family)
         outcome = run(bench, make("ihl", init="fila", batch_size=8, learning_rate=1e-2), "matched")
         assert outcome.status == "ok"
-        assert outcome.curve[-1]["knowledge"] == outcome.knowledge <= 0.5
+        # One question more or less may be as near to the dose: which, rounding says.
+        assert outcome.curve[-1]["knowledge"] == outcome.knowledge <= 0.5 + bench.resolution
 
     def test_fila_starts_where_the_forget_gradients_are(self, bench):
         """Rows that only the forget side moves weigh more than rows that only the retain side moves."""

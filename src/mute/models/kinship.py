@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from mute.bands import Languages
 from mute.corpus import kin, scripts
 from mute.corpus import languages as packs
 from mute.corpus.schema import Corpus
@@ -83,7 +84,7 @@ def properties(
                     _same(branch, kinds[1]),
                     *(_seen_share(part, seen) for part in _parts(encoder, asked)),
                 ]
-            rows.append(("-".join(sources), *known, *compared))
+            rows.append((str(Languages.of(sources)), *known, *compared))
     return pd.DataFrame(rows, columns=PROPERTIES)
 
 
