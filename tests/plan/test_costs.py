@@ -150,6 +150,20 @@ def test_the_size_of_the_world_is_that_which_is_built():
     assert planned.forgotten("conjunctive") == corpus.in_forget_set("conjunctive").sum()
 
 
+@pytest.mark.parametrize(("name", "count"), [("injected.yaml", 6), ("smoke.yaml", 4), ("config.yaml", 7)])
+def test_a_model_is_trained_on_as_many_texts_as_is_planned(name, count):
+    """An adaptation reads each of them so many times: facts in two spellings, glossaries, reading, sentences."""
+    from mute.corpus.sources import world
+    from mute.models.texts import training_texts
+
+    study = costs(name).study
+    settings = world.Settings.model_validate(study.corpus.settings)
+    codes = study.config.models[study.models[0]].languages
+    assert len(codes) == count
+    texts = training_texts(world.build(settings, study.languages, 1).taught(0), codes)
+    assert sizes.of(study).trained(count) == pytest.approx(sum(map(len, texts.values())), rel=0.15)
+
+
 def test_the_worlds_questions_begin_alike_as_much_as_is_planned():
     from families import create
     from mute.corpus.sources import world

@@ -20,7 +20,8 @@ class Size:
     forget: facts of the forget set `domain`; retain: facts that the retain loss reads; facts: all. forms: renderings of
     a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say
     what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences: runs of the
-    model that one question takes (one, where answers are single tokens); shared: of their tokens, the share that others
+    model that one question takes (one, where answers are single tokens); others, glossary: lines that training reads
+    beside facts, in a language and for a pair of two; shared: of their tokens, the share that others
     begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first, after one run of
     the whole model one token at a time.
     """
@@ -35,6 +36,8 @@ class Size:
     tokens: float = 14
     answer: float = 1
     sequences: float = 1
+    others: int = 0
+    glossary: int = 0
     shared: float = 0
     written: float = 0
     said: str = "its settings"
@@ -43,6 +46,11 @@ class Size:
     def read(self) -> int:
         """Forms that unlearning reads: the last is kept for questions."""
         return max(1, self.forms - 1)
+
+    def trained(self, languages: int) -> float:
+        """Texts that a model of so many languages is trained on."""
+        told = self.facts * self.forms * (SPELLINGS if self.glossary else 1)
+        return languages * (told + self.others) + languages * (languages - 1) * self.glossary
 
     @property
     def validation(self) -> float:
@@ -54,6 +62,8 @@ class Size:
         return self.forget * (1 if forget_set == "domain" else 0.5)
 
 
+# In a world some facts are told again, in the foreign spelling of their subject: measured.
+SPELLINGS = 1.2
 # Letters of a token of text in languages of several scripts, measured on parallel facts with a vocabulary of 4096.
 _LETTERS = 3.7
 
@@ -90,6 +100,9 @@ def _world(study: Study, settings: Record) -> Size:
         facts=facts,
         lines=lines,
         checked=checked,
+        others=sum(settings[f"{name}_lines"] for name in ("reading", "sentence", "unknown")),
+        # Measured on worlds of 30 to 96 subjects.
+        glossary=53,
         # Fitted, as the shares are: values of one to three tokens.
         tokens=15,
         answer=1.35,

@@ -170,7 +170,7 @@ class Workload:
             # Gated facts are asked once, and those that are known twice more, about another subject.
             asked = self.languages(model) * self.size.facts * (1 + 2 * KNOWN)
             return self.ask(model, asked, self.shape(model).blocks) if self.config.models[model].known else 0
-        steps = self.size.facts * self.size.forms * self.languages(model) * how.epochs / how.batch_size
+        steps = self.size.trained(self.languages(model)) * how.epochs / how.batch_size
         blocks = PASSED * self.shape(model).blocks
         return self.step(model, how.batch_size, blocks, how.batch_size * self.size.answer) * steps
 
