@@ -32,8 +32,8 @@ rule compare_languages:
         rules.make_corpus.output,
         tokenizer=PLANS.beside_tokenizer,
     output:
-        pairs="<results>/tokenizers/{model}/languages.csv",
-        properties="<results>/tokenizers/{model}/properties.csv",
+        pairs="<results>/kinship/{model}/languages.csv",
+        properties="<results>/kinship/{model}/properties.csv",
     log:
         "<logs>/compare_languages/{model}.log",
     benchmark:

@@ -373,7 +373,7 @@ class Plans:
             "layers": [f"<results>/layers/{trained}.{forget_set}.csv" for trained, forget_set in pairs],
             "gates": [f"<results>/gates/{name}.csv" for name in names],
             **{
-                table: [f"<results>/tokenizers/{name}/{table}.csv" for name in self.study.models]
+                table: [f"<results>/kinship/{name}/{table}.csv" for name in self.study.models]
                 for table in ("languages", "properties")
             },
         }

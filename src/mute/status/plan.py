@@ -20,7 +20,7 @@ _OUTPUTS = {
     "fetch_inputs": ["inputs/*.json"],
     "make_corpus": [f"corpus/{name}" for name in ("facts.csv", "texts.parquet", "lines.parquet", "about.json")],
     "train_tokenizer": ["tokenizers/*/tokenizer.json", "tokenizers/*/tokenizer_config.json"],
-    "compare_languages": ["tokenizers/*/languages.csv", "tokenizers/*/properties.csv"],
+    "compare_languages": ["kinship/*/languages.csv", "kinship/*/properties.csv"],
     "pretrain_model": [
         f"models/*/{name}" for name in ("record.json", "model.safetensors", "config.json", "tokenizer.json")
     ],
