@@ -177,7 +177,12 @@ class Method(ABC, Generic[OfMethod]):
 
 
 class Descent(Method[OfSteps]):
-    """A method that takes steps of AdamW along gradients."""
+    """A method that takes steps of AdamW along gradients.
+
+    takes_turns: whether a step reads one of its terms alone, so that no wrapper can take the two apart.
+    """
+
+    takes_turns: ClassVar[bool] = False
 
     @property
     def strengths(self) -> Sequence[float | None]:

@@ -42,7 +42,8 @@ def wrapped(name: str, settings: Facts) -> base.Descent:
     from mute import unlearn
 
     method = unlearn.load(name)
-    if not issubclass(method, base.Descent) or method.gradients is not base.Descent.gradients:
+    plain = issubclass(method, base.Descent) and method.gradients is base.Descent.gradients
+    if not plain or method.takes_turns:
         raise ValueError(f"{name!r} has no two terms to be taken apart: it must be a descent with plain gradients")
     return method(method.Settings.model_validate(dict(settings)))
 

@@ -126,8 +126,3 @@ def projected(attack: Tensor, radius: float) -> Tensor:
     """The nearest attack [..., D] of which none is longer than `radius`."""
     lengths = attack.norm(dim=-1, keepdim=True)
     return attack * (radius / lengths.clamp(min=max(radius, 1e-30)))
-
-
-def perturbed(states: Tensor, attack: Tensor, mask: Tensor, radius: float) -> Tensor:
-    """States [B, T, D] with the projected attack added where the mask [B, T] says so."""
-    return states + mask[..., None] * projected(attack, radius)

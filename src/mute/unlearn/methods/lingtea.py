@@ -43,6 +43,7 @@ class LINGTEA(base.Descent[Settings]):
     name = "lingtea"
     paper = "Choi et al. 2024, arXiv 2406.12354"
     family = "distillation"
+    takes_turns = True
     Settings = Settings
 
     def cost(self) -> base.Cost:
@@ -76,12 +77,6 @@ class LINGTEA(base.Descent[Settings]):
         """What a token's language was given [N]."""
         rows = batch.rows[batch.owner.cpu()].tolist()
         return like.new_tensor([self.given[batch.side.languages[row]] for row in rows])
-
-    def gradients(
-        self, task: Task, batches: Mapping[str, Batch], names: list[str]
-    ) -> tuple[Tensor, list[Tensor | None]]:
-        """As of any descent; wrappers that look for two terms see by it that there are none."""
-        return super().gradients(task, batches, names)
 
 
 def confidence(frozen: Tensor, labels: Tensor) -> Tensor:

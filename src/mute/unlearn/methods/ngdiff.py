@@ -114,7 +114,7 @@ class NGDiff(wrapper.Wrapper[Settings]):
 
         parameters = dict(task.model.named_parameters())
         if any(parameters[name].dtype not in (torch.float32, torch.float64) for name in names):
-            raise ValueError("ngdiff: fit_every takes plain steps, for which the weights must be in float32")
+            raise base.NotApplicable("fit_every takes plain steps, for which the weights must be in float32")
         along = {name: d for name, d in zip(names, found) if d is not None}
         with torch.no_grad():
             before = patches.take(task.model, along)

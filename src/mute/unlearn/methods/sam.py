@@ -5,7 +5,7 @@ parameters, and the retain gradient at theta; the step goes along their sum. Cer
 7B: rho 0.01 (0.001 to 0.1).
 
 rho is a length in the space of all weights that train. In bfloat16, where each weight would move by less than rounding
-tells apart, a run ends with an error that says so. `perturbation: random` is the control: as far, in a random
+tells apart, the method is not applicable, and says so. `perturbation: random` is the control: as far, in a random
 direction.
 """
 
@@ -93,7 +93,7 @@ class SAM(wrapper.Wrapper[Settings]):
         return perturbed([None if own is None else d for d, own in zip(drawn, forget)], self.settings.rho)
 
     def _check(self, before: Mapping[str, Tensor], moved: Mapping[str, Tensor]) -> None:
-        """Raise ValueError where rounding leaves next to nothing of the perturbation."""
+        """Raise NotApplicable where rounding leaves next to nothing of the perturbation."""
         import torch
 
         if not moved or all(tensor.dtype in (torch.float32, torch.float64) for tensor in moved.values()):
@@ -101,7 +101,7 @@ class SAM(wrapper.Wrapper[Settings]):
         square = sum(float((moved[name].float() - before[name].float()).double().square().sum()) for name in moved)
         # A gradient that is zero or no number moves nothing, whatever the type.
         if 0 <= square < (self.settings.rho / 2) ** 2:
-            raise ValueError(
+            raise base.NotApplicable(
                 f"sam: {next(iter(moved.values())).dtype} weights do not tell a perturbation of length "
                 f"{self.settings.rho:g} apart: take a larger rho, or float32"
             )

@@ -40,6 +40,7 @@ class SCRUB(base.Descent[Settings]):
     name = "scrub"
     paper = "Kurmanji et al. 2023, arXiv 2302.09880"
     family = "distillation"
+    takes_turns = True
     Settings = Settings
 
     def cost(self) -> base.Cost:
@@ -60,12 +61,6 @@ class SCRUB(base.Descent[Settings]):
         if forgets:
             return {"forget": forget_step(*two, s.temperature)}
         return {"retain": retain_step(*two, batch.labels, s.temperature, s.alpha, s.gamma)}
-
-    def gradients(
-        self, task: Task, batches: Mapping[str, Batch], names: list[str]
-    ) -> tuple[Tensor, list[Tensor | None]]:
-        """As of any descent; wrappers that look for two terms see by it that there are none."""
-        return super().gradients(task, batches, names)
 
 
 def forget_step(frozen: Tensor, logits: Tensor, temperature: float) -> Tensor:

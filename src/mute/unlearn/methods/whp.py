@@ -76,7 +76,9 @@ class WHP(base.Descent[Settings]):
 
         side, s = task.forget, self.settings
         if not torch.equal(side.tokens, task.side("generic").tokens):
-            raise ValueError("an answer has other tokens after another subject: its labels cannot be mapped back")
+            raise base.NotApplicable(
+                "an answer has other tokens after another subject: its labels cannot be mapped back"
+            )
         task.freeze_states("generic")
         names, drawn = self.parameters(task.model, task.band), task.draws("forget", s.batch_size, "reinforce")
         self.labels = torch.empty(int(side.tokens.sum()), dtype=torch.long)
