@@ -14,7 +14,7 @@ from mute.study.cells import Study
 PROJECT = ("benchmarks", "config", "data", "docs", "envs", "paper", "profiles", "scripts", "src", "tests", "workflow")
 _MADE = """
     analyses attacks benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs
-    layers logs models notebooks paper plots published records shards tables tokenizers
+    kinship layers logs models notebooks paper plots published records shards tables tokenizers
 """
 MADE = tuple(_MADE.split())
 _KEY = ("study", "results")
