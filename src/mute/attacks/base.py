@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,9 @@ from mute.names import unknown_name
 from mute.registry import misspelt
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
     from mute.bands import Band
     from mute.corpus.schema import Corpus
     from mute.models.anatomy import Model
@@ -95,6 +98,20 @@ class Attack(Treatment, Generic[OfAttack]):
     def applies(cls, settings: OfAttack, band: str, intent: str) -> str:
         """Why it cannot be tried on a cell of this band and intent, or ''. A cell that it cannot be is a row."""
         return ""
+
+    @classmethod
+    def lacks(cls, settings: OfAttack, corpus: Corpus, language: str) -> str:
+        """What a language lacks for it, in words, or ''. It is not tried there; the plan says so."""
+        return ""
+
+    def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of these questions it is tried on; no score is of the others.
+
+        Of the questions and the corpus alone: a cell, its base and its oracle are asked the same.
+        """
+        import numpy as np
+
+        return np.ones(len(rows), bool)
 
     @classmethod
     def of_base(cls, settings: OfAttack, band: str) -> bool:

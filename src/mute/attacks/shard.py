@@ -16,10 +16,11 @@ import pandas as pd
 from mute import attacks
 from mute.attacks.base import Attack, Victim
 from mute.bands import KEYS, Band, Languages
+from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.opening import Opener
 from mute.evaluate.asked import Asked
-from mute.evaluate.scoring import Queries
+from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.shards import CellRow, Placed, Shard, place
 from mute.evaluate.subject import Subject
 from mute.jobs import progress
@@ -49,6 +50,11 @@ class Prepared:
         method = attacks.load(plan["method"])
         return cls(name, method, method.Settings.model_validate(plan["settings"]), plan["seed"], plan["code"])
 
+    def lacking(self, corpus: Corpus, languages: Iterable[str]) -> dict[str, str]:
+        """The languages in which it cannot be tried, and what each lacks."""
+        found = ((code, self.method.lacks(self.settings, corpus, code)) for code in languages)
+        return {code: reason for code, reason in found if reason}
+
     def key(self) -> Record:
         """What a result depends on besides its victim."""
         settings = self.settings.model_dump()
@@ -58,14 +64,24 @@ class Prepared:
 def attacked(
     asked: Asked, subject: Subject, band: Band, prepared: Prepared, sources: tuple[str, ...]
 ) -> tuple[pd.DataFrame, Record]:
-    """The token table after an attack, and how that went; no number in it where the attack has failed."""
+    """The token table after an attack, and how that went; no number in it where the attack has failed.
+
+    Of the questions that it is tried on alone; where there is none, an empty table and the status `not_applicable`.
+    """
     victim = Victim(
         asked.model, asked.encoder, asked.corpus, band, sources, asked.languages, asked.forget_set, prepared.seed
     )
     attack = prepared.method(prepared.settings, victim)
+    lacking = prepared.lacking(asked.corpus, asked.languages)
+    every = asked.queries.rows
+    tried = every[~every["language"].isin(lacking)]
+    tried = tried[attack.asks(tried)]
+    if tried.empty:
+        reason = "; ".join(dict.fromkeys(lacking.values())) or "it can be tried on no question"
+        return Answers(asked.queries).tokens().iloc[:0], {"status": "not_applicable", "reason": reason}
     treated = subject.with_(attack)
-    rows = treated.questions(asked.queries.rows)
-    same = rows is asked.queries.rows
+    rows = treated.questions(every if len(tried) == len(every) else tried.reset_index(drop=True))
+    same = rows is every
     queries = asked.queries if same else Queries(rows, asked.encoder)
     shared = same and not overrides(attack, "weights")
     if shared:
@@ -78,7 +94,7 @@ def attacked(
     if outcome["status"] != "ok":
         # What came back before it failed is no measure of what would have.
         table = table.assign(logprob=float("nan"), rank=-1, hit=False)
-    return table, outcome
+    return table, {**outcome, "lacking": lacking} if lacking else outcome
 
 
 def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
@@ -118,7 +134,8 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
                 status = record["outcome"]["status"]
                 if new and status != "ok":
                     log.say(f"{name} on {victim} {model}, cell {cell.digest}: {record['outcome']}")
-                rows.append({**row, "digest": digest, "status": status, "reason": ""})
+                reason = record["outcome"].get("reason", "") if status == "not_applicable" else ""
+                rows.append({**row, "digest": digest, "status": status, "reason": reason})
         log.say(f"{victim}: {computed} computed, {len(rows) - computed} found or not applicable")
     table = pd.DataFrame(rows, columns=["cell", "attack", "metric", "victim", "digest", "status", "reason"])
     artifacts.write_table(output, in_order(table, shard.cells["digest"], "attack", "victim"))

@@ -51,8 +51,11 @@ class References:
     def panel(
         self, base: pd.DataFrame, sources: str, forget_set: str, languages: list[str], plan: Facts, least: int = 0
     ) -> Panel:
-        """What a model's scores are estimated on, beside a base of this item table; `least` as in `Panel`."""
-        source = list(Languages(sources).codes)
+        """What a model's scores are estimated on, beside a base of this item table; `least` as in `Panel`.
+
+        Sources that are none of the languages are left out.
+        """
+        source = [code for code in Languages(sources).codes if code in languages]
         return Panel(
             base,
             self.corpus.facts,
@@ -121,8 +124,8 @@ def score_shard(
 ) -> pd.DataFrame:
     """Every measure of every cell of a shard, and what attacks brought back; of diverged cells no number."""
     evaluated = dict(zip(evaluations["cell"], evaluations["digest"]))
-    # An attack that cannot be tried on a cell has a row and no entry.
-    attacks = dict(list(attacked[attacked["digest"].notna()].groupby("cell")))
+    # An attack that cannot be tried on a cell has a row and no answers.
+    attacks = dict(list(attacked[attacked["status"] != "not_applicable"].groupby("cell")))
     tables = []
 
     @cache  # base and oracle are read once for all cells of a shard
@@ -144,9 +147,13 @@ def score_shard(
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
-            asked = taught.panel(_forget_facts(panel.base, panel), *setting)
-            floor = _forget_facts(taught.table(oracle, "tokens"), panel) if oracle else None
             given = {victim: recovered(row.digest) for victim, row in entries.items()}
+            tried_on = next(iter(given.values()))
+            spoken = [code for code in plan["languages"][cell.model] if code in set(tried_on["language"])]
+            asked = taught.panel(
+                _forget_facts(panel.base, panel, tried_on), cell.sources, cell.forget_set, spoken, plan, least
+            )
+            floor = _forget_facts(taught.table(oracle, "tokens"), panel, tried_on) if oracle else None
             metric = next(iter(entries.values())).metric
             found.append(score_attack(asked, given, floor, metric).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
@@ -156,10 +163,11 @@ def score_shard(
     return pd.concat(tables, ignore_index=True)
 
 
-def _forget_facts(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """The rows of an item table that an attacked model is asked for too."""
-    forget = table["item"].isin(panel.facts.index[panel.selected("forget")])
-    return table[forget & (table["set"] == "facts") & (table["form"] == panel.headline_form)].reset_index(drop=True)
+def _forget_facts(table: pd.DataFrame, panel: Panel, tried: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an item table that an attacked model, whose own is `tried`, was asked for too."""
+    own = table[(table["set"] == "facts") & (table["form"] == panel.headline_form)]
+    keys = [pd.MultiIndex.from_frame(rows[["item", "language"]]) for rows in (own, tried)]
+    return own[keys[0].isin(keys[1])].reset_index(drop=True)
 
 
 def score_references(references: References, plan: Facts) -> pd.DataFrame:

@@ -1,15 +1,17 @@
-"""Cells whose method cannot run on their texts: asked of the methods themselves, on the corpus, before any work."""
+"""Methods and attacks that cannot run on a corpus: asked of themselves, on what it says, before any work."""
 
-from mute import unlearn
+from mute import attacks, unlearn
 from mute.corpus import romanised, sources
+from mute.corpus.schema import Corpus
 from mute.study.cells import Study
 from mute.unlearn.view import View
 
 
 def not_applicable(study: Study) -> list[str]:
-    """A line an algorithm and reason: how many cells, and why; [] too where the corpus cannot be made before a fetch.
+    """A line an algorithm and reason: how many cells, and why; and a line an attack and reason: in which languages.
 
-    Such a cell is no error: it is a row with the status `not_applicable`, and costs nothing.
+    [] too where the corpus cannot be made before a fetch. Such a cell is no error: it is a row with the status
+    `not_applicable`, and costs nothing; an attack has no score of such a language.
     """
     source = sources.load(study.corpus.source)
     settings = source.Settings.model_validate(study.corpus.settings)
@@ -18,6 +20,10 @@ def not_applicable(study: Study) -> list[str]:
     except (OSError, ValueError):
         # What is wrong with a user's files is told with them; what the hub has is not here yet.
         return []
+    return _cells(study, corpus) + _attacks(study, corpus)
+
+
+def _cells(study: Study, corpus: Corpus) -> list[str]:
     used = {cell.algorithm for cell in study.cells}
     methods = {name: unlearn.make(study.method(name), study.settings(name)) for name in used}
     views: dict[tuple, View] = {}
@@ -35,3 +41,14 @@ def not_applicable(study: Study) -> list[str]:
         if reason := methods[cell.algorithm].applies(views[key]):
             found[cell.algorithm, reason] = found.get((cell.algorithm, reason), 0) + 1
     return [f"{name}, {count} cell{'s' * (count > 1)}: {reason}" for (name, reason), count in found.items()]
+
+
+def _attacks(study: Study, corpus: Corpus) -> list[str]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, (method, own) in study.attacks.items():
+        attack = attacks.load(method)
+        settings = attack.Settings.model_validate(own)
+        for language in study.languages:
+            if reason := attack.lacks(settings, corpus, language):
+                found.setdefault((name, reason), []).append(language)
+    return [f"{name}, in {' '.join(languages)}: {reason}" for (name, reason), languages in found.items()]
