@@ -4,15 +4,17 @@ Both sides do the same step and give the same patch (tests/engine/test_engine_re
 whole model forwards, takes gradients of every parameter and keeps a second model where the method has one, as published
 codes do; the engine starts at the cached input of the band. Steps of both alternate in one process; ratios are medians
 of pairs.
-Models have random weights and texts are random tokens: neither changes what a step costs. A folder is a model of its
-own, and reads facts about countries in English, Spanish and Portuguese by its own tokenizer.
+Models have random weights and tokens are random: neither changes what a step costs. A folder is a model of its own, and
+reads facts about countries by its own tokenizer. Texts are in English, Spanish and Portuguese.
 
     python benchmarks/engine.py --model llama
+    python benchmarks/engine.py --model llama --methods all
     python benchmarks/engine.py --model FOLDER --batch 24 --methods rmu simnpo
     python benchmarks/engine.py --model llama-3.1-8b --device cuda --dtype bfloat16 --batch 4 --tokens 128
 """
 
 import argparse
+import dataclasses
 import gc
 import multiprocessing
 import os
@@ -33,23 +35,33 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from mute import unlearn
 from mute.bands import Band
 from mute.config.sections import ModelSection, read_files
+from mute.corpus.schema import Corpus
 from mute.engine import sections
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, embedded, loading
 from mute.models.loading import find_device
+from mute.names import unknown_name
 from mute.store import artifacts
+from mute.unlearn.view import View
 
 ROOT = Path(__file__).parents[1]
-# What is measured: algorithm, settings. One block trains, but for RMU's reference variant: three MLP outputs.
+# What is measured: algorithm, settings. One block trains, but for RMU's reference variant: three MLP outputs. These are
+# the methods that published comparisons take most often.
 METHODS = (
     ("rmu", {}),
     ("rmu", {"variant": "reference"}),
     ("simnpo", {}),
     ("npo", {}),
     ("gradient_difference", {}),
+    ("gradient_ascent", {}),
+    ("kl_ascent", {}),
+    ("idk_dpo", {}),
+    ("idk_nll", {}),
+    ("undial", {}),
     ("slug", {}),
 )
+SOURCES = ("en", "es", "pt")
 # Shapes of published models; their weights are not needed to know what a step costs.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "llama-3.1-8b": {
@@ -98,18 +110,31 @@ class Tokens:
         return []
 
 
+def view_of(corpus: Corpus, forget_set: str, batch: int) -> View:
+    """What unlearning reads of a corpus, with `batch` texts on either side."""
+    languages = list(SOURCES)
+    whole = View.of(corpus, languages=languages, sources=languages, forget_set=forget_set)
+    forget, retain = (rows.sample(batch, random_state=0) for rows in (whole.forget, whole.retain))
+    return dataclasses.replace(whole, forget=forget, retain=retain)
+
+
 def facts(folder: str, batch: int) -> dict[str, Any]:
-    """The first questions and answers of CLDR on both sides, and the encoder of the model in a folder."""
+    """Questions and answers of CLDR, and the encoder of the model in a folder."""
     from mute.corpus.sources import cldr
     from mute.models import tokenizer
 
-    corpus = cldr.build(cldr.Settings(relations=["currency", "language"]), ["en", "es", "pt"], 1)
-    texts = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"])]
-    half = texts["item"].map(corpus.roles("subjects")) == "forget"
-    sides = {
-        name: rows.sample(batch, random_state=0) for name, rows in (("forget", texts[half]), ("retain", texts[~half]))
-    }
-    return {**sides, "encoder": tokenizer.Encoder(tokenizer.load(Path(folder)))}
+    corpus = cldr.build(cldr.Settings(relations=["currency", "language"]), list(SOURCES), 1)
+    encoder = tokenizer.Encoder(tokenizer.load(Path(folder)))
+    return {"view": view_of(corpus, "subjects", batch), "encoder": encoder}
+
+
+def drawn(vocabulary: int, length: int, batch: int) -> dict[str, Any]:
+    """The fictional world, in random tokens."""
+    from mute.corpus.sources import world
+
+    settings = {"reading_lines": 1, "unknown_lines": 1, "sentence_lines": 1, "probe_lines": 8}
+    corpus = world.build(world.Settings.model_validate(settings), list(SOURCES), 1)
+    return {"view": view_of(corpus, "domain", batch), "encoder": Tokens(vocabulary, length)}
 
 
 def build(name: str, device: str, dtype: str, shrink: int) -> tuple[Any, tuple[int, int]]:
@@ -148,14 +173,17 @@ class Side:
         kind = unlearn.load(method)
         self.algorithm = kind(kind.Settings(learning_rate=1e-5, **settings))
         self.model, self.band = model, band
+        if reason := self.algorithm.applies(texts["view"]):
+            raise SystemExit(f"{method} does not apply: {reason}")
         started = time.perf_counter()
-        forget, retain = (TextSet(model, texts[name], texts["encoder"]) for name in ("forget", "retain"))
+        read = self.algorithm.reads(texts["view"])
+        sides = {name: TextSet(model, rows, texts["encoder"]) for name, rows in read.items()}
         if path is Task:
-            forget.texts.advance(band.start)
-            retain.texts.advance(band.start)
-        self.task = path(model, band, forget, retain, 0)
+            for side in sides.values():
+                side.texts.advance(band.start)
+        self.task = path(model, band, sides["forget"], sides["retain"], 0, sides)
+        self.rows = {name: torch.arange(texts["batch"]) % len(side) for name, side in sides.items()}
         self.names = self.algorithm.parameters(model, band)
-        self.rows = torch.arange(texts["batch"])
         self.use()
         self.algorithm.prepare(self.task)
         self.prepared = time.perf_counter() - started
@@ -174,7 +202,7 @@ class Side:
             self.algorithm.change(self.task)
             return
         assert isinstance(self.algorithm, unlearn.Descent)
-        batches = {name: self.task.batch(name, self.rows) for name in ("forget", "retain")}
+        batches = {name: self.task.batch(name, rows) for name, rows in self.rows.items()}
         _, gradients = self.algorithm.gradients(self.task, batches, self.names)
         for parameter, gradient in zip(self.chosen, gradients):
             parameter.grad = gradient
@@ -298,6 +326,18 @@ def measure_passes(model: Any, middle: int, items: int, tokens: int) -> list[dic
     ]
 
 
+def asked(methods: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
+    """Those that are measured, with their settings: METHODS, those of these names, or `all` that take steps or edit."""
+    if methods is None:
+        return list(METHODS)
+    kinds = {name: unlearn.load(name) for name in unlearn.names()}
+    if methods == ["all"]:
+        methods = [name for name, kind in kinds.items() if issubclass(kind, unlearn.Descent | unlearn.Edit)]
+    if unknown := [name for name in methods if name not in kinds]:
+        raise SystemExit(unknown_name("method", unknown[0], kinds))
+    return [own for name in methods for own in ([m for m in METHODS if m[0] == name] or [(name, {})])]
+
+
 def machine(device: str) -> dict[str, Any]:
     """What the figures were measured on; nothing that names the machine or its user."""
     import platform
@@ -319,7 +359,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--batch", type=int, default=64, help="sequences of each side in a step [64]")
-    parser.add_argument("--methods", nargs="+", help="those to measure [all]")
+    parser.add_argument("--methods", nargs="+", help="those to measure, or all [the most used]")
     parser.add_argument("--tokens", type=int, default=13, help="tokens of a sequence [13]")
     parser.add_argument("--pairs", type=int, default=9, help="steps of each path that are timed, in turn [9]")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch [1, as in the study's jobs]")
@@ -333,21 +373,14 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     device = find_device(chosen.device)
     model, (block, slug_block) = build(chosen.model, device, chosen.dtype, chosen.shrink)
-    names = [f"text {i}" for i in range(chosen.batch)]
-    frames = {
-        side: pd.DataFrame({"language": "en", "prefix": [f"{side} {n}" for n in names], "answer": names, "suffix": ""})
-        for side in ("forget", "retain")
-    }
-    encoder = Tokens(model.config.vocab_size, chosen.tokens)
-    own = Path(chosen.model).is_dir()
-    texts = {**(facts(chosen.model, chosen.batch) if own else {**frames, "encoder": encoder}), "batch": chosen.batch}
+    own, vocabulary = Path(chosen.model).is_dir(), model.config.vocab_size
+    texts = facts(chosen.model, chosen.batch) if own else drawn(vocabulary, chosen.tokens, chosen.batch)
+    texts["batch"] = chosen.batch
     # Where a model lies is nobody's business.
     size = f"{sections.depth(model)}x{model.config.hidden_size}"
     named = f"{model.config.model_type}-{size}" if own else chosen.model
     rows = []
-    for method, settings in METHODS:
-        if method not in (chosen.methods or [method]):
-            continue
+    for method, settings in asked(chosen.methods):
         one = slug_block if method == "slug" else block
         blocks = tuple(range(max(one - 2, 0), one + 1)) if settings.get("variant") == "reference" else (one,)
         row = measure(model, method, settings, Band(blocks), texts, chosen.pairs)
