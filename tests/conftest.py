@@ -20,6 +20,7 @@ SHAPE = {"blocks": 3, "hidden": 32, "heads": 2}
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code says now")
+    parser.addoption("--model-seed", type=int, default=0, help="train the tests' models from another seed")
 
 
 @pytest.fixture(scope="session")
@@ -73,20 +74,21 @@ def random_model(tokenizer):
 
 
 @pytest.fixture(scope="session")
-def trained_model(corpus, tokenizer, encoder):
+def trained_model(corpus, tokenizer, encoder, request):
     """trained_model(family): a frozen model that knows chemistry and history, in two forms, in English and Spanish."""
     from families import create
     from mute.models import pretrain
 
     texts = corpus.texts[corpus.texts["language"].isin(["en", "es"]) & corpus.texts["form"].isin([0, 1])]
     known = texts[texts["item"].str.startswith(("chemistry", "history"))]
+    seed = request.config.getoption("--model-seed")
 
     @cache
     def make(family):
-        model = create(family, 0, vocabulary=len(tokenizer), **SHAPE)
+        model = create(family, seed, vocabulary=len(tokenizer), **SHAPE)
         groups = pretrain.encode({"facts": known}, encoder)
         schedule = {"steps": 60, "batch": 48, "learning_rate": 2e-2, "warmup": 5, "decay": 0.3, "parts": 1}
-        pretrain.pretrain(model, groups, shares={"facts": 1.0}, prompt_weight=0.05, seed=0, **schedule)
+        pretrain.pretrain(model, groups, shares={"facts": 1.0}, prompt_weight=0.05, seed=seed, **schedule)
         return model.requires_grad_(False)
 
     return make

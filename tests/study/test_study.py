@@ -488,6 +488,25 @@ def test_a_key_of_an_earlier_version_is_told_from_one_that_never_was():
     assert "allowed: facts, looks, target" in said["matching.evry"]
 
 
+def test_methods_stand_for_every_method_that_a_grid_suits():
+    """A method's new file is in such a grid by itself; controls and guards are named by who wants them."""
+
+    def algorithms(**grid: object) -> list[str]:
+        text = yaml.safe_dump({"study": {"grids": ["zoo"]}, "grids": {"zoo": {"bands": [1], **grid}}})
+        return checked_study(config(text)).config.grids["zoo"].algorithms
+
+    kinds = {name: unlearn.load(name) for name in unlearn.names()}
+    found = algorithms(algorithms=["methods"])
+    assert len(found) > 50
+    assert not {kinds[name].family for name in found} & {"control", "guard"}
+    left_out = {name for name, kind in kinds.items() if kind.family not in ("control", "guard")} - set(found)
+    assert left_out == {name for name, kind in kinds.items() if kind.protocols == ("paper",)} - {"placebo"}
+    assert left_out <= set(algorithms(algorithms=["methods"], protocols=["paper"]))
+    beside = algorithms(algorithms=["placebo", "methods", "rmu"], protocols=["paper"])
+    assert (beside[0], beside[-1], beside.count("rmu")) == ("placebo", "rmu", 1)
+    assert "unknown algorithm 'method'" in one("grids: {blocks: {algorithms: [method]}}")
+
+
 def test_seeds_depend_on_everything_but_the_band():
     text = """
     study: {models: [llama], grids: [own]}

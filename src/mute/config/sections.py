@@ -189,7 +189,10 @@ class GridSection(Section):
 
     models: list[str] | None = Field(None, min_length=1, description="Models, of the study's; null: all of them.")
     algorithms: list[str] = Field(
-        [], min_length=1, description="Of `algorithms`, or methods with their defaults; every grid must have some."
+        [],
+        min_length=1,
+        description="Of `algorithms`, or methods with their defaults; `methods`: all that bands and protocols suit, but "
+        "controls and guards. Every grid must have some.",
     )
     bands: list[str | int] = Field(
         ["each"], min_length=1, description="`each` block on its own, a block (3), blocks (2-3), `all` or `full`."

@@ -23,7 +23,7 @@ from mute.publishing import trackers
 from mute.publishing.plan import NOTEBOOK_SOURCES
 from mute.registry import AdditionError
 from mute.store.records import Record
-from mute.study import folders, selections
+from mute.study import every, folders, selections
 from mute.study.cells import Study
 
 # Codes become parts of names that are joined by '-' and '.'.
@@ -256,7 +256,8 @@ class Checks:
 
     def _known(self, section: str) -> list[str]:
         """What a list may name: definitions of the section, and methods with their defaults."""
-        return sorted({*getattr(self.config, section), *REGISTRIES[section][1].names()})
+        all_of_them = [every.METHODS] if section == "algorithms" else []
+        return sorted({*getattr(self.config, section), *REGISTRIES[section][1].names(), *all_of_them})
 
     def _registered(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
         """A list, called as a section, that may name what this defines, and methods with their defaults.
@@ -372,6 +373,7 @@ def checked_study(config: Record, files: Files | None = None) -> Study:
     if checked.value is not None:
         # First, because it fills in the blocks that grids are held against.
         found += pretrained.complete(checked.value, checked.broken)
+        every.spelt_out(checked.value)
         found += Checks(checked.value, checked.broken).problems()
     # Snakemake would take them and write somewhere else than study.results says.
     found = [Problem(p.path, "set study.results instead") if p.path == ("pathvars",) else p for p in found]

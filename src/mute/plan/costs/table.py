@@ -37,13 +37,13 @@ def terminal(study: Study, measured: Path = MEASURED, cores: int = 1) -> str:
 
 def _cells(study: Study) -> str:
     config = study.config.study
-    algorithms = sorted({cell.algorithm for cell in study.cells})
-    counts = Counter((cell.model, cell.algorithm) for cell in study.cells)
-    rows = [["cells", *algorithms, "all"]]
-    for model in study.models:
-        own = [counts[model, algorithm] for algorithm in algorithms]
-        rows.append([model, *map(str, own), str(sum(own))])
-    sums = [sum(counts[model, algorithm] for model in study.models) for algorithm in algorithms]
+    counts = Counter((cell.algorithm, cell.model) for cell in study.cells)
+    # Always down what is many: a study may have sixty algorithms, and has few models.
+    rows = [["cells", *study.models, "all"]]
+    for algorithm in sorted({cell.algorithm for cell in study.cells}):
+        own = [counts[algorithm, model] for model in study.models]
+        rows.append([algorithm, *map(str, own), str(sum(own))])
+    sums = [sum(counts[key] for key in counts if key[1] == model) for model in study.models]
     rows.append(["all", *map(str, sums), str(len(study.cells))])
     return f"Study {config.name!r}, results in {config.results}/\n\n" + aligned(rows)
 
