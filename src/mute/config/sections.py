@@ -191,8 +191,8 @@ class GridSection(Section):
     algorithms: list[str] = Field(
         [],
         min_length=1,
-        description="Of `algorithms`, or methods with their defaults; `methods`: all that bands and protocols suit, but "
-        "controls and guards. Every grid must have some.",
+        description="Of `algorithms`, or methods with their defaults; `methods`: all that bands and protocols suit, "
+        "without controls and guards. Every grid must have some.",
     )
     bands: list[str | int] = Field(
         ["each"], min_length=1, description="`each` block on its own, a block (3), blocks (2-3), `all` or `full`."
