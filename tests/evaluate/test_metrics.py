@@ -1,8 +1,10 @@
 """Scores against a re-implementation in plain loops, closed forms, and what bands must do."""
 
+import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from statistics import mean
 
 import numpy as np
@@ -19,6 +21,7 @@ from mute.evaluate.item_table import ITEM_COLUMNS, items
 from mute.evaluate.panel import Panel
 from mute.store.artifacts import seed_of
 
+ROOT = Path(__file__).parents[1]
 SOURCE, HELDOUT = ["en", "es"], ["de", "hi", "ja"]
 LANGUAGES = SOURCE + HELDOUT
 HEADLINE = 1
@@ -475,6 +478,33 @@ def test_recovery_is_paired_and_is_what_comes_back_beyond_the_oracle():
     # What the same attack brings both is no recovery, and leaves no doubt.
     alike = score_attack({"cell": cell, "oracle": cell}, BASE, ORACLE).query("metric == 'recovery'")
     assert (alike[["value", "low", "high"]] == 0).all(axis=None)
+
+
+def shares(option: float) -> pd.DataFrame:
+    """Answers to twenty facts in two languages, of which exactly this share is right."""
+    rows = pd.DataFrame([("facts", f"f{i:02}", code, HEADLINE) for code in ("de", "en") for i in range(20)])
+    number = rows[1].str[1:].astype(int)
+    more = {"strict": False, "option": (number < round(20 * option)).astype(float), "logprob": -1.0, "chance": 0.0}
+    return rows.set_axis(ITEM_COLUMNS[:4], axis=1).assign(**more)
+
+
+def test_what_is_regained_is_the_golden_share_of_what_was_forgotten():
+    golden = json.loads((ROOT / "golden/recovery.json").read_text(encoding="utf-8"))["entries"][0]["value"]
+    base, unlearned, attacked, never, taught = map(shares, (0.9, 0.3, 0.6, 0.1, 0.2))
+    facts = pd.DataFrame({"item": base["item"].unique(), "relation": "r", "teach": "taught", "validation": False})
+    roles = pd.Series("forget", index=facts["item"])
+    panel = Panel(base, facts, roles, source=["en"], heldout=["de"], headline_form=HEADLINE, draws=9, seed=1)
+    given = {"cell": attacked, "oracle": taught}
+    table = metrics.score_attack(panel, given, never, "R", unlearned).set_index(["language", "group", "metric"])
+    share, beyond = golden.values()
+    assert table["value"]["de", "heldout", "regained"] == pytest.approx(beyond, rel=1e-9)
+    assert table["value"]["de", "heldout", "R_oracle"] == pytest.approx(share - beyond, rel=1e-9)
+    assert table["value"]["", "worst", "regained"] == pytest.approx(beyond, rel=1e-9)
+    # Nothing was forgotten, so that nothing can come back; and what is not attacked brings nothing back.
+    untouched = metrics.score_attack(panel, {"cell": base, "oracle": never}, never, "R", base)
+    assert untouched.loc[untouched["metric"] == "regained", "value"].isna().all()
+    left_alone = metrics.score_attack(panel, {"cell": unlearned, "oracle": never}, never, "R", unlearned)
+    assert (left_alone.loc[left_alone["metric"] == "regained", "value"] == 0).all()
 
 
 def test_the_worst_language_is_chosen_anew_in_every_replicate():

@@ -68,17 +68,24 @@ def score_cell(
 
 
 def score_attack(
-    panel: Panel, attacked: Mapping[str, pd.DataFrame], oracle: pd.DataFrame | None, metric: str
+    panel: Panel,
+    attacked: Mapping[str, pd.DataFrame],
+    oracle: pd.DataFrame | None,
+    metric: str,
+    cell: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """K after an attack, of each victim that is there: `metric` of the cell, with `_base` and `_oracle` the others'.
 
     And `recovery`, that of the cell less that of the oracle, fact by fact: what comes back and was not learnt anew.
-    attacked: item tables by victim, `cell`, `base`, `oracle`; the panel's base and `oracle` are untreated. Rows, bands
-    and errors as in `score_cell`. Undefined where a victim's answers are no numbers: an attack may break what the edit
-    left whole.
+    With the `cell` before the attack `regained` too, the share of what was forgotten that the attack brings back, less
+    the share that it brings the oracle: (R - K)/(1 - K) - R_oracle; undefined where next to nothing was forgotten.
+    attacked: item tables by victim, `cell`, `base`, `oracle`; the panel's base, `oracle` and `cell` are untreated.
+    Rows, bands and errors as in `score_cell`. Undefined where a victim's answers are no numbers: an attack may break
+    what the edit left whole.
     """
     board = Board(panel)
     tables = _columns(panel, base=panel.base, oracle=oracle)
+    own = _columns(panel, cell=cell)
     block, scores, floor = panel.facts_block(panel.selected("forget")), {}, ""
     for victim, columns in _columns(panel, **attacked).items():
         score, floor = _knowledge(panel, block, columns, tables)
@@ -92,6 +99,12 @@ def score_attack(
         back = over_groups(scores["cell"].values[:, :k] - scores["oracle"].values[:, :k], panel.groups)
         recovery = replace(scores["cell"], values=back)
         board.add("recovery", recovery, facts="all", floor=floor, better="lower")
+        if "cell" in own:
+            before, _ = _knowledge(panel, block, own["cell"], tables)
+            whole = replace(before, values=np.ones_like(before.values))
+            share = relative(scores["cell"], whole, before, panel.groups).values[:, :k]
+            regained = replace(recovery, values=over_groups(share - scores["oracle"].values[:, :k], panel.groups))
+            board.add("regained", regained, facts="all", floor=floor, better="lower")
     return summary(*board.replicates())
 
 

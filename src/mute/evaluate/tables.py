@@ -155,7 +155,8 @@ def score_shard(
             )
             floor = _forget_facts(taught.table(oracle, "tokens"), panel, tried_on) if oracle else None
             metric = next(iter(entries.values())).metric
-            found.append(score_attack(asked, given, floor, metric).assign(attack=name))
+            before = _forget_facts(own, panel, tried_on)
+            found.append(score_attack(asked, given, floor, metric, before).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from mute.bands import KEYS, WHOLE, is_block
-from mute.findings import claims, lead, verdicts
+from mute.findings import claims, families, lead, verdicts
 from mute.findings.results import Case, Results
 from mute.findings.verdicts import PROTOCOLS, REGIMES, Finding
 
@@ -139,13 +139,22 @@ def _three_ways(sorted_out: _Sorted) -> str:
     for verdict, entries in sorted_out.items():
         if not entries and verdict is not True:
             continue
-        by_model: dict[str, list[str]] = {}
+        by_model: dict[str, dict[str, list[str]]] = {}
         for model, algorithm, where, gate in entries:
-            words = by_model.setdefault(model, [])
-            words.append(gate or f"{algorithm.replace('_', ' ')}{f' {where}' if where else ''}")
-        listed = "; ".join(f"{model} ({', '.join(dict.fromkeys(words))})" for model, words in by_model.items())
+            by_model.setdefault(model, {}).setdefault(gate or where, []).append("" if gate else algorithm)
+        listed = "; ".join(
+            f"{model} ({', '.join(word for where, names in own.items() for word in _named(names, where))})"
+            for model, own in by_model.items()
+        )
         parts.append(f"{verdicts.say(verdict)} in {len(entries)} of {total}{f': {listed}' if listed else ''}")
     return ". ".join(part[0].upper() + part[1:] if i else part for i, part in enumerate(parts)) + "."
+
+
+def _named(algorithms: list[str], where: str) -> list[str]:
+    """Each algorithm with where; of more than figures show side by side how many, where the same is said of all."""
+    if len(algorithms) > families.MOST and where and any(algorithms):
+        return [f"{len(algorithms)} algorithms {where}"]
+    return list(dict.fromkeys(f"{name.replace('_', ' ')} {where}".strip() for name in algorithms))
 
 
 def _judged(results: Results) -> list[tuple[Case, str]]:
@@ -157,14 +166,22 @@ def _judged(results: Results) -> list[tuple[Case, str]]:
 
 
 def _ranks(results: Results) -> str:
-    words = [f"{pair_name(results, *p)} {rank_words(verdicts.rank_target(results, *p))}" for p in _judged(results)]
-    listed = "; ".join(words) or "none to rank"
+    ranks = [(pair, verdicts.rank_target(results, *pair)) for pair in _judged(results)]
+    words = [f"{pair_name(results, *pair)} {rank_words(rank)}" for pair, rank in ranks if rank.place is not None]
+    without = [pair_name(results, *pair) for pair, rank in ranks if rank.place is None]
+    if len(without) > families.MOST:
+        without = [f"{len(without)} pairs of model and algorithm"]
+    without = [f"{name} {NO_RANK}" for name in without]
+    listed = "; ".join(words + without) or "none to rank"
     return f"Among all blocks that count, by merit = C − K of the worst held-out language: {listed}."
+
+
+NO_RANK = "no rank (no chosen block with both numbers)"
 
 
 def rank_words(rank: verdicts.Rank) -> str:
     if rank.place is None:
-        return "no rank (no chosen block with both numbers)"
+        return NO_RANK
     apart = {True: "told apart", None: "not told apart", False: "the same block"}[rank.apart]
     best = "" if rank.place == 1 else f", the best is block {rank.best}: {apart}"
     return f"{rank.place} of {len(rank.merits)} (block {rank.target}{best})"

@@ -8,8 +8,9 @@ from collections.abc import Collection
 from mute.names import unknown_name
 
 # Those that attacks share, so that only the column `attack` says what they are of: K after an attack, the same less
-# what it gives of the oracle, and what it gives of base and oracle. Others have a name of their own.
-SHARED = ("R", "recovery", "R_base", "R_oracle")
+# what it gives of the oracle, the share of what was forgotten that it brings back beyond the oracle's, and what it
+# gives of base and oracle. Others have a name of their own.
+SHARED = ("R", "recovery", "regained", "R_base", "R_oracle")
 # Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
 chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
@@ -19,7 +20,7 @@ reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
 facts_asked
 """
-DETAILS = frozenset((*SHARED[2:], *_DETAILS.split()))
+DETAILS = frozenset((*SHARED[3:], *_DETAILS.split()))
 _HEADLINES = """
 K leak confusion B B_mixed B_retrained C excess_damage KL_retain KL_sentences MI accuracy_option accuracy_strict unknown
 K_paired script_gap
@@ -28,7 +29,7 @@ accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
 retain_per_token retain_per_char retain_share
 tofu_probability tofu_rouge tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
 """
-METRICS = DETAILS.union((*SHARED[:2], *_HEADLINES.split()))
+METRICS = DETAILS.union((*SHARED[:3], *_HEADLINES.split()))
 
 # Means over languages that scores have: source and held-out ones, all, the held-out one in which it looks worst, and
 # the held-out ones whose script is, or is not, one of the source languages'.

@@ -10,7 +10,7 @@ from mute.bands import is_block
 from mute.findings import by_language, findings, limits, trainings, verdicts
 from mute.findings.by_language import Worst
 from mute.findings.results import Case, Number, Results
-from mute.plotting import figures, known, page, properties, tofu
+from mute.plotting import figures, known, page, properties, robustness, tofu
 from mute.plotting.registry import LAST, NOTEBOOKS, of_notebook
 from mute.store import artifacts
 
@@ -67,13 +67,14 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
         found += _case(results, case)
     found.append(page.heading(2, "Figures", "figures"))
     for name in ordered:
-        if name not in (*first, properties.FIGURE):
+        if name not in (*first, properties.FIGURE, robustness.FIGURE):
             found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
     found += known.section(results)
-    asked = _figure(results, properties.FIGURE, drawn, project) if properties.FIGURE in drawn else ""
-    found += properties.section(results, asked)
+    for part in (robustness, properties):
+        own = _figure(results, part.FIGURE, drawn, project) if part.FIGURE in drawn else ""
+        found += part.section(results, own)
     found += tofu.section(results)
     found += [page.heading(2, "Gates", "gates"), page.paragraph(_GATE_WORDS, "small"), _gates(results)]
     found += [page.heading(2, "What cannot be concluded", "limits"), page.bullets(limits.limits(results))]
@@ -88,7 +89,7 @@ def _figure(results: Results, name: str, drawn: Mapping[str, Path], project: Pat
 
 def _contents(results: Results) -> str:
     links = {"models": "models", "figures": "figures", "edits": "every edit"}
-    links |= {part.ANCHOR: part.TITLE for part in (known, properties, tofu) if part.has(results)}
+    links |= {part.ANCHOR: part.TITLE for part in (known, robustness, properties, tofu) if part.has(results)}
     links |= {"gates": "gates", "limits": "what cannot be concluded", "study": "the study"}
     return f"<nav>{' '.join(page.link(f'#{anchor}', words) for anchor, words in links.items())}</nav>"
 

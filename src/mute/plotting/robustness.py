@@ -1,0 +1,75 @@
+"""What attacks bring back of each edit, as a section of the report's page."""
+
+from collections.abc import Iterable
+
+from mute.findings import families, robustness
+from mute.findings.results import Case, Results
+from mute.findings.robustness import ANSWERED, Line
+from mute.plotting import page
+
+TITLE, ANCHOR, FIGURE = "What attacks bring back", "robustness", "robustness"
+_HOW = (
+    "Regained: of what the edit made the model forget, the share that the attack brings back, less the share that the "
+    "same attack brings an oracle, (R − K)/(1 − K) − R of the oracle, fact by fact: what an attack teaches anew counts "
+    "for nothing. 1: all is back; 0: the attack gives nothing that it does not give one that never knew. Of each edit "
+    "that counts, and each attack: the language, read or not, in which most comes back, with a 95 % interval over "
+    "items; it was chosen on the same items, so that its interval is too narrow. Beside: K there before the attack and "
+    "after it, and of the oracle after it. n/a: languages in which the base itself keeps less than "
+    f"{ANSWERED:g} of what it knows under the attack, of which nothing can be said; where that is so of all, the "
+    "attack says nothing about robustness. Where a language lacks what an attack needs, it is not tried."
+)
+
+
+def has(results: Results) -> bool:
+    return robustness.has(results)
+
+
+def names(results: Results, case: Case) -> list[str]:
+    """The algorithms of a case that section and figure show."""
+    chosen = families.choose(results).names
+    return [name for name in results.algorithms(case) if name in chosen]
+
+
+def section(results: Results, figure: str = "") -> list[str]:
+    """The section, piece by piece; [] of a study without attacks. figure: the figure as HTML, "" for none."""
+    if not has(results):
+        return []
+    found = {case: robustness.lines(results, case) for case in results.cases}
+    return [
+        page.heading(2, TITLE, ANCHOR),
+        page.definitions(_words(results, found)),
+        figure,
+        page.paragraph(_HOW, "small"),
+        _table(results, (line for own in found.values() for line in own)),
+    ]
+
+
+def _words(results: Results, found: dict[Case, list[Line]]) -> list[tuple[str, str]]:
+    """Of every edit the attack that brings most back; edits of one algorithm and case in one line."""
+    words = []
+    for case, own in found.items():
+        best = robustness.hardest(own)
+        for name in names(results, case):
+            said = [
+                f"band {band}: {line.attack.replace('_', ' ')} {line.worst}"
+                for (own, band), line in best.items()
+                if own == name
+            ]
+            if said:
+                words.append((f"{results.name(case)}, {name.replace('_', ' ')}", f"Most comes back. {'; '.join(said)}"))
+    return words
+
+
+def _table(results: Results, found: Iterable[Line]) -> str:
+    head = ("model", "algorithm", "band", "attack", "regained, most", "K before", "K after", "oracle after")
+    return page.table(
+        (*head, "regained, source languages", "n/a in"),
+        (
+            (
+                *(results.name(line.case), line.algorithm.replace("_", " "), line.band, line.attack.replace("_", " ")),
+                *(line.why or line.worst, line.before, line.after, line.oracle, line.source),
+                " ".join(line.unanswered) or "–",
+            )
+            for line in found
+        ),
+    )
