@@ -40,6 +40,12 @@ class Moving(base.Attack[OfLatent]):
 
     access = "states"
 
+    def __init__(self, settings: OfLatent, victim: base.Victim) -> None:
+        super().__init__(settings, victim)
+        # Before any question is known, the last token alone is moved.
+        self.prompts: set[tuple[int, ...]] = set()
+        self.lengths: list[int] = []
+
     @classmethod
     def stands_on(cls, settings: OfLatent) -> tuple[str, ...]:
         return tuple(key for key in cls.depends if key != "band" or not settings.blocks)
@@ -66,10 +72,6 @@ class Moving(base.Attack[OfLatent]):
         self.prompts = {tuple(self.victim.encoder.prompt(prefix)) for prefix in rows["prefix"]}
         self.lengths = sorted({len(prompt) for prompt in self.prompts})
         return rows
-
-    # Before any question is known, the last token alone is moved.
-    prompts: ClassVar[set[tuple[int, ...]]] = set()
-    lengths: ClassVar[list[int]] = []
 
     def prompt(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The shortest prompt that some tokens begin with, or nothing: it hangs on no token after it."""

@@ -95,12 +95,12 @@ class Steering(latent.Moving[Settings]):
         from mute.bands import Band
         from mute.engine import sections
         from mute.engine.band import Task, TextSet
-        from mute.unlearn.methods.gradient_difference import GradientDifference
+        from mute.unlearn.methods import gradient_difference
 
         v, s = self.victim, self.settings
         forget, retain = (TextSet(v.model, rows, v.encoder) for rows in self.halves)
         task = Task(v.model, Band(tuple(range(sections.depth(v.model))), full=True), forget, retain, v.seed)
-        method = GradientDifference(GradientDifference.Settings())
+        method = gradient_difference.GradientDifference(gradient_difference.Settings())
         draws = {side: task.draws(side, s.batch_size, "steering") for side in ("forget", "retain")}
         before = last_states(forget, self.blocks)
 
