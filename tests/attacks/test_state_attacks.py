@@ -210,6 +210,11 @@ def test_noise_brings_back_what_a_guard_in_boxes_hides_and_nothing_that_was_neve
 def test_reversal_brings_back_what_was_moved_along_its_direction_and_a_random_one_does_not(
     trained_model, encoder, corpus
 ):
+    """A shift that was made: of real edits reversal brings back little on models this small.
+
+    At a = .3 hits rose by .13, -.03, .10 in three trainings after gradient difference (by .02, .05, .00 along a random
+    direction), and by .00, .05, .05 after RMU (.00, -.05, .02); at a = 1 the base itself falls from 1 to .78, .47, .40.
+    """
     asked = Asked(trained_model("llama"), encoder, corpus, ["en", "es"], "domain")
     how = {"steps": 5, "batch_size": 8, "blocks": [2]}
     own = made("steering", asked.model, encoder, corpus, **how)

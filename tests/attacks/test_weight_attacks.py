@@ -15,6 +15,7 @@ from mute.evaluate.subject import Subject
 from mute.models import patches
 from mute.unlearn.view import View
 
+ATTACK = finetuning.Finetuning
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in victims.SEEDS[1:])]
 
 
@@ -176,9 +177,27 @@ def test_what_there_is_no_benign_text_of_is_not_tried(corpus, encoder, random_mo
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_benign_text_teaches_one_who_never_knew_nothing(made, seed):
-    """And the base loses little by it: what it brings back of an edit is the edit's."""
+def test_benign_text_brings_a_little_back_and_teaches_one_who_never_knew_nothing(made, seed):
+    """Little indeed: of three seeds .13, .07, .05 of the hits come back after gradient difference.
+
+    Twenty steps on sentences change hits by .08, -.03, .14 (those of the oracle by -.07, .00, .08), on retain facts in
+    Hindi by .02, .02, -.03; noise on the weights of a block was not repaired.
+    """
     how = {"steps": 20, "learning_rate": 1e-3, "text": "retain"}
-    base, oracle = made.base(seed), made.oracle(seed)
-    assert made.hits(oracle, finetuning.Finetuning, **how) <= made.hits(oracle) + 0.05
-    assert made.hits(base, finetuning.Finetuning, **how) > 0.8
+    models = made.oracle(seed), made.edited(seed), made.base(seed)
+    before, after = ([made.hits(m, *attack, **own) for m in models] for attack, own in (((), {}), ((ATTACK,), how)))
+    oracle, edited, _ = (b - a for a, b in zip(before, after))
+    assert oracle <= 0.05
+    assert edited > oracle + 0.05
+    assert after[2] > 0.8, "the base keeps what it knows"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_beyond_the_retrained_model_more_comes_back_and_nothing_to_an_oracle(made, seed):
+    """Of three seeds gradient difference leaves .15, .23, .28 of the hits; at twice the way they are .53, .35, .55."""
+    how = {"steps": 20, "distance": 2.0}
+    gains = [
+        made.hits(m, interpolation.Interpolation, **how) - made.hits(m) for m in (made.edited(seed), made.oracle(seed))
+    ]
+    assert gains[0] > gains[1] + 0.05
+    assert gains[1] <= 0.05
