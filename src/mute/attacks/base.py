@@ -122,6 +122,11 @@ class Attack(Treatment, Generic[OfAttack]):
         return False
 
     @classmethod
+    def stands_on(cls, settings: OfAttack) -> tuple[str, ...]:
+        """Of the keys in `depends` those that the attack on base and oracle depends on with these settings."""
+        return cls.depends
+
+    @classmethod
     def faults(cls) -> Iterator[tuple[str, str]]:
         """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
         for key in cls.depends:

@@ -126,7 +126,8 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
                     reason = reason or "the study has no oracle for it"
                     rows.append({**row, "digest": "", "status": "not_applicable", "reason": reason})
                     continue
-                depends = {} if victim == "cell" else {k: str(getattr(cell, k)) for k in attack.method.depends}
+                stands_on = () if victim == "cell" else attack.method.stands_on(attack.settings)
+                depends = {key: str(getattr(cell, key)) for key in stands_on}
                 digest = artifacts.digest({**attack.key(), **opened.about(cell, victim, model), "depends": depends})
                 work = partial(_record, opened, cell, victim, model, attack)
                 record, new = artifacts.stored(shard.results / STORE / digest, work)

@@ -258,7 +258,7 @@ class Workload:
                 kind, settings = self.attacked[name]
                 if kind.applies(settings, cell.band, intent):
                     continue
-                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in kind.depends))
+                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in kind.stands_on(settings)))
                 # Training, and the forget questions.
                 cost, blocks = kind.cost(settings), self.shape(cell.model).blocks
                 step = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer)
