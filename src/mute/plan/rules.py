@@ -419,6 +419,7 @@ class Plans:
             "main": list(self.study.main_setting),
             "files": self.study.files,
             "algorithms": self._algorithms(),
+            "attacks": {name: {"method": method, **own} for name, (method, own) in self.study.attacks.items()},
         }
 
     def _one_form(self) -> bool:

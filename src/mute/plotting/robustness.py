@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mute.findings import families, robustness
+from mute.findings import families, recovery, robustness
 from mute.findings.results import Case, Results
 from mute.findings.robustness import ANSWERED, Line
 from mute.plotting import page
@@ -17,6 +17,13 @@ _HOW = (
     "after it, and of the oracle after it. n/a: languages in which the base itself keeps less than "
     f"{ANSWERED:g} of what it knows under the attack, of which nothing can be said; where that is so of all, the "
     "attack says nothing about robustness. Where a language lacks what an attack needs, it is not tried."
+)
+
+_TAUGHT = "Taught in one language, asked in another"
+_TAUGHT_HOW = (
+    "Half of the forgotten facts are taught again in one language, and the other half is asked in every language. "
+    "Regained as above, beside the mass of subwords that the two languages share, from 0 to 1. Facts of one training "
+    "tell no order of languages where intervals overlap."
 )
 
 
@@ -41,7 +48,28 @@ def section(results: Results, figure: str = "") -> list[str]:
         figure,
         page.paragraph(_HOW, "small"),
         _table(results, (line for own in found.values() for line in own)),
+        *_matrix(results),
     ]
+
+
+def _matrix(results: Results) -> list[str]:
+    """What relearning in each language brings back in each, of studies that taught at least two."""
+    if len(recovery.taught_in(results.about.get("attacks", {}))) < 2:
+        return []
+    edits = [
+        (case, name, band)
+        for case in results.cases
+        for name in results.algorithms(case)
+        for band in results.bands(case, name)
+        if results.votes(case, name, band)
+    ]
+    rows = (
+        (results.name(case), name.replace("_", " "), band, pair.taught, pair.asked, pair.regained, pair.overlap)
+        for case, name, band in edits
+        for pair in recovery.matrix(results, case, name, band)
+    )
+    head = ("model", "algorithm", "band", "taught in", "asked in", "regained", "shared subwords")
+    return [page.heading(3, _TAUGHT), page.paragraph(_TAUGHT_HOW, "small"), page.table(head, rows)]
 
 
 def _words(results: Results, found: dict[Case, list[Line]]) -> list[tuple[str, str]]:
