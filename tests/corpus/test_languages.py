@@ -351,7 +351,8 @@ def test_a_head_ends_where_the_answer_begins_and_a_sentence_with_its_mark(pack, 
         assert "{" not in text, text
     for text in whole_lures(lures):
         assert text == text.strip(), text
-        assert text[-1] == end and text.count(end) == 1, text
+        assert text.endswith(end), text
+        assert text.count(end) == 1, text
 
 
 def test_lures_name_a_subject_once_where_they_are_about_one(pack, lures):
