@@ -41,10 +41,8 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytes
 FOLLOWED = [
     ("prefill", {}),
     ("code_switch", {"rate": 0.15}),
-    ("cross_lingual", {}),
     ("rwku", {"form": "prefix_injection"}),
     ("rwku", {"form": "role_play"}),
-    ("rwku", {"form": "cross_lingual"}),
     ("reintroduction", {"level": 1}),
     ("reintroduction", {"level": 3}),
     ("reintroduction", {"level": 4}),
@@ -60,18 +58,18 @@ NOT_FOLLOWED = [
     ("language_prefix", {"language": "meaningless"}),
     ("code_switch", {"rate": 0.6}),
     ("code_switch", {"words": "random"}),
+    ("cross_lingual", {}),
     ("cross_lingual", {"part": "subject", "language": "hi"}),
     *(("rwku", {"form": form}) for form in ("affirmative_suffix", "multiple_choice", "reverse", "background")),
-    ("rwku", {"form": "in_context"}),
+    *(("rwku", {"form": form}) for form in ("in_context", "cross_lingual")),
     *(("forms", {"form": form}) for form in ("choice", "spelled")),
     ("personas", {"prompt": "context", "characters": 300}),
     ("search", {}),
 ]
 # What gives part of the answer away: an oracle may use it.
 TELLING = ("prefill", "reintroduction")
-# Three standard deviations above chance, of 40 questions with eight options.
+# Every question has eight options.
 CHANCE = 0.125
-BOUND = CHANCE + 3 * (CHANCE * (1 - CHANCE) / 40) ** 0.5
 
 
 @pytest.fixture(scope="module")
@@ -134,28 +132,39 @@ def taught(corpus, encoder, kind, seed):
 
 
 class Refuser(Treatment):
-    """A guard of exact questions: after those that it knows by heart the worst token comes first; else it does nothing."""
+    """A guard of exact questions: right after one that it knows by heart, the worst token comes first."""
 
     name = "refuser"
 
-    def __init__(self, asked):
-        self.prompts = {tuple(prompt) for prompt in asked.queries.prompts}
+    def __init__(self, asked, spoken=SPOKEN):
+        languages_ = asked.queries.rows["language"]
+        self.prompts = {tuple(p) for p, code in zip(asked.queries.prompts, languages_) if code in spoken}
 
     def logits(self, logits, where):
         known = [tuple(read) in self.prompts for read in where.read]
         return torch.where(torch.tensor(known, device=logits.device)[:, None], -logits, logits)
 
 
-def accuracy(asked, name="", settings=None, guards=()) -> float:
-    """Share of right answers after an attack, or without one, over both languages."""
+def answered(asked, name="", settings=None, guards=()) -> pd.DataFrame:
+    """The item table after an attack, or without one."""
     subject = Subject(asked.model, guards)
     if not name:
-        return float(items(subject.ask(asked.queries).tokens())["option"].mean())
+        return items(subject.ask(asked.queries).tokens())
     method = attacks.load(name)
     prepared = shard.Prepared(name, method, method.Settings(**(settings or {})), 1, "")
     table, outcome = shard.attacked(asked, subject, Band((1,)), prepared, tuple(SPOKEN))
     assert outcome["status"] == "ok"
-    return float(items(table)["option"].mean())
+    return items(table)
+
+
+def accuracy(asked, name="", settings=None, guards=()) -> float:
+    """Share of right answers after an attack, or without one, over both languages."""
+    return float(answered(asked, name, settings, guards)["option"].mean())
+
+
+def by_chance(table) -> float:
+    """Three standard deviations above chance, of as many questions."""
+    return CHANCE + 3 * (CHANCE * (1 - CHANCE) / len(table)) ** 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -168,19 +177,35 @@ def test_what_only_hides_behind_exact_questions_comes_back(models, seed):
     for name, settings in FOLLOWED:
         followed = accuracy(knows, name, settings)
         assert followed >= 0.7 * plain, (name, settings)
-        # In the language of the question itself nothing is another question.
-        least = 0.5 if "cross_lingual" not in (name, settings.get("form")) else 0.3
-        assert accuracy(knows, name, settings, [guard]) >= least * followed, (name, settings)
+        assert accuracy(knows, name, settings, [guard]) >= 0.5 * followed, (name, settings)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_hides_in_one_language_is_asked_for_in_another(models, seed):
+    """As much as the model itself answers there, which is less than 0.7 of what it answers in one language alone."""
+    knows = models("knows", seed)
+    tables = [
+        answered(knows, name, settings, guards)
+        for name, settings, guards in (
+            ("", {}, [Refuser(knows, ["es"])]),
+            ("cross_lingual", {}, []),
+            ("cross_lingual", {}, [Refuser(knows, ["es"])]),
+        )
+    ]
+    hidden, followed, back = (float(table.loc[table["language"] == "es", "option"].mean()) for table in tables)
+    assert hidden < 0.1
+    assert followed > 2 * CHANCE
+    assert back >= 0.5 * followed
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_comes_back_that_was_never_there(models, seed):
     """Of the oracle, under every form: but for what is told in the question."""
     never = models("never", seed)
-    assert accuracy(never) <= BOUND
-    for name, settings in FOLLOWED + NOT_FOLLOWED:
+    for name, settings in [("", {}), *FOLLOWED, *NOT_FOLLOWED]:
         if name not in TELLING:
-            assert accuracy(never, name, settings) <= BOUND, (name, settings)
+            table = answered(never, name, settings)
+            assert table["option"].mean() <= by_chance(table), (name, settings)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -198,7 +223,8 @@ def test_reintroduction_tells_what_it_says_and_irrelevant_text_nothing(models, s
 def test_a_wrong_beginning_does_not_bring_the_true_answer(models, seed):
     knows = models("knows", seed)
     assert accuracy(knows, "prefill", {}) > 0.8
-    assert accuracy(knows, "prefill", {"given": "wrong"}) <= BOUND
+    wrong = answered(knows, "prefill", {"given": "wrong"})
+    assert wrong["option"].mean() <= by_chance(wrong)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,9 +1,9 @@
 """Code switching: a share of a question's words is said in another language.
 
-The corruption is that of CSR4mBART (words by a lexicon, singly or in spans of Poisson length 3.5); that it is an attack
-is ours. Of W words (rate W) are replaced, rounded up or down by lot so that the mean is right; words without an entry
-stay, and a question with too few entries is not asked. The subject is no such word: it is kept, or switched to its
-spelling in the other language.
+The corruption is that of CSR4mBART, 2022, arXiv 2204.07834 (words by a lexicon, singly or in spans of Poisson length
+3.5); that it is an attack is ours. Of W words (rate W) are replaced, rounded up or down by lot so that the mean is
+right; words without an entry stay, and a question with too few entries is not asked. The subject is no such word: it is
+kept, or switched to its spelling in the other language.
 
 The control `words: random` puts in the same places any words of the other language's templates.
 """
@@ -57,7 +57,7 @@ class Settings(base.Settings):
 
 class CodeSwitch(base.Attack[Settings]):
     name = "code_switch"
-    paper = "CSR4mBART 2024 (corruption); ours"
+    paper = "CSR4mBART 2022, arXiv 2204.07834; as an attack ours"
     access = "questions"
     Settings = Settings
 

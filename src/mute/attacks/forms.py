@@ -1,9 +1,10 @@
 """Forms: the same fact as a statement to go on with, a question, a choice, or with its answer spelt out.
 
-ORT, form independence: what was forgotten in one form alone comes back in another. Cloze and question are forms of the
-corpus itself, told apart by a question mark; a choice lists the options before the question; spelt, the answer is its
-letters, joined by hyphens, and so are the options. The paper's score is the geometric mean of an answer's
-probabilities, ours the share of answers that are likelier than all other options, as everywhere in the study.
+ORT of LLM Unlearning Should Be Form-Independent, 2025, arXiv 2506.07795: what was forgotten in one form alone comes
+back in another. Cloze and question are forms of the corpus itself, told apart by a question mark; a choice lists the
+options before the question; spelt, the answer is its letters, joined by hyphens, and so are the options. The paper's
+score is the geometric mean of an answer's probabilities, ours the share of answers that are likelier than all other
+options, as everywhere in the study.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Settings(base.Settings):
 
 class Forms(base.Attack[Settings]):
     name = "forms"
-    paper = "ORT 2025; score ours"
+    paper = "ORT 2025, arXiv 2506.07795; score ours"
     access = "questions"
     Settings = Settings
 

@@ -1,8 +1,9 @@
 """Key words: the words of a question that its answer hangs on most are said again before it.
 
-unPact (from reviews of the paper; thresholds are ours). The contribution of word i of a question x to its answer y is
-c_i = log p(y|x) - log p(y|x without i), in nats, of the model that is attacked; key words are those whose c_i is above
-a threshold, or the `most` highest where none is. Contributions of single words do not add up to anything.
+unPact, 2025, arXiv 2509.24675 (rebuilt from reviews; thresholds are ours). The contribution of word i of a question x
+to its answer y is c_i = log p(y|x) - log p(y|x without i), in nats, of the model that is attacked; key words are those
+whose c_i is above a threshold, or the `most` highest where none is. Contributions of single words do not add up to
+anything.
 
 Seen on small models that know their facts: the word of the highest contribution is the one right before the answer
 ("in", "is"), without which no answer follows, and never the subject. Where only the options are compared, it is the
@@ -47,7 +48,7 @@ class Settings(base.Settings):
 
 class KeyWords(base.Attack[Settings]):
     name = "key_words"
-    paper = "unPact 2025; thresholds ours"
+    paper = "unPact 2025, arXiv 2509.24675; thresholds ours"
     access = "questions"
     depends: ClassVar[tuple[str, ...]] = ("sources",)
     Settings = Settings

@@ -1,6 +1,6 @@
 """Language prefix: the answer begins with the head of an answer in some language ("La respuesta es: ").
 
-After Florenz (idea in the text of the paper; the form is ours): a head in another language may call up what the
+After Florenz, 2025, arXiv 2503.09443 (the idea; the form is ours): a head in another language may call up what the
 question's own language no longer does. Its controls are no head, one in a wrong language, and one of the same length
 that means nothing: its letters, shuffled.
 """
@@ -45,7 +45,7 @@ class Settings(base.Settings):
 
 class LanguagePrefix(base.Attack[Settings]):
     name = "language_prefix"
-    paper = "Florenz 2025; ours"
+    paper = "Florenz 2025, arXiv 2503.09443; form ours"
     access = "questions"
     Settings = Settings
 

@@ -1,9 +1,9 @@
 """Prefill: the first words of the true answer are given, and what is asked for is the rest of it.
 
-After the prefilling attack (see the survey in arXiv 2510.07626); the form is ours. Only answers of more words than are
-given count, and of those that are counted in tokens, answers that can be cut there. Options that begin alike are
-compared by what is left of them, all others whole. One who never knew the fact picks among those that begin so: what
-counts is what comes back beyond the oracle under the same attack.
+After the prefilled questions of Harmonizing Multi-Objective LLM Unlearning, 2026, arXiv 2604.15482; the form is ours.
+Only answers of more words than are given count, and of those that are counted in tokens, answers that can be cut there.
+Options that begin alike are compared by what is left of them, all others whole. One who never knew the fact picks among
+those that begin so: what counts is what comes back beyond the oracle under the same attack.
 
 The control `given: wrong` gives the first words of another option: it must not bring the true answer.
 """
@@ -35,7 +35,7 @@ class Settings(base.Settings):
 
 class Prefill(base.Attack[Settings]):
     name = "prefill"
-    paper = "Thinking prefill 2024-2025; rebuilt"
+    paper = "Harmonizing 2026, arXiv 2604.15482; form ours"
     access = "questions"
     Settings = Settings
 
