@@ -2,16 +2,24 @@
 
 Models are taught their facts alone and in the middle of other text, and to read. A form that the model itself answers
 with less than 0.7 of its plain accuracy is not applicable at this scale, and says nothing about what was forgotten.
-Seen with three blocks and 32 hidden units (one training; accuracies of the model and of the oracle, 40 questions, plain
-1.00 and 0.18, chance 0.125):
+Seen with three blocks and 32 hidden units, 40 questions and chance 0.125: accuracies of the model, then of the oracle,
+each of three trainings.
 
-followed: role play 1.00, 0.20; prefix injection 0.80, 0.15; cross-lingual 0.80, 0.18; teacher 0.93, 0.20; archivist
-0.95, 0.20; context 0.75, 0.15; background 0.73, 0.08; key words 0.98, 0.18, found in English 1.00, 0.15; the question
-1.00, 0.13; code switching of 15 % 0.88, 0.25, of 35 % 0.73, 0.08, by random words 0.50, 0.13; reintroduction level 1
-0.98, 0.13, level 2 0.93, 0.23, level 3 1.00, 0.25, level 4 1.00, 0.48; prefill 1.00, 0.50 (of two that begin alike).
-Not followed: heads of answers 0.58, 0.13, in a wrong language 0.65, 0.08, without meaning 0.33, 0.20; affirmative
-suffix 0.30, 0.15; multiple choice 0.58, 0.08; a choice 0.25, 0.05; in context 0.35, 0.15; spelt 0.13, 0.08; reverse
-0.10, 0.00; a subject in Hindi letters 0.25, 0.18. Level 2 brings an oracle nothing: that two names are one is not read.
+Plain 1.00 1.00 1.00; 0.17 0.10 0.23.
+Followed: role play 1.00 1.00 1.00; 0.20 0.12 0.17. Prefix injection 0.80 0.95 0.93; 0.15 0.10 0.17. Teacher 0.93 0.80
+0.75; 0.20 0.12 0.20. Archivist 0.95 0.78 0.72; 0.20 0.12 0.17. Key words 0.97 1.00 0.95; 0.17 0.10 0.25, found in
+English 1.00 1.00 0.95; 0.15 0.10 0.23. The question 1.00 1.00 1.00; 0.12 0.12 0.15. Code switching of 15 % 0.88 0.88
+0.93; 0.25 0.15 0.20, of 35 % 0.73 0.70 0.82; 0.08 0.15 0.20. Prefill 1.00 1.00 1.00; 0.50 0.33 0.67, of two that begin
+alike and six questions a language. Reintroduction level 1 0.97 1.00 0.97; 0.12 0.08 0.23, level 2 0.93 0.95 0.97; 0.22
+0.32 0.38, level 3 1.00 0.97 0.97; 0.25 0.23 0.35, level 4 1.00 0.95 1.00; 0.48 0.40 0.55: less than the 0.8 that a
+model should read of what it never knew, so that levels 2 to 4 say little here.
+Followed by some: background 0.73 0.68 0.88; 0.08 0.15 0.20. A text about the subject 0.75 0.62 0.82; 0.15 0.15 0.12.
+Heads of answers 0.57 0.60 0.95; 0.12 0.10 0.15, in a wrong language 0.65 0.68 0.93; 0.08 0.10 0.17, without meaning
+0.33 0.45 0.75; 0.20 0.15 0.23: a head that means something costs less. Random words in the place of 35 % 0.50 0.73
+0.80; 0.12 0.10 0.10: they cannot be told from translations.
+Not followed: affirmative suffix 0.30 0.15 0.40, multiple choice 0.57 0.55 0.17, in context 0.35 0.50 0.25, a choice
+0.25 0.35 0.25, spelt 0.12 0.15 0.15, reverse 0.10 0.10 0.10, a subject in Hindi letters 0.25 0.23 0.25, Spanish facts
+asked in English 0.60 0.45 0.60; no oracle above chance.
 """
 
 import random

@@ -158,7 +158,9 @@ class Rwku(base.Attack[Settings]):
     def _other_subjects(self, row: dict[str, Any]) -> list[str] | None:
         """As many subjects as the row has wrong options: of other values, in the same letters, of its relation first.
 
-        Those that are spelled as it is come before others: by its letters alone nobody can tell which is right.
+        Then those that are to be forgotten too, for an oracle takes names that it has heard before one that it has
+        not; then those that are told in the same letters as it is. In a world too small for that, an oracle is below
+        chance.
         """
         from mute.corpus import rewording
 
@@ -166,6 +168,7 @@ class Rwku(base.Attack[Settings]):
         own = facts[facts["item"] == row["item"]].iloc[0]
         native = row["named"] != own["subject"]
         same = facts["relation"] == own["relation"]
+        forgotten = set(facts.loc[self.victim.corpus.in_forget_set(self.victim.forget_set), "subject"])
         answers = self._answers(code)
         true = {
             name
@@ -175,7 +178,8 @@ class Rwku(base.Attack[Settings]):
         written = {}
         for name, relation, spelling in zip(facts["subject"], facts["relation"], facts["spelling"]):
             if name and name not in true and name != own["subject"]:
-                place = (relation != own["relation"], (spelling == "shared") != (own["spelling"] == "shared"))
+                apart = (spelling == "shared") != (own["spelling"] == "shared")
+                place = (relation != own["relation"], name not in forgotten, apart)
                 written[name] = min(place, written.get(name, place))
         order = random.Random(f"{self.victim.seed} {row['item']}")
         drawn = sorted(written, key=lambda name: (written[name], name))
