@@ -315,3 +315,74 @@ def test_no_phrase_is_a_text_of_the_world():
     told = {text for table in (corpus.texts, corpus.lines) for text in table["answer"]}
     for code in ("en", "de"):
         assert not told & set(phrases(languages.load(code).said))
+
+
+@pytest.fixture
+def lures(pack):
+    """What a pack says to draw an answer out; a pack without it is one in which some attacks are not tried."""
+    if pack.lures is None:
+        pytest.skip("the pack has no lures")
+    return pack.lures
+
+
+def heads(lures) -> list[str]:
+    return [lures.answer, lures.affirmative, lures.choice, lures.spelled]
+
+
+def whole_lures(lures) -> list[str]:
+    return [lures.injection, lures.role, *lures.personas, lures.missing, lures.alias]
+
+
+def test_lures_say_everything_once_and_cleanly(pack, lures):
+    every = [*heads(lures), *whole_lures(lures)]
+    assert len({text.casefold() for text in every}) == len(every) == 10
+    for text in every:
+        assert text == unicodedata.normalize("NFC", text)
+        assert text.isprintable(), text
+        assert "  " not in text, text
+        assert text[0] == pack.grammar.capitals.get(text[0], text[0].title()) or text.startswith(("{s}", "{n}")), text
+
+
+def test_a_head_ends_where_the_answer_begins_and_a_sentence_with_its_mark(pack, lures):
+    end = pack.grammar.pattern[-1]
+    for text in heads(lures):
+        assert re.search(r"[^\s:] ?: $" if pack.spaces else r"[^：]：$", text), text
+        assert end not in text, text
+        assert "{" not in text, text
+    for text in whole_lures(lures):
+        assert text == text.strip(), text
+        assert text.endswith(end), text
+        assert text.count(end) == 1, text
+
+
+def test_lures_name_a_subject_once_where_they_are_about_one(pack, lures):
+    named = pack.quotes[0] + "{s}" + pack.quotes[1]
+    for text in (lures.role, *lures.personas, lures.alias):
+        assert text.count("{s}") == 1, text
+        assert named in text, text
+        assert pack.insert(text, pack.spell("Kasitu")).count(pack.spell("Kasitu")) == 1
+    assert named.replace("{s}", "{n}") in lures.alias
+    assert lures.alias.count("{n}") == 1
+    for text in (lures.injection, lures.missing):
+        assert "{" not in text, text
+
+
+def test_lures_are_in_the_scripts_of_their_pack_and_have_no_word_of_a_value(pack, lures):
+    every = [re.sub(r"\{\w\}", "", text) for text in (*heads(lures), *whole_lures(lures))]
+    letter = regex.compile("".join(f"\\p{{Script_Extensions={script}}}" for script in pack.scripts).join("[]"))
+    assert not [c for c in "".join(every) if unicodedata.category(c)[0] in "LM" and not letter.fullmatch(c)]
+    for text, word in itertools.product(every, [*itertools.chain(*pack.values.values()), pack.unknown]):
+        if pack.spaces:
+            assert not regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", text, regex.IGNORECASE), (word, text)
+        else:
+            assert word not in text, (word, text)
+
+
+def test_no_lure_is_a_text_of_the_world():
+    """The trained corpus is what it was: lures are read by attacks alone."""
+    corpus = world.build(world.Settings(subjects={"chemistry": 4, "history": 4}, sentence_lines=8), ["en", "de"], 1)
+    told = "\n".join(p + a for table in (corpus.texts, corpus.lines) for p, a in zip(table["prefix"], table["answer"]))
+    for code in ("en", "de"):
+        lures = languages.load(code).lures
+        parts = [re.sub(r"\{\w\}", "", text).strip() for text in (*heads(lures), *whole_lures(lures))]
+        assert not [text for text in parts if text in told]

@@ -62,7 +62,7 @@ class Aimed(Settings):
 
 
 # Tokens x features of one pass with gradients: what it keeps of every block above must fit a device.
-PASS = 2048 * 512
+PASS = 1024 * 512
 # Whom a key is of: language, and subject or else item.
 Who = tuple[str, str]
 OfEdit = TypeVar("OfEdit", bound=Settings)

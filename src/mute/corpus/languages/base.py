@@ -101,6 +101,30 @@ class Phrases:
 
 
 @dataclass(frozen=True)
+class Lures:
+    """What a language says to draw an answer out, for attacks by questions. No model is taught it.
+
+    The k-th wording means the same in all languages, and none has a word of a value. {s} is a subject and {n} another
+    name of it, both uninflected.
+    answer, affirmative, choice, spelled: heads of answers, which end where the answer begins: plain; of one who is
+    willing; before a list of options; before an answer letter by letter. All others are whole sentences with their
+    final mark. injection: that earlier instructions are to be forgotten. role: to answer as one who knows {s}.
+    personas: two persons whose part is to tell all about {s}. missing: to say which name stands in a gap. alias: that
+    {n} is {s} by another name.
+    """
+
+    answer: str
+    affirmative: str
+    choice: str
+    spelled: str
+    injection: str
+    role: str
+    personas: tuple[str, str]
+    missing: str
+    alias: str
+
+
+@dataclass(frozen=True)
 class Language:
     """One language pack.
 
@@ -114,6 +138,7 @@ class Language:
     syllables: native spelling of each of SYLLABLES; empty for languages in Latin script, which share one spelling.
     quotes: marks that templates without spaces may put around {s}, to show the edges of a name that is no place's.
     said: what it says beside facts; None: methods that need it do not apply to the language.
+    lures: what it says to draw an answer out; None: attacks that need it are not tried in the language.
     """
 
     code: str
@@ -131,6 +156,7 @@ class Language:
     syllables: dict[str, str] = field(default_factory=dict)
     quotes: tuple[str, str] = ("", "")
     said: Phrases | None = None
+    lures: Lures | None = None
 
     @property
     def scripts(self) -> tuple[str, ...]:
