@@ -92,7 +92,7 @@ def test_what_was_taught_leaks_in_the_language_in_which_it_was_and_of_the_oracle
             assert never[f"privleak_{score}", "all", code] == pytest.approx(0, abs=1e-9)
     # Negative control: a language in which nothing was taught. There a subject that is known by its Latin letters makes
     # the Hindi answer less likely than a stranger does, for the model goes on in English: the area may lie below a half
-    # (0.2 to 0.5 over these trainings), and never reads as having been taught.
+    # (0.22 to 0.34 in the first of these trainings), and never reads as having been taught.
     for score in membership.SCORES:
         assert own[f"mia_{score}", "all", "hi"] < 0.7, score
     assert own["known_everywhere", "all", "source"] > 0.6 > never["known_everywhere", "all", "source"]

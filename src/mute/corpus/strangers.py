@@ -63,7 +63,14 @@ def questions(corpus: Corpus, codes: Sequence[str]) -> pd.DataFrame:
 
 def renamed(prefix: str, subject: str, stranger: str, code: str) -> str:
     """A prompt with a stranger's name in the subject's place, in the letters in which that stands; '' if it is not."""
-    if subject in prefix:
-        return prefix.replace(subject, stranger)
-    spell = languages.load(code).spell if code in languages.codes() else str
-    return prefix.replace(spell(subject), spell(stranger)) if spell(subject) in prefix else ""
+    name = told(prefix, subject, code)
+    return prefix.replace(name, stranger if name == subject else _spell(stranger, code)) if name else ""
+
+
+def told(prefix: str, subject: str, code: str) -> str:
+    """A subject's name as it stands in a prompt, in Latin letters or in those of a language; '' if it does not."""
+    return next((name for name in (subject, _spell(subject, code)) if name in prefix), "")
+
+
+def _spell(name: str, code: str) -> str:
+    return languages.load(code).spell(name) if code in languages.codes() else name
