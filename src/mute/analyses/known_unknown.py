@@ -1,0 +1,152 @@
+"""Known or unknown: whether a model's states still tell a subject to be forgotten from one that it has never met.
+
+Rebuilt after Ferrando et al. (2411.14257) and 2509.15631. A linear probe is fitted to states of the base, prompts of
+subjects to be kept against the same prompts with strangers' names; what it says of the forget subjects, before the edit
+and after it, is whether they are recognised. A probe that does not tell strangers from known subjects says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mute.analyses import base
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from torch import Tensor
+
+    from mute.evaluate.asked import Asked
+    from mute.evaluate.subject import Subject
+    from mute.models.anatomy import Model
+
+KEPT = ("retain_seen", "retain_unseen")
+FOLDS = 2
+
+
+class Settings(base.CellSettings):
+    """Known or unknown."""
+
+    place: Literal["subject", "prompt"] = Field(
+        "subject", description="Which token is read: the last of the subject's name, or the last of the prompt."
+    )
+    ridge: float = Field(0.01, gt=0, description="Penalty on the probe's weights, in units of the states' spread.")
+    seed: int = Field(0, ge=0, description="From which the shuffled labels of the control are drawn.")
+
+
+class KnownUnknown(base.Analysis[Settings]):
+    """By block (at its output) and language, of probes that are fitted to the base.
+
+    auc: area under the ROC curve of subjects to be kept against strangers, names that the probe was not fitted on.
+    auc_shuffled: the same where labels of the fit are shuffled: 0.5. known_retain: mean P(known) of those held-out
+    subjects; known_strangers: of strangers in the place of the forget subjects; known_forget: of the forget subjects.
+    Only of corpora that can make names; of guards that look inside there is no row.
+    """
+
+    name = "known_unknown"
+    paper = "Ferrando et al. 2025 (arXiv 2411.14257); 2509.15631; rebuilt"
+    Settings = Settings
+    settings: Settings
+
+    def asks(self) -> float:
+        return 2.0
+
+    def run(self, subject: Subject, asked: Asked, case: base.Case) -> pd.DataFrame:
+        import numpy as np
+        import pandas as pd
+
+        from mute.analyses.capture import roc_area
+
+        rows: list[list[object]] = []
+        prompts = prompted(asked)
+        if subject.looks_inside or prompts.empty:
+            return pd.DataFrame(rows, columns=list(base.COLUMNS))
+        now = list(self._states(subject.model, asked, prompts, case.first))
+        before = now
+        if subject.base:
+            with subject.before() as model:
+                before = list(self._states(model, asked, prompts, case.first))
+        for (block, fitted), (_, states) in zip(before, now, strict=True):
+            for code in asked.languages:
+                mine = np.flatnonzero(prompts["language"] == code)
+                own, probe = prompts.iloc[mine].reset_index(drop=True), (fitted[mine], states[mine])
+                found = self._read(own, *probe)
+                kept, met = (own["role"] != "forget").to_numpy(), own["met"].to_numpy(bool)
+                means = {
+                    "auc": (roc_area(found["score"][kept & met], found["score"][kept & ~met]), kept),
+                    "auc_shuffled": (roc_area(found["shuffled"][kept & met], found["shuffled"][kept & ~met]), kept),
+                    "known_retain": (float(found["score"][kept & met].sigmoid().mean()), kept & met),
+                    "known_strangers": (float(found["score"][~kept & ~met].sigmoid().mean()), ~kept & ~met),
+                    "known_forget": (float(found["score"][~kept & met].sigmoid().mean()), ~kept & met),
+                }
+                rows += [[name, block, code, value, int(of.sum())] for name, (value, of) in means.items()]
+        return pd.DataFrame(rows, columns=list(base.COLUMNS))
+
+    def _states(self, model: Model, asked: Asked, prompts: pd.DataFrame, first: int) -> Iterator[tuple[int, Tensor]]:
+        from mute.analyses import states
+
+        tokens = [asked.encoder.prompt(prefix) for prefix in prompts["prefix"]]
+        ends = [len(each) - 1 for each in tokens]
+        if self.settings.place == "subject":
+            told = zip(prompts["prefix"], prompts["name"])
+            ends = [states.end_of(asked.encoder, prefix, name) for prefix, name in told]
+        return states.by_block(model, tokens, ends, first)
+
+    def _read(self, rows: pd.DataFrame, fitted: Tensor, states: Tensor) -> dict[str, Tensor]:
+        """Log-odds of `known` of every prompt of a language: by a probe that has not met its name, of true labels and
+        of shuffled ones. fitted, states: [N, D], of the base and of what is looked into.
+        """
+        import torch
+
+        from mute.models.probe import separate
+        from mute.store.artifacts import seed_of
+
+        kept, met, fold = (torch.tensor(rows[key].to_numpy()) for key in ("kept", "met", "fold"))
+        swapped = torch.tensor([seed_of(self.settings.seed, "shuffled", name) % 2 == 1 for name in rows["subject"]])
+        found = {}
+        for name, labels in (("score", met), ("shuffled", met ^ swapped)):
+            own = torch.zeros(len(rows), dtype=torch.float64)
+            # The last probe is fitted to all folds, and asked of what is in none.
+            for out in range(FOLDS + 1):
+                used, asked = kept & (fold != out), (fold == out) if out < FOLDS else ~kept
+                weight, bias = separate(fitted[used & labels], fitted[used & ~labels], ridge=self.settings.ridge)
+                own[asked] = states[asked] @ weight + bias
+            found[name] = own
+        return found
+
+
+def prompted(asked: Asked) -> pd.DataFrame:
+    """Prompts of subjects to be kept and to be forgotten, each beside the same with a stranger's name.
+
+    In the first form that unlearning reads. role; met: whether models were told of it, or it is a stranger; name: as it
+    stands in the prompt; kept; fold: of kept subjects, with their strangers, the same in all languages; of others
+    FOLDS. Empty where a corpus has no strangers.
+    """
+    import pandas as pd
+
+    from mute.corpus import strangers
+
+    corpus = asked.corpus
+    facts, roles = corpus.facts.set_index("item"), corpus.roles(asked.forget_set)
+    items = roles.index[roles.isin(["forget", *KEPT])]
+    subjects = facts.loc[items, "subject"]
+    twins = strangers.of(corpus, sorted(set(subjects)))
+    kept = sorted(set(subjects[roles[items].isin(KEPT).to_numpy()]))
+    folds = {name: place % FOLDS for place, name in enumerate(kept)}
+    texts = corpus.texts
+    own = texts["item"].isin(items) & texts["language"].isin(asked.languages) & bool(twins)
+    rows = texts[own & (texts["form"] == corpus.about["unlearning_forms"][0])]
+    made = []
+    for prefix, item, code in zip(rows["prefix"], rows["item"], rows["language"]):
+        subject, role = subjects[item], roles[item]
+        other = strangers.renamed(prefix, subject, twins[subject], code)
+        fold = FOLDS if role == "forget" else folds[subject]
+        about = {"language": code, "role": role, "subject": subject, "kept": role != "forget", "fold": fold}
+        if other:
+            for met, text, name in ((True, prefix, subject), (False, other, twins[subject])):
+                made.append({**about, "met": met, "prefix": text, "name": strangers.told(text, name, code)})
+    columns = ["language", "role", "subject", "kept", "fold", "met", "prefix", "name"]
+    return pd.DataFrame(made, columns=columns)
