@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mute.evaluate.measures import extraction, fluency, membership, tofu
+from mute.evaluate.measures import consistency, extraction, fluency, membership, tofu
 from mute.evaluate.panel import Measure, groups_of, over_groups
 from mute.evaluate.spread import moments
 
@@ -127,3 +127,12 @@ def test_entropy_of_ngrams_says_what_repeats_itself_and_not_what_is_good():
     said = ["the", "town", "of", "b", "and", "the", "town", "of", "c", "and", "the", "town", "of", "d"]
     shuffled = [[said[i] for i in np.random.default_rng(seed).permutation(len(said))] for seed in range(20)]
     assert np.mean([fluency.entropy(words) for words in shuffled]) >= fluency.entropy(said)
+
+
+def test_rankc_of_two_orders():
+    matches(consistency.rankc((2, 0, 1, 3), (0, 2, 3, 1)), "rankc", "RankC")
+    matches(consistency.rankc((2, 0, 1, 3), (2, 0, 1, 3)), "rankc", "identical orders")
+    rng = np.random.default_rng(0)
+    drawn = [consistency.rankc(rng.permutation(8), rng.permutation(8)) for _ in range(2000)]
+    assert np.mean(drawn) == pytest.approx(0.2, abs=0.02)
+    assert consistency.rankc((0, 1, 2), (2, 1, 0)) == consistency.rankc((2, 1, 0), (0, 1, 2)) < 0.5

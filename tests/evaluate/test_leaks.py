@@ -16,7 +16,7 @@ from mute.evaluate.panel import Panel
 from mute.evaluate.run import Evaluator, questions
 
 LANGUAGES = ["en", "es", "hi"]
-ZOO = ("extraction", "sampling", "membership", "joint", "over_refusal")
+ZOO = ("extraction", "sampling", "membership", "joint", "over_refusal", "consistency")
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,20 @@ def test_known_anywhere_and_everywhere_are_of_facts_and_not_of_languages(evaluat
         assert own["known_everywhere", "all", "all"] == pytest.approx(everywhere, abs=0.1)
         for group in ("source", "heldout"):
             assert own["known_anywhere", "all", group] == own["known_everywhere", "all", group]
+
+
+def test_languages_that_know_the_same_agree_and_one_in_which_nothing_was_taught_does_not(evaluated, taught):
+    """Positive: two languages with all facts. Control: Hindi beside them, about as any two orders agree."""
+    table, answers = evaluated["cell"]
+    own = scored(taught, {"cell": table}, answers)
+    for code in ("en", "es"):
+        assert own["rankc", "all", code] > 0.6
+        assert own["rankc", "all", code] > own["rankc", "all", "hi"] + 0.2
+    # In one language beside itself there is nothing to compare: what a language does elsewhere moves no other's.
+    mixed = table.assign(option_order=table["option_order"].where(table["language"] != "hi", None))
+    without = scored(taught, {"cell": mixed}, answers)
+    assert without["rankc", "all", "en"] == own["rankc", "all", "en"]
+    assert ("rankc", "all", "hi") not in without
 
 
 def test_refusals_of_what_was_to_be_kept_are_counted_and_those_of_what_was_not_are_not(evaluated, taught):

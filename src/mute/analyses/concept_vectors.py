@@ -42,8 +42,8 @@ class ConceptVectors(base.Analysis[Settings]):
     of the tokens that it writes that are the answers'. With random_ before them, of as many columns drawn at random.
     shared: (of no language) share of the block's columns that write words of the answers of three languages or more,
     each a token of that language's answers alone; of fewer languages, of all. Guards change no weight: they have the
-    base's rows. That a column writes an answer does not say that the answer needs it: in a model of three blocks answers
-    suffered no more without these columns than without random ones; at that scale no trace is localised.
+    base's rows. That a column writes an answer does not say that the answer needs it: in a model of three blocks,
+    answers suffered no more without these columns than without random ones; at that scale no trace is localised.
     """
 
     name = "concept_vectors"

@@ -7,7 +7,7 @@ and after it, is whether they are recognised. A probe that does not tell strange
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mute.evaluate.subject import Subject
     from mute.models.anatomy import Model
 
+# Weight [D] and bias.
+Probe: TypeAlias = "tuple[Tensor, Tensor]"
 KEPT = ("retain_seen", "retain_unseen")
 FOLDS = 2
 
@@ -64,17 +66,18 @@ class KnownUnknown(base.Analysis[Settings]):
         prompts = prompted(asked)
         if subject.looks_inside or prompts.empty:
             return pd.DataFrame(rows, columns=list(base.COLUMNS))
-        now = list(self._states(subject.model, asked, prompts, case.first))
-        before = now
-        if subject.base:
-            with subject.before() as model:
-                before = list(self._states(model, asked, prompts, case.first))
-        for (block, fitted), (_, states) in zip(before, now, strict=True):
-            for code in asked.languages:
-                mine = np.flatnonzero(prompts["language"] == code)
-                own, probe = prompts.iloc[mine].reset_index(drop=True), (fitted[mine], states[mine])
-                found = self._read(own, *probe)
-                kept, met = (own["role"] != "forget").to_numpy(), own["met"].to_numpy(bool)
+        spoken = [code for code in asked.languages if _enough(prompts[prompts["language"] == code])]
+        own = {code: np.flatnonzero(prompts["language"] == code) for code in spoken}
+        told = {code: prompts.iloc[places].reset_index(drop=True) for code, places in own.items()}
+        # Of the base no more is kept than its probes: all states of a large model have no room.
+        fitted: dict[tuple[int, str], dict[str, list[Probe]]] = {}
+        with subject.before() as model:
+            for block, states in self._states(model, asked, prompts, case.first):
+                fitted |= {(block, code): self._fitted(told[code], states[places]) for code, places in own.items()}
+        for block, states in self._states(subject.model, asked, prompts, case.first):
+            for code, places in own.items():
+                found = _read(told[code], states[places], fitted[block, code])
+                kept, met = (told[code][key].to_numpy(bool) for key in ("kept", "met"))
                 means = {
                     "auc": (roc_area(found["score"][kept & met], found["score"][kept & ~met]), kept),
                     "auc_shuffled": (roc_area(found["shuffled"][kept & met], found["shuffled"][kept & ~met]), kept),
@@ -95,9 +98,9 @@ class KnownUnknown(base.Analysis[Settings]):
             ends = [states.end_of(asked.encoder, prefix, name) for prefix, name in told]
         return states.by_block(model, tokens, ends, first)
 
-    def _read(self, rows: pd.DataFrame, fitted: Tensor, states: Tensor) -> dict[str, Tensor]:
-        """Log-odds of `known` of every prompt of a language: by a probe that has not met its name, of true labels and
-        of shuffled ones. fitted, states: [N, D], of the base and of what is looked into.
+    def _fitted(self, rows: pd.DataFrame, states: Tensor) -> dict[str, list[Probe]]:
+        """Probes of a language, of true labels (`score`) and of shuffled ones: for each fold one that has not met its
+        names, and one of all; states [N, D] of the base.
         """
         import torch
 
@@ -106,16 +109,27 @@ class KnownUnknown(base.Analysis[Settings]):
 
         kept, met, fold = (torch.tensor(rows[key].to_numpy()) for key in ("kept", "met", "fold"))
         swapped = torch.tensor([seed_of(self.settings.seed, "shuffled", name) % 2 == 1 for name in rows["subject"]])
-        found = {}
-        for name, labels in (("score", met), ("shuffled", met ^ swapped)):
-            own = torch.zeros(len(rows), dtype=torch.float64)
-            # The last probe is fitted to all folds, and asked of what is in none.
-            for out in range(FOLDS + 1):
-                used, asked = kept & (fold != out), (fold == out) if out < FOLDS else ~kept
-                weight, bias = separate(fitted[used & labels], fitted[used & ~labels], ridge=self.settings.ridge)
-                own[asked] = states[asked] @ weight + bias
-            found[name] = own
+        found: dict[str, list[Probe]] = {"score": [], "shuffled": []}
+        for out in range(FOLDS + 1):
+            used = kept & (fold != out)
+            for name, labels in (("score", met), ("shuffled", met ^ swapped)):
+                sides = states[used & labels], states[used & ~labels]
+                found[name].append(separate(*sides, ridge=self.settings.ridge))
         return found
+
+
+def _enough(rows: pd.DataFrame) -> bool:
+    """Whether a language has kept subjects in every fold, and somebody to forget."""
+    return set(rows["fold"]) == set(range(FOLDS + 1))
+
+
+def _read(rows: pd.DataFrame, states: Tensor, fitted: dict[str, list[Probe]]) -> dict[str, Tensor]:
+    """Log-odds of `known` of every prompt of a language, by probes that have not met its name; states [N, D]."""
+    import torch
+
+    fold = torch.tensor(rows["fold"].to_numpy())
+    each = {name: torch.stack([states @ weight + bias for weight, bias in own]) for name, own in fitted.items()}
+    return {name: scores.gather(0, fold[None])[0] for name, scores in each.items()}
 
 
 def prompted(asked: Asked) -> pd.DataFrame:
