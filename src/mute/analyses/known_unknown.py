@@ -36,16 +36,18 @@ class Settings(base.CellSettings):
         "subject", description="Which token is read: the last of the subject's name, or the last of the prompt."
     )
     ridge: float = Field(0.01, gt=0, description="Penalty on the probe's weights, in units of the states' spread.")
-    seed: int = Field(0, ge=0, description="From which the shuffled labels of the control are drawn.")
+    draws: int = Field(2, ge=2, le=100, description="Ways in which half of the subjects change sides, for the control.")
+    seed: int = Field(0, ge=0, description="From which these are drawn: the same in every cell.")
 
 
 class KnownUnknown(base.Analysis[Settings]):
     """By block (at its output) and language, of probes that are fitted to the base.
 
-    auc: area under the ROC curve of subjects to be kept against strangers, names that the probe was not fitted on.
-    auc_shuffled: the same where labels of the fit are shuffled: 0.5. known_retain: mean P(known) of those held-out
-    subjects; known_strangers: of strangers in the place of the forget subjects; known_forget: of the forget subjects.
-    Only of corpora that can make names; of guards that look inside there is no row.
+    auc: area under the ROC curve of subjects to be kept against strangers, names that the probe was not fitted on;
+    auc_shuffled: mean over draws of the same where half of the subjects change sides with their strangers in the fit:
+    0.5. known_retain: mean P(known) of those held-out subjects; known_strangers: of strangers in the place of the
+    forget subjects; known_forget: of the forget subjects. Only of corpora that can make names; of guards that look
+    inside there is no row.
     """
 
     name = "known_unknown"
@@ -54,7 +56,7 @@ class KnownUnknown(base.Analysis[Settings]):
     settings: Settings
 
     def asks(self) -> float:
-        return 2.0
+        return 2.0 + self.settings.draws
 
     def run(self, subject: Subject, asked: Asked, case: base.Case) -> pd.DataFrame:
         import numpy as np
@@ -78,9 +80,11 @@ class KnownUnknown(base.Analysis[Settings]):
             for code, places in own.items():
                 found = _read(told[code], states[places], fitted[block, code])
                 kept, met = (told[code][key].to_numpy(bool) for key in ("kept", "met"))
+                areas = {name: roc_area(scores[kept & met], scores[kept & ~met]) for name, scores in found.items()}
+                score = areas.pop("score")
                 means = {
-                    "auc": (roc_area(found["score"][kept & met], found["score"][kept & ~met]), kept),
-                    "auc_shuffled": (roc_area(found["shuffled"][kept & met], found["shuffled"][kept & ~met]), kept),
+                    "auc": (score, kept),
+                    "auc_shuffled": (sum(areas.values()) / len(areas), kept),
                     "known_retain": (float(found["score"][kept & met].sigmoid().mean()), kept & met),
                     "known_strangers": (float(found["score"][~kept & ~met].sigmoid().mean()), ~kept & ~met),
                     "known_forget": (float(found["score"][~kept & met].sigmoid().mean()), ~kept & met),
@@ -99,22 +103,31 @@ class KnownUnknown(base.Analysis[Settings]):
         return states.by_block(model, tokens, ends, first)
 
     def _fitted(self, rows: pd.DataFrame, states: Tensor) -> dict[str, list[Probe]]:
-        """Probes of a language, of true labels (`score`) and of shuffled ones: for each fold one that has not met its
-        names, and one of all; states [N, D] of the base.
+        """Probes of a language, of true labels (`score`) and for each draw of turned ones: for each fold one that has
+        not met its names, and one of all; states [N, D] of the base.
         """
         import torch
 
         from mute.models.probe import separate
-        from mute.store.artifacts import seed_of
 
         kept, met, fold = (torch.tensor(rows[key].to_numpy()) for key in ("kept", "met", "fold"))
-        swapped = torch.tensor([seed_of(self.settings.seed, "shuffled", name) % 2 == 1 for name in rows["subject"]])
-        found: dict[str, list[Probe]] = {"score": [], "shuffled": []}
-        for out in range(FOLDS + 1):
-            used = kept & (fold != out)
-            for name, labels in (("score", met), ("shuffled", met ^ swapped)):
-                sides = states[used & labels], states[used & ~labels]
-                found[name].append(separate(*sides, ridge=self.settings.ridge))
+        labels = {"score": met}
+        for draw in range(self.settings.draws):
+            labels[f"draw {draw}"] = met ^ torch.tensor(rows["subject"].isin(self._turned(rows, draw)).to_numpy())
+        used = [kept & (fold != out) for out in range(FOLDS + 1)]
+        return {
+            name: [separate(states[own & told], states[own & ~told], ridge=self.settings.ridge) for own in used]
+            for name, told in labels.items()
+        }
+
+    def _turned(self, rows: pd.DataFrame, draw: int) -> set[str]:
+        """Half of the kept subjects of each fold; of an odd number the smaller and the larger half by turns."""
+        from mute.store.artifacts import seed_of
+
+        found: set[str] = set()
+        for _, own in rows[rows["kept"]].groupby("fold"):
+            names = sorted(set(own["subject"]), key=lambda name: seed_of(self.settings.seed, "turned", draw, name))
+            found.update(names[: (len(names) + draw % 2) // 2])
         return found
 
 
