@@ -96,6 +96,26 @@ def test_an_edit_that_changes_nothing_has_the_rows_of_its_base(name, asked):
     assert rows.empty or name == "concept_vectors"
 
 
+def test_a_subject_of_a_cell_can_be_its_base_again(asked, tmp_path):
+    """From the folder of a cell: what its patch replaced is there, and inside `before` it stands in its place."""
+    from mute.store import artifacts
+    from mute.unlearn import cells
+
+    patch, model = noise(asked, 1), asked.model
+    (name,) = patch
+    kept = model.get_parameter(name).detach().clone()
+    patches.save(tmp_path, patch)
+    record = {"plan": {"method": "gradient_ascent", "settings": {}}, "outcome": {"status": "ok"}}
+    artifacts.write_json(tmp_path / "record.json", record)
+    with cells.placed(model, tmp_path) as subject:
+        assert torch.equal(subject.base[name], kept)
+        assert subject.with_().base is subject.base
+        with subject.before() as before:
+            assert torch.equal(before.get_parameter(name), kept)
+        assert torch.equal(model.get_parameter(name), patch[name])
+    assert torch.equal(model.get_parameter(name), kept)
+
+
 class TestUWC:
     def test_the_least_mix_of_a_linear_head(self):
         """On logits that mix linearly, as weights of a linear head do."""

@@ -2,9 +2,10 @@
 
 Scores of an answer, lower for one that was read: loss (Yeom et al. 2018), loss by its compressed size (Carlini et al.
 2021), Min-K% (Shi et al. 2024, arXiv 2310.16789) and Min-K%++ (Zhang et al. 2025, 2404.02936). Members are the facts to
-be forgotten; others are the same facts told of subjects that nobody has met, or, where a corpus can have none, facts of
-domains that no model was taught, which are of another kind: there PrivLeak alone (Shi et al., MUSE, 2407.06460), whose
-oracle has the same two sides, says something. Pure functions of the token table.
+be forgotten; others are the same facts told of strangers, names that no fact is about (one may stand in a reading line
+of the fictional world, with a value drawn for that line), or, where a corpus can have none, facts of domains that no
+model was taught, which are of another kind: there PrivLeak alone (Shi et al., MUSE, 2407.06460), whose oracle has the
+same two sides, says something. Pure functions of the token table.
 """
 
 from __future__ import annotations
