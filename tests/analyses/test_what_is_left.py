@@ -58,7 +58,8 @@ def looked(name, asked, patch=None, *, first=0, base=True, **settings):
         with subject.installed():
             found = kind(kind.Settings(**settings)).run(subject, asked, Case(first, Band((first,)), ("en",)))
         for key, tensor in (patch or {}).items():
-            assert torch.equal(model.get_parameter(key), tensor), "the patch is in its place again"
+            # The patch is in its place again.
+            torch.testing.assert_close(model.get_parameter(key).detach(), tensor, rtol=0, atol=0, equal_nan=True)
     assert tuple(found.columns) == COLUMNS
     return {(row.measure, row.block, row.language): row.value for row in found.itertuples()}
 
@@ -94,6 +95,21 @@ def test_an_edit_that_changes_nothing_has_the_rows_of_its_base(name, asked):
     with subject.installed():
         rows = kind(kind.Settings()).run(subject, asked, Case(0, Band((0,)), ("en",)))
     assert rows.empty or name == "concept_vectors"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_model_that_gives_no_numbers_no_number_is_read(name, asked):
+    """A diverged edit of the last block but one: below it all is as it was."""
+    patch = {written(asked, 1): torch.full_like(asked.model.get_parameter(written(asked, 1)).detach(), torch.nan)}
+    found = looked(name, asked, patch)
+    if name in ("known_unknown", "probes"):
+        assert {block for _, block, _ in found} == {0}
+    elif name == "patching":
+        assert not [key for key in found if key[0].startswith("recovered")]
+    elif name == "uwc":
+        assert found["u", 0, ""] == 1, "any share of it is no number"
+        assert found["extraction_strength_plain", 0, "en"] == 0
+    assert name == "concept_vectors" or all(np.isfinite(value) for value in found.values())
 
 
 def test_a_subject_of_a_cell_can_be_its_base_again(asked, tmp_path):

@@ -17,7 +17,8 @@ def by_block(
 ) -> Iterator[tuple[int, Tensor]]:
     """Each block from `first` on, with the states [N, D] at its output at one place of each prompt, float64 on the CPU.
 
-    Below `first` the model must be its base, whose states may be kept on disk; of what lies above nothing is.
+    Below `first` the model must be its base, whose states may be kept on disk; of what lies above nothing is. It ends
+    before a block whose states are no numbers: nothing can be read off these, or above.
     """
     import torch
 
@@ -29,7 +30,10 @@ def by_block(
     at = texts.offsets + torch.tensor(list(places))
     for block in range(first, sections.depth(model)):
         texts.advance(block + 1)
-        yield block, texts.states[at.to(texts.states.device)].cpu().double()
+        found = texts.states[at.to(texts.states.device)].cpu().double()
+        if not bool(found.isfinite().all()):
+            return
+        yield block, found
 
 
 def end_of(encoder: Encoder, prefix: str, name: str) -> int:
