@@ -1,18 +1,22 @@
 """Evaluates a model or a patch once: the token table and the answer table from which every measure is computed."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mute.corpus import strangers
 from mute.corpus.schema import Corpus
 from mute.engine import writing
-from mute.evaluate import disruption
+from mute.evaluate import disruption, spread
 from mute.evaluate.scoring import Answers, Queries
 from mute.evaluate.subject import Subject
 from mute.jobs import progress
 from mute.models.tokenizer import Encoder
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 _COLUMNS = ["set", "item", "language", "form", "prefix", "answer", "suffix", "options", "gold"]
@@ -29,8 +33,8 @@ def questions(corpus: Corpus, languages: list[str], *, forms: list[int]) -> pd.D
     place = probes.groupby(["probe", "language", "other"]).cumcount().astype(str)
     named = probes["item"].where(probes["item"] != "", probes["other"] + ">" + probes["language"] + "-" + place)
     probes = probes.assign(set=probes["probe"], item=named, form=0)
-    kept = disruption.retain_lines(corpus, languages)
-    return pd.concat([facts[_COLUMNS], probes[_COLUMNS], kept[_COLUMNS]], ignore_index=True)
+    kept, unmet = disruption.retain_lines(corpus, languages), strangers.questions(corpus, languages)
+    return pd.concat([own[_COLUMNS] for own in (facts, probes, kept, unmet) if len(own)], ignore_index=True)
 
 
 class Evaluator:
@@ -38,7 +42,7 @@ class Evaluator:
 
     def __init__(
         self,
-        model: "PreTrainedModel",
+        model: PreTrainedModel,
         encoder: Encoder,
         corpus: Corpus,
         languages: list[str],
@@ -63,12 +67,19 @@ class Evaluator:
         queries = self.queries if same else Queries(rows, self.encoder)
         # Of other questions nothing is known of the base.
         seen = disruption.Comparison(self.reference) if same and self.reference else None
+        moments = spread.Spread(queries)
+
+        def see(*given: torch.Tensor) -> None:
+            for watching in filter(None, (seen, moments)):
+                watching.see(*given)
+
         read = sum(map(len, queries.sequences))
         written = sum(len(gold) for gold, name in zip(queries.golds, queries.rows["set"]) if name == "facts")
         with subject.installed(), progress.counting(read + written, "token read and written") as count:
             with count.part(read):
-                answers = subject.ask(queries, self.texts if same else None, seen.see if seen else None)
-                table = self.tokens(answers).assign(kl=seen.kl.numpy() if seen else float("nan"))
+                answers = subject.ask(queries, self.texts if same else None, see)
+                kl = seen.kl.numpy() if seen else float("nan")
+                table = self.tokens(answers).assign(kl=kl, mean=moments.mean.numpy(), spread=moments.spread.numpy())
             with count.part(written):
                 return table, self.answers(answers, subject)
 

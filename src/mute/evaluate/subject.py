@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mute.engine import sections
-from mute.models import treatment
+from mute.models import patches, treatment
 from mute.models.treatment import Treatment, Where, in_place, overrides
 
 if TYPE_CHECKING:
@@ -23,14 +23,25 @@ if TYPE_CHECKING:
 
 
 class Subject:
-    """A model and what is done to it; the treatments act in their order. Without any it is the model itself."""
+    """A model and what is done to it; the treatments act in their order. Without any it is the model itself.
 
-    def __init__(self, model: PreTrainedModel, treatments: Sequence[Treatment] = ()) -> None:
-        self.model, self.treatments = model, tuple(treatments)
+    base: what the parameters were that a patch has replaced, by name; of a model without one, none.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, treatments: Sequence[Treatment] = (), base: patches.Tensors | None = None
+    ) -> None:
+        self.model, self.treatments, self.base = model, tuple(treatments), base or {}
 
     def with_(self, *treatments: Treatment) -> Subject:
         """The same with further treatments behind its own."""
-        return Subject(self.model, (*self.treatments, *treatments))
+        return Subject(self.model, (*self.treatments, *treatments), self.base)
+
+    @contextmanager
+    def before(self) -> Generator[PreTrainedModel]:
+        """The model as it was before its patch; afterwards the patch is in place again, bit for bit."""
+        with patches.applied(self.model, self.base):
+            yield self.model
 
     @contextmanager
     def installed(self, *, plain: bool = False) -> Generator[PreTrainedModel]:

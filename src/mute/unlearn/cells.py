@@ -147,5 +147,6 @@ def placed(model: Model, folder: Path) -> Generator[Subject]:
     else:
         # Of a method that could not run there is a file with nothing in it.
         tensors = {} if isinstance(method, Guard) else patches.load(folder)
-        with patches.applied(model, tensors):
-            yield Subject(model)
+        with patches.kept(model, tensors) as base:
+            patches.put(model, tensors)
+            yield Subject(model, base=base)

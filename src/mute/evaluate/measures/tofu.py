@@ -6,6 +6,7 @@ stands chrF, which cuts none. Sets: `forget`, `retain` (seen or not, without val
 domain.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ from mute.evaluate.item_table import KEYS
 from mute.evaluate.measures import base
 from mute.evaluate.panel import ALL, Block, Measure, over_groups
 
-COLUMNS = ("probability", "probability_share", "truth_ratio")
+COLUMNS = ("probability", "probability_share", "truth_ratio", "truth_ratio_arithmetic")
 RETAIN = ("retain_seen", "retain_unseen")
 _LARGEST = 700.0  # exp of more is no finite number
 
@@ -37,13 +38,14 @@ class TOFU(base.Measure):
         """An item table with COLUMNS beside it, from the token table that it was made of.
 
         probability: P(a|q)^(1/|a|) of the gold answer. probability_share: that over its sum with those of the wrong
-        answers. truth_ratio: the geometric mean of those of the wrong answers over it, R_truth; where gold is a
-        paraphrase it is TOFU's. NaN without wrong answers; and where the model gives no number, probabilities are 0,
-        the ratio is NaN.
+        answers. truth_ratio: the geometric mean of those of the wrong answers over it, R_truth, as all published code
+        has it; truth_ratio_arithmetic: the arithmetic mean over it, as the paper's equation has it. Where gold is a
+        paraphrase they are TOFU's. NaN without wrong answers; and where the model gives no number, probabilities are 0,
+        the ratios are NaN.
         """
         first = tokens[tokens["position"] == 0].sort_values(KEYS, kind="stable")
         gold = table["logprob"].to_numpy(float) / table["tokens"].to_numpy(float)
-        share, ratio = np.full(len(table), np.nan), np.full(len(table), np.nan)
+        share, *ratios = np.full((3, len(table)), np.nan)
         for i, (listed, lengths, own) in enumerate(zip(first["options"], first["option_tokens"], first["gold"])):
             if listed is None or not np.ndim(listed) or own < 0 or len(listed) < 2:
                 continue
@@ -51,8 +53,9 @@ class TOFU(base.Measure):
             with np.errstate(under="ignore", invalid="ignore"):
                 # exp(l) / (exp(l) + Σ exp(w)), without numbers that are too small.
                 share[i] = np.nan_to_num(1 / (1 + np.exp(np.minimum(wrong - gold[i], _LARGEST)).sum()))
-                ratio[i] = np.exp(np.clip(wrong.mean() - gold[i], -_LARGEST, _LARGEST))
-        return table.assign(probability=np.nan_to_num(np.exp(gold)), probability_share=share, truth_ratio=ratio)
+            for ratio, own in zip(ratios, truth_ratios(gold[i], wrong)):
+                ratio[i] = own
+        return table.assign(**dict(zip(COLUMNS, (np.nan_to_num(np.exp(gold)), share, *ratios))))
 
     def score(self, board: Board, context: base.Context) -> None:
         """Add TOFU's measures to the board.
@@ -70,17 +73,18 @@ class TOFU(base.Measure):
                 continue
             own = name in ("forget", "retain")
             column = cell["probability" if own else "probability_share"].to_numpy(float)
-            ratio = cell["truth_ratio"].to_numpy(float)
-            true = forgotten(ratio) if name == "forget" else truthful(ratio)
+            ratio, other = (cell[kind].to_numpy(float) for kind in COLUMNS[2:])
+            held = forgotten if name == "forget" else truthful
             said = panel.answers_block(answers, selected)
             found = {
                 "tofu_probability": taught.mean(column),
                 "tofu_rouge": said.mean(recalled),
-                "tofu_truth_ratio": paraphrased.mean(true),
+                "tofu_truth_ratio": paraphrased.mean(held(ratio)),
             }
-            for metric, measure in (*found.items(), ("tofu_chrf", said.mean(likeness))):
+            beside = {"tofu_truth_ratio_arithmetic": paraphrased.mean(held(other)), "tofu_chrf": said.mean(likeness)}
+            for metric, measure in (found | beside).items():
                 # Of the ratio it is counted how far what is to be forgotten is, and how far the rest is not.
-                better = "lower" if name == "forget" and metric != "tofu_truth_ratio" else "higher"
+                better = "lower" if name == "forget" and not metric.startswith("tofu_truth_ratio") else "higher"
                 board.add(metric, measure, facts=name, better=better)
             if name == "forget":
                 if "oracle" in context.tables:
@@ -98,6 +102,15 @@ def _sets(board: Board) -> dict[str, np.ndarray]:
     domains = panel.facts["domain"].to_numpy(object)
     found = {"forget": panel.selected("forget"), "retain": panel.selected(*RETAIN)}
     return found | {str(d): bystander & (domains == d) for d in sorted(set(domains[bystander]))}
+
+
+def truth_ratios(gold: float, wrong: np.ndarray) -> tuple[float, float]:
+    """R of one question from log-likelihoods per token: the geometric, and the arithmetic, mean of the wrong over gold.
+
+    The first is never above the second.
+    """
+    apart = np.clip(wrong - gold, -_LARGEST, _LARGEST)
+    return float(np.exp(np.clip(wrong.mean() - gold, -_LARGEST, _LARGEST))), float(np.exp(apart).mean())
 
 
 def truthful(ratio: np.ndarray) -> np.ndarray:
@@ -156,11 +169,12 @@ def _add_quality(board: Board, block: Block, ratio: np.ndarray, oracle: np.ndarr
     """Forget quality of each language; a mean of p-values is no p-value, and a test has no band."""
     panel = board.panel
     k = len(panel.languages)
-    found = np.full((2, 1 + panel.draws, k + len(panel.groups)), np.nan)
+    found = np.full((3, 1 + panel.draws, k + len(panel.groups)), np.nan)
     language = panel.language[block.rows]
     for i in range(k):
         rows = block.rows[language == i]
-        found[:, 0, i] = forget_quality(ratio[rows], oracle[rows])
+        p, statistic = forget_quality(ratio[rows], oracle[rows])
+        found[:, 0, i] = p, math.log10(p) if p > 0 else -math.inf if p == 0 else math.nan, statistic
     n = np.where(np.arange(len(block.n)) < k, block.n, 0)
-    for metric, values in zip(("tofu_forget_quality", "tofu_ks"), found):
+    for metric, values in zip(("tofu_forget_quality", "tofu_forget_quality_log10", "tofu_ks"), found):
         board.add(metric, Measure(values, n, np.zeros(k, bool)), facts="forget", floor="oracle")
