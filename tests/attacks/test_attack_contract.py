@@ -79,6 +79,15 @@ def test_every_attack_says_what_it_is_and_refuses_what_it_does_not_know(name):
     assert set(method.depends) <= set(shard.KEYS)
 
 
+def test_the_page_of_threats_has_every_attack_beside_what_it_must_be_able_to_do():
+    page = (Path(__file__).parents[2] / "docs/threats.md").read_text(encoding="utf-8")
+    rows = {access: [row for row in page.splitlines() if f"(`{access}`)" in row] for access in get_args(base.Access)}
+    for name in attacks.names():
+        (row,) = rows[attacks.load(name).access]
+        assert f"`{name}`" in row, name
+        assert page.count(f"`{name}`") > 1, f"{name} is named, and nothing is said of it"
+
+
 @pytest.mark.parametrize("intent", ["removal", "suppression", "guard"])
 @pytest.mark.parametrize("band", ["1", "0-1", "all", "full"])
 @pytest.mark.parametrize("name", attacks.names())
