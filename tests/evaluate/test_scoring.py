@@ -222,9 +222,10 @@ def test_all_that_can_be_asked_is_asked_once(corpus):
     assert set(facts["form"]) == {2}
     probes = corpus.lines[corpus.lines["probe"] != ""]
     spoken = probes["language"].isin(["en", "es", "ja"]) & probes["other"].isin(["", "en", "es", "ja"])
-    kept = asked["set"] == RETAIN
-    assert len(asked) - len(facts) - kept.sum() == spoken.sum()
-    assert asked["set"].nunique() == 2 + probes[spoken]["probe"].nunique()
+    kept, strangers = asked["set"] == RETAIN, asked["set"] == "strangers"
+    assert strangers.any()
+    assert len(asked) - len(facts) - kept.sum() - strangers.sum() == spoken.sum()
+    assert asked["set"].nunique() == 3 + probes[spoken]["probe"].nunique()
     assert not asked["item"].eq("").any()
 
 

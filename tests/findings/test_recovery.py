@@ -10,12 +10,7 @@ from mute.findings import recovery
 from mute.findings.results import Results
 from mute.plotting import robustness
 
-ATTACKS = {
-    "in_en": {"method": "relearning", "language": "en", "steps": 5},
-    "in_xx": {"method": "relearning", "language": "xx", "steps": 5},
-    "relearn_all": {"method": "relearning", "language": "sources"},
-    "mix": {"method": "mix", "share": 0.5},
-}
+TAUGHT = {"in_en": "en", "in_xx": "xx"}
 GROUPS = {"en": "source", "es": "source", "de": "heldout", "xx": "heldout"}
 CELL = {**KEYS, "algorithm": "rmu", "band": "1", "protocol": "matched", "seed": 0, "status": "ok", "facts": "all"}
 
@@ -25,18 +20,14 @@ def results():
     rows = [
         {**CELL, "attack": attack, "language": code, "group": group, "metric": "regained"}
         | {"value": 0.1 * i + 0.01 * j, "low": 0.1 * i, "high": 0.1 * i + 0.1, "n": 30, "floor": "oracle"}
-        for i, attack in enumerate(ATTACKS)
+        for i, attack in enumerate((*TAUGHT, "mix"))
         for j, (code, group) in enumerate(GROUPS.items())
     ]
     tables = make_tables(THE_PAPER)
     tables["scores"] = pd.concat([tables["scores"], pd.DataFrame(rows)])
     pairs = [("llama", "en", "es", 0.5), ("llama", "xx", "en", 0.25), ("qwen2", "en", "xx", 0.9)]
     tables["languages"] = pd.DataFrame(pairs, columns=["model", "language", "other", "overlap"])
-    return Results.of(tables, {**ABOUT, "attacks": ATTACKS})
-
-
-def test_which_attacks_teach_one_language():
-    assert recovery.taught_in(ATTACKS) == {"in_en": "en", "in_xx": "xx"}
+    return Results.of(tables, {**ABOUT, "taught": dict(TAUGHT)})
 
 
 def test_each_pair_of_languages_has_what_is_regained_its_interval_and_overlap(results):
@@ -55,5 +46,5 @@ def test_the_page_shows_the_matrix_with_overlaps_where_two_languages_are_taught(
     text = "".join(robustness.section(results))
     assert text.count("Taught in one language, asked in another") == 1
     assert "shared subwords" in text
-    del results.about["attacks"]["in_xx"]
+    del results.about["taught"]["in_xx"]
     assert "Taught in one language" not in "".join(robustness.section(Results(results.tables, results.about)))

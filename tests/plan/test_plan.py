@@ -147,6 +147,14 @@ def changed(name: str, changes: dict) -> set[str]:
         ({"gates": {"recall": 0.5}}, {"gates", "figures", "notebooks"}),
         ({"evaluation": {"draws": 30}}, {"scores", "tables"}),
         ({"attacks": {"mix": {"share": 0.25}}}, {"attacks"}),
+        # The page must know in which language facts are taught again.
+        (
+            {
+                "attacks": {"relearn_en": {"method": "relearning", "language": "en"}},
+                "grids": {"blocks": {"attacks": ["bypass", "mix", "retrain_1", "retrain_5", "relearn_en"]}},
+            },
+            {"attacks", "figures", "notebooks"},
+        ),
         ({"layers": {"alpha": 2}}, {"tables"}),
         ({"layers": {"null_draws": 3}}, {"layers", "tables"}),
         ({"matching": {"target": 0.2}}, {"shard"}),

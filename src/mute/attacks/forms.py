@@ -79,4 +79,5 @@ def spelled(text: str) -> str:
     """The letters of each word, each with its marks, joined by hyphens."""
     from mute.corpus import rewording
 
-    return " ".join("-".join(rewording.letters(word)) for word in text.split(" "))
+    words = text.split()
+    return " ".join("-".join(rewording.letters(word)) for word in words)

@@ -1,7 +1,6 @@
 """What relearning brings back across languages: half of the facts taught in one, the other half asked in another."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from mute.findings import by_language
@@ -22,10 +21,9 @@ class Pair(NamedTuple):
     overlap: float
 
 
-def taught_in(attacks: Mapping[str, Mapping]) -> dict[str, str]:
-    """Of a study's attacks, by name with `method` and settings, those that teach one language, and which."""
-    found = {name: own.get("language", "") for name, own in attacks.items() if own.get("method") == "relearning"}
-    return {name: code for name, code in found.items() if code not in ("", "sources")}
+def taught(results: Results) -> dict[str, str]:
+    """The study's attacks that teach facts again in one language, by name, and which."""
+    return results.about.get("taught", {})
 
 
 def matrix(results: Results, case: Case, algorithm: str, band: str) -> list[Pair]:
@@ -38,11 +36,11 @@ def matrix(results: Results, case: Case, algorithm: str, band: str) -> list[Pair
     known = {frozenset(two): value for *two, value in zip(own["language"], own["other"], own["overlap"])}
     source, heldout = results.languages(case)
     found = []
-    for attack, taught in taught_in(results.about.get("attacks", {})).items():
+    for attack, language in taught(results).items():
         numbers = by_language.by_language(
             results, case, algorithm, band, "regained", [*source, *heldout], attack=attack
         )
         for asked, number in numbers.items():
-            overlap = 1.0 if asked == taught else known.get(frozenset((asked, taught)), math.nan)
-            found.append(Pair(taught, asked, number, overlap))
+            overlap = 1.0 if asked == language else known.get(frozenset((asked, language)), math.nan)
+            found.append(Pair(language, asked, number, overlap))
     return found

@@ -419,8 +419,13 @@ class Plans:
             "main": list(self.study.main_setting),
             "files": self.study.files,
             "algorithms": self._algorithms(),
-            "attacks": {name: {"method": method, **own} for name, (method, own) in self.study.attacks.items()},
+            "taught": self._taught(),
         }
+
+    def _taught(self) -> dict[str, str]:
+        """The attacks that teach facts again in one language, and which."""
+        own = {name: own["language"] for name, (method, own) in self.study.attacks.items() if method == "relearning"}
+        return {name: language for name, language in own.items() if language != "sources"}
 
     def _one_form(self) -> bool:
         """Whether every question has one wording, which unlearning reads: no other is left to ask in."""

@@ -54,7 +54,7 @@ def section(results: Results, figure: str = "") -> list[str]:
 
 def _matrix(results: Results) -> list[str]:
     """What relearning in each language brings back in each, of studies that taught at least two."""
-    if len(recovery.taught_in(results.about.get("attacks", {}))) < 2:
+    if len(recovery.taught(results)) < 2:
         return []
     edits = [
         (case, name, band)
