@@ -79,5 +79,5 @@ def spelled(text: str) -> str:
     """The letters of each word, each with its marks, joined by hyphens."""
     from mute.corpus import rewording
 
-    words = text.split()
-    return " ".join("-".join(rewording.letters(word)) for word in words)
+    hyphen = "-"
+    return " ".join(hyphen.join(rewording.letters(word)) for word in text.split())
