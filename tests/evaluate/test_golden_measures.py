@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -136,3 +137,12 @@ def test_rankc_of_two_orders():
     drawn = [consistency.rankc(rng.permutation(8), rng.permutation(8)) for _ in range(2000)]
     assert np.mean(drawn) == pytest.approx(0.2, abs=0.02)
     assert consistency.rankc((0, 1, 2), (2, 1, 0)) == consistency.rankc((2, 1, 0), (0, 1, 2)) < 0.5
+
+
+def test_options_of_a_model_that_gives_no_numbers_have_no_order():
+    """A number that is none is stored as null."""
+    options = [[None, None], [-1.0, -2.0], None, [-1.0]]
+    tokens = pd.DataFrame({"set": "facts", "item": list("abcd"), "language": "en", "form": 0, "position": 0, "gold": 0})
+    tokens["options"] = pd.Series(options, dtype=object)
+    found = consistency.Consistency().columns(tokens[["set", "item", "language", "form"]], tokens)
+    assert found[consistency.COLUMN].tolist() == [None, (0, 0, 1), None, None]

@@ -39,8 +39,10 @@ class Consistency(Measure):
         first = tokens[tokens["position"] == 0].sort_values(KEYS, kind="stable")
         found = np.full(len(table), None, object)
         for i, (listed, gold) in enumerate(zip(first["options"], first["gold"])):
-            if listed is not None and np.ndim(listed) and len(listed) > 1 and not np.isnan(listed).any():
-                found[i] = (int(gold), *np.argsort(-np.asarray(listed, float), kind="stable").tolist())
+            # What is no number is stored as null.
+            values = np.empty(0) if listed is None or np.ndim(listed) == 0 else np.asarray(listed, float)
+            if len(values) > 1 and not np.isnan(values).any():
+                found[i] = (int(gold), *np.argsort(-values, kind="stable").tolist())
         return table.assign(**{COLUMN: found})
 
     def score(self, board: Board, context: Context) -> None:
