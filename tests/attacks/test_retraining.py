@@ -8,7 +8,7 @@ import torch
 from mute.attacks import retraining, shard
 from mute.attacks.base import Victim
 from mute.bands import Band
-from mute.engine.band import Task
+from mute.engine.band import Task, TextSet
 from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
 from mute.models.embedded import FAMILIES
@@ -30,7 +30,7 @@ def loss(model, retain) -> float:
 
 
 def test_it_reads_retain_facts_in_source_languages_alone(random_model, encoder, corpus):
-    retain = retraining.texts(random_model("llama"), encoder, corpus, ["en"], "domain")
+    retain = TextSet(random_model("llama"), retraining.retain_rows(corpus, ["en"], "domain"), encoder)
     roles, facts = corpus.roles("domain"), corpus.texts
     forms = facts["form"].isin(corpus.about["unlearning_forms"])
     wanted = facts[forms & (facts["language"] == "en") & (facts["item"].map(roles) == "retain_seen")]
@@ -42,7 +42,7 @@ def test_it_reads_retain_facts_in_source_languages_alone(random_model, encoder, 
 def test_it_lowers_the_loss_and_leaves_no_trace(family, trained_model, encoder, corpus):
     model = trained_model(family)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    retain = retraining.texts(model, encoder, corpus, ["hi"], "domain")
+    retain = TextSet(model, retraining.retain_rows(corpus, ["hi"], "domain"), encoder)
     plain, seen = loss(model, retain), []
     for _ in range(2):
         with attack(model, encoder, corpus, ["hi"]).weights(model):

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mute.corpus.schema import Corpus
-    from mute.engine.band import TextSet
     from mute.engine.training import Course
     from mute.models.anatomy import Model
-    from mute.models.tokenizer import Encoder
 
 
 class Settings(base.Settings):
@@ -86,13 +84,6 @@ class Retraining(Training[Settings]):
 
     def rows(self) -> pd.DataFrame:
         return retain_rows(self.victim.corpus, self.victim.sources, self.victim.forget_set)
-
-
-def texts(model: Model, encoder: Encoder, corpus: Corpus, sources: tuple[str, ...], forget_set: str) -> TextSet:
-    """The retain texts that unlearning reads, too."""
-    from mute.engine.band import TextSet
-
-    return TextSet(model, retain_rows(corpus, sources, forget_set), encoder)
 
 
 def retain_rows(corpus: Corpus, languages: tuple[str, ...], forget_set: str) -> pd.DataFrame:
