@@ -176,3 +176,14 @@ def test_moments_of_tokens_stand_beside_them_and_only_where_they_are_read(evalua
     assert table.loc[~looked, "min_k_plus"].isna().all()
     one = table[looked & (table["tokens"] == 1)]
     pd.testing.assert_series_equal(one["min_k"], -one["logprob"], check_names=False)
+
+
+@pytest.mark.parametrize("source", ["world", "cldr"])
+def test_spreads_are_looked_at_where_something_stands_beside_what_was_taught(source, trained_model, encoder, corpus):
+    """On a large vocabulary they take long."""
+    own = Corpus(corpus.facts, corpus.texts, lambda: corpus.lines, {**corpus.about, "source": source})
+    table, _ = Evaluator(trained_model("llama"), encoder, own, ["en"], [2]).evaluate()
+    facts = table[table["set"] == "facts"]
+    assert facts["spread"].notna().all() == (source == "world")
+    assert facts["spread"].isna().all() == (source == "cldr")
+    assert facts["logprob"].notna().all()

@@ -40,6 +40,11 @@ def _drawn(subject: str) -> Iterator[str]:
             yield name
 
 
+def untaught(corpus: Corpus) -> bool:
+    """Whether something is asked that no model was taught, beside which what was taught can be held."""
+    return corpus.about.get("source") == "world" or bool(corpus.about.get("untaught_domains"))
+
+
 def questions(corpus: Corpus, codes: Sequence[str]) -> pd.DataFrame:
     """Questions of the set ASKED: up to LINES facts of some forget set in the headline form, about strangers.
 

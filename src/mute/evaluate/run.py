@@ -57,6 +57,8 @@ class Evaluator:
         # What is said is held against what was taught, or else against the answers of the form that was asked.
         self.words_of = {form: _Words(corpus, languages, corpus.about.get("taught_form", form)) for form in forms}
         self.whole = corpus.about.get("whole_answers", False)
+        # With a large vocabulary spreads take long, and are for nothing where nothing stands beside what was taught.
+        self.spreads = strangers.untaught(corpus)
         self.reference = disruption.Reference(model, encoder, self.queries) if compared else None
 
     def evaluate(self, subject: Subject | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -68,16 +70,17 @@ class Evaluator:
         # Of other questions nothing is known of the base.
         seen = disruption.Comparison(self.reference) if same and self.reference else None
         moments = spread.Spread(queries)
+        watching = [own for own in (seen, moments if self.spreads else None) if own]
 
         def see(*given: torch.Tensor) -> None:
-            for watching in filter(None, (seen, moments)):
-                watching.see(*given)
+            for own in watching:
+                own.see(*given)
 
         read = sum(map(len, queries.sequences))
         written = sum(len(gold) for gold, name in zip(queries.golds, queries.rows["set"]) if name == "facts")
         with subject.installed(), progress.counting(read + written, "token read and written") as count:
             with count.part(read):
-                answers = subject.ask(queries, self.texts if same else None, see)
+                answers = subject.ask(queries, self.texts if same else None, see if watching else None)
                 kl = seen.kl.numpy() if seen else float("nan")
                 table = self.tokens(answers).assign(kl=kl, mean=moments.mean.numpy(), spread=moments.spread.numpy())
             with count.part(written):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mute.corpus import strangers
 from mute.corpus.strangers import ASKED
 from mute.evaluate.item_table import KEYS
 from mute.evaluate.measures.base import Context, Measure
@@ -42,7 +43,7 @@ class Membership(Measure):
 
     def applies(self, corpus: Corpus) -> bool:
         """Whether something is asked that no model was taught."""
-        return corpus.about.get("source") == "world" or bool(corpus.about.get("untaught_domains"))
+        return strangers.untaught(corpus)
 
     def columns(self, table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
         """An item table with COLUMNS beside it, by SHARE of the tokens; NaN where a token table has no moments."""
