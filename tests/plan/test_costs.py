@@ -117,6 +117,19 @@ def test_published_models_have_the_size_that_they_are_known_for(name):
     assert shapes.KNOWN[name].parameters == pytest.approx(PUBLISHED[name], rel=0.01)
 
 
+def test_questions_about_strangers_are_counted_as_they_are_asked():
+    from mute.corpus import strangers
+    from mute.corpus.sources import world
+
+    # Fewer facts to forget than are asked about strangers at most, and more.
+    for subjects in (4, 16):
+        given = {"subjects": {"chemistry": subjects, "history": 4, "law": 4, "geography": 2}}
+        study = costs(corpora={"world": {"settings": given}}).study
+        settings = world.Settings.model_validate(study.corpus_settings)
+        asked = strangers.questions(world.build(settings, ["en", "es"], 1), ["en"])
+        assert len(asked) == sizes.of(study).lines - 6 * settings.probe_lines == min(strangers.LINES, 5 * subjects)
+
+
 def test_a_model_in_a_directory_says_its_own_shape(tmp_path):
     model = ModelSection()
     model.__dict__["pretrained"] = str(tmp_path)

@@ -7,7 +7,7 @@ is as in the class. Numbers are of one language.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mute.corpus import sources
+from mute.corpus import sources, strangers
 from mute.corpus.romanised import bases
 from mute.store.records import Record
 from mute.study.cells import Study
@@ -18,12 +18,12 @@ class Size:
     """Facts, questions and tokens of a corpus, in one language.
 
     forget: facts of the forget set `domain`; retain: facts that the retain loss reads; facts: all. forms: renderings of
-    a fact; asked: those in which a patch is asked. lines: probes of abilities. checked: validation lines, which say
-    what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an answer. sequences: runs of the
-    model that one question takes (one, where answers are single tokens); others, glossary: lines that training reads
-    beside facts, in a language and for a pair of two; shared: of their tokens, the share that others
-    begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first, after one run of
-    the whole model one token at a time.
+    a fact; asked: those in which a patch is asked. lines: probes of abilities, and questions about strangers. checked:
+    validation lines, which say what an edit damages; 0: validation facts do. tokens: of a sequence; answer: of an
+    answer. sequences: runs of the model that one question takes (one, where answers are single tokens); others,
+    glossary: lines that training reads beside facts, in a language and for a pair of two; shared: of their tokens, the
+    share that others begin with too, which a CPU runs once. written: tokens that are written beyond an answer's first,
+    after one run of the whole model one token at a time.
     """
 
     forget: int = 160
@@ -93,7 +93,7 @@ def _world(study: Study, settings: Record) -> Size:
     facts = 5 * sum(subjects.values())
     others = facts - forget - 5 * subjects.get(settings["bystander_domain"], 0)
     # Half of what is not forgotten is seen. Four abilities have probes of their own, and two directions of translation.
-    lines, checked = 6 * settings["probe_lines"], 2 * settings["validation_lines"]
+    lines, checked = 6 * settings["probe_lines"] + min(strangers.LINES, forget), 2 * settings["validation_lines"]
     return Size(
         forget=forget,
         retain=others // 2,
