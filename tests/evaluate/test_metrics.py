@@ -507,6 +507,26 @@ def test_what_is_regained_is_the_golden_share_of_what_was_forgotten():
     assert (left_alone.loc[left_alone["metric"] == "regained", "value"] == 0).all()
 
 
+def test_without_an_oracle_what_an_attack_gives_away_is_no_knowledge():
+    """Of two options that begin alike half is guessed: 0.5 is nothing, 1 all, and no fewer than guesses elsewhere."""
+    base = shares(0.9).assign(chance=0.125)
+    facts = pd.DataFrame({"item": base["item"].unique(), "relation": "r", "teach": "taught", "validation": False})
+    roles = pd.Series("forget", index=facts["item"])
+
+    def known(attacked, given=base):
+        panel = Panel(given, facts, roles, source=["en"], heldout=["de"], headline_form=HEADLINE, draws=9, seed=1)
+        found = metrics.score_attack(panel, {"cell": attacked}, None, "R")
+        assert set(found["floor"]) == {"guess" if "guess" in given else "chance"}
+        return found.set_index(["language", "metric"])["value"]["en", "R"]
+
+    assert known(shares(0.5).assign(guess=0.5)) == pytest.approx(0)
+    assert known(shares(0.9).assign(guess=0.5)) == pytest.approx(1)
+    assert known(shares(0.5)) == pytest.approx((0.5 - 0.125) / (0.9 - 0.125)), "all options are asked for"
+    assert np.isnan(known(shares(0.9).assign(guess=1.0))), "of one option nothing is left to know"
+    assert known(shares(0.5).assign(guess=0.5), base.assign(guess=0.7)) == pytest.approx((0.5 - 0.7) / (0.9 - 0.7))
+    assert known(shares(0.5).assign(guess=0.5), base.assign(guess=0.3)) == pytest.approx(0)
+
+
 def test_the_worst_language_is_chosen_anew_in_every_replicate():
     """Two languages that know equally much: the larger of two estimates lies above both, and its interval says so."""
     found = replicates(CELL, BASE, ORACLE, SETTING | {"draws": 200}, **TABLES)

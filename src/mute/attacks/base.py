@@ -7,7 +7,7 @@ recovers of the base and of the oracle. Files of attacks import torch inside the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -32,9 +32,14 @@ Access = Literal["weights", "states", "questions", "replies"]
 
 
 class Settings(BaseModel):
-    """What an attack can be told."""
+    """What an attack can be told.
+
+    spoken: settings that name a language, with what may stand there instead of a code; a name that no model of the
+    configuration and no language pack has is an error. `blocks`, where an attack has them, are of the model.
+    """
 
     model_config = ConfigDict(extra="forbid")
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ OfAttack = TypeVar("OfAttack", bound=Settings)
 
 class Attack(Treatment, Generic[OfAttack]):
     """One attack on one victim.
+
+    Its questions may have a column `guess`: the share of right answers of one who never knew, where that is not one
+    over the number of options. It is the floor of what comes back where no oracle is attacked beside.
 
     paper: who proposed it. access: what the attacker must be able to do. depends: of a cell's keys, those that the
     attack on base and oracle depends on besides model and forget set; what stands on none is computed once for all.

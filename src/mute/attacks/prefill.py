@@ -3,7 +3,8 @@
 After the prefilled questions of Harmonizing Multi-Objective LLM Unlearning, 2026, arXiv 2604.15482; the form is ours.
 Only answers of more words than are given count, and of those that are counted in tokens, answers that can be cut there.
 Options that begin alike are compared by what is left of them, all others whole. One who never knew the fact picks among
-those that begin so: what counts is what comes back beyond the oracle under the same attack.
+those that begin so: what counts is what comes back beyond the oracle under the same attack, and where there is none,
+beyond a guess among them (`guess`).
 
 The control `given: wrong` gives the first words of another option: it must not bring the true answer.
 """
@@ -56,7 +57,12 @@ class Prefill(base.Attack[Settings]):
             own[gold] if 0 <= gold < len(own) else answer
             for own, gold, answer in zip(options, rows["gold"], rows["answer"])
         ]
-        return rows.assign(prefix=[prefix for prefix, _ in made], options=options, answer=answers)
+        asked = rows.assign(prefix=[prefix for prefix, _ in made], options=options, answer=answers)
+        if self.settings.given == "wrong":
+            return asked
+        pairs = zip(rows["options"], options)
+        alike = [sum(new != old for new, old in zip(now, before)) for before, now in pairs]
+        return asked.assign(guess=[1 / count if count else float("nan") for count in alike])
 
     def _cut(self, row: dict[str, Any]) -> tuple[str, list[str]] | None:
         """The prefix with the given beginning, and the options after it; None where nothing can be asked so."""

@@ -88,6 +88,8 @@ def attacked(
         place(asked.texts, band)
     with treated.installed():
         table = treated.ask(queries, asked.texts if shared else None).tokens()
+    if "guess" in rows:
+        table = _guessed(table, rows)
     outcome = attack.outcome()
     if outcome["status"] == "ok" and table["logprob"].isna().any():
         outcome = {**outcome, "status": "diverged"}
@@ -95,6 +97,14 @@ def attacked(
         # What came back before it failed is no measure of what would have.
         table = table.assign(logprob=float("nan"), rank=-1, hit=False)
     return table, {**outcome, "lacking": lacking} if lacking else outcome
+
+
+def _guessed(tokens: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The token table with what is guessed of each question beside the first token of its answer."""
+    first = tokens["position"] == 0
+    column = pd.Series(float("nan"), tokens.index)
+    column[first] = rows["guess"].to_numpy(float)
+    return tokens.assign(guess=column)
 
 
 def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:

@@ -120,14 +120,18 @@ def _columns(panel: Panel, **tables: pd.DataFrame | None) -> dict[str, Columns]:
 
 
 def _knowledge(panel: Panel, block: Block, cell: Columns, tables: dict[str, Columns]) -> tuple[Measure, str]:
-    """K = (A - A_floor) / (A_base - A_floor) of option accuracy A, and which floor: 1 untouched, 0 never knew."""
+    """K = (A - A_floor) / (A_base - A_floor) of option accuracy A, and which floor: 1 untouched, 0 never knew.
+
+    Without an oracle, what an attack gives away is no knowledge: where its questions have a `guess` of their own that
+    is higher, that is the floor.
+    """
+    base = tables["base"]
     if "oracle" in tables:
-        floor, name = block.mean(tables["oracle"]["option"]), "oracle"
-    elif "guess" in tables["base"]:
-        floor, name = block.mean(tables["base"]["guess"]), "guess"
+        known, name = tables["oracle"]["option"], "oracle"
     else:
-        floor, name = block.mean(tables["base"]["chance"]), "chance"
-    return relative(block.mean(cell["option"]), block.mean(tables["base"]["option"]), floor, panel.groups), name
+        name = "guess" if "guess" in base else "chance"
+        known = np.maximum(base[name], cell.get("guess", 0.0))
+    return relative(block.mean(cell["option"]), block.mean(base["option"]), block.mean(known), panel.groups), name
 
 
 def _score_forget(
