@@ -4,11 +4,12 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
 
-from mute import unlearn
+from mute import attacks, unlearn
 from mute.config.problems import ConfigError, validated
 from mute.config.sections import overlay, read_files
 from mute.plan.rules import Plans
@@ -269,6 +270,43 @@ def test_everything_wrong_is_told_at_once_and_nothing_twice():
         "grids.blocks.bands[0]",
     ]
     assert str(ConfigError(found)).splitlines() == ["the configuration cannot be used:", *(f"  - {x}" for x in found)]
+
+
+def a_bad_value(kind, field, told):
+    """A value that a setting of an attack cannot have, and what its error must say beside it."""
+    if field in kind.Settings.spoken:
+        return "enn", "unknown language 'enn'; allowed: "
+    choices = get_args(told.annotation)
+    if get_origin(told.annotation) is Literal:
+        listed = f"allowed: {', '.join(sorted(map(str, choices)))}."
+        if not isinstance(choices[0], str):
+            return 99, listed
+        return f"{choices[0]}x", f"{listed} Did you mean {choices[0]!r}?"
+    if get_origin(told.annotation) is list:
+        return [0, 99], "block 99 is outside the models of the study, of at most"
+    if told.annotation is float:
+        return -0.5, ("must be at least 0" if any(getattr(m, "ge", None) == 0 for m in told.metadata) else "above 0")
+    return -1, f"must be at least {next(m.ge for m in told.metadata if hasattr(m, 'ge'))}"
+
+
+def test_every_setting_of_every_attack_out_of_range_is_told_with_all_the_others():
+    given, wanted = {}, {}
+    for name in attacks.names():
+        kind = attacks.load(name)
+        for field, told in kind.Settings.model_fields.items():
+            value, says = a_bad_value(kind, field, told)
+            given[f"{name}_{field}"] = {"method": name, field: value}
+            shown = value[1] if isinstance(value, list) else value
+            wanted[f"attacks.{name}_{field}.{field}"] = (str(shown), says)
+        given[f"{name}_bad"] = {"method": name, "strngth": 1}
+        wanted[f"attacks.{name}_bad.strngth"] = ("unknown key 'strngth'", "allowed: ")
+    found = problems(yaml.safe_dump({"attacks": given, "matching": {"looks": -3}}))
+    assert len(found) == len(wanted) + 1 > 60
+    assert any(line.startswith("matching.looks") for line in found)
+    for place, (value, says) in wanted.items():
+        (line,) = (line for line in found if re.match(re.escape(place) + r"(\[\d\])?: ", line))
+        assert value in line, line
+        assert says in line, (line, says)
 
 
 @pytest.mark.parametrize("given", [None, 3, [], "text", {"study": 3}, {"models": []}, {None: 1}, {"grids": {1: {}}}])

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mute import analyses, attacks, unlearn
+from mute.attacks.base import Settings as AttackSettings
 from mute.bands import ALLOWED, named_blocks
 from mute.config.problems import ConfigError, KeyPath, Problem, dotted, validated, value_at
 from mute.config.sections import Config, Files, GridSection, ModelSection, read_files
@@ -280,7 +281,25 @@ class Checks:
             hint = "" if told else f"; or give the method of {name!r} as `method`"
             yield Problem((*path, "method"), text + hint)
             return
-        yield from validated(registry.load(method).Settings, given, path).problems
+        checked = validated(registry.load(method).Settings, given, path)
+        yield from checked.problems
+        if isinstance(checked.value, AttackSettings):
+            yield from self._attack(path, checked.value)
+
+    def _attack(self, path: KeyPath, settings: AttackSettings) -> Iterator[Problem]:
+        """Languages that an attack names and nobody has, and blocks that none of the study's models has."""
+        models = self.config.models.values()
+        known = {*languages.codes(), *(code for model in models for code in model.languages)}
+        for key, words in settings.spoken.items():
+            if (code := getattr(settings, key)) not in (*words, *known):
+                yield Problem((*path, key), unknown_name("language", code, filter(None, (*words, *known))))
+        names = self._chosen("models")
+        depth = max((self.config.models[name].blocks for name in names), default=0)
+        sound = all(self._sound("models", name, "blocks") for name in names)
+        for index, block in enumerate(getattr(settings, "blocks", []) if names and sound else ()):
+            if block >= depth:
+                text = f"block {block} is outside the models of the study, of at most {depth} blocks (0 to {depth - 1})"
+                yield Problem((*path, "blocks", index), text)
 
     @staticmethod
     def _unusable(registry: Any, method: str) -> Iterator[str]:
