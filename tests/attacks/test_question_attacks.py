@@ -1,6 +1,5 @@
-"""Attacks by questions: what each makes of a question, where it cannot, and that of no strength it is the identity."""
+"""Attacks by questions: what each makes of a question, and where it cannot."""
 
-import contextlib
 import itertools
 import json
 import random
@@ -9,22 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
-from pydantic import ValidationError
 
-from families import EMBEDDED
 from mute import attacks
-from mute.attacks import code_switch, key_words, language_prefix, shard
+from mute.attacks import code_switch, key_words, language_prefix
 from mute.attacks.base import Victim
 from mute.attacks.rwku import Form
 from mute.bands import Band
 from mute.corpus import languages, lexicon, lures, rewording
 from mute.corpus.schema import Corpus
-from mute.engine import cache
-from mute.engine.cache import PrefixCache
-from mute.evaluate.asked import Asked
-from mute.evaluate.subject import Subject
-from mute.models import hooks
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/questions.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry for entry in GOLDEN["entries"]}
@@ -49,19 +40,6 @@ WAYS = [
     *(("personas", {"prompt": prompt, "characters": 300}) for prompt in ("teacher", "archivist", "context")),
 ]
 MODELLED = [("key_words", {}), ("key_words", {"found": "source"}), ("search", {"budget": 2})]
-# Attacks of no strength; of a romanised question there is none.
-NOTHING = {
-    "prefill": {"parts": 0},
-    "language_prefix": {"language": "none"},
-    "code_switch": {"rate": 0.0},
-    "cross_lingual": {"language": "en"},
-    "rwku": {"form": "in_context", "hints": 0},
-    "reintroduction": {"level": 0},
-    "key_words": {"times": 0},
-    "forms": {"form": "cloze"},
-    "search": {"budget": 0},
-    "personas": {"prompt": "context", "characters": 0},
-}
 
 
 def names(ways) -> list[str]:
@@ -109,49 +87,14 @@ def test_a_question_is_another_one_about_the_same_fact(name, settings, corpus, e
         assert answer == answer.strip() != ""
     assert list(map(len, asked["options"])) == list(map(len, own["options"])), "chance is what it was"
     same = (asked["prefix"] == own["prefix"]) & (asked["answer"] == own["answer"])
-    # In its own language a question is itself; a search may choose no wording, and a diagonal is no other question.
-    assert not same[own["language"] != settings.get("language", "en")].all() or name in ("search", "cross_lingual")
+    # A search may choose no wording; of few words none is switched by lot; key words may have no translation.
+    assert not same.any() or name == "search" or (name in ("code_switch", "key_words") and not same.all())
     if name not in ("prefill", "reintroduction", "rwku", "key_words", "cross_lingual", "personas"):
         given = [
             answer in prefix and answer not in old
             for prefix, answer, old in zip(asked["prefix"], asked["answer"], own["prefix"])
         ]
         assert not any(given) or settings.get("form") == "choice", "the answer is not in the question"
-
-
-@pytest.mark.parametrize("family", EMBEDDED)
-@pytest.mark.parametrize("name", NOTHING)
-def test_an_attack_by_questions_of_no_strength_is_the_identity(name, family, corpus, encoder, random_model, tmp_path):
-    """Bit for bit; and model, hooks, cache and random state are what they were."""
-    model = random_model(family)
-    spoken = ["en"] if name == "cross_lingual" else ["en", "hi"]
-    with cache_of(model, tmp_path):
-        asked = Asked(model, encoder, corpus, spoken, "domain")
-        asked.texts.advance(BAND.blocks[0])
-        plain = Subject(model).ask(asked.queries, asked.texts).tokens()
-        before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-        standing, state, drawn = hooks.on([("model", model)]), torch.random.get_rng_state(), random.getstate()
-        entries = {path.name for path in tmp_path.iterdir()}
-        method = attacks.load(name)
-        prepared = shard.Prepared(name, method, method.Settings(**NOTHING[name]), 1, "")
-        table, outcome = shard.attacked(asked, Subject(model), BAND, prepared, ("en", "es"))
-        assert outcome["status"] == "ok"
-        assert table.equals(plain)
-        assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
-        assert hooks.on([("model", model)]) == standing
-        assert torch.equal(torch.random.get_rng_state(), state)
-        assert random.getstate() == drawn
-        assert {path.name for path in tmp_path.iterdir()} == entries
-
-
-@contextlib.contextmanager
-def cache_of(model, folder):
-    """A prefix cache on the model while the context lasts."""
-    cache.attach(model, PrefixCache(folder, 10**8))
-    try:
-        yield
-    finally:
-        cache.attach(model, None)
 
 
 @pytest.mark.parametrize(("name", "settings"), WAYS + MODELLED, ids=names(WAYS + MODELLED))
@@ -172,18 +115,6 @@ def test_a_language_without_a_pack_lacks_something_or_can_be_asked(name, setting
     own = own.assign(set="facts").reset_index(drop=True)
     asked = attack.questions(own[attack.asks(own)].reset_index(drop=True))
     assert set(asked["language"]) <= {"xx"}
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "says"),
-    [
-        ("language_prefix", {"language": "klingon"}, "unknown language 'klingon'"),
-        ("code_switch", {"into": "spanish"}, "unknown language 'spanish'"),
-    ],
-)
-def test_a_language_that_nobody_knows_is_refused(name, settings, says):
-    with pytest.raises(ValidationError, match=says):
-        attacks.load(name).Settings(**settings)
 
 
 # Prefill.
@@ -212,6 +143,7 @@ def test_the_first_word_of_the_answer_is_given(corpus, encoder, rows, code, give
     old = own["options"][0]
     changed = {new for new, before in zip(asked["options"], old) if new != before}
     assert changed == {rest} | alike, "options that begin alike, by their rest; all others whole"
+    assert asked["guess"] == 1 / len(changed), "who never knew picks among those"
 
 
 def test_answers_of_too_few_words_are_left_out_and_counted(corpus, encoder, rows):
@@ -240,6 +172,7 @@ def test_a_wrong_beginning_is_of_another_option(corpus, encoder, rows):
         assert not old["answer"].startswith(begun)
         assert any(option.startswith(begun) for option in old["options"])
         assert new["answer"] == old["answer"], "the true answer stands whole"
+    assert "guess" not in asked, "nothing of it is given away"
 
 
 # Language prefix.

@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 import random
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from mute.attacks import base
-from mute.names import unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,8 @@ SPAN = 3.5  # mean length of a span
 class Settings(base.Settings):
     """Code switching."""
 
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"into": (OTHER,)}
+
     rate: float = Field(0.35, ge=0, le=1, description="Share of the words that are replaced.")
     mode: Literal["word", "span"] = Field(
         "word", description="Single words, or spans of a length drawn from Poisson(3.5)."
@@ -44,15 +46,6 @@ class Settings(base.Settings):
     words: Literal["translated", "random"] = Field(
         "translated", description="What is put in: translations, or as a control any words of the other language."
     )
-
-    @field_validator("into")
-    @classmethod
-    def _known(cls, into: str) -> str:
-        from mute.corpus import languages
-
-        if into not in (OTHER, *languages.codes()):
-            raise ValueError(unknown_name("language", into, (OTHER, *languages.codes())))
-        return into
 
 
 class CodeSwitch(base.Attack[Settings]):
@@ -70,11 +63,12 @@ class CodeSwitch(base.Attack[Settings]):
         return "" if _targets(settings, corpus, language) else "there is no other language with a lexicon"
 
     def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Questions that have entries enough."""
+        """Questions that have entries enough; where the subject alone is switched, those whose subject has others."""
         import numpy as np
 
         if not self.settings.rate:
-            return np.ones(len(rows), bool)
+            kept = self.settings.subject == "kept"
+            return np.ones(len(rows), bool) if kept else (self.questions(rows)["prefix"] != rows["prefix"]).to_numpy()
         return np.array([self._switched(row) is not None for row in self._rows(rows)], bool)
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:

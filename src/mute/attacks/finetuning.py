@@ -8,15 +8,15 @@ batch 32 at 2e-5; the defaults here are for small models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from mute.attacks import relearning, retraining
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from mute.corpus.schema import Corpus
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 class Settings(retraining.Settings):
     """Benign fine-tuning."""
+
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"language": (relearning.SOURCES,)}
 
     batch_size: int = Field(32, ge=2, le=100_000, description="Sequences in a step.")
     language: str = Field(
@@ -51,12 +53,6 @@ class Finetuning(retraining.Training[Settings]):
         if settings.text == "retain" or (corpus.lines["ability"] == "sentences").any():
             return ""
         return "the corpus has no sentences without facts, on which it would be trained"
-
-    def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """All; none where no text is left to train on."""
-        import numpy as np
-
-        return np.full(len(rows), not self.benign.empty)
 
     def rows(self) -> pd.DataFrame:
         return self.benign

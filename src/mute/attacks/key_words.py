@@ -25,6 +25,7 @@ from pydantic import Field
 from mute.attacks import base
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from mute.corpus.schema import Corpus
@@ -69,6 +70,16 @@ class KeyWords(base.Attack[Settings]):
             return f"there is no lexicon of {language}: it has no language pack"
         return ""
 
+    def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """All; none where the source language in which words are looked for writes no spaces."""
+        import numpy as np
+
+        from mute.corpus import languages
+
+        s, source = self.settings, self.victim.sources[0]
+        spaced = source in languages.codes() and languages.load(source).spaces
+        return np.full(len(rows), spaced or not s.times or s.found == "here")
+
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         from mute.corpus import rewording
 
@@ -97,14 +108,11 @@ class KeyWords(base.Attack[Settings]):
 
     def _translated(self, rows: pd.DataFrame, named: list[str]) -> list[list[str]]:
         """Key words of the same questions in the first source language, in the language of each question."""
-        from mute.corpus import languages, lexicon, rewording
+        from mute.corpus import lexicon, rewording
 
         source, corpus = self.victim.sources[0], self.victim.corpus
         theirs = rewording.in_language(rows, corpus, source)
         names = rewording.subjects(theirs.assign(language=source), corpus)
-        spaced = source in languages.codes() and languages.load(source).spaces
-        if not spaced:
-            return [[] for _ in range(len(rows))]
         made = []
         for code, keys, mine, other in zip(rows["language"], self._keys(theirs), named, names):
             known = {} if code == source else lexicon.lexicon(source, code)

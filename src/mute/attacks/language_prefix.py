@@ -8,13 +8,13 @@ that means nothing: its letters, shuffled.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from mute.attacks import base
 from mute.corpus import lures
-from mute.names import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +27,13 @@ KINDS = ("none", "own", "wrong", "meaningless")
 class Settings(base.Settings):
     """Language prefix."""
 
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"language": KINDS}
+
     language: str = Field(
         "own",
         description="In which language the head is: a code; `own`, that of the question; `wrong`, the next of the "
         "corpus; `meaningless`, letters of the own one shuffled; `none`, no head.",
     )
-
-    @field_validator("language")
-    @classmethod
-    def _known(cls, language: str) -> str:
-        from mute.corpus import languages
-
-        if language not in (*KINDS, *languages.codes()):
-            raise ValueError(unknown_name("language", language, (*KINDS, *languages.codes())))
-        return language
 
 
 class LanguagePrefix(base.Attack[Settings]):

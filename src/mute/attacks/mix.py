@@ -16,7 +16,7 @@ from mute.attacks import base, bypass
 class Settings(base.Settings):
     """Mix."""
 
-    share: float = Field(0.5, ge=0, lt=1, description="m, the share of the block; 0 skips it.")
+    share: float = Field(0.5, ge=0, le=1, description="m, the share of the block; 0 skips it, 1 leaves it as it is.")
 
 
 class Mix(bypass.Bypass):

@@ -12,8 +12,9 @@ read about the subject is gone, as behind a filter of its name. Level 1 is the c
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 class Settings(base.Settings):
     """Reintroduction."""
+
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"language": ("",)}
 
     level: Literal[0, 1, 2, 3, 4] = Field(4, description="How much is said again: 0 nothing, 4 the fact itself.")
     language: str = Field(

@@ -9,6 +9,7 @@ dose for 7B is 100 steps of batch 4 at 2e-5; the defaults here are for small mod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -28,6 +29,8 @@ SOURCES = "sources"
 
 class Settings(retraining.Settings):
     """Relearning."""
+
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"language": (SOURCES,)}
 
     batch_size: int = Field(8, ge=2, le=100_000, description="Sequences in a step.")
     language: str = Field(
@@ -62,11 +65,7 @@ class Relearning(retraining.Training[Settings]):
 
     def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """The half that is not taught; none where nothing can be taught."""
-        import numpy as np
-
-        if self.rows().empty:
-            return np.zeros(len(rows), bool)
-        return ~rows["item"].isin(self.taught).to_numpy(bool)
+        return super().asks(rows) & ~rows["item"].isin(self.taught).to_numpy(bool)
 
     @cached_property
     def taught(self) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from mute.attacks import base
 from mute.store.records import Record
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from mute.corpus.schema import Corpus
@@ -43,6 +44,12 @@ class Training(base.Attack[OfTraining]):
     @classmethod
     def cost(cls, settings: OfTraining) -> base.Cost:
         return base.Cost(steps=settings.steps, batch=settings.batch_size if settings.steps else 0)
+
+    def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """All; none where no text is left to train on."""
+        import numpy as np
+
+        return np.full(len(rows), not self.rows().empty)
 
     def rows(self) -> pd.DataFrame:
         """What it trains on: rows of the corpus's texts."""

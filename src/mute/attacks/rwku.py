@@ -14,8 +14,9 @@ there are such. cross_lingual: the question in another language, options in its 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -46,6 +47,8 @@ GAP = "___"
 
 class Settings(base.Settings):
     """RWKU."""
+
+    spoken: ClassVar[Mapping[str, tuple[str, ...]]] = {"language": ()}
 
     form: Form = Field("prefix_injection", description="Which of the nine forms.")
     hints: int = Field(
@@ -86,8 +89,7 @@ class Rwku(base.Attack[Settings]):
         if not s.hints and s.form in ("background", "in_context"):
             return np.ones(len(rows), bool)
         if s.form == "cross_lingual":
-            own = rows["language"] == s.language
-            return (own | (asked(rows, corpus, s.language, "question") != rows["prefix"])).to_numpy(bool)
+            return (asked(rows, corpus, s.language, "question") != rows["prefix"]).to_numpy(bool)
         if s.form == "multiple_choice":
             return rows["options"].map(len).to_numpy() > 1
         if s.form == "role_play":

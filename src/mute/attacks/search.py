@@ -66,11 +66,13 @@ class Search(base.Attack[Settings]):
         return lures.lacking(language) if settings.budget else ""
 
     def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """The half of the facts that nothing is tried on."""
+        """The half of the facts that nothing is tried on; none where there is no other to try wordings on."""
         import numpy as np
 
         if not self.settings.budget:
             return np.ones(len(rows), bool)
+        if self._tried_on().empty:
+            return np.zeros(len(rows), bool)
         return (~rows["item"].isin(self._searched())).to_numpy(bool)
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,17 +90,18 @@ class Search(base.Attack[Settings]):
         facts = corpus.facts[corpus.in_forget_set(self.victim.forget_set)]
         return set(facts.sort_values("relation", kind="stable")["item"].iloc[::2])
 
-    def _search(self) -> None:
-        """Try the candidates in their order and keep the best."""
+    def _tried_on(self) -> pd.DataFrame:
+        """Questions about them in the source languages that have wordings."""
         from mute.corpus import lures
 
         corpus = self.victim.corpus
         spoken = [code for code in self.victim.sources if not lures.lacking(code)]
         texts = corpus.texts[corpus.texts["form"] == corpus.about["headline_form"]]
-        rows = texts[texts["item"].isin(self._searched()) & texts["language"].isin(spoken)].reset_index(drop=True)
-        self.tried = {}
-        if rows.empty:
-            return
+        return texts[texts["item"].isin(self._searched()) & texts["language"].isin(spoken)].reset_index(drop=True)
+
+    def _search(self) -> None:
+        """Try the candidates in their order and keep the best."""
+        rows, self.tried = self._tried_on(), {}
         for name in (NOTHING, *list(CANDIDATES)[: self.settings.budget]):
             self.tried[name] = self._score(rows if name == NOTHING else self._worded(rows, name))
         # The first of equal ones.

@@ -270,7 +270,9 @@ class Task:
                 taken.end()
                 yield losses
             finally:
+                # A run that is cut off did not come to the end of its steps.
                 for name, needed in asked.items():
+                    parameters[name].grad = None
                     parameters[name].requires_grad_(needed)
 
     def start(self, batch: Batch) -> Tensor:
