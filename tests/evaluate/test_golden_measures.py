@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mute.evaluate.measures import consistency, extraction, fluency, membership, tofu
-from mute.evaluate.panel import Measure, groups_of, over_groups
+from mute.evaluate.panel import Measure, groups_of, over_groups, relative
 from mute.evaluate.spread import moments
 
 TESTS = Path(__file__).parents[1]
@@ -146,3 +146,16 @@ def test_options_of_a_model_that_gives_no_numbers_have_no_order():
     tokens["options"] = pd.Series(options, dtype=object)
     found = consistency.Consistency().columns(tokens[["set", "item", "language", "form"]], tokens)
     assert found[consistency.COLUMN].tolist() == [None, (0, 0, 1), None, None]
+
+
+def test_knowledge_left_is_one_less_the_golden_transfer():
+    """Rows: languages unlearned in alone; their asymmetry is that of the transfer the other way round."""
+    groups = groups_of(["a"], ["b", "c"], {})
+
+    def measure(values):
+        return Measure(over_groups(np.array([values]), groups), np.full(3 + len(groups), 9), np.zeros(3, bool))
+
+    after = [[0.1, 0.5, 0.6], [0.4, 0.1, 0.5], [0.6, 0.6, 0.2]]
+    known = np.array([relative(measure(row), measure([0.9, 0.8, 0.7]), 0.08, groups).values[0, :3] for row in after])
+    matches(1 - known, "transfer matrix", "T")
+    matches(known.T - known, "transfer matrix", "asymmetry")
