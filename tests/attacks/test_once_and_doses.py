@@ -1,8 +1,11 @@
 """An attack that is of the base is made of it once; and doses of retraining are the beginnings of each other."""
 
+import contextlib
 import copy
 import itertools
+import sys
 
+import pandas as pd
 import pytest
 import torch
 
@@ -10,13 +13,16 @@ from families import EMBEDDED
 from mute import attacks
 from mute.attacks import retraining, shard
 from mute.attacks.base import Victim
-from mute.bands import Band
-from mute.config.sections import Config
+from mute.bands import KEYS, Band
+from mute.config.sections import Config, EngineSection
 from mute.engine import steps
+from mute.engine.opening import Opener
 from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
-from mute.models import anatomy
+from mute.jobs.logs import Log
+from mute.models import anatomy, patches
 from mute.plan.rules import Plans
+from mute.store import artifacts
 from mute.study.cells import Study
 
 
@@ -86,3 +92,98 @@ def test_doses_of_one_attack_draw_alike_whatever_they_are_called():
     made = Plans(study).attacks(type("Wildcards", (), {"shard": name})())["attacks"]
     assert made["retrain_1"]["seed"] == made["retrain_5"]["seed"] != made["mix"]["seed"]
     assert made["retrain_1"]["settings"]["steps"] == 1
+
+
+# By name: the attack and its settings; then another dose of each, and an attack more.
+FIRST = {
+    "retrain_1": ("retraining", {"steps": 1, "batch_size": 4}),
+    "relearn_1": ("relearning", {"steps": 1, "batch_size": 4}),
+    "switch_15": ("code_switch", {"rate": 0.15}),
+    "bypass": ("bypass", {}),
+}
+SECOND = {
+    "retrain_2": ("retraining", {"steps": 2, "batch_size": 4}),
+    "relearn_2": ("relearning", {"steps": 2, "batch_size": 4}),
+    "switch_35": ("code_switch", {"rate": 0.35}),
+    "mix": ("mix", {"share": 0.2}),
+}
+CELLS = [("1", "en"), ("1", "en-es"), ("2", "en-es")]
+
+
+@pytest.fixture
+def store(tmp_path, random_model, tokenizer, corpus, monkeypatch):
+    """attack(doses): the table of a finished shard of three cells under them, and its entries in the store."""
+    corpus.save(tmp_path / "corpus")
+    for name, noise in (("llama-s0", 0.0), ("llama-s0-without-domain", 0.1)):
+        model = copy.deepcopy(random_model("llama"))
+        for parameter in model.parameters():
+            parameter.add_(noise)
+        model.save_pretrained(tmp_path / "models" / name)
+        tokenizer.save_pretrained(tmp_path / "models" / name)
+        artifacts.seal(tmp_path / "models" / name, {"producer": "test"})
+    keys = {"model": "llama", "training_seed": 0, "algorithm": "rmu", "retain": "source", "forget_set": "domain"}
+    keys |= {"protocol": "paper", "seed": 0}
+    rows = [{**keys, "band": band, "sources": sources, "digest": f"cell{i}"} for i, (band, sources) in enumerate(CELLS)]
+    for row in rows:
+        artifacts.seal(tmp_path / "cells" / row["digest"], {"producer": "test"})
+    artifacts.write_table(tmp_path / "cells.csv", pd.DataFrame(rows))
+    opener = Opener(EngineSection(device="cpu", cache_gb=0), tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # a log puts its own there
+    log = Log(tmp_path / "log", "attack_shard")
+
+    @contextlib.contextmanager
+    def placed(model, folder):
+        own = patches.take(model, anatomy.block_parameters(model, [1]))
+        with patches.applied(model, {name: tensor + 0.1 for name, tensor in own.items()}):
+            yield Subject(model)
+
+    def attack(doses):
+        made = {
+            name: {
+                "method": method,
+                "settings": attacks.load(method).Settings(**own).model_dump(),
+                "seed": 3,
+                "code": "",
+            }
+            for name, (method, own) in doses.items()
+        }
+        plan = {
+            "attacks": made,
+            "chosen": [[[str(row[key]) if key == "band" else row[key] for key in KEYS], list(doses)] for row in rows],
+            "oracles": {"llama-s0.domain": "llama-s0-without-domain"},
+            "intents": {"rmu": "removal"},
+            "languages": {"llama": ["en", "es"]},
+            "engine": {},
+        }
+        given = (str(tmp_path / "cells.csv"), str(tmp_path / "corpus/facts.csv"), opener, placed, plan)
+        shard.attack_shard(*given, str(tmp_path / "attacks.csv"), log)
+        written = {path.parent.name: path.stat().st_mtime_ns for path in (tmp_path / "attacks").glob("*/record.json")}
+        return artifacts.read_table(tmp_path / "attacks.csv"), written
+
+    return attack
+
+
+@pytest.mark.slow
+def test_one_more_dose_computes_that_dose_alone(store):
+    """On cells, base and oracle alike; on these two once for all that it does not stand on."""
+    before, kept = store(FIRST)
+    table, written = store({**FIRST, **SECOND})
+    assert kept.items() <= written.items(), "nothing is computed again"
+    old = table[table["attack"].isin(list(FIRST))].reset_index(drop=True)
+    assert old.equals(before)
+    new = table[table["attack"].isin(list(SECOND))]
+    assert set(new["digest"]) == written.keys() - kept.keys()
+    counts = {
+        name: {victim: own["digest"].nunique() for victim, own in rows.groupby("victim")}
+        for name, rows in table[table["status"] == "ok"].groupby("attack")
+    }
+    of_sources = {"cell": 3, "base": 2, "oracle": 2}
+    for name in ("retrain_1", "retrain_2", "relearn_1", "relearn_2"):
+        assert counts[name] == of_sources, name
+    assert counts["switch_15"] == counts["switch_35"] == {"cell": 3, "base": 1, "oracle": 1}
+    assert counts["mix"] == {"cell": 3, "base": 2, "oracle": 2}, "it stands on the band"
+    assert counts["bypass"] == {"base": 2}
+    # The same once more is nothing to do.
+    again, untouched = store({**FIRST, **SECOND})
+    assert again.equals(table)
+    assert untouched == written
