@@ -66,20 +66,23 @@ class CodeSwitch(base.Attack[Settings]):
         """Questions that have entries enough; where the subject alone is switched, those whose subject has others."""
         import numpy as np
 
+        from mute.corpus import rewording
+
         if not self.settings.rate:
             kept = self.settings.subject == "kept"
             return np.ones(len(rows), bool) if kept else (self.questions(rows)["prefix"] != rows["prefix"]).to_numpy()
-        return np.array([self._switched(row) is not None for row in self._rows(rows)], bool)
+        return np.array(
+            [self._switched(row) is not None for row in rewording.with_subjects(rows, self.victim.corpus)], bool
+        )
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        if not self.settings.rate and self.settings.subject == "kept":
-            return rows
-        return rows.assign(prefix=[self._switched(row) or row["prefix"] for row in self._rows(rows)])
-
-    def _rows(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
         from mute.corpus import rewording
 
-        return rows.assign(named=rewording.subjects(rows, self.victim.corpus)).to_dict("records")
+        if not self.settings.rate and self.settings.subject == "kept":
+            return rows
+        return rows.assign(
+            prefix=[self._switched(row) or row["prefix"] for row in rewording.with_subjects(rows, self.victim.corpus)]
+        )
 
     def _switched(self, row: dict[str, Any]) -> str | None:
         """The prefix with words in another language; None where it has too few that can be."""

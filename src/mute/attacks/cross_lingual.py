@@ -73,8 +73,7 @@ def asked(rows: pd.DataFrame, corpus: Corpus, language: str, part: str) -> pd.Se
 
     if part == "question":
         return rewording.in_language(rows, corpus, language)["prefix"]
-    names = corpus.facts.set_index("item")["subject"].reindex(rows["item"]).fillna("")
-    made = []
+    made, names = [], rewording.names(rows, corpus)
     for prefix, code, name, named in zip(rows["prefix"], rows["language"], names, rewording.subjects(rows, corpus)):
         other = rewording.spelling(name, language) if name and code != language else ""
         made.append(prefix.replace(named, other) if named and other else prefix)

@@ -92,12 +92,9 @@ def taught_half(corpus: Corpus, forget_set: str, seed: int) -> set[str]:
 
     A fact without a subject is parted by itself.
     """
-    from mute.store.artifacts import seed_of
-
     facts = corpus.facts[corpus.in_forget_set(forget_set)]
     subjects = facts["subject"].where(facts["subject"] != "", facts["item"])
-    drawn = sorted(set(subjects), key=lambda subject: (seed_of(seed, "half", subject), subject))
-    return set(facts["item"][subjects.isin(drawn[: len(drawn) // 2])])
+    return set(facts["item"][subjects.isin(retraining.half(subjects, seed, "half"))])
 
 
 def languages(setting: str, sources: tuple[str, ...]) -> tuple[str, ...]:

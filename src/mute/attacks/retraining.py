@@ -7,7 +7,7 @@ the next.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -97,3 +97,11 @@ def retain_rows(corpus: Corpus, languages: tuple[str, ...], forget_set: str) -> 
     """Texts of the facts that the retain loss may read, in some languages and the forms that unlearning reads."""
     own = corpus.texts[corpus.texts["form"].isin(corpus.about["unlearning_forms"])]
     return own[own["language"].isin(languages) & (own["item"].map(corpus.roles(forget_set)) == "retain_seen")]
+
+
+def half(subjects: Iterable[str], seed: int, purpose: str) -> list[str]:
+    """Half of some subjects by lot, the smaller one; the same for the same seed and purpose."""
+    from mute.store.artifacts import seed_of
+
+    order = sorted(set(subjects), key=lambda subject: (seed_of(seed, purpose, subject), subject))
+    return order[: len(order) // 2]

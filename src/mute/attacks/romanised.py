@@ -47,9 +47,8 @@ class Romanised(base.Attack[Settings]):
         from mute.corpus.romanised import romanise
 
         corpus = self.victim.corpus
-        names = corpus.facts.set_index("item")["subject"].reindex(rows["item"]).fillna("")
         made = []
-        for prefix, name, named in zip(rows["prefix"], names, rewording.subjects(rows, corpus)):
+        for prefix, name, named in zip(rows["prefix"], rewording.names(rows, corpus), rewording.subjects(rows, corpus)):
             parts = prefix.split(named) if named else [prefix]
             made.append(name.join(romanise(part) for part in parts))
         if self.settings.answers == "own":

@@ -95,23 +95,20 @@ class Rwku(base.Attack[Settings]):
         if s.form == "role_play":
             return np.array([bool(name) for name in rewording.subjects(rows, corpus)], bool)
         if s.form in ("reverse", "background", "in_context"):
-            return np.array([self._made(row) is not None for row in self._rows(rows)], bool)
+            return np.array([self._made(row) is not None for row in rewording.with_subjects(rows, corpus)], bool)
         return np.ones(len(rows), bool)
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        from mute.corpus import rewording
+
         s = self.settings
         if not s.hints and s.form in ("background", "in_context"):
             return rows
         if s.form == "cross_lingual":
             return rows.assign(prefix=asked(rows, self.victim.corpus, s.language, "question"))
-        own = self._rows(rows)
+        own = rewording.with_subjects(rows, self.victim.corpus)
         made = [{**row, **(self._made(row) or {})} for row in own]
         return rows.assign(**{name: [row[name] for row in made] for name in ("prefix", "options", "answer")})
-
-    def _rows(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
-        from mute.corpus import rewording
-
-        return rows.assign(named=rewording.subjects(rows, self.victim.corpus)).to_dict("records")
 
     def _made(self, row: dict[str, Any]) -> dict[str, Any] | None:
         """What is asked in the place of a row, or None where the form cannot be made of it."""

@@ -65,14 +65,11 @@ class Steering(latent.Moving[Settings]):
     @cached_property
     def halves(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Retain texts in source languages, parted by subject: what the auxiliary model unlearns, and what it keeps."""
-        from mute.store.artifacts import seed_of
-
         v = self.victim
         rows = retraining.retain_rows(v.corpus, v.sources, v.forget_set)
         facts = v.corpus.facts.set_index("item")["subject"]
         subjects = rows["item"].map(facts).where(rows["item"].map(facts) != "", rows["item"])
-        order = sorted(set(subjects), key=lambda subject: (seed_of(v.seed, "auxiliary", subject), subject))
-        first = subjects.isin(order[: len(order) // 2])
+        first = subjects.isin(retraining.half(subjects, v.seed, "auxiliary"))
         return rows[first], rows[~first]
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:

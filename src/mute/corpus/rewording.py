@@ -7,6 +7,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -63,10 +64,19 @@ def subject(prefix: str, code: str, name: str) -> str:
     return next((own for own in (name, native, latin) if own and own in prefix), "")
 
 
+def names(rows: pd.DataFrame, corpus: Corpus) -> list[str]:
+    """The subject of each row as the corpus's facts name it, or ''."""
+    return corpus.facts.set_index("item")["subject"].reindex(rows["item"]).fillna("").tolist()
+
+
 def subjects(rows: pd.DataFrame, corpus: Corpus) -> list[str]:
     """The subject of each row as its prefix spells it, or ''."""
-    names = corpus.facts.set_index("item")["subject"].reindex(rows["item"]).fillna("")
-    return [subject(*own) for own in zip(rows["prefix"], rows["language"], names)]
+    return [subject(*own) for own in zip(rows["prefix"], rows["language"], names(rows, corpus))]
+
+
+def with_subjects(rows: pd.DataFrame, corpus: Corpus) -> list[dict[str, Any]]:
+    """Each row as a mapping, in which `named` is its subject as its prefix spells it, or ''."""
+    return rows.assign(named=subjects(rows, corpus)).to_dict("records")
 
 
 def asks(text: str) -> bool:

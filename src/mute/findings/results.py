@@ -488,7 +488,10 @@ def _whole(table: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame
         if column not in made:
             made[column] = None
         if column in TEXT:
-            made[column] = made[column].astype(object).where(made[column].notna(), "").astype(str)
+            # Text as it is read needs no look at each word: there are millions.
+            read = isinstance(made[column].dtype, pd.StringDtype)
+            filled = made[column] if read else made[column].astype(object)
+            made[column] = filled.fillna("") if read else filled.where(filled.notna(), "").astype(str)
         elif column in NUMBERS:
             made[column] = pd.to_numeric(made[column], errors="coerce")
         elif column in WHOLE_NUMBERS:
