@@ -71,18 +71,16 @@ class CodeSwitch(base.Attack[Settings]):
         if not self.settings.rate:
             kept = self.settings.subject == "kept"
             return np.ones(len(rows), bool) if kept else (self.questions(rows)["prefix"] != rows["prefix"]).to_numpy()
-        return np.array(
-            [self._switched(row) is not None for row in rewording.with_subjects(rows, self.victim.corpus)], bool
-        )
+        own = rewording.with_subjects(rows, self.victim.corpus)
+        return np.array([self._switched(row) is not None for row in own], bool)
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         from mute.corpus import rewording
 
         if not self.settings.rate and self.settings.subject == "kept":
             return rows
-        return rows.assign(
-            prefix=[self._switched(row) or row["prefix"] for row in rewording.with_subjects(rows, self.victim.corpus)]
-        )
+        own = rewording.with_subjects(rows, self.victim.corpus)
+        return rows.assign(prefix=[self._switched(row) or row["prefix"] for row in own])
 
     def _switched(self, row: dict[str, Any]) -> str | None:
         """The prefix with words in another language; None where it has too few that can be."""
