@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import victims
+from mute import attacks
 from mute.attacks import finetuning, interpolation, pruning, quantize, retraining, shard
 from mute.attacks.base import Victim
 from mute.bands import Band
@@ -15,7 +16,22 @@ from mute.evaluate.subject import Subject
 from mute.models import patches
 from mute.unlearn.view import View
 
-ATTACK = finetuning.Finetuning
+# Of three trainings, hits of an edited model are .15, .23, .28; without its block .93 and .95 in the first and third.
+BACK = [
+    ("bypass", {}),
+    ("mix", {"share": 0.2}),
+    ("retraining", {"steps": 20}),
+    # On sentences hits change by .08, -.03, .14 (those of the oracle by -.07, .00, .08), on retain facts in Hindi by
+    # .02, .02, -.03; noise on the weights of a block was not repaired.
+    ("finetuning", {"steps": 20, "learning_rate": 1e-3, "text": "retain"}),
+    ("interpolation", {"steps": 20, "distance": 2.0}),
+]
+NOT_BACK = [
+    ("quantize", {"bits": 4, "group": 0}),
+    ("pruning", {"share": 0.4}),
+    ("latent", {"length": 0.1}),
+    ("steering", {"length": 0.3}),
+]
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in victims.SEEDS[1:])]
 
 
@@ -177,27 +193,19 @@ def test_what_there_is_no_benign_text_of_is_not_tried(corpus, encoder, random_mo
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_benign_text_brings_a_little_back_and_teaches_one_who_never_knew_nothing(made, seed):
-    """Little indeed: of three seeds .13, .07, .05 of the hits come back after gradient difference.
-
-    Twenty steps on sentences change hits by .08, -.03, .14 (those of the oracle by -.07, .00, .08), on retain facts in
-    Hindi by .02, .02, -.03; noise on the weights of a block was not repaired.
-    """
-    how = {"steps": 20, "learning_rate": 1e-3, "text": "retain"}
-    models = made.oracle(seed), made.edited(seed), made.base(seed)
-    before, after = ([made.hits(m, *attack, **own) for m in models] for attack, own in (((), {}), ((ATTACK,), how)))
+@pytest.mark.parametrize(("name", "settings"), BACK, ids=[name for name, _ in BACK])
+def test_what_an_edit_of_one_block_hides_comes_back_and_nothing_to_one_who_never_knew(made, seed, name, settings):
+    """After gradient difference, to a base that keeps what it knows."""
+    models, kind = (made.oracle(seed), made.edited(seed), made.base(seed)), attacks.load(name)
+    before, after = ([made.hits(m, *attack, **own) for m in models] for attack, own in (((), {}), ((kind,), settings)))
     oracle, edited, _ = (b - a for a, b in zip(before, after))
     assert oracle <= 0.05
     assert edited > oracle + 0.05
-    assert after[2] > 0.8, "the base keeps what it knows"
+    assert after[2] >= 0.7 * before[2] - 1e-6, "the base keeps what it knows"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_beyond_the_retrained_model_more_comes_back_and_nothing_to_an_oracle(made, seed):
-    """Of three seeds gradient difference leaves .15, .23, .28 of the hits; at twice the way they are .53, .35, .55."""
-    how = {"steps": 20, "distance": 2.0}
-    gains = [
-        made.hits(m, interpolation.Interpolation, **how) - made.hits(m) for m in (made.edited(seed), made.oracle(seed))
-    ]
-    assert gains[0] > gains[1] + 0.05
-    assert gains[1] <= 0.05
+@pytest.mark.parametrize(("name", "settings"), NOT_BACK, ids=[name for name, _ in NOT_BACK])
+def test_nothing_comes_back_to_one_who_never_knew(made, seed, name, settings):
+    """Forty questions of eight options: three standard deviations above chance are the most that is guessed."""
+    assert made.hits(made.oracle(seed), attacks.load(name), **settings) <= 0.125 + 3 * (0.125 * 0.875 / 40) ** 0.5

@@ -105,6 +105,15 @@ def test_one_more_attack_and_one_more_method_compute_themselves_alone(finished):
     assert {record["plan"]["method"] for record in made} == {"gradient_ascent"}
 
 
+def test_what_many_attacked_cells_take_is_measured(finished, tmp_path):
+    small = ["--cells", "24", "--facts", "20", "--json", str(tmp_path / "found.json")]
+    done = call(finished, "python", "benchmarks/attacked.py", "results/micro", *small)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["store"]["entries"] >= 24 * found["attacks"] > 0
+    assert found["tables"]["rows of scores"] > 24 * found["attacks"]
+
+
 def test_a_method_in_a_file_of_ones_own_is_computed_again_when_it_changes(finished, tmp_path):
     """It needs no place in the package; a change of its text computes its cells alone, and only if it may run."""
     file, grids = tmp_path / "my_descent.py", STUDY["grids"]
