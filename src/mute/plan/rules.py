@@ -420,12 +420,18 @@ class Plans:
             "files": self.study.files,
             "algorithms": self._algorithms(),
             "taught": self._taught(),
+            "relearned": self._relearned(),
+            "verdict": self.config.verdict.model_dump(),
         }
 
     def _taught(self) -> dict[str, str]:
         """The attacks that teach facts again in one language, and which."""
         own = {name: own["language"] for name, (method, own) in self.study.attacks.items() if method == "relearning"}
         return {name: language for name, language in own.items() if language != "sources"}
+
+    def _relearned(self) -> list[str]:
+        """The attacks that train a model again on what was forgotten, or on what was kept."""
+        return [name for name, (method, _) in self.study.attacks.items() if method in ("relearning", "retraining")]
 
     def _one_form(self) -> bool:
         """Whether every question has one wording, which unlearning reads: no other is left to ask in."""
