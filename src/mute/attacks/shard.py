@@ -26,6 +26,7 @@ from mute.evaluate.subject import Subject
 from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.models import tokenizer
+from mute.models.anatomy import Model
 from mute.models.identity import identity
 from mute.models.treatment import overrides
 from mute.store import artifacts, clock
@@ -148,6 +149,7 @@ class Opened:
     def __init__(self, shard: Shard, plan: Facts) -> None:
         self.shard, self.plan = shard, plan
         self._kept: tuple[tuple[str, str], Asked] | None = None
+        self._oracle: tuple[str, Model] | None = None
 
     def about(self, cell: CellRow, victim: str, model: str) -> Record:
         """What a victim is by content, and what is asked of it."""
@@ -157,6 +159,15 @@ class Opened:
             artifacts.checked(self.shard.results / "cells" / str(cell.digest))
             return {"cell": cell.digest, **asked}
         return {**identity(self.shard.results / "models" / model, self.shard.corpus_folder), **asked}
+
+    def oracle(self, name: str) -> Model:
+        """An oracle, opened beside the model that is worked on."""
+        if self._oracle is None or self._oracle[0] != name:
+            folder = self.shard.results / "models" / name
+            artifacts.checked(folder)
+            self._oracle = None  # Not two at once.
+            self._oracle = (name, self.shard.models.open(folder))
+        return self._oracle[1]
 
     @contextmanager
     def placed(self, cell: CellRow, victim: str, model: str) -> Generator[tuple[Asked, Subject, Band]]:

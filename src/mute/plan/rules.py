@@ -323,7 +323,18 @@ class Plans:
             name: {"method": method, "settings": own, "code": _code("analyses", method)}
             for name, (method, own) in self.study.analyses.items()
         }
-        return {**self.evaluations(wildcards), "analyses": made}
+        plan = {**self.evaluations(wildcards), "analyses": made}
+        # Only where one is read: nothing else is looked into anew.
+        return {**plan, "oracles": self._oracles(self._shard(wildcards))} if self._look_into_oracles() else plan
+
+    def analysis_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Oracles of the cells of a shard, where an analysis reads them."""
+        names = sorted({*filter(None, map(self._oracle, self._shard(wildcards)))}) if self._look_into_oracles() else []
+        return {"oracles": [f"<results>/models/{name}/record.json" for name in names]}
+
+    def _look_into_oracles(self) -> bool:
+        made = ((analyses.load(method), own) for method, own in self.study.analyses.values())
+        return any(kind(kind.Settings.model_validate(own)).reads_oracle() for kind, own in made)
 
     def _oracle(self, cell: Cell) -> str | None:
         return self.study.oracle(cell.model, cell.training_seed, cell.forget_set)
