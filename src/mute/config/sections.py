@@ -276,6 +276,11 @@ class EvaluationSection(Section):
     """Evaluation and inference."""
 
     draws: int = Field(400, ge=20, le=100_000, description="Replicates of the cluster bootstrap over facts.")
+    lira: bool = Field(
+        False,
+        description="Whether each cell is held against the bases and oracles of all other trainings of its model by "
+        "LiRA, which takes three trainings that have an oracle, and better ten: for small models.",
+    )
 
 
 class VerdictSection(Section):

@@ -71,12 +71,22 @@ class References:
         )
 
     def scores(
-        self, panel: Panel, cell: pd.DataFrame, answers: pd.DataFrame, base: str, oracle: str | None
+        self,
+        panel: Panel,
+        cell: pd.DataFrame,
+        answers: pd.DataFrame,
+        base: str,
+        oracle: str | None,
+        trainings: Sequence[Sequence[str]] = (),
     ) -> pd.DataFrame:
-        """Every measure of a model, those of the registry too, from its own tables and those of its references."""
+        """Every measure of a model, those of the registry too, from its own tables and those of its references.
+
+        trainings: names of bases and oracles of the model's trainings, its own among them.
+        """
         floor = self.table(oracle, "tokens") if oracle else None
         found = {"cell": cell, "base": panel.base, **({} if floor is None else {"oracle": floor})}
-        context = measures.Context(found, answers, self.corpus)
+        others = [(self.table(one, "tokens"), self.table(never, "tokens")) for one, never in trainings if one != base]
+        context = measures.Context(found, answers, self.corpus, others)
         return score_cell(
             Board(panel),
             cell,
@@ -143,7 +153,9 @@ def score_shard(
         artifacts.checked(folder)
         panel = taught.panel(taught.table(base, "tokens"), *setting)
         own = measured(artifacts.read_table(folder / "tokens.parquet"), taught.corpus)
-        scores = taught.scores(panel, own, artifacts.read_table(folder / "answers.parquet"), base, oracle)
+        trainings = plan.get("trainings", {}).get(f"{cell.model}.{cell.forget_set}", ())
+        answers = artifacts.read_table(folder / "answers.parquet")
+        scores = taught.scores(panel, own, answers, base, oracle, trainings)
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
@@ -178,11 +190,12 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
         base, taught = f"{model}-s{training_seed}", references.taught(training_seed)
         languages, least = plan["models"][model]["languages"], plan["models"][model].get("least", 0)
         panel = taught.panel(taught.table(base, "tokens"), sources, forget_set, languages, plan, least)
+        trainings = plan.get("trainings", {}).get(f"{model}.{forget_set}", ())
         for name, label in ((base, "base"), (oracle, "oracle")):
             if name is not None:
                 own, answers = taught.table(name, "tokens"), taught.table(name, "answers")
                 keys = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
-                scores = taught.scores(panel, own, answers, base, oracle)
+                scores = taught.scores(panel, own, answers, base, oracle, trainings)
                 tables.append(scores.assign(**dict(zip(_COLUMNS, keys)))[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 

@@ -353,7 +353,19 @@ class Plans:
     # Measures
 
     def score_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        return _evaluated(self._victims(wildcards))
+        beside = {name for own in self._trainings(self._shard(wildcards)).values() for pair in own for name in pair}
+        return _evaluated(sorted({*self._victims(wildcards), *beside}))
+
+    def _trainings(self, cells: Iterable[Cell]) -> dict[str, list[list[str]]]:
+        """Of each model and forget set of some cells all trainings that have an oracle; none where nobody asks."""
+        if not self.config.evaluation.lira:
+            return {}
+        found = {}
+        for model, forget_set in sorted({(cell.model, cell.forget_set) for cell in cells}):
+            seeds = self.study.training_seeds(model)
+            pairs = [(trained_name(model, seed), self.study.oracle(model, seed, forget_set)) for seed in seeds]
+            found[f"{model}.{forget_set}"] = [[base, oracle] for base, oracle in pairs if oracle]
+        return found
 
     def scores(self, wildcards: Wildcards) -> Record:
         return {
@@ -361,6 +373,7 @@ class Plans:
             "oracles": self._oracles(self._shard(wildcards)),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
+            **({"trainings": found} if (found := self._trainings(self._shard(wildcards))) else {}),
             # Only where a language may have too few: nothing else is scored anew.
             **({"least": least} if (least := self._least(self._shard_languages(wildcards))) else {}),
         }
@@ -413,6 +426,7 @@ class Plans:
             ],
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
+            **({"trainings": found} if (found := self._trainings(cells)) else {}),
         }
 
     def figures(self) -> Record:
@@ -433,6 +447,7 @@ class Plans:
             "taught": self._taught(),
             "relearned": self._relearned(),
             "verdict": self.config.verdict.model_dump(),
+            "trainings": {name: len(own) for name, own in self._trainings(self.study.cells).items()},
         }
 
     def _taught(self) -> dict[str, str]:
