@@ -89,6 +89,11 @@ def attacked(
         place(asked.texts, band)
     with treated.installed():
         table = treated.ask(queries, asked.texts if shared else None).tokens()
+    if not same:
+        # What was asked, by which it is told how far it is from what unlearning read.
+        first = table["position"] == 0
+        texts = (rows["prefix"] + rows["answer"] + rows["suffix"]).tolist()
+        table.loc[first, "asked"] = pd.Series(texts, table.index[first], dtype=object)
     outcome = attack.outcome()
     if outcome["status"] == "ok" and table["logprob"].isna().any():
         outcome = {**outcome, "status": "diverged"}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
-from mute.evaluate import divergence, measures
+from mute.evaluate import divergence, measures, surrogates
 from mute.evaluate.board import SCORE_COLUMNS, Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_attack, score_cell
@@ -139,10 +139,19 @@ def score_shard(
     tables = []
 
     @cache  # base and oracle are read once for all cells of a shard
-    def recovered(digest: str) -> pd.DataFrame:
+    def recovered(digest: str) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
+        """Items of an attack's token table, with Min-K% where they have it; and what was asked."""
         folder = results / "attacks" / digest
         artifacts.checked(folder)
-        return items(artifacts.read_table(folder / "tokens.parquet"))
+        tokens = artifacts.read_table(folder / "tokens.parquet")
+        found = measures.load("membership")().columns(items(tokens), tokens)
+        first = tokens[tokens["position"] == 0]
+        texts = first.get("asked", [])
+        return found, dict(zip(zip(first["item"], first["language"]), texts))
+
+    @cache
+    def distance(training_seed: int, forget_set: str, sources: str) -> surrogates.Distance:
+        return surrogates.Distance(references.taught(training_seed).corpus, forget_set, Languages(sources).codes)
 
     for cell in progress.each(list(artifacts.rows(cells)), "cell"):
         base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
@@ -159,7 +168,8 @@ def score_shard(
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
-            given = {victim: recovered(row.digest) for victim, row in entries.items()}
+            read = {victim: recovered(row.digest) for victim, row in entries.items()}
+            given = {victim: table for victim, (table, _) in read.items()}
             tried_on = next(iter(given.values()))
             spoken = [code for code in plan["languages"][cell.model] if code in set(tried_on["language"])]
             asked = taught.panel(
@@ -169,11 +179,24 @@ def score_shard(
             metric = next(iter(entries.values())).metric
             before = _forget_facts(own, panel, tried_on)
             found.append(score_attack(asked, given, floor, metric, before).assign(attack=name))
+            texts = read["base"][1] if "base" in read else {}
+            if texts and floor is not None:
+                kept = surrogates.accepted(
+                    texts, _plain(taught.corpus), distance(cell.training_seed, cell.forget_set, cell.sources)
+                )
+                plain = {"cell": before, "base": asked.base, "oracle": floor}
+                found.append(surrogates.score(asked, given, plain, kept).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
         tables.append(table.assign(**{key: getattr(cell, key) for key in (*KEYS, "status")})[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
+
+
+def _plain(corpus: Corpus) -> dict[tuple[str, str], str]:
+    """The headline questions with their answers, by item and language."""
+    own = corpus.texts[corpus.texts["form"] == corpus.about["headline_form"]]
+    return dict(zip(zip(own["item"], own["language"]), surrogates.whole(own)))
 
 
 def _forget_facts(table: pd.DataFrame, panel: Panel, tried: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The numbered tables are the published paper's: there are thirteen.
 TABLES = (
     *("tested", "means", "claims", "regimes", "primary", "variance", "predictions", "transfer", "kinship"),
-    *("properties", "two_scripts", "objectives", "lira"),
+    *("properties", "two_scripts", "objectives", "lira", "illusion"),
     *(f"table_{number}" for number in range(1, 14)),
     *("beside", "checks", "published", "beyond", "error_rates"),
 )
@@ -35,6 +35,7 @@ def make(
         beside,
         beyond,
         claims,
+        illusion,
         membership,
         objectives,
         predict,
@@ -63,6 +64,7 @@ def make(
         "two_scripts": properties.pairs(results),
         "objectives": objectives.table(results),
         "lira": membership.table(results),
+        "illusion": illusion.table(results),
         **{name: exhibits.table(name, results, published) for name in exhibits.EXHIBITS},
         "beside": beside.table(results, published),
         "checks": pd.DataFrame(checks(published)),
