@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,42 +43,48 @@ class Distance:
         read = texts[texts["item"].isin(forget) & texts["language"].isin(list(sources)) & texts["form"].isin(forms)]
         said = whole(read)
         self.runs = {run for text in said for run in runs(text)}
-        self._places: dict[str, int] = {}
+        self.count = len(said)
         counts = [Counter(letters(text)) for text in said]
-        for own in counts:
-            for run in own:
-                self._places.setdefault(run, len(self._places))
         shared = Counter(run for own in counts for run in own)
-        self._weight = {run: 1 + np.log((1 + len(said)) / (1 + shared[run])) for run in self._places}
-        self._rare = 1 + np.log(1 + len(said))
-        self.vectors = np.array([self._vector(own) for own in counts]).reshape(len(said), len(self._places))
-        self.line = self._quartile(read)
+        self._weight = {run: 1 + np.log((1 + self.count) / (1 + held)) for run, held in shared.items()}
+        # Of each run of letters the texts that have it, and what it is there of a unit vector.
+        held: dict[str, tuple[list[int], list[float]]] = {run: ([], []) for run in shared}
+        for place, own in enumerate(counts):
+            for run, value in self._vector(own).items():
+                held[run][0].append(place)
+                held[run][1].append(value)
+        self._held = {run: (np.array(places), np.array(values)) for run, (places, values) in held.items()}
+        self.line = self._quartile(read, said)
 
-    def _quartile(self, read: pd.DataFrame) -> float:
+    def _quartile(self, read: pd.DataFrame, said: list[str]) -> float:
         """First quartile of the cosine of two wordings of one fact in one language; NaN where there is one alone."""
         places = read.reset_index(drop=True).groupby(["item", "language"]).indices.values()
-        pairs = [pair for own in places for pair in combinations(own, 2)]
-        return float(np.quantile([self.vectors[a] @ self.vectors[b] for a, b in pairs], 0.25)) if pairs else np.nan
+        found = [value for own in places for i, a in enumerate(own) for value in self.cosines(said[a])[own[i + 1 :]]]
+        return float(np.quantile(found, 0.25)) if found else np.nan
+
+    def cosines(self, text: str) -> np.ndarray:
+        """Cosine to each text that was read, 0 to 1."""
+        found = np.zeros(self.count)
+        for run, value in self._vector(Counter(letters(text))).items():
+            if run in self._held:
+                places, values = self._held[run]
+                found[places] += value * values
+        return found
 
     def nearest(self, text: str) -> float:
         """Cosine to the nearest text, 0 to 1."""
-        return float((self.vectors @ self._vector(Counter(letters(text)))).max(initial=0.0))
+        return float(self.cosines(text).max(initial=0.0))
 
     def far(self, text: str) -> bool:
         """Whether a text shares no run of words, and is no nearer than a wording of a fact may be."""
         return not self.runs & set(runs(text)) and self.nearest(text) < self.line
 
-    def _vector(self, counts: Counter[str]) -> np.ndarray:
-        """A unit vector of what the texts have; what they have not makes it shorter."""
-        vector, rest = np.zeros(len(self._places)), 0.0
-        for run, count in counts.items():
-            place = self._places.get(run)
-            if place is None:
-                rest += (count * self._rare) ** 2
-            else:
-                vector[place] = count * self._weight[run]
-        length = np.sqrt(vector @ vector + rest)
-        return vector / length if length else vector
+    def _vector(self, counts: Counter[str]) -> dict[str, float]:
+        """A unit vector of TF-IDF; what none of the texts has is rarest."""
+        rare = 1 + np.log(1 + self.count)
+        weighed = {run: count * self._weight.get(run, rare) for run, count in counts.items()}
+        length = float(np.sqrt(sum(value**2 for value in weighed.values())))
+        return {run: value / length for run, value in weighed.items()}
 
 
 def whole(rows: pd.DataFrame) -> list[str]:

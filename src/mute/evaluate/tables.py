@@ -153,6 +153,14 @@ def score_shard(
     def distance(training_seed: int, forget_set: str, sources: str) -> surrogates.Distance:
         return surrogates.Distance(references.taught(training_seed).corpus, forget_set, Languages(sources).codes)
 
+    @cache
+    def surrogate(digest: str, training_seed: int, forget_set: str, sources: str) -> set[tuple[str, str]] | None:
+        """Item and language of what an attack asks otherwise, far from what was read; None where it asks plainly."""
+        texts, plain = recovered(digest)[1], _plain(references.taught(training_seed).corpus)
+        if all(text == plain.get(key) for key, text in texts.items()):
+            return None
+        return surrogates.accepted(texts, plain, distance(training_seed, forget_set, sources))
+
     for cell in progress.each(list(artifacts.rows(cells)), "cell"):
         base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
         oracle = plan["oracles"][f"{base}.{cell.forget_set}"]
@@ -179,13 +187,11 @@ def score_shard(
             metric = next(iter(entries.values())).metric
             before = _forget_facts(own, panel, tried_on)
             found.append(score_attack(asked, given, floor, metric, before).assign(attack=name))
-            texts = read["base"][1] if "base" in read else {}
-            if texts and floor is not None:
-                kept = surrogates.accepted(
-                    texts, _plain(taught.corpus), distance(cell.training_seed, cell.forget_set, cell.sources)
-                )
+            if floor is not None and "base" in entries:
+                kept = surrogate(str(entries["base"].digest), cell.training_seed, cell.forget_set, cell.sources)
                 plain = {"cell": before, "base": asked.base, "oracle": floor}
-                found.append(surrogates.score(asked, given, plain, kept).assign(attack=name))
+                if kept is not None:
+                    found.append(surrogates.score(asked, given, plain, kept).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
