@@ -25,7 +25,7 @@ CELLS = pd.DataFrame(
 def analysed(tmp_path, monkeypatch):
     """analysed(name, settings): the table of the shard, and what was computed for it, without any model."""
 
-    def make(name, **settings):
+    def make(name, oracle=None, **settings):
         computed = []
 
         def record(opened, cell, victim, model, each, folder):
@@ -40,6 +40,7 @@ def analysed(tmp_path, monkeypatch):
         monkeypatch.setattr(shard, "Opened", lambda *given: opened)
         monkeypatch.setattr(shard, "_record", record)
         plan = {"analyses": {name: {"method": name, "settings": settings, "code": "c0de"}}}
+        plan |= {"oracles": {"m-s0.domain": oracle}} if oracle else {}
         output, log = tmp_path / f"{name}.csv", SimpleNamespace(progress=lambda *told: None)
         shard.analyse_shard("", "", None, None, plan, str(output), log)
         table = artifacts.read_table(output).astype(object).fillna("")
@@ -86,3 +87,12 @@ def test_what_is_asked_of_the_model_alone_is_asked_once(analysed):
     table, computed = analysed("alignment")
     assert table["cell"].tolist() == [""]
     assert len(computed) == 1
+
+
+def test_what_reads_an_oracle_depends_on_it_and_on_whether_there_is_one(analysed):
+    reads, rest = {"donors": ["base", "oracle"]}, {"donors": ["base"]}
+    found = [analysed("patching", **how)[0]["digest"] for how in (reads, {**reads, "oracle": "o"})]
+    found += [analysed("patching", **reads, oracle="p")[0]["digest"]]
+    assert len(set().union(*found)) == sum(map(len, found))
+    first, second = (analysed("patching", **rest, oracle=oracle)[0]["digest"] for oracle in ("o", "p"))
+    assert first.tolist() == second.tolist(), "nothing of an oracle that it does not read"

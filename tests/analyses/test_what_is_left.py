@@ -11,7 +11,7 @@ import torch
 
 from families import create
 from mute import analyses
-from mute.analyses import concept_vectors, probes, states, uwc
+from mute.analyses import concept_vectors, patching, probes, states, uwc
 from mute.analyses.base import COLUMNS, Case
 from mute.bands import Band
 from mute.corpus.schema import Corpus
@@ -41,12 +41,18 @@ def asked(trained_model, encoder, taught):
 
 
 @pytest.fixture(scope="module")
+def oracle(unmet):
+    """A model of the same shape as the one that knows."""
+    return unmet.model
+
+
+@pytest.fixture(scope="module")
 def unmet(random_model, encoder, taught):
     """A model that was taught nothing."""
     return Asked(random_model("llama"), encoder, taught, ["en", "hi"], "domain")
 
 
-def looked(name, asked, patch=None, *, first=0, base=True, **settings):
+def looked(name, asked, patch=None, *, first=0, base=True, oracle=None, **settings):
     """Values by measure, block and language; with a patch in its place, beside the base's weights unless they go too.
 
     As the job does it: texts stand at the first block, and the patch is in its place.
@@ -56,7 +62,7 @@ def looked(name, asked, patch=None, *, first=0, base=True, **settings):
         patches.put(model, patch or {})
         subject = Subject(model, base=before if base else None)
         with subject.installed():
-            found = kind(kind.Settings(**settings)).run(subject, asked, Case(first, Band((first,)), ("en",)))
+            found = kind(kind.Settings(**settings)).run(subject, asked, Case(first, Band((first,)), ("en",), oracle))
         for key, tensor in (patch or {}).items():
             # The patch is in its place again.
             torch.testing.assert_close(model.get_parameter(key).detach(), tensor, rtol=0, atol=0, equal_nan=True)
@@ -220,8 +226,10 @@ class TestKnownUnknown:
 
 class TestPatching:
     @torch.no_grad()
-    def by_hooks(self, asked, patch, block):
-        """Mean log-probability in English with a hook that puts the base's state in, one question after the other."""
+    def by_hooks(self, asked, patch, block, donor=None):
+        """Mean log-probability in English with a hook that puts states of the base, or of the donor's patch, in, one
+        question after the other.
+        """
         model, rows, values = asked.model, asked.queries.rows, []
         for i in np.flatnonzero(rows["language"] == "en"):
             prompt, gold = asked.queries.prompts[i], asked.queries.golds[i]
@@ -240,7 +248,8 @@ class TestPatching:
 
             standing = anatomy.blocks(model)[block].register_forward_hook(hook)
             try:
-                model(input_ids=ids)
+                with patches.applied(model, donor or {}):
+                    model(input_ids=ids)
                 with patches.applied(model, patch):
                     logits = model(input_ids=ids).logits[0, at:].log_softmax(-1)
             finally:
@@ -275,6 +284,52 @@ class TestPatching:
         assert not [key for key in found if key[0].startswith("recovered")]
         # Of a model that knows, another question's state takes the answer away.
         assert found["logprob_shuffled", DEPTH - 1, "en"] < found["logprob", DEPTH - 1, "en"] - 0.5
+
+
+class TestDepth:
+    """The unlearning depth score: states of an oracle, and of edits, in the base."""
+
+    def test_the_score_is_that_of_its_formula(self):
+        """Against a walk over blocks; what is below the threshold is in no sum, and no question is above 1."""
+        drawn = torch.Generator().manual_seed(0)
+        first, second = (3 * torch.rand(40, 5, generator=drawn).double() - 1 for _ in range(2))
+        for tau in (0.05, 1.0):
+            for row, found in enumerate(patching.uds(first, second, tau).tolist()):
+                blocks = [(a, b) for a, b in zip(first[row].tolist(), second[row].tolist()) if a > tau]
+                wanted = sum(a * min(max(b / a, 0), 1) for a, b in blocks) / sum(a for a, _ in blocks) if blocks else 2
+                assert found == pytest.approx(wanted) if blocks else np.isnan(found)
+        one = torch.ones(1, 3)
+        assert patching.uds(one, one, 0.05).item() == 1
+        assert patching.uds(one, 0 * one, 0.05).item() == patching.uds(one, -one, 0.05).item() == 0
+        assert patching.uds(one, torch.tensor([[1.0, 1.0, 0.0]]), 0.05).item() == pytest.approx(2 / 3)
+
+    def test_an_edit_that_is_the_oracle_is_erased_and_one_that_is_the_base_is_not(self, asked, oracle):
+        whole = {name: tensor.detach().clone() for name, tensor in oracle.named_parameters()}
+        erased, same = (
+            looked("patching", asked, whole, oracle=oracle, donors=["oracle"]),
+            looked("patching", asked, oracle=oracle, donors=["oracle"]),
+        )
+        assert erased["uds", 0, "en"] == pytest.approx(1, abs=1e-3)
+        assert same["uds", 0, "en"] == pytest.approx(0, abs=1e-3)
+        for block in range(DEPTH):
+            assert erased["lost", block, "en"] == pytest.approx(erased["lost_oracle", block, "en"], abs=1e-3)
+            assert same["lost", block, "en"] == pytest.approx(0, abs=1e-4)
+            assert same["lost_oracle", block, "en"] == erased["lost_oracle", block, "en"]
+        # Of the last block alone: what stands in the blocks below is all there.
+        last = {name: tensor for name, tensor in whole.items() if f".{DEPTH - 1}." in name}
+        part = looked("patching", asked, last, first=DEPTH - 1, oracle=oracle, donors=["oracle"])
+        assert 0.05 < part["uds", DEPTH - 1, "en"] < 0.95
+
+    def test_states_are_put_in_as_hooks_would_and_without_an_oracle_there_is_no_score(self, asked, oracle):
+        whole = {name: tensor.detach().clone() for name, tensor in oracle.named_parameters()}
+        patch, by_hooks = noise(asked, 0, 20.0), TestPatching().by_hooks
+        found = looked("patching", asked, patch, oracle=oracle, donors=["base", "oracle"])
+        plain = looked("patching", asked)["logprob", 0, "en"]
+        for name, donor in (("lost_oracle", whole), ("lost", patch)):
+            assert found[name, 1, "en"] == pytest.approx(plain - by_hooks(asked, {}, 1, donor), abs=1e-4)
+        assert found["recovered", 2, "en"] == pytest.approx(1, abs=1e-4), "the base's are put into the edit beside"
+        assert not looked("patching", asked, patch, donors=["oracle"])
+        assert not [key for key in looked("patching", asked, patch) if key[0] in ("uds", "lost")]
 
 
 class TestProbes:

@@ -67,6 +67,7 @@ BY_WILDCARD = {
         "attack_inputs",
         "attacks",
         "analyses",
+        "analysis_inputs",
         "evaluations",
         "score_inputs",
         "scores",

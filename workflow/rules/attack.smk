@@ -35,6 +35,7 @@ rule analyse_shard:
     """Looking into cells and bases, shard {wildcards.shard}."""
     input:
         rules.make_corpus.output,
+        unpack(PLANS.analysis_inputs),
         cells=rules.unlearn_shard.output,
     output:
         "<results>/shards/{shard}/analyses.csv",

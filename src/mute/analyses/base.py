@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mute.bands import Band
     from mute.evaluate.asked import Asked
     from mute.evaluate.subject import Subject
+    from mute.models.anatomy import Model
 
 COLUMNS = ("measure", "block", "language", "value", "n")
 # Keys of a cell that what is found in its base may depend on.
@@ -69,12 +70,14 @@ class Case:
 
     first: the block from which on rows are wanted: below it a cell is its base. band: the blocks that were edited.
     sources: the languages that unlearning read. Of a base, band and sources may be read by an analysis alone that
-    `depends` on them: for the others it is one base for all of its cells.
+    `depends` on them: for the others it is one base for all of its cells. oracle: the model that never saw the forget
+    set, for an analysis that `reads_oracle`; None where the study has none.
     """
 
     first: int
     band: Band
     sources: tuple[str, ...]
+    oracle: Model | None = None
 
 
 OfAnalysis = TypeVar("OfAnalysis", bound=Settings)
@@ -108,6 +111,10 @@ class Analysis(ABC, Generic[OfAnalysis]):
     def applies(self, cell: Keys) -> bool:
         """Whether a cell, by its keys, is looked into, and its base beside it."""
         return not isinstance(self.settings, CellSettings) or self.settings.chooses(cell)
+
+    def reads_oracle(self) -> bool:
+        """Whether it looks into the oracle too, which is then opened beside the cell's model."""
+        return False
 
     def asks(self) -> float:
         """What it takes, by how often the forget questions are asked: the planner makes seconds of it."""

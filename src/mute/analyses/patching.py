@@ -1,15 +1,21 @@
-"""Patching: how much of a forgotten answer comes back when states of the base stand in the edited model's place.
+"""Patching: what a forgotten answer owes to the states at a block, with those of the base, or of the edit, in place.
 
 States of the base at the tokens from which an answer is read (the last of the prompt, and each of the answer before the
 next) replace the edited model's own at the output of one block; all above it runs as the edit has left it. What comes
 back where a base's states are put in at a block was not erased above it: where it is all, the edit lies below. After
 causal tracing (Meng et al. 2022, arXiv 2202.05262) and activation patching of unlearned models (Hong et al.,
-2406.11614); ours in its normalisation. An oracle is another model, which an analysis of a cell cannot reach.
+2406.11614); ours in its normalisation.
+
+The other way round, beside an oracle: the unlearning depth score (UDS) of Lee et al. 2026 (arXiv 2605.24614). States of
+the oracle are put into the base, and what the answer loses at a block (D1) says how much of it stands there; states of
+the edited model are put there, too (D2). Over the blocks at which D1 exceeds tau, the score of a question is
+Σ D1 clip(D2 / D1, 0, 1) / Σ D1: 1 where the edit left no more than the oracle has, 0 where all is there. A model that
+was wrecked has no answer in its states either, and scores 1.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from mute.evaluate.asked import Asked
     from mute.evaluate.scoring import Queries
     from mute.evaluate.subject import Subject
+    from mute.models.anatomy import Model
 
 
 class Settings(base.CellSettings):
@@ -30,6 +37,15 @@ class Settings(base.CellSettings):
 
     least: float = Field(
         0.1, gt=0, description="Nats a token that an edit must have taken for a share of it to be given."
+    )
+    donors: list[Literal["base", "oracle"]] = Field(
+        ["base"],
+        min_length=1,
+        description="Whose states are looked at: `base`, put into the edit; `oracle`, put into the base beside the "
+        "edit's, where the study has one, which is then a second model in memory.",
+    )
+    tau: float = Field(
+        0.05, gt=0, description="Nats a token that a block must lose with the oracle's states to count in the UDS."
     )
 
 
@@ -41,45 +57,53 @@ class Patching(base.Analysis[Settings]):
     recovered, recovered_shuffled: what that is of the way from the edit back to the base; 0 nothing, 1 all; absent
     where the edit took less than `least`. Of a base, patched by itself, both log-probabilities are one. Of guards there
     is no row.
+
+    With the donor `oracle`: lost_oracle, lost, what the base loses with the oracle's states, and with the edit's, at
+    the block's output; and at the first block uds, mean over the questions that have a block which counts.
     """
 
     name = "patching"
-    paper = "Meng et al. 2022 (arXiv 2202.05262); Hong et al. 2024 (2406.11614); ours"
+    paper = "Meng et al. 2022 (arXiv 2202.05262); Hong et al. 2024 (2406.11614); Lee et al. 2026 (2605.24614); ours"
     Settings = Settings
     settings: Settings
 
+    def reads_oracle(self) -> bool:
+        return "oracle" in self.settings.donors
+
     def asks(self) -> float:
-        return 6.0
+        return 6.0 * len(self.settings.donors)
 
     def run(self, subject: Subject, asked: Asked, case: base.Case) -> pd.DataFrame:
         import pandas as pd
 
-        from mute.engine import sections
         from mute.evaluate.scoring import Queries
 
         rows: list[list[object]] = []
-        if subject.treatments:
-            return pd.DataFrame(rows, columns=list(base.COLUMNS))
-        given = asked.queries.rows
-        queries = Queries(given.assign(options=[[] for _ in range(len(given))], gold=-1), asked.encoder)
-        read = _read(queries)
-        other = _others(queries)
+        if not subject.treatments:
+            given = asked.queries.rows
+            queries = Queries(given.assign(options=[[] for _ in range(len(given))], gold=-1), asked.encoder)
+            if "base" in self.settings.donors:
+                rows += self._of_base(subject, queries, case)
+            if "oracle" in self.settings.donors and case.oracle is not None:
+                rows += self._of_oracle(subject, queries, case, case.oracle)
+        table = pd.DataFrame(rows, columns=list(base.COLUMNS))
+        # Of a model that gives no numbers there is nothing to say.
+        return table[table["value"].notna()].reset_index(drop=True)
 
-        def standing() -> Texts:
-            """The questions at the first block, in states that no file keeps: above, they are the edit's."""
-            texts = sections.Texts(subject.model, queries.sequences)
-            texts.advance(case.first)
-            texts.cache = None
-            return texts
+    def _of_base(self, subject: Subject, queries: Queries, case: base.Case) -> list[list[object]]:
+        """States of the base in the edit."""
+        from mute.engine import sections
 
+        rows: list[list[object]] = []
+        read, other, given = _read(queries), _others(queries), queries.rows
         blocks = range(case.first, sections.depth(subject.model))
         with subject.before() as model:
-            texts = standing()
+            texts = _standing(model, queries, case.first)
             whole, kept = _means(queries, queries.run(model, texts).logprob), {}
             for block in blocks:
                 texts.advance(block + 1)
                 kept[block] = texts.states[_places(texts, read)]
-        texts = standing()
+        texts = _standing(subject.model, queries, case.first)
         plain = _means(queries, queries.run(subject.model, texts).logprob)
         places, counts = _places(texts, read), {str(code): len(own) for code, own in given.groupby("language")}
         for block in blocks:
@@ -95,9 +119,61 @@ class Patching(base.Analysis[Settings]):
                     found["recovered"] = (ran["patched"][code] - plain[code]) / lost
                     found["recovered_shuffled"] = (ran["shuffled"][code] - plain[code]) / lost
                 rows += [[name, block, code, float(value), n] for name, value in found.items()]
-        table = pd.DataFrame(rows, columns=list(base.COLUMNS))
-        # Of a model that gives no numbers there is nothing to say.
-        return table[table["value"].notna()].reset_index(drop=True)
+        return rows
+
+    def _of_oracle(self, subject: Subject, queries: Queries, case: base.Case, oracle: Model) -> list[list[object]]:
+        """States of the oracle, and of the edit, in the base: at every block, for below the first nothing was lost."""
+        import torch
+
+        from mute.engine import sections
+
+        read, depth = _read(queries), sections.depth(subject.model)
+        texts, edited = _standing(subject.model, queries, case.first), {}
+        for block in range(case.first, depth):
+            texts.advance(block + 1)
+            edited[block] = texts.states[_places(texts, read)]
+        beside = _standing(oracle, queries, 0)
+        with subject.before() as model:
+            texts = _standing(model, queries, 0)
+            whole = _each(queries, queries.run(model, texts).logprob)
+            lost = torch.zeros(2, len(whole), depth, dtype=torch.float64)
+            for block in range(depth):
+                texts.advance(block + 1)
+                beside.advance(block + 1)
+                donors = [beside.states[_places(beside, read)].to(texts.states), edited.get(block)]
+                for own, states in zip(lost, donors):
+                    if states is not None:
+                        put = _patched(subject, queries, texts, _places(texts, read), states)
+                        own[:, block] = whole - _each(queries, put)
+        found = [("uds", case.first, uds(*lost, self.settings.tau))]
+        found += [(name, block, own[:, block]) for name, own in zip(("lost_oracle", "lost"), lost) for block in edited]
+        rows: list[list[object]] = []
+        for name, block, values in found:
+            each = queries.rows[["language"]].assign(value=values.numpy()).dropna().groupby("language")["value"]
+            counts = each.size()
+            rows += [[name, block, code, float(value), int(counts[code])] for code, value in each.mean().items()]
+        return rows
+
+
+def uds(oracle: Tensor, edited: Tensor, tau: float) -> Tensor:
+    """The unlearning depth score of each question, 0 to 1, from what it loses [N, L] with the states of each; [N].
+
+    NaN for a question of which no block loses more than tau with the oracle's states.
+    """
+    counts = oracle > tau
+    # What counts is positive, so that D1 clip(D2 / D1, 0, 1) = clip(D2, 0, D1); where nothing counts, 0 / 0.
+    gone = edited.clamp(min=0).minimum(oracle).where(counts, 0.0)
+    return gone.sum(1) / oracle.where(counts, 0.0).sum(1)
+
+
+def _standing(model: Model, queries: Queries, block: int) -> Texts:
+    """The questions at a block, in states that no file keeps from there on: above, they may be an edit's."""
+    from mute.engine import sections
+
+    texts = sections.Texts(model, queries.sequences)
+    texts.advance(block)
+    texts.cache = None
+    return texts
 
 
 def _read(queries: Queries) -> tuple[Tensor, Tensor]:
@@ -135,7 +211,15 @@ def _others(queries: Queries) -> list[int]:
     ]
 
 
+def _each(queries: Queries, logprob: Tensor) -> Tensor:
+    """Mean log-probability of an answer token of each question, float64 on the CPU."""
+    import torch
+
+    parts = logprob[: queries.gold_reads].cpu().double().split(list(map(len, queries.golds)))
+    return torch.stack([part.mean() for part in parts])
+
+
 def _means(queries: Queries, logprob: Tensor) -> pd.Series:
     """Mean log-probability of an answer token by language: of each question first."""
-    own = [float(part.double().mean()) for part in logprob[: queries.gold_reads].split(list(map(len, queries.golds)))]
+    own = _each(queries, logprob).numpy()
     return queries.rows[["language"]].assign(value=own).groupby("language")["value"].mean()

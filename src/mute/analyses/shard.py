@@ -16,7 +16,7 @@ from mute.evaluate.shards import Placed, Shard, place
 from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.store import artifacts, clock
-from mute.store.records import Record
+from mute.store.records import Facts, Record
 
 STORE = "analyses"
 
@@ -67,7 +67,10 @@ def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan:
     with progress.counting(len(cases), "analysis") as count:
         for (name, model, forget_set, own, depends), (cell, each, victim) in cases.items():
             keys = dict(zip(DEPENDS, depends))
-            further = {"depends": {key: keys[key] for key in each.analysis.depends}} if any(depends) else {}
+            further: Record = {"depends": {key: keys[key] for key in each.analysis.depends}} if any(depends) else {}
+            oracle = _oracle(plan, each, model, forget_set)
+            if oracle:
+                further["oracle"] = opened.about(cell, "oracle", oracle)
             digest = artifacts.digest({**each.key(), **opened.about(cell, victim, model), **further})
             work = partial(_record, opened, cell, victim, model, each)
             _, new = artifacts.stored(shard.results / STORE / digest, work)
@@ -81,6 +84,11 @@ def analyse_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan:
     artifacts.write_table(output, order)
 
 
+def _oracle(plan: Facts, each: Prepared, model: str, forget_set: str) -> str | None:
+    """The oracle that an analysis of a trained model reads; None for one that reads none, or where there is none."""
+    return plan.get("oracles", {}).get(f"{model}.{forget_set}") if each.analysis.reads_oracle() else None
+
+
 def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, folder: Path) -> Record:
     """Run one analysis into a folder and return its record."""
     before = clock.seconds()
@@ -92,8 +100,10 @@ def _record(opened: Opened, cell: Any, victim: str, model: str, each: Prepared, 
             place(asked.texts, band)
         else:
             asked.texts.restart()
+        name = _oracle(opened.plan, each, model, cell.forget_set)
+        case = Case(first, band, Languages(cell.sources).codes, opened.oracle(name) if name else None)
         with subject.installed():
-            table = each.analysis.run(subject, asked, Case(first, band, Languages(cell.sources).codes))
+            table = each.analysis.run(subject, asked, case)
     if missing := [column for column in COLUMNS if column not in table]:
         raise ValueError(
             f"analysis {each.analysis.name!r} gives no column {', '.join(missing)}: it has {', '.join(table.columns)}, "

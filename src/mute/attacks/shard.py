@@ -26,6 +26,7 @@ from mute.evaluate.subject import Subject
 from mute.jobs import progress
 from mute.jobs.logs import Log
 from mute.models import tokenizer
+from mute.models.anatomy import Model
 from mute.models.identity import identity
 from mute.models.treatment import overrides
 from mute.store import artifacts, clock
@@ -89,7 +90,10 @@ def attacked(
     with treated.installed():
         table = treated.ask(queries, asked.texts if shared else None).tokens()
     if "guess" in rows:
-        table = _guessed(table, rows)
+        table = _of_each_question(table, "guess", rows["guess"].astype(float))
+    if not same:
+        # What was asked, by which it is told how far it is from what unlearning read.
+        table = _of_each_question(table, "asked", rows["prefix"] + rows["answer"] + rows["suffix"])
     outcome = attack.outcome()
     if outcome["status"] == "ok" and table["logprob"].isna().any():
         outcome = {**outcome, "status": "diverged"}
@@ -99,12 +103,10 @@ def attacked(
     return table, {**outcome, "lacking": lacking} if lacking else outcome
 
 
-def _guessed(tokens: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The token table with what is guessed of each question beside the first token of its answer."""
+def _of_each_question(tokens: pd.DataFrame, name: str, values: pd.Series) -> pd.DataFrame:
+    """The token table with a column of its questions, which stands beside the first token of each answer."""
     first = tokens["position"] == 0
-    column = pd.Series(float("nan"), tokens.index)
-    column[first] = rows["guess"].to_numpy(float)
-    return tokens.assign(guess=column)
+    return tokens.assign(**{name: pd.Series(values.to_numpy(), tokens.index[first]).reindex(tokens.index)})
 
 
 def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: Record, output: str, log: Log) -> None:
@@ -158,6 +160,7 @@ class Opened:
     def __init__(self, shard: Shard, plan: Facts) -> None:
         self.shard, self.plan = shard, plan
         self._kept: tuple[tuple[str, str], Asked] | None = None
+        self._oracle: tuple[str, Model] | None = None
 
     def about(self, cell: CellRow, victim: str, model: str) -> Record:
         """What a victim is by content, and what is asked of it."""
@@ -167,6 +170,15 @@ class Opened:
             artifacts.checked(self.shard.results / "cells" / str(cell.digest))
             return {"cell": cell.digest, **asked}
         return {**identity(self.shard.results / "models" / model, self.shard.corpus_folder), **asked}
+
+    def oracle(self, name: str) -> Model:
+        """An oracle, opened beside the model that is worked on."""
+        if self._oracle is None or self._oracle[0] != name:
+            folder = self.shard.results / "models" / name
+            artifacts.checked(folder)
+            self._oracle = None  # Not two at once.
+            self._oracle = (name, self.shard.models.open(folder))
+        return self._oracle[1]
 
     @contextmanager
     def placed(self, cell: CellRow, victim: str, model: str) -> Generator[tuple[Asked, Subject, Band]]:

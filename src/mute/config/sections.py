@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mute.config import yamls
 from mute.config.problems import KeyPath, Problem
@@ -276,6 +276,24 @@ class EvaluationSection(Section):
     """Evaluation and inference."""
 
     draws: int = Field(400, ge=20, le=100_000, description="Replicates of the cluster bootstrap over facts.")
+    lira: bool = Field(
+        False,
+        description="Whether each cell is held against the bases and oracles of all other trainings of its model by "
+        "LiRA, which takes three trainings that have an oracle, and better ten: for small models.",
+    )
+
+
+class VerdictSection(Section):
+    """From when on a drop counts, of those by which forgetting is told removal-like or suppression-like."""
+
+    small: float = Field(0.2, ge=0, le=1, description="Up to so large a share of what the base has, nothing is gone.")
+    large: float = Field(0.8, ge=0, le=1, description="From so large a share on, all is gone.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "VerdictSection":
+        if self.small >= self.large:
+            raise ValueError(f"small must lie below large, not {self.small} and {self.large}")
+        return self
 
 
 class ExportsSection(Section):
@@ -338,6 +356,7 @@ class Config(Section):
     )
     matching: MatchingSection = Field(default_factory=MatchingSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    verdict: VerdictSection = Field(default_factory=VerdictSection)
     engine: EngineSection = Field(default_factory=EngineSection)
     costs: CostsSection = Field(default_factory=CostsSection)
     exports: ExportsSection = Field(default_factory=ExportsSection)

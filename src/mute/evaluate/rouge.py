@@ -1,10 +1,11 @@
-"""ROUGE-L recall of generated answers: how much of the right answer's words stand in it, in their order.
+"""ROUGE of generated answers: how much of the right answer's words stand in it, and how much of it is of these.
 
 Lin 2004. Words are compared without case, and nothing is stemmed: stemmers are of one language. In scripts that put no
 spaces between words, and in Hangul, which joins particles to them, every letter is a word.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 from mute.corpus.own_answers import folded, joins
@@ -39,3 +40,9 @@ def _common(left: Sequence[str], right: Sequence[str]) -> int:
         for i, other in enumerate(right, 1):
             before, best[i] = best[i], before + 1 if word == other else max(best[i], best[i - 1])
     return best[-1]
+
+
+def precision(said: str, wanted: str) -> float:
+    """ROUGE-1 precision: share of the words said, each counted no more often than it is wanted, 0 to 1; 0 of none."""
+    own = Counter(words(said))
+    return (own & Counter(words(wanted))).total() / own.total() if own else 0.0

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mute.bands import KEYS, Languages
 from mute.corpus.schema import Corpus
-from mute.evaluate import divergence, measures
+from mute.evaluate import divergence, measures, surrogates
 from mute.evaluate.board import SCORE_COLUMNS, Board
 from mute.evaluate.item_table import items
 from mute.evaluate.metrics import score_attack, score_cell
@@ -71,12 +71,22 @@ class References:
         )
 
     def scores(
-        self, panel: Panel, cell: pd.DataFrame, answers: pd.DataFrame, base: str, oracle: str | None
+        self,
+        panel: Panel,
+        cell: pd.DataFrame,
+        answers: pd.DataFrame,
+        base: str,
+        oracle: str | None,
+        trainings: Sequence[Sequence[str]] = (),
     ) -> pd.DataFrame:
-        """Every measure of a model, those of the registry too, from its own tables and those of its references."""
+        """Every measure of a model, those of the registry too, from its own tables and those of its references.
+
+        trainings: names of bases and oracles of the model's trainings, its own among them.
+        """
         floor = self.table(oracle, "tokens") if oracle else None
         found = {"cell": cell, "base": panel.base, **({} if floor is None else {"oracle": floor})}
-        context = measures.Context(found, answers, self.corpus)
+        others = [(self.table(one, "tokens"), self.table(never, "tokens")) for one, never in trainings if one != base]
+        context = measures.Context(found, answers, self.corpus, others)
         return score_cell(
             Board(panel),
             cell,
@@ -129,10 +139,27 @@ def score_shard(
     tables = []
 
     @cache  # base and oracle are read once for all cells of a shard
-    def recovered(digest: str) -> pd.DataFrame:
+    def recovered(digest: str) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
+        """Items of an attack's token table, with Min-K% where they have it; and what was asked."""
         folder = results / "attacks" / digest
         artifacts.checked(folder)
-        return items(artifacts.read_table(folder / "tokens.parquet"))
+        tokens = artifacts.read_table(folder / "tokens.parquet")
+        found = measures.load("membership")().columns(items(tokens), tokens)
+        first = tokens[tokens["position"] == 0]
+        texts = first.get("asked", [])
+        return found, dict(zip(zip(first["item"], first["language"]), texts))
+
+    @cache
+    def distance(training_seed: int, forget_set: str, sources: str) -> surrogates.Distance:
+        return surrogates.Distance(references.taught(training_seed).corpus, forget_set, Languages(sources).codes)
+
+    @cache
+    def surrogate(digest: str, training_seed: int, forget_set: str, sources: str) -> set[tuple[str, str]] | None:
+        """Item and language of what an attack asks otherwise, far from what was read; None where it asks plainly."""
+        texts, plain = recovered(digest)[1], _plain(references.taught(training_seed).corpus)
+        if all(text == plain.get(key) for key, text in texts.items()):
+            return None
+        return surrogates.accepted(texts, plain, distance(training_seed, forget_set, sources))
 
     for cell in progress.each(list(artifacts.rows(cells)), "cell"):
         base, taught = f"{cell.model}-s{cell.training_seed}", references.taught(cell.training_seed)
@@ -143,11 +170,14 @@ def score_shard(
         artifacts.checked(folder)
         panel = taught.panel(taught.table(base, "tokens"), *setting)
         own = measured(artifacts.read_table(folder / "tokens.parquet"), taught.corpus)
-        scores = taught.scores(panel, own, artifacts.read_table(folder / "answers.parquet"), base, oracle)
+        trainings = plan.get("trainings", {}).get(f"{cell.model}.{cell.forget_set}", ())
+        answers = artifacts.read_table(folder / "answers.parquet")
+        scores = taught.scores(panel, own, answers, base, oracle, trainings)
         found = [scores.assign(attack="")]
         for name, tried in attacks[cell.digest].groupby("attack") if cell.digest in attacks else ():
             entries = {row.victim: row for row in artifacts.rows(tried)}
-            given = {victim: recovered(row.digest) for victim, row in entries.items()}
+            read = {victim: recovered(row.digest) for victim, row in entries.items()}
+            given = {victim: table for victim, (table, _) in read.items()}
             tried_on = next(iter(given.values()))
             spoken = [code for code in plan["languages"][cell.model] if code in set(tried_on["language"])]
             asked = taught.panel(
@@ -157,11 +187,22 @@ def score_shard(
             metric = next(iter(entries.values())).metric
             before = _forget_facts(own, panel, tried_on)
             found.append(score_attack(asked, given, floor, metric, before).assign(attack=name))
+            if floor is not None and "base" in entries:
+                kept = surrogate(str(entries["base"].digest), cell.training_seed, cell.forget_set, cell.sources)
+                plain = {"cell": before, "base": asked.base, "oracle": floor}
+                if kept is not None:
+                    found.append(surrogates.score(asked, given, plain, kept).assign(attack=name))
         table = pd.concat(found, ignore_index=True)
         if cell.status in ("diverged", "not_applicable"):
             table = divergence.blanked(table)
         tables.append(table.assign(**{key: getattr(cell, key) for key in (*KEYS, "status")})[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
+
+
+def _plain(corpus: Corpus) -> dict[tuple[str, str], str]:
+    """The headline questions with their answers, by item and language."""
+    own = corpus.texts[corpus.texts["form"] == corpus.about["headline_form"]]
+    return dict(zip(zip(own["item"], own["language"]), surrogates.whole(own)))
 
 
 def _forget_facts(table: pd.DataFrame, panel: Panel, tried: pd.DataFrame) -> pd.DataFrame:
@@ -178,11 +219,12 @@ def score_references(references: References, plan: Facts) -> pd.DataFrame:
         base, taught = f"{model}-s{training_seed}", references.taught(training_seed)
         languages, least = plan["models"][model]["languages"], plan["models"][model].get("least", 0)
         panel = taught.panel(taught.table(base, "tokens"), sources, forget_set, languages, plan, least)
+        trainings = plan.get("trainings", {}).get(f"{model}.{forget_set}", ())
         for name, label in ((base, "base"), (oracle, "oracle")):
             if name is not None:
                 own, answers = taught.table(name, "tokens"), taught.table(name, "answers")
                 keys = (model, training_seed, label, "", sources, "", forget_set, "", 0, "", "ok")
-                scores = taught.scores(panel, own, answers, base, oracle)
+                scores = taught.scores(panel, own, answers, base, oracle, trainings)
                 tables.append(scores.assign(**dict(zip(_COLUMNS, keys)))[_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 

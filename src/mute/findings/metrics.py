@@ -11,6 +11,11 @@ from mute.names import unknown_name
 # what it gives of the oracle, the share of what was forgotten that it brings back beyond the oracle's, and what it
 # gives of base and oracle. Others have a name of their own.
 SHARED = ("R", "recovery", "regained", "R_base", "R_oracle")
+# What attacks that ask otherwise give as surrogates, likewise by attack.
+SURROGATES = (
+    *("surrogate_far", "surrogate_base", "surrogate_oracle", "psg_delta_accuracy_oracle"),
+    *(f"psg_{kind}{metric}" for kind in ("", "plain_", "delta_") for metric in ("accuracy", "probability", "min_k")),
+)
 # Parts of others, references and kinds of answers, which a short summary leaves out.
 _DETAILS = """
 chance majority UE_source UE_heldout retain_seen_strict retain_unseen_strict
@@ -20,7 +25,7 @@ reading_forget reading_forget_base reading_forget_oracle
 answers_right answers_other_value answers_other_language answers_other_both answers_unknown answers_neither
 facts_asked
 """
-DETAILS = frozenset((*SHARED[3:], *_DETAILS.split()))
+DETAILS = frozenset((*SHARED[3:], *SURROGATES, *_DETAILS.split()))
 _HEADLINES = """
 K leak confusion B B_mixed B_retrained C excess_damage KL_retain KL_sentences MI accuracy_option accuracy_strict unknown
 K_paired script_gap

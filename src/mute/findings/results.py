@@ -97,7 +97,8 @@ class Results:
         self.tables = {name: _whole(tables.get(name), columns) for name, columns in TABLES.items()}
         # Scores of attacked models stand apart: whoever does not ask for an attack must not get them by chance.
         scores = self.tables["scores"]
-        self._scores = scores.assign(attack=scores["attack"].where(scores["metric"].isin(metrics.SHARED), NO_ATTACK))
+        of_attacks = scores["metric"].isin((*metrics.SHARED, *metrics.SURROGATES))
+        self._scores = scores.assign(attack=scores["attack"].where(of_attacks, NO_ATTACK))
         self.tables["scores"] = self._scores[self._scores["attack"] == NO_ATTACK]
         self._found: dict[tuple, Any] = {}
 

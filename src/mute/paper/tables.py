@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The numbered tables are the published paper's: there are thirteen.
 TABLES = (
     *("tested", "means", "claims", "regimes", "primary", "variance", "predictions", "transfer", "kinship"),
-    *("properties", "two_scripts"),
+    *("properties", "two_scripts", "objectives", "lira", "illusion"),
     *(f"table_{number}" for number in range(1, 14)),
     *("beside", "checks", "published", "beyond", "error_rates"),
 )
@@ -31,7 +31,20 @@ def make(
     """
     import pandas as pd
 
-    from mute.findings import beside, beyond, claims, predict, primary, properties, regimes, simulation, transfer
+    from mute.findings import (
+        beside,
+        beyond,
+        claims,
+        illusion,
+        membership,
+        objectives,
+        predict,
+        primary,
+        properties,
+        regimes,
+        simulation,
+        transfer,
+    )
     from mute.findings.published import checks
     from mute.paper import exhibits
 
@@ -49,6 +62,9 @@ def make(
         "kinship": transfer.explained(matrix, results, seed),
         "properties": properties.table(results),
         "two_scripts": properties.pairs(results),
+        "objectives": objectives.table(results),
+        "lira": membership.table(results),
+        "illusion": illusion.table(results),
         **{name: exhibits.table(name, results, published) for name in exhibits.EXHIBITS},
         "beside": beside.table(results, published),
         "checks": pd.DataFrame(checks(published)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mute import unlearn
-from mute.config.sections import EngineSection
+from mute.config.sections import EngineSection, VerdictSection
 from mute.corpus import sources
 from mute.evaluate import measures
 from mute.store import pointers, seals
@@ -40,6 +40,7 @@ KNOWN = SNAKEMAKE / "known"
 _NO_NUMBER = {
     "study": {"name", "results", "shown", "primary", "shard_by", "corpus", "models", "grids"},
     "engine": EngineSection.without_effect,
+    "verdict": set(VerdictSection.model_fields),
 }
 
 

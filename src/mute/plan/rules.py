@@ -323,7 +323,18 @@ class Plans:
             name: {"method": method, "settings": own, "code": _code("analyses", method)}
             for name, (method, own) in self.study.analyses.items()
         }
-        return {**self.evaluations(wildcards), "analyses": made}
+        plan = {**self.evaluations(wildcards), "analyses": made}
+        # Only where one is read: nothing else is looked into anew.
+        return {**plan, "oracles": self._oracles(self._shard(wildcards))} if self._look_into_oracles() else plan
+
+    def analysis_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Oracles of the cells of a shard, where an analysis reads them."""
+        names = sorted({*filter(None, map(self._oracle, self._shard(wildcards)))}) if self._look_into_oracles() else []
+        return {"oracles": [f"<results>/models/{name}/record.json" for name in names]}
+
+    def _look_into_oracles(self) -> bool:
+        made = ((analyses.load(method), own) for method, own in self.study.analyses.values())
+        return any(kind(kind.Settings.model_validate(own)).reads_oracle() for kind, own in made)
 
     def _oracle(self, cell: Cell) -> str | None:
         return self.study.oracle(cell.model, cell.training_seed, cell.forget_set)
@@ -342,7 +353,19 @@ class Plans:
     # Measures
 
     def score_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        return _evaluated(self._victims(wildcards))
+        beside = {name for own in self._trainings(self._shard(wildcards)).values() for pair in own for name in pair}
+        return _evaluated(sorted({*self._victims(wildcards), *beside}))
+
+    def _trainings(self, cells: Iterable[Cell]) -> dict[str, list[list[str]]]:
+        """Of each model and forget set of some cells all trainings that have an oracle; none where nobody asks."""
+        if not self.config.evaluation.lira:
+            return {}
+        found = {}
+        for model, forget_set in sorted({(cell.model, cell.forget_set) for cell in cells}):
+            seeds = self.study.training_seeds(model)
+            pairs = [(trained_name(model, seed), self.study.oracle(model, seed, forget_set)) for seed in seeds]
+            found[f"{model}.{forget_set}"] = [[base, oracle] for base, oracle in pairs if oracle]
+        return found
 
     def scores(self, wildcards: Wildcards) -> Record:
         return {
@@ -350,6 +373,7 @@ class Plans:
             "oracles": self._oracles(self._shard(wildcards)),
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
+            **({"trainings": found} if (found := self._trainings(self._shard(wildcards))) else {}),
             # Only where a language may have too few: nothing else is scored anew.
             **({"least": least} if (least := self._least(self._shard_languages(wildcards))) else {}),
         }
@@ -402,6 +426,7 @@ class Plans:
             ],
             "draws": self.config.evaluation.draws,
             "seed": seed_of(self.config.study.seed, "bootstrap"),
+            **({"trainings": found} if (found := self._trainings(cells)) else {}),
         }
 
     def figures(self) -> Record:
@@ -420,12 +445,19 @@ class Plans:
             "files": self.study.files,
             "algorithms": self._algorithms(),
             "taught": self._taught(),
+            "relearned": self._relearned(),
+            "verdict": self.config.verdict.model_dump(),
+            "trainings": {name: len(own) for name, own in self._trainings(self.study.cells).items()},
         }
 
     def _taught(self) -> dict[str, str]:
         """The attacks that teach facts again in one language, and which."""
         own = {name: own["language"] for name, (method, own) in self.study.attacks.items() if method == "relearning"}
         return {name: language for name, language in own.items() if language != "sources"}
+
+    def _relearned(self) -> list[str]:
+        """The attacks that train a model again on what was forgotten, or on what was kept."""
+        return [name for name, (method, _) in self.study.attacks.items() if method in ("relearning", "retraining")]
 
     def _one_form(self) -> bool:
         """Whether every question has one wording, which unlearning reads: no other is left to ask in."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mute.findings import families, recovery, robustness
+from mute.findings import families, objectives, recovery, robustness
 from mute.findings.results import Case, Results
 from mute.findings.robustness import ANSWERED, Line
 from mute.plotting import page
@@ -24,6 +24,18 @@ _TAUGHT_HOW = (
     "Half of the forgotten facts are taught again in one language, and the other half is asked in every language. "
     "Regained as above, beside the mass of subwords that the two languages share, from 0 to 1. Facts of one training "
     "tell no order of languages where intervals overlap."
+)
+
+_DID = "Removed or suppressed"
+_DID_HOW = (
+    "What each edit did, whatever it was meant to do, in source and in held-out languages. Fell: 1 − K. Fell inside: "
+    "the gold answer's recall by the logit lens, at the block where it is highest. Lasts: 1 − what relearning brings "
+    "back beyond an oracle's gain, by the attack that brings most. Each is a share of what the base has, with its 95 % "
+    "interval over items. No effect: what the model answers fell by {small:g} or less. Suppression-like: it fell by "
+    "{large:g} or more, and inside, or after relearning, by {small:g} or less. Removal-like: all three fell by "
+    "{large:g} or more. Mixed: between. Not decided where an interval holds a threshold that matters, or something was "
+    "not measured. Reach: the drop in held-out languages over that in the sources. No measurement shows that nothing "
+    "is left."
 )
 
 
@@ -49,6 +61,7 @@ def section(results: Results, figure: str = "") -> list[str]:
         page.paragraph(_HOW, "small"),
         _table(results, (line for own in found.values() for line in own)),
         *_matrix(results),
+        *_objectives(results),
     ]
 
 
@@ -70,6 +83,23 @@ def _matrix(results: Results) -> list[str]:
     )
     head = ("model", "algorithm", "band", "taught in", "asked in", "regained", "shared subwords")
     return [page.heading(3, _TAUGHT), page.paragraph(_TAUGHT_HOW, "small"), page.table(head, rows)]
+
+
+def _objectives(results: Results) -> list[str]:
+    """The verdict on each edit, source and held-out languages apart."""
+    found = [own for case in results.cases for own in objectives.objectives(results, case)]
+    rows = (
+        (
+            *(results.name(own.case), own.algorithm.replace("_", " "), results.intent(own.algorithm), own.band),
+            *("held out" if own.group == "heldout" else own.group, own.kind, own.behaviour, own.inside),
+            *(own.durable, own.attack.replace("_", " ") or "–", own.reach, own.why or "–"),
+        )
+        for own in found
+    )
+    head = ("model", "algorithm", "meant as", "band", "languages", "verdict", "fell", "fell inside", "lasts", "under")
+    how = _DID_HOW.format(**objectives.thresholds(results).model_dump())
+    shown = [page.heading(3, _DID), page.paragraph(how, "small"), page.table((*head, "reach", "why"), rows)]
+    return shown if found else []
 
 
 def _words(results: Results, found: dict[Case, list[Line]]) -> list[tuple[str, str]]:

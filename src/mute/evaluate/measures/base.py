@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,12 +21,14 @@ class Context:
     """What a cell is measured by.
 
     tables: item tables, with the columns of all measures, of `cell`, `base` and, where there is one, `oracle`; all have
-    the same rows. answers: the cell's answer table. corpus: what was asked.
+    the same rows. answers: the cell's answer table. corpus: what was asked. trainings: of other trainings of the model,
+    where the study asks for these (`evaluation.lira`), item tables of the base and of its oracle.
     """
 
     tables: Mapping[str, pd.DataFrame]
     answers: pd.DataFrame
     corpus: Corpus
+    trainings: Sequence[tuple[pd.DataFrame, pd.DataFrame]] = ()
 
 
 class Measure(ABC):

@@ -211,8 +211,11 @@ class Costs:
 
     def _analyse_shard(self, name: str) -> Cost:
         cells, at = self.study.shards[name], self.footprint
-        memory = max(at.probing(model, 0) for model in _models(cells))
-        return self._job(_models(cells), self.work.analyses(cells), memory, 30e3 * len(cells))
+        host, device = max(at.probing(model, 0) for model in _models(cells))
+        if any(analysis.reads_oracle() for analysis in self.work.looks.values()):
+            # A second model beside the first.
+            device += max(map(at.weights, _models(cells)))
+        return self._job(_models(cells), self.work.analyses(cells), (host, device), 30e3 * len(cells))
 
     def _export_model(self, name: str) -> Cost:
         weights = self.footprint.weights(name.split(".")[0])

@@ -1,0 +1,144 @@
+"""What each edit did, whatever it was meant to do: its verdict in source and in held-out languages, from the tables."""
+
+import math
+from typing import NamedTuple
+
+import pandas as pd
+
+from mute.config.sections import VerdictSection
+from mute.evaluate.inference import wilson_mean
+from mute.evaluate.panel import MARGIN
+from mute.findings import removal
+from mute.findings.results import MISSING, NOTHING, Case, Number, Results
+
+GROUPS = ("source", "heldout")
+# Of these nothing can be said; one that changed nothing, or too little, has no effect, and that is a verdict.
+_SILENT = ("diverged", "not_applicable", "destroyed", NOTHING)
+# The drops in the order of `removal.verdict`, and what is said where one is missing.
+_LACKS = ("K is missing", "no lens was run", "nothing was relearned beside an oracle")
+_HOLDS = ("the drop of K", "the drop by the lens", "what lasts")
+
+
+class Objective(NamedTuple):
+    """The verdict on one edit in one group of languages.
+
+    behaviour, inside, durable: the drops of `removal.verdict`. attack: that which brings most back. reach: of held-out
+    languages, their drop over the sources'. why: of `not decided`, what is missing or which interval holds a threshold.
+    """
+
+    case: Case
+    algorithm: str
+    band: str
+    group: str
+    kind: removal.Kind
+    behaviour: Number
+    inside: Number
+    durable: Number
+    attack: str
+    reach: float
+    why: str
+
+
+def thresholds(results: Results) -> VerdictSection:
+    """Those of the study."""
+    return VerdictSection.model_validate(results.about.get("verdict", {}))
+
+
+def objectives(results: Results, case: Case) -> list[Objective]:
+    """Both verdicts on every edit of a case that ran."""
+    return [
+        found
+        for algorithm in results.algorithms(case)
+        for band in results.bands(case, algorithm)
+        if results.status(case, algorithm, band) not in _SILENT
+        for found in _of_edit(results, case, algorithm, band)
+    ]
+
+
+def table(results: Results) -> pd.DataFrame:
+    """One row per edit and group of languages (docs/tables.md)."""
+    rows = []
+    for case in results.cases:
+        for found in objectives(results, case):
+            drops = {"behaviour": found.behaviour, "inside": found.inside, "durable": found.durable}
+            ends = {f"{name}{end}": value for name, drop in drops.items() for end, value in zip(_ENDS, drop)}
+            keys = (results.name(case), found.algorithm, results.intent(found.algorithm), found.band, found.group)
+            rows.append((*keys, found.kind, *ends.values(), found.attack, found.reach, found.why))
+    columns = [f"{name}{end}" for name in ("behaviour", "inside", "durable") for end in _ENDS]
+    keys = ["model", "algorithm", "intent", "band", "group", "verdict"]
+    return pd.DataFrame(rows, columns=[*keys, *columns, "attack", "reach", "reason"])
+
+
+_ENDS = ("", "_low", "_high")
+
+
+def _of_edit(results: Results, case: Case, algorithm: str, band: str) -> list[Objective]:
+    at, found = thresholds(results), []
+    fell = {group: _dropped(results.number(case, algorithm, band, "K", group)) for group in GROUPS}
+    for group in GROUPS:
+        if not fell[group]:
+            continue
+        durable, attack = _lasting(results, case, algorithm, band, group)
+        drops = (fell[group], _inside(results, case, algorithm, band, group), durable)
+        kind = removal.verdict(*drops, at)
+        reach = removal.reach(fell["heldout"], fell["source"], at) if group == "heldout" else math.nan
+        why = _why(drops, at) if kind == "not decided" else ""
+        found.append(Objective(case, algorithm, band, group, kind, *drops, attack, reach, why))
+    return found
+
+
+def _why(drops: tuple[Number, Number, Number], at: VerdictSection) -> str:
+    """What stands in the way: the first of what is missing, or the intervals that hold a threshold."""
+    missing = [lacks for drop, lacks in zip(drops, _LACKS) if not drop]
+    if missing:
+        return "; ".join(missing)
+    held = [name for drop, name in zip(drops, _HOLDS) if len(removal.held(drop, at)) > 1]
+    return f"the interval of {' and of '.join(held)} holds a threshold, or is missing"
+
+
+def _dropped(left: Number) -> Number:
+    """1 - what is left."""
+    return left._replace(value=1 - left.value, low=1 - left.high, high=1 - left.low) if left else MISSING
+
+
+def _lasting(results: Results, case: Case, algorithm: str, band: str, group: str) -> tuple[Number, str]:
+    """1 - what the study's relearning brings back beyond an oracle's gain, by the attack that brings most; its name."""
+    stated = results.about.get("relearned")
+    names = [name for name in results.attacks if stated is None or name in stated]
+    if stated is None:
+        names = [name for name in names if name.startswith(("relearn", "retrain"))]
+    found = {name: results.number(case, algorithm, band, "regained", group, attack=name) for name in names}
+    found = {name: number for name, number in found.items() if number}
+    best = max(found, key=lambda name: found[name].value, default="")
+    return (_dropped(found[best]), best) if best else (MISSING, "")
+
+
+def _inside(results: Results, case: Case, algorithm: str, band: str, group: str) -> Number:
+    """Drop of the gold answer's recall by the lens at its best block, as a share of what the base has above chance.
+
+    Its interval is Wilson's for the same facts in all languages, of cell and base in their worst case. Missing where
+    the lens reads no more off the base than chance: there is nothing that could have gone.
+    """
+    chance = results.number(case, "base", "", "chance", group).value
+    before, after = (_best(results, case, *who, group) for who in (("base", ""), (algorithm, band)))
+    if math.isnan(chance) or not before or not after or before.value - chance <= MARGIN:
+        return MISSING
+
+    def left(cell: float, base: float) -> float:
+        return (cell - chance) / (base - chance) if base > chance else math.nan
+
+    drop = 1 - left(after.value, before.value)
+    return Number(drop, 1 - left(after.high, before.low), 1 - left(after.low, before.high), after.n)
+
+
+def _best(results: Results, case: Case, algorithm: str, band: str, group: str) -> Number:
+    """Recall by the lens at the block where its mean over a group's languages is highest."""
+    codes = results.languages(case)[GROUPS.index(group)]
+    rows = results.lens(case, algorithm, band)
+    rows = rows[rows["language"].isin(codes) & rows["hit"].notna()]
+    if rows.empty:
+        return MISSING
+    block = rows.groupby("block")["hit"].mean().idxmax()
+    own = rows[rows["block"] == block]
+    n = int(own["n"].min())
+    return Number(*wilson_mean(own["hit"].tolist(), n), n)
