@@ -117,6 +117,9 @@ def test_every_attack_gives_the_same_twice_and_leaves_the_model_as_it_was(asked,
     assert outcome["status"] == "ok"
     assert one.equals(two)
     assert set(one.columns) - {"asked"} == {*plain.columns, *(["guess"] if name == "prefill" else [])}
+    if "asked" in one:
+        # The whole text, once for each question.
+        assert one["asked"].notna().equals(one["position"] == 0)
     # Of the questions that it is tried on, in their order; an answer may be given in other words.
     facts = [list(dict.fromkeys(zip(table["item"], table["language"]))) for table in (one, plain)]
     assert facts[0] == [fact for fact in facts[1] if fact in set(facts[0])]
