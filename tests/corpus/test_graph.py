@@ -111,6 +111,21 @@ def test_each_part_is_told_alone(part):
     assert [bool(drawn.aliases), bool(drawn.signs), bool(drawn.alike)] == [part == own for own in PARTS]
 
 
+def test_worlds_share_signs_and_no_second_name_and_each_compares_its_own():
+    both = build(codes=("en", "es"), graph=list(PARTS), worlds=2)
+    drawn = graph.of(both)
+    assert set(drawn.alike) == {"0", "1"}
+    for seed in (0, 1):
+        own = both.taught(seed)
+        subjects = set(own.facts["subject"])
+        others = set(both.facts["subject"]) - subjects
+        assert {name for names in drawn.alike[str(seed)].values() for name in names} <= subjects
+        lines = own.lines[own.lines["ability"] == linked.ABILITY]
+        texts = (lines["prefix"] + lines["answer"]).tolist()
+        assert not [text for text in texts if any(drawn.aliases[name] in text or name in text for name in others)]
+        assert set(lines.loc[lines["item"] != "", "item"]) <= set(own.facts["item"])
+
+
 def test_second_names_are_new_and_no_two_alike(told):
     aliases = graph.of(told).aliases
     subjects = set(told.facts["subject"])

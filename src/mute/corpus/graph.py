@@ -154,7 +154,6 @@ def neighbours(corpus: Corpus, forget: Collection[str]) -> dict[str, set[str]]:
     domains = set(facts.loc[gone, "domain"])
     told = {values[item] for item in facts.loc[gone, "item"] if item in values}
     kept = facts[~gone]
-    return {
-        "kind": set(kept.loc[kept["domain"].isin(domains), "item"]),
-        "value": {item for item in kept["item"] if item in values and values[item] in told},
-    }
+    same_kind = set(kept.loc[kept["domain"].isin(domains), "item"])
+    same_value = {item for item in kept["item"] if item in values and values[item] in told}
+    return dict(zip(SHARED, (same_kind, same_value), strict=True))
