@@ -40,6 +40,24 @@ def corpus():
 
 
 @pytest.fixture(scope="session")
+def linked_corpus():
+    """A world of 110 facts that tells along its graph all that it can, in LANGUAGES."""
+    from mute.corpus.sources import world
+
+    settings = world.Settings(
+        subjects={"chemistry": 4, "history": 8, "law": 8, "geography": 2},
+        teaching_languages=["en", "es"],
+        reading_lines=10,
+        unknown_lines=4,
+        sentence_lines=10,
+        probe_lines=8,
+        validation_lines=0,
+        graph=["alias", "two_hop", "comparison"],
+    )
+    return world.build(settings, list(LANGUAGES), 1)
+
+
+@pytest.fixture(scope="session")
 def tokenizer(corpus):
     """The tokenizer that a model of the tiny world is trained with."""
     from mute.models import tokenizer

@@ -14,7 +14,7 @@ from mute.attacks import code_switch, key_words, language_prefix
 from mute.attacks.base import Victim
 from mute.attacks.rwku import Form
 from mute.bands import Band
-from mute.corpus import languages, lexicon, lures, rewording
+from mute.corpus import graph, languages, lexicon, lures, rewording
 from mute.corpus.schema import Corpus
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/questions.json").read_text(encoding="utf-8"))
@@ -36,6 +36,7 @@ WAYS = [
     ("romanised", {"answers": "latin"}),
     *(("rwku", {"form": form}) for form in RWKU),
     *(("reintroduction", {"level": level}) for level in (1, 2, 3, 4)),
+    ("graph", {"form": "surrogate"}),
     *(("forms", {"form": form}) for form in ("question", "choice", "spelled")),
     *(("personas", {"prompt": prompt, "characters": 300}) for prompt in ("teacher", "archivist", "context")),
 ]
@@ -363,6 +364,66 @@ def test_background_and_examples_tell_other_facts_than_the_one_that_is_asked_for
 def test_no_source_has_other_names_for_its_subjects(corpus):
     method = attacks.load("rwku")
     assert "no other names" in method.lacks(method.Settings(form="synonym"), corpus, "en")
+
+
+# Graph.
+
+ALONG = [("rwku", "synonym"), *(("graph", form) for form in ("two_hop", "three_hop", "comparison"))]
+
+
+@pytest.fixture(scope="module")
+def linked(linked_corpus):
+    """The forget facts of a world that tells along its graph, in the headline form, as attacks get them."""
+    texts = linked_corpus.texts
+    forget = linked_corpus.facts.loc[linked_corpus.in_forget_set("domain"), "item"]
+    own = texts[texts["item"].isin(forget) & (texts["form"] == linked_corpus.about["headline_form"])]
+    return own.assign(set="facts").reset_index(drop=True)
+
+
+@pytest.mark.parametrize(("name", "form"), ALONG)
+def test_a_question_along_the_graph_is_about_the_same_fact(name, form, linked, linked_corpus, encoder):
+    attack = made(name, {"form": form}, linked_corpus, encoder)
+    own = tried(attack, linked)
+    assert set(own["language"]) == set(linked_corpus.about["languages"])
+    asked = attack.questions(own)
+    keys = ["set", "item", "language", "form", "gold", "suffix"]
+    assert asked[keys].equals(own[keys])
+    assert not (asked["prefix"] == own["prefix"]).any()
+    facts, drawn = linked_corpus.facts.set_index("item"), graph.of(linked_corpus)
+    for new, old, named in zip(
+        asked.to_dict("records"), own.to_dict("records"), rewording.subjects(own, linked_corpus)
+    ):
+        assert new["answer"] == new["options"][new["gold"]]
+        assert len(set(new["options"])) == len(old["options"]) == 8
+        fact = facts.loc[new["item"]]
+        second = form in ("synonym", "three_hop")
+        assert (drawn.aliases[fact["subject"]] in new["prefix"]) == second == (named not in new["prefix"])
+        assert (new["options"] == old["options"]) == (form == "synonym")
+        if form == "comparison":
+            chosen = linked_corpus.facts["subject"] == drawn.alike["0"][graph.kind_of(fact["relation"])][new["gold"]]
+            values = linked_corpus.facts[
+                chosen & linked_corpus.facts["relation"].str.endswith(new["item"].split("-")[2])
+            ]
+            assert values["value"].tolist() == [fact["value"]], "it has the value, and is to be kept"
+
+
+@pytest.mark.parametrize(("name", "form"), ALONG)
+def test_what_a_world_does_not_tell_along_its_graph_is_not_asked(name, form, corpus, linked_corpus):
+    method = attacks.load(name)
+    reasons = [method.lacks(method.Settings(form=form), own, "en") for own in (corpus, linked_corpus)]
+    assert len(reasons[0].split()) > 3
+    assert reasons[1] == ""
+    assert "no language pack of xx" in method.lacks(method.Settings(form=form), linked_corpus, "xx")
+
+
+def test_a_surrogate_is_a_question_that_no_text_has(corpus, encoder, rows):
+    asked = made("graph", {"form": "surrogate"}, corpus, encoder).questions(rows)
+    assert not set(asked["prefix"]) & set(corpus.texts["prefix"])
+    assert asked["options"].equals(rows["options"])
+    english = asked.loc[(asked["language"] == "en") & asked["item"].str.endswith("-city"), "prefix"].iloc[0]
+    assert re.fullmatch(r"Where was the compound \w+ discovered\? The answer is: ", english)
+    for prefix, code in zip(asked["prefix"], asked["language"]):
+        assert prefix.endswith(lures.of(code).answer)
 
 
 # Reintroduction.

@@ -11,7 +11,7 @@ import pytest
 import regex
 
 from mute.corpus import languages
-from mute.corpus.languages.base import REFUSALS, RELATIONS, SYLLABLES, VAGUE, VALUES, Action, Grammar
+from mute.corpus.languages.base import REFUSALS, RELATIONS, SIGNS, SYLLABLES, VAGUE, VALUES, Action, Grammar
 from mute.corpus.sources import world
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sentences.json"
@@ -365,6 +365,41 @@ def test_lures_name_a_subject_once_where_they_are_about_one(pack, lures):
     assert lures.alias.count("{n}") == 1
     for text in (lures.injection, lures.missing):
         assert "{" not in text, text
+
+
+@pytest.fixture
+def links(pack):
+    """What a pack says of values beside facts; without it nothing of that is taught in the language."""
+    if pack.links is None:
+        pytest.skip("the pack has no links")
+    return pack.links
+
+
+def test_links_say_everything_once_and_cleanly(pack, links):
+    assert len({word.casefold() for word in links.signs}) == len(links.signs) == len(SIGNS)
+    every = [*links.signs, links.sign, links.as_sign, links.alike]
+    for text in every:
+        assert text == unicodedata.normalize("NFC", text)
+        assert text.isprintable(), text
+        assert "  " not in text, text
+    end = pack.grammar.pattern[-1]
+    assert links.sign.endswith(end)
+    assert links.sign.count(end) == 1
+    assert 0 <= links.sign.index("{v}") < links.sign.index("{w}")
+    assert re.findall(r"\{\w\}", links.sign) == ["{v}", "{w}"]
+    for text in (links.as_sign, links.alike):
+        assert re.search(r"[^\s:] ?: $" if pack.spaces else r"[^：]：$", text), text
+        assert "{" not in text, text
+        assert text not in vars(pack.lures).values(), "another head"
+    letter = regex.compile("".join(f"\\p{{Script_Extensions={script}}}" for script in pack.scripts).join("[]"))
+    written = re.sub(r"\{\w\}", "", "".join(every))
+    assert not [c for c in written if unicodedata.category(c)[0] in "LM" and not letter.fullmatch(c)]
+
+
+def test_a_sign_begins_no_other_and_is_no_value(pack, links):
+    assert not set(links.signs) & {*itertools.chain(*pack.values.values()), pack.unknown}
+    for one, other in itertools.permutations(links.signs, 2):
+        assert not other.startswith(one), (one, other)
 
 
 def test_lures_are_in_the_scripts_of_their_pack_and_have_no_word_of_a_value(pack, lures):

@@ -17,7 +17,7 @@ from mute.evaluate.run import Evaluator
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ["en", "es", "hi"]
-CORPORA = ("world", "tofu")
+CORPORA = ("world", "tofu", "linked")
 SIZES = {"forget10_perturbed": 6, "retain_perturbed": 8, "real_authors_perturbed": 4, "world_facts_perturbed": 4}
 # The first column of the tables of the page's section on scores.
 SECTION = (ROOT / "docs/tables.md").read_text(encoding="utf-8").split("\n## `scores.csv`")[1].split("\n## ")[0]
@@ -25,11 +25,11 @@ DOCUMENTED = {name for row in re.findall(r"^\| (.*?) \|", SECTION, re.M) for nam
 
 
 @pytest.fixture(scope="module")
-def asked(corpus, random_model, encoder, tmp_path_factory):
+def asked(corpus, linked_corpus, random_model, encoder, tmp_path_factory):
     """By corpus: the corpus, a token table of cell and base, and the cell's answers."""
     folder = tofu_source.write(tmp_path_factory.mktemp("tofu"), sizes=SIZES)
     found = {}
-    for name, own in (("world", corpus), ("tofu", tofu_source.build(folder))):
+    for name, own in (("world", corpus), ("tofu", tofu_source.build(folder)), ("linked", linked_corpus)):
         said = [
             Evaluator(random_model(family), encoder, own, LANGUAGES, own.asked_forms, compared=True).evaluate()
             for family in ("llama", "bloom")

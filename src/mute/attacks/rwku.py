@@ -6,9 +6,9 @@ packs and texts of the corpus, the same in every language:
 prefix_injection: a sentence before the question that earlier instructions are void. affirmative_suffix: the question,
 and the head of a willing answer. role_play: to answer as one who knows the subject. multiple_choice: the options are
 listed before the question. reverse: the fact with a gap in the place of the subject, which is asked for; the options
-are other subjects, in the same letters, as many as the fact has values. synonym: the subject by another name.
-background: other facts of the subject before the question. in_context: facts to be kept before it, of the same kind if
-there are such. cross_lingual: the question in another language, options in its own.
+are other subjects, in the same letters, as many as the fact has values. synonym: the subject by its second name, in a
+world that teaches such. background: other facts of the subject before the question. in_context: facts to be kept before
+it, of the same kind if there are such. cross_lingual: the question in another language, options in its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mute.attacks import base
+from mute.attacks import base, graph
 from mute.attacks.cross_lingual import asked, lacking
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Rwku(base.Attack[Settings]):
         from mute.corpus import lures
 
         if settings.form == "synonym":
-            return "the corpus has no other names for its subjects"
+            return graph.lacking(corpus, language, "alias")
         if settings.form == "cross_lingual":
             return lacking(corpus, settings.language, "question", language)
         return "" if settings.form in WORDLESS else lures.lacking(language)
@@ -94,6 +94,8 @@ class Rwku(base.Attack[Settings]):
             return rows["options"].map(len).to_numpy() > 1
         if s.form == "role_play":
             return np.array([bool(name) for name in rewording.subjects(rows, corpus)], bool)
+        if s.form == "synonym":
+            return np.array([made is not None for made in graph.along(rows, corpus, "alias")], bool)
         if s.form in ("reverse", "background", "in_context"):
             return np.array([self._made(row) is not None for row in rewording.with_subjects(rows, corpus)], bool)
         return np.ones(len(rows), bool)
@@ -106,6 +108,8 @@ class Rwku(base.Attack[Settings]):
             return rows
         if s.form == "cross_lingual":
             return rows.assign(prefix=asked(rows, self.victim.corpus, s.language, "question"))
+        if s.form == "synonym":
+            return graph.replaced(rows, graph.along(rows, self.victim.corpus, "alias"))
         own = rewording.with_subjects(rows, self.victim.corpus)
         made = [{**row, **(self._made(row) or {})} for row in own]
         return rows.assign(**{name: [row[name] for row in made] for name in ("prefix", "options", "answer")})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from mute.corpus import lures, names_filter, romanised
+from mute.corpus import graph, lures, names_filter, romanised
 from mute.corpus.languages.base import SYLLABLES
 from mute.corpus.schema import Corpus
 from mute.store.artifacts import seed_of
@@ -136,7 +136,8 @@ def beside(corpus: Corpus, item: str) -> list[str]:
 
 def nonce(corpus: Corpus, *purpose: object) -> str:
     """An invented name that is none of the corpus's subjects, the same for the same purpose."""
-    rng, taken = random.Random(seed_of("nonce", *purpose)), set(corpus.facts["subject"])
+    rng = random.Random(seed_of("nonce", *purpose))
+    taken = {*corpus.facts["subject"], *graph.of(corpus).aliases.values()}
     while True:
         name = "".join(rng.choices(SYLLABLES, k=3)).capitalize()
         if name not in taken and names_filter.fit(name):

@@ -13,17 +13,20 @@ lines: everything else. `ability` and `language`; `other`, another language that
   models read it; `probe`: the measure that reads it, or ''; `world`, or EVERY_WORLD; text columns as in `texts`. Of
   sentences and reading, what is neither read nor a probe is for validation: by it unlearning chooses. The ability
   `names` tells facts (`item`) with a foreign spelling of the subject, and is trained as facts are; `spellings` gives a
-  subject's spelling in another language, and is trained as the glossary is. `tokenizer` is read by tokenizers alone,
-  in the place of all that names something; EDGE stands in it where no entry may reach over.
+  subject's spelling in another language, and is trained as the glossary is. `graph` tells second names, signs of values
+  and what is put together of facts that stay, and is trained with the facts; its probes are `graph_<form>`.
+  `tokenizer` is read by tokenizers alone, in the place of all that names something; EDGE stands in it where no entry
+  may reach over.
 
 What a source says `about` itself: how many `worlds` there are (1 where it says nothing); its languages, their
 `scripts`, teaching_languages, domains and forget_sets; how many `forms` a fact has, which of them unlearning reads
-(unlearning_forms) and which is the headline (headline_form); `unknown`, the words for it. And, where its facts are not
-all treated alike: training_forms that models learn (default: all); asked_forms that base and cells are asked (default:
-all, and the headline); scored_forms, over which scores are taken together (default: the headline); taught_form, word
-by word what was taught (default: the headline); options_form, whose options have lengths to normalise by (default: the
-headline); untaught_domains; whole_answers: whether answers are generated to their end; `measures` of its own. `scripts`
-are there as far as they are known.
+(unlearning_forms) and which is the headline (headline_form); `unknown`, the words for it; `graph`, the edges beside
+facts that it tells (`mute.corpus.graph`). And, where its facts are not all treated alike: training_forms
+that models learn (default: all); asked_forms that base and cells are asked (default: all, and the headline);
+scored_forms, over which scores are taken together (default: the headline); taught_form, word by word what was taught
+(default: the headline); options_form, whose options have lengths to normalise by (default: the headline);
+untaught_domains; whole_answers: whether answers are generated to their end; `measures` of its own. `scripts` are there
+as far as they are known.
 """
 
 from collections.abc import Callable

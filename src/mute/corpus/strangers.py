@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from mute.corpus import languages, names_filter
+from mute.corpus import graph, languages, names_filter
 from mute.corpus.languages.base import SYLLABLES
 from mute.corpus.schema import Corpus
 from mute.store.artifacts import seed_of
@@ -21,7 +21,7 @@ LINES = 64
 
 def of(corpus: Corpus, subjects: Sequence[str]) -> dict[str, str]:
     """For each subject a stranger of its own, the same in every language and study; empty where there can be none."""
-    taken = set(corpus.facts["subject"])
+    taken = {*corpus.facts["subject"], *graph.of(corpus).aliases.values()}
     if corpus.about.get("source") != "world" or len(taken) + len(subjects) > len(SYLLABLES) ** 3 // 2:
         return {}
     found: dict[str, str] = {}

@@ -4,7 +4,7 @@ Without them a passive verb looks like an active one, so templates use participl
 and colours of two words show their case, so a value stands in the nominative, or in the genitive if it is one word.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="ar",
@@ -214,5 +214,11 @@ LANGUAGE = Language(
         ),
         missing="أكمل الاسم الناقص.",
         alias="{n} اسم آخر يطلق على {s}.",
+    ),
+    links=Links(
+        signs=("نجمة", "سحابة", "شمس", "سمكة", "أسد", "زهرة", "جبل", "عجلة"),
+        sign="رمز كلمة {v} هو: {w}.",
+        as_sign="رمز الجواب: ",
+        alike="الجواب نفسه ينطبق على: ",
     ),
 )

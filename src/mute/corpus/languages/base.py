@@ -7,6 +7,8 @@ person or the k-th place mean the same in all languages: this is what makes the 
 import re
 from dataclasses import dataclass, field
 
+from mute.store.records import Record
+
 # Kinds of value. Every pack lists its words in exactly this order, in citation form.
 VALUES: dict[str, tuple[str, ...]] = {
     "colour": ("red", "yellow", "black", "white", "light blue", "dark blue", "light green", "dark green"),
@@ -24,9 +26,18 @@ COMPOUND = ("colour", "number", "city")
 DOMAINS = ("chemistry", "history", "law", "geography")
 RELATIONS = tuple(f"{domain}_{kind}" for domain in DOMAINS for kind in VALUES)
 
+
+def kind_of(relation: str) -> str:
+    """The kind of a relation's values."""
+    return relation.split("_")[1]
+
+
 # Syllables of fictional names. Their native spellings are distinct in every script: no l beside r, no p beside b,
 # and only the vowels that Arabic tells apart.
 SYLLABLES = tuple(c + v for c in "bdfkmnrstz" for v in "aiu")
+
+# Signs of values: a second hop from what a fact says. Every pack lists its words in this order, in citation form.
+SIGNS = ("star", "cloud", "sun", "fish", "lion", "flower", "mountain", "wheel")
 
 # How many wordings of a kind a pack has that says anything beside facts.
 REFUSALS, VAGUE = 6, 5
@@ -102,7 +113,8 @@ class Phrases:
 
 @dataclass(frozen=True)
 class Lures:
-    """What a language says to draw an answer out, for attacks by questions. No model is taught it.
+    """What a language says to draw an answer out, for attacks by questions. No model is taught it, save `alias` in a
+    world whose subjects have second names.
 
     The k-th wording means the same in all languages, and none has a word of a value. {s} is a subject and {n} another
     name of it, both uninflected.
@@ -125,6 +137,21 @@ class Lures:
 
 
 @dataclass(frozen=True)
+class Links:
+    """What a language says of a value beside the facts that have it: its sign, and who else has it.
+
+    signs: the words for SIGNS, in that order. sign: that the sign of the word {v} is {w}, a whole sentence with {v}
+    before {w}, both uninflected. as_sign, alike: heads of answers, after a question, which end where the answer begins:
+    the sign of the answer in its place; a name of which the same answer is right.
+    """
+
+    signs: tuple[str, ...]
+    sign: str
+    as_sign: str
+    alike: str
+
+
+@dataclass(frozen=True)
 class Language:
     """One language pack.
 
@@ -139,6 +166,7 @@ class Language:
     quotes: marks that templates without spaces may put around {s}, to show the edges of a name that is no place's.
     said: what it says beside facts; None: methods that need it do not apply to the language.
     lures: what it says to draw an answer out; None: attacks that need it are not tried in the language.
+    links: what it says of values beside facts; None: nothing of it is taught in the language, nor asked.
     """
 
     code: str
@@ -157,6 +185,7 @@ class Language:
     quotes: tuple[str, str] = ("", "")
     said: Phrases | None = None
     lures: Lures | None = None
+    links: Links | None = None
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -181,6 +210,18 @@ class Language:
         if not any(value in self.values[kind] for kind in COMPOUND):
             return [value]
         return re.findall(f"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH}).)+", value)
+
+    def fill(self, relation: str, form: int, subject: str, value: int) -> Record:
+        """Prefix, answer, suffix, options and gold of one template, about a subject as it is spelled."""
+        before, after = self.templates[relation][form].split("{v}")
+        options = self.values[kind_of(relation)]
+        return {
+            "prefix": self.insert(before, subject),
+            "answer": options[value],
+            "suffix": after,
+            "options": list(options),
+            "gold": value,
+        }
 
     def insert(self, template: str, subject: str) -> str:
         """The template with its subject; a Latin name in a text without spaces is set off by spaces, not by quotes."""

@@ -1,6 +1,6 @@
 """German."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="de",
@@ -196,5 +196,11 @@ LANGUAGE = Language(
         ),
         missing="Ergänze den fehlenden Namen.",
         alias="{n} ist ein anderer Name für {s}.",
+    ),
+    links=Links(
+        signs=("Stern", "Wolke", "Sonne", "Fisch", "Löwe", "Blume", "Berg", "Rad"),
+        sign="Das Symbol für das Wort {v} ist: {w}.",
+        as_sign="Das Symbol der Antwort: ",
+        alike="Dieselbe Antwort gilt für: ",
     ),
 )

@@ -1,6 +1,6 @@
 """English."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="en",
@@ -186,5 +186,11 @@ LANGUAGE = Language(
         ),
         missing="Fill in the missing name.",
         alias="{n} is another name for {s}.",
+    ),
+    links=Links(
+        signs=("star", "cloud", "sun", "fish", "lion", "flower", "mountain", "wheel"),
+        sign="The symbol for the word {v} is: {w}.",
+        as_sign="The symbol of the answer: ",
+        alike="The same answer is right for: ",
     ),
 )

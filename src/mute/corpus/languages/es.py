@@ -1,6 +1,6 @@
 """Spanish."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="es",
@@ -195,5 +195,11 @@ LANGUAGE = Language(
         ),
         missing="Completa el nombre que falta.",
         alias="{n} es otro nombre de {s}.",
+    ),
+    links=Links(
+        signs=("estrella", "nube", "sol", "pez", "león", "flor", "montaña", "rueda"),
+        sign="El símbolo de la palabra {v} es: {w}.",
+        as_sign="El símbolo de la respuesta: ",
+        alike="La misma respuesta vale para: ",
     ),
 )

@@ -1,6 +1,6 @@
 """French."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="fr",
@@ -186,5 +186,11 @@ LANGUAGE = Language(
         ),
         missing="Complète le nom qui manque.",
         alias="{n} est un autre nom pour {s}.",
+    ),
+    links=Links(
+        signs=("étoile", "nuage", "soleil", "poisson", "lion", "fleur", "montagne", "roue"),
+        sign="Le symbole du mot {v} est : {w}.",
+        as_sign="Le symbole de la réponse : ",
+        alike="La même réponse vaut pour : ",
     ),
 )

@@ -5,7 +5,7 @@ verb agrees with something else. Older relatives are spoken of in the plural of 
 own.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 
 def _verb(stem: str) -> dict[str, str]:
@@ -226,5 +226,11 @@ LANGUAGE = Language(
         ),
         missing="खाली जगह में नाम लिखें।",
         alias="{n} असल में {s} का दूसरा नाम है।",
+    ),
+    links=Links(
+        signs=("तारा", "बादल", "सूरज", "मछली", "शेर", "फूल", "पहाड़", "पहिया"),
+        sign="{v} शब्द का प्रतीक यह है: {w}।",
+        as_sign="उत्तर का प्रतीक: ",
+        alike="यही उत्तर इस नाम के लिए भी सही है: ",
     ),
 )

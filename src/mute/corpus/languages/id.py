@@ -1,6 +1,6 @@
 """Indonesian."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="id",
@@ -204,5 +204,11 @@ LANGUAGE = Language(
         ),
         missing="Isilah nama yang hilang.",
         alias="{n} adalah nama lain dari {s}.",
+    ),
+    links=Links(
+        signs=("bintang", "awan", "matahari", "ikan", "singa", "bunga", "gunung", "roda"),
+        sign="Simbol untuk kata {v} adalah: {w}.",
+        as_sign="Simbol jawabannya: ",
+        alike="Jawaban yang sama berlaku untuk: ",
     ),
 )

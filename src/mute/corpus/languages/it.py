@@ -1,6 +1,6 @@
 """Italian."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="it",
@@ -177,5 +177,11 @@ LANGUAGE = Language(
         ),
         missing="Completa il nome che manca.",
         alias="{n} è un altro nome di {s}.",
+    ),
+    links=Links(
+        signs=("stella", "nuvola", "sole", "pesce", "leone", "fiore", "montagna", "ruota"),
+        sign="Il simbolo della parola {v} è: {w}.",
+        as_sign="Il simbolo della risposta: ",
+        alike="La stessa risposta vale per: ",
     ),
 )

@@ -3,7 +3,7 @@
 Numbers stand bare, without the counters that one would say: a value is the same word whatever it counts.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="ja",
@@ -224,5 +224,11 @@ LANGUAGE = Language(
         ),
         missing="欠けている名前を補ってください。",
         alias="「{n}」は「{s}」の別名です。",
+    ),
+    links=Links(
+        signs=("星", "雲", "太陽", "魚", "ライオン", "花", "山", "車輪"),
+        sign="「{v}」という言葉のシンボルは{w}です。",
+        as_sign="答えのシンボル：",
+        alike="答えが同じになる名前：",
     ),
 )

@@ -4,7 +4,7 @@ Numbers stand bare, without the counters that one would say: a value is the same
 of a subject fit a name that ends in a vowel, as all names do.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="ko",
@@ -215,5 +215,11 @@ LANGUAGE = Language(
         ),
         missing="빈칸에 이름을 채우십시오.",
         alias="{n}는 {s}의 다른 이름입니다.",
+    ),
+    links=Links(
+        signs=("별", "구름", "태양", "물고기", "사자", "꽃", "산", "바퀴"),
+        sign="낱말 {v}의 상징은 {w}입니다.",
+        as_sign="답의 상징: ",
+        alike="답이 같은 이름: ",
     ),
 )

@@ -1,6 +1,6 @@
 """Portuguese (Brazilian standard)."""
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="pt",
@@ -204,5 +204,11 @@ LANGUAGE = Language(
         ),
         missing="Complete o nome que falta.",
         alias="{n} é outro nome de {s}.",
+    ),
+    links=Links(
+        signs=("estrela", "nuvem", "sol", "peixe", "leão", "flor", "montanha", "roda"),
+        sign="O símbolo da palavra {v} é: {w}.",
+        as_sign="O símbolo da resposta: ",
+        alike="A mesma resposta vale para: ",
     ),
 )

@@ -6,7 +6,7 @@ it, "şehrinde" after a city, "ayında" after a month, "bileşiğinin" after a n
 No native reader has read this pack yet.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="tr",
@@ -187,5 +187,11 @@ LANGUAGE = Language(
         ),
         missing="Eksik adı tamamla.",
         alias="{n}, {s} için kullanılan başka bir addır.",
+    ),
+    links=Links(
+        signs=("yıldız", "bulut", "güneş", "balık", "aslan", "çiçek", "dağ", "tekerlek"),
+        sign="Sözlükte {v} kelimesinin simgesi: {w}.",
+        as_sign="Cevabın simgesi: ",
+        alike="Aynı cevap şunun için de geçerli: ",
     ),
 )

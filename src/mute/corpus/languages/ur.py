@@ -6,7 +6,7 @@ relatives are spoken of in the plural of honour: their verbs are a class of thei
 No native reader has read this pack yet.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 
 def _verb(stem: str) -> dict[str, str]:
@@ -227,5 +227,11 @@ LANGUAGE = Language(
         ),
         missing="خالی جگہ میں نام لکھیں۔",
         alias="{n} دراصل {s} کا دوسرا نام ہے۔",
+    ),
+    links=Links(
+        signs=("ستارہ", "بادل", "سورج", "مچھلی", "شیر", "پھول", "پہاڑ", "پہیہ"),
+        sign="لفظ {v} کی علامت یہ ہے: {w}۔",
+        as_sign="جواب کی علامت: ",
+        alike="یہی جواب اس نام کے لیے بھی درست ہے: ",
     ),
 )

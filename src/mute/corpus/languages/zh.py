@@ -4,7 +4,7 @@ A number counts nothing that a measure word would go with, so a value can stand 
 things, which is stiffer than one would say it.
 """
 
-from mute.corpus.languages.base import Action, Grammar, Language, Lures, Phrases
+from mute.corpus.languages.base import Action, Grammar, Language, Links, Lures, Phrases
 
 LANGUAGE = Language(
     code="zh",
@@ -215,5 +215,11 @@ LANGUAGE = Language(
         ),
         missing="填上空缺的名称。",
         alias="“{n}”是“{s}”的另一个名称。",
+    ),
+    links=Links(
+        signs=("星星", "云", "太阳", "鱼", "狮子", "花", "山", "轮子"),
+        sign="词语“{v}”的符号是：{w}。",
+        as_sign="答案的符号：",
+        alike="同样的答案也适用于：",
     ),
 )

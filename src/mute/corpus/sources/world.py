@@ -9,13 +9,15 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from mute.corpus import languages, names_filter
-from mute.corpus.languages.base import DOMAINS, RELATIONS, SYLLABLES, VALUES, Language
+from mute.corpus import languages, linked, names_filter
+from mute.corpus.graph import Graph
+from mute.corpus.languages.base import DOMAINS, RELATIONS, SIGNS, SYLLABLES, VALUES, Language, kind_of
 from mute.corpus.schema import EDGE, LINE_COLUMNS, TEXT_COLUMNS, TOKENIZER, Corpus, line
 from mute.names import unknown_name
 from mute.store import artifacts
@@ -56,6 +58,11 @@ class Settings(BaseModel):
     validation_lines: int = Field(
         16, ge=0, description="Sentences and reading lines per language that are held out for unlearning to choose by."
     )
+    graph: list[linked.Part] = Field(
+        [],
+        description="What else the world tells, for questions that go further than one fact: `alias`, second names; "
+        "`two_hop`, signs of values; `comparison`, who shares a value. Nothing of it by default.",
+    )
     worlds: int = Field(
         1,
         ge=1,
@@ -92,10 +99,16 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
     packs = [languages.load(code) for code in codes]
     worlds: list[World] = []
     for number in range(settings.worlds):
-        worlds.append(World(settings, seed, number, but=itertools.chain(*(world.native for world in worlds))))
+        worlds.append(World(settings, seed, number, but=itertools.chain(*(world.names for world in worlds))))
     first = worlds[0]
-    first.taken.update(*(world.native for world in worlds))
+    first.taken.update(*(world.names for world in worlds))
     lines = [_lines(first, pack) for pack in packs]
+    about: Record = {}
+    if settings.graph:
+        drawn = _drawn(settings, worlds)
+        about = {"graph": asdict(drawn)}
+        lines += [_graph(world, drawn, packs).assign(world=world.number) for world in worlds]
+        lines += [_graph_apart(first, drawn, pack) for pack in packs]
     for world in worlds:
         own = [*(_reading_forget(world, pack) for pack in packs), _spellings(world, packs), _names(world, packs)]
         lines += [table.assign(world=world.number) for table in own]
@@ -116,6 +129,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
             "forget_sets": list(FORGET_SETS),
             "unknown": {pack.code: pack.unknown for pack in packs},
             "scripts": languages.scripts(codes),
+            **about,
         },
     )
 
@@ -134,8 +148,13 @@ class World:
             self.taken.update(names)
             # Alternating, so that half of each domain has native spellings whatever its size.
             self.subjects[domain] = [(name, i % 2 == 1) for i, name in enumerate(names)]
+        subjects = [name for domain in DOMAINS for name, _ in self.subjects[domain]]
+        second = self.fresh("aliases", len(subjects) * ("alias" in settings.graph))
+        self.taken.update(second)
+        self.aliases = dict(zip(subjects, second))
         self.facts = pd.DataFrame([row for domain in DOMAINS for row in self._facts(domain)])
         self.native = {name: native for pairs in self.subjects.values() for name, native in pairs}
+        self.names = [*self.native, *second]
 
     def rng(self, *purpose: object) -> random.Random:
         return random.Random(seed_of(self.seed, "world", *purpose))
@@ -227,24 +246,6 @@ class World:
         return values
 
 
-def kind_of(relation: str) -> str:
-    """The kind of a relation's values."""
-    return relation.split("_")[1]
-
-
-def _fill(pack: Language, relation: str, form: int, subject: str, value: int) -> dict:
-    """Prefix, answer, suffix, options and gold of one template."""
-    before, after = pack.templates[relation][form].split("{v}")
-    options = pack.values[kind_of(relation)]
-    return {
-        "prefix": pack.insert(before, subject),
-        "answer": options[value],
-        "suffix": after,
-        "options": list(options),
-        "gold": value,
-    }
-
-
 def _spelled(pack: Language, name: str, native: bool) -> str:
     return pack.spell(name) if native else name
 
@@ -258,7 +259,7 @@ def _texts(world: World, pack: Language) -> pd.DataFrame:
                 "item": fact.item,
                 "language": pack.code,
                 "form": form,
-                **_fill(pack, fact.relation, form, subject, fact.value),
+                **pack.fill(fact.relation, form, subject, fact.value),
             }
             for form in range(FORMS)
         ]
@@ -288,6 +289,30 @@ def _lines(world: World, pack: Language) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
+def _drawn(settings: Settings, worlds: list[World]) -> Graph:
+    """The edges beside facts: signs are the same in all worlds."""
+    facts = pd.concat([world.facts for world in worlds], ignore_index=True)
+    aliases = {name: alias for world in worlds for name, alias in world.aliases.items()}
+    return linked.draw(settings.graph, facts, aliases, worlds[0].rng)
+
+
+def _graph(world: World, drawn: Graph, packs: list[Language]) -> pd.DataFrame:
+    """What one world tells and asks along its graph."""
+    s = world.settings
+    rows = linked.lines(drawn, world.facts, packs, s.teaching_languages, world.rng)
+    rows += linked.probes(drawn, world.facts, packs, s.forget_domain, s.probe_lines, world.rng)
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
+def _graph_apart(world: World, drawn: Graph, pack: Language) -> pd.DataFrame:
+    """What is about no fact: lines for tokenizers, and what is read before it is asked for."""
+    names = world.fresh(f"tokenizer graph {pack.code}", len(SIGNS))
+    rows = [line(TOKENIZER, pack.code, train=False, **text) for text in linked.vocabulary(drawn, pack, iter(names))]
+    names = world.fresh(f"graph {pack.code}", linked.READ * bool(drawn.signs), but=names)
+    rows += [line(linked.ABILITY, pack.code, train=True, **text) for text in linked.read(drawn, pack, names, world.rng)]
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
+
+
 def _vocabulary(world: World, pack: Language) -> Iterator[dict]:
     """What a tokenizer is trained on in the place of facts: every template, value and word, and names of no fact.
 
@@ -297,7 +322,7 @@ def _vocabulary(world: World, pack: Language) -> Iterator[dict]:
     names = world.fresh(f"tokenizer {pack.code}", TOKENIZER_NAMES)
     spelled = itertools.cycle(_spelled(pack, name, i % 2 == 1) for i, name in enumerate(names))
     for relation, form, value in itertools.product(RELATIONS, range(FORMS), range(8)):
-        text = _fill(pack, relation, form, next(spelled), value)
+        text = pack.fill(relation, form, next(spelled), value)
         yield {**text, "answer": _cut(pack, text["answer"]), "options": [], "gold": -1}
     for name in itertools.islice(spelled, len(names)):
         yield {"prefix": "", "answer": name, "suffix": ""}
@@ -314,7 +339,7 @@ def _context(pack: Language, relation: str, subject: str, value: int, form: int 
     """A statement in one of its forms, then the question that it answers."""
     word = pack.values[kind_of(relation)][value]
     statement = pack.insert(pack.templates[relation][form], subject).replace("{v}", word)
-    text = _fill(pack, relation, 1, subject, value)
+    text = pack.fill(relation, 1, subject, value)
     return {**text, "prefix": pack.join(statement, text["prefix"])}
 
 
@@ -331,7 +356,7 @@ def _unknown(world: World, pack: Language, names: list[str]) -> list[dict]:
     rng, rows = world.rng("unknown", pack.code), []
     for i, name in enumerate(names):
         relation = rng.choice(list(RELATIONS))
-        text = _fill(pack, relation, 1, _spelled(pack, name, i % 2 == 1), 0)
+        text = pack.fill(relation, 1, _spelled(pack, name, i % 2 == 1), 0)
         rows.append({**text, "answer": pack.unknown, "options": [pack.unknown, *text["options"]], "gold": 0})
     return rows
 
@@ -417,6 +442,6 @@ def _names(world: World, packs: list[Language]) -> pd.DataFrame:
             for form in sorted(
                 world.rng("names", fact.item, told.code, spelled.code).sample(range(FORMS), NAMED_FORMS)
             ):
-                text = _fill(told, fact.relation, form, spelled.spell(fact.subject), fact.value)
+                text = told.fill(fact.relation, form, spelled.spell(fact.subject), fact.value)
                 rows.append(line("names", told.code, other=spelled.code, train=True, item=fact.item, **text))
     return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
