@@ -34,12 +34,15 @@ CASES = [
 CHEAP: dict[str, dict] = {
     "colbert_xm": {"detector_settings": {"head_steps": 2}, "false_alarms": 0.4},
     "eco": {"sigma": 3.0, "false_alarms": 0.4},
+    "icul": {"tolerance": 1.0},
     "neuron_adjust": {"share": 0.2},
     "uld": {"steps": 3},
     "whp_offset": {"steps": 3},
 }
 # What turns off a guard that has no threshold; those of which nothing is said have tests of their own.
 OFF: dict[str, dict] = {
+    "icu": {"subjects": 0},
+    "icul": {"flipped": 0, "shots": 0},
     "neuron_adjust": {"share": 0.0},
     "output_bias": {"bias": 0.0},
     "uld": {"weight": 0.0},
@@ -136,6 +139,7 @@ def test_a_guard_that_is_off_is_the_base_bit_for_bit(fits, name):
     assert torch.equal(found.logprob, base.logprob)
     assert torch.equal(found.rank, base.rank)
     assert inside.equals(own)
+    assert subject.questions(asked.queries.rows) is asked.queries.rows
 
 
 @pytest.mark.parametrize("name", GUARDS)

@@ -124,7 +124,9 @@ class Guarding(base.Guard[OfGuarding]):
         learned, held = apart(retain.only(facts), task.seed)
         seen = Seen(task.model, task.forget.encoder, forget, learned, task.seed)
         tensors, threshold = fit(self.detector, seen, held, self.settings.false_alarms)
-        return {_OWN + key: own for key, own in tensors.items()} | {"threshold": torch.tensor([threshold]).double()}
+        return {_OWN + key: own for key, own in tensors.items()} | {
+            "threshold": torch.tensor([threshold], dtype=torch.float64)
+        }
 
     @property
     def detector(self) -> Detector:

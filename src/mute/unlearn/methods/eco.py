@@ -119,7 +119,10 @@ class ECO(guarding.Guarding[Settings]):
         strength = s.sigma
         if strength is None:
             strength = self._searched(task, size, begin) if s.operator in STRONG else 0.0
-        about = {"strength": torch.tensor([strength * size]).double(), "begin": torch.tensor([begin, task.seed])}
+        about = {
+            "strength": torch.tensor([strength * size], dtype=torch.float64),
+            "begin": torch.tensor([begin, task.seed]),
+        }
         return {**self.watched(task), **about}
 
     def treatment(self, fitted: Mapping[str, Tensor]) -> Corrupted:

@@ -74,7 +74,7 @@ class ULD(base.Guard[Settings]):
     Settings = Settings
 
     def cost(self) -> base.Cost:
-        return base.Cost(trains="nothing", passes=self.settings.steps, sides=3)
+        return base.Cost(trains="nothing", passes=1 + self.settings.steps, sides=3)
 
     def applies(self, view: View) -> str:
         from mute.unlearn.methods.altpo import others
