@@ -16,7 +16,7 @@ from mute.models.treatment import Where
 from mute.unlearn import beside, detectors, guarding
 from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
-from mute.unlearn.methods import eco, guard_decoding, neuron_adjust, uld
+from mute.unlearn.methods import alu, eco, guard_decoding, neuron_adjust, uld
 from mute.unlearn.run import unlearn
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/guards.json").read_text(encoding="utf-8"))
@@ -259,3 +259,29 @@ def test_an_assistant_takes_off_what_it_was_trained_on_and_the_control_the_other
     assert lost["forget", "forget"] > 0.4
     assert lost["forget", "forget"] > 2 * lost["forget", "retain_seen"]
     assert lost["retain", "retain_seen"] > 2 * lost["retain", "forget"]
+
+
+class TestALU:
+    def test_the_composer_looks_at_the_best_three(self):
+        wanted = ENTRIES["alu composer"]
+        found = [alu.composed(own, 3, 4.0) for own in ((5, 3, 4, 5, 2), (4, 3, 3, 2, 2))]
+        same([mean for mean, _ in found], wanted["mean of top 3"])
+        assert ["merge" if merged else "refuse" for _, merged in found] == wanted["answer"]
+
+    @pytest.mark.slow
+    def test_nothing_of_the_list_is_said_and_the_control_leaks(self, bench, corpus):
+        """Greedily said after forget prompts in source languages; without the mask it is the critic that holds back."""
+        roles, texts = corpus.texts["item"].map(corpus.roles("domain")), corpus.texts
+        rows = texts[(texts["form"] == 0) & texts["language"].isin(["en", "es"]) & (roles == "forget")].iloc[::3]
+        prompts = [bench.encoder.prompt(prefix) for prefix in rows["prefix"]]
+        leaks = {}
+        for settings in ({}, {"masked": False}, {"masked": False, "critic": "random"}):
+            agents = guarded(bench, "alu", detector="ngrams", **settings).treatments[0]
+            agents.asked(bench.model, prompts)
+            assert all(agents.fires(own) for own in prompts)
+            said = [bench.encoder.text(agents.refusal(own)).strip() for own in prompts]
+            leaks[str(settings)] = sum(map(str.startswith, said, rows["answer"])) / len(said)
+            assert agents.calls == agents.longest * len(prompts), "what a prompt costs does not hang on the list"
+        masked, rules, random = leaks.values()
+        assert masked == rules == 0.0
+        assert random > 0.2
