@@ -1,6 +1,7 @@
 """What every registered guard keeps to, on every embedded family; a guard's new file joins here."""
 
 import copy
+from functools import cache
 
 import pytest
 import torch
@@ -22,45 +23,79 @@ from mute.unlearn.run import unlearn
 
 DEPTH = 3
 GUARDS = [name for name in methods.names() if issubclass(methods.load(name), Guard)]
+# On all families in the fast set: one that acts on embeddings, and two behind the model.
+EVERYWHERE = ("word_filter", "output_bias", "exact_refuser")
+CASES = [
+    pytest.param(family, name, marks=[] if family == EMBEDDED[0] or name in EVERYWHERE else pytest.mark.slow)
+    for family in EMBEDDED
+    for name in GUARDS
+]
+# Settings with which a guard is fitted in no time; what is said of it here holds of all.
+CHEAP: dict[str, dict] = {
+    "colbert_xm": {"detector_settings": {"head_steps": 2}, "false_alarms": 0.4},
+    "eco": {"sigma": 3.0, "false_alarms": 0.4},
+    "icul": {"tolerance": 1.0},
+    "neuron_adjust": {"share": 0.2},
+    "uld": {"steps": 3},
+    "whp_offset": {"steps": 3},
+}
+# What turns off a guard that has no threshold; those of which nothing is said have tests of their own.
+OFF: dict[str, dict] = {
+    "icu": {"subjects": 0},
+    "icul": {"flipped": 0, "shots": 0},
+    "neuron_adjust": {"share": 0.0},
+    "output_bias": {"bias": 0.0},
+    "uld": {"weight": 0.0},
+    "whp_offset": {"alpha": 0.0},
+}
+OWN_TESTS = ("exact_refuser", "word_filter")
 
 
-@pytest.fixture(params=EMBEDDED)
-def bench(request, trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model(request.param)),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        matching=Matching(facts=8),
-        seed=0,
-        oracle=None,
-    )
+class Fits:
+    """Workbenches by family, and what guards were fitted to on them, each once."""
+
+    def __init__(self, trained_model, corpus, encoder):
+        self.trained_model, self.corpus, self.encoder = trained_model, corpus, encoder
+        self.bench, self.of = cache(self._bench), cache(self.fit)
+        self.asked = cache(lambda family: Asked(self.bench(family).model, encoder, corpus, ["en", "es"], "domain"))
+
+    def _bench(self, family):
+        return Workbench(
+            copy.deepcopy(self.trained_model(family)),
+            self.encoder,
+            self.corpus,
+            languages=["en", "es", "hi"],
+            sources=["en", "es"],
+            forget_set="domain",
+            retain="source",
+            matching=Matching(facts=8),
+            seed=0,
+            oracle=None,
+        )
+
+    def fit(self, family, name):
+        method, bench = methods.make(name, CHEAP.get(name, {})), self.bench(family)
+        bench.restart()
+        band = (method.bands or ("1",))[0]
+        return method, unlearn(bench, method, Band.named(band, DEPTH), protocol="paper", seed=3)
 
 
-def fitted(bench, name):
-    kind = methods.load(name)
-    method = kind(kind.Settings())
-    band = (kind.bands or ("1",))[0]
-    return method, unlearn(bench, method, Band.named(band, DEPTH), protocol="paper", seed=3)
+@pytest.fixture(scope="module")
+def fits(trained_model, corpus, encoder):
+    return Fits(trained_model, corpus, encoder)
 
 
-@pytest.mark.parametrize("name", GUARDS)
-def test_a_guard_that_is_read_again_gives_the_same_answers_and_no_weight_differs(
-    bench, corpus, encoder, name, tmp_path
-):
-    model = bench.model
+@pytest.mark.parametrize(("family", "name"), CASES)
+def test_a_guard_that_is_read_again_gives_the_same_answers_and_no_weight_differs(fits, family, name, tmp_path):
+    model, asked = fits.bench(family).model, fits.asked(family)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     standing = hooks.on([("model", model)])
-    method, outcome = fitted(bench, name)
-    assert outcome.status in ("ok", "not_reached")
+    method, outcome = fits.of(family, name)
+    assert outcome.status in ("ok", "not_reached"), outcome.reason
     assert all(bool(tensor.isfinite().all()) for tensor in outcome.tensors.values())
-    again = fitted(bench, name)[1].tensors
+    again = fits.fit(family, name)[1].tensors
     assert all(torch.equal(tensor, again[key]) for key, tensor in outcome.tensors.items()), "the same each time"
     patches.save(tmp_path, outcome.tensors, patches.FITTED)
-    asked = Asked(model, encoder, corpus, ["en", "es"], "domain")
     base, answers = Subject(model).ask(asked.queries), []
     for tensors in (outcome.tensors, patches.load(tmp_path, patches.FITTED)):
         subject = Subject(model, [method.treatment(tensors)])
@@ -72,23 +107,61 @@ def test_a_guard_that_is_read_again_gives_the_same_answers_and_no_weight_differs
     assert hooks.on([("model", model)]) == standing
 
 
-@pytest.mark.parametrize("name", GUARDS)
-def test_the_lens_inside_a_guard_that_acts_outside_is_the_bases(bench, corpus, encoder, name):
-    method, outcome = fitted(bench, name)
+@pytest.mark.parametrize(("family", "name"), CASES)
+def test_the_lens_inside_a_guard_that_acts_outside_is_the_bases(fits, family, name):
+    asked, (method, outcome) = fits.asked(family), fits.of(family, name)
     guard = method.treatment(outcome.tensors)
-    asked = Asked(bench.model, encoder, corpus, ["en", "es"], "domain")
-    lens, subject = Lens(Lens.Settings()), Subject(bench.model, [guard])
+    lens, subject = Lens(Lens.Settings()), Subject(fits.bench(family).model, [guard])
     case = Case(0, Band((0,)), ())
-    own = lens.run(Subject(bench.model), asked, case)
+    own = lens.run(Subject(subject.model), asked, case)
     with subject.installed():
         inside = lens.run(subject, asked, case)
     acts_inside = any(overrides(guard, point) for point in ("states", "embeddings", "weights"))
     assert inside.equals(own) is not acts_inside
 
 
-def test_a_filter_whose_condition_is_empty_gives_the_bases_bits(bench, corpus, encoder):
-    model, width = bench.model, bench.model.config.hidden_size
-    asked = Asked(model, encoder, corpus, ["en", "es"], "domain")
+@pytest.mark.parametrize("name", [name for name in GUARDS if name not in OWN_TESTS])
+def test_a_guard_that_is_off_is_the_base_bit_for_bit(fits, name):
+    """With a threshold that nothing passes, as after a forget list that is empty; or with its strength at nothing."""
+    asked, (method, outcome) = fits.asked(EMBEDDED[0]), fits.of(EMBEDDED[0], name)
+    model, tensors = fits.bench(EMBEDDED[0]).model, dict(outcome.tensors)
+    if "threshold" in tensors:
+        tensors["threshold"] = torch.full_like(tensors["threshold"], float("inf"))
+    else:
+        method = methods.make(name, {**CHEAP.get(name, {}), **OFF[name]})
+        fits.bench(EMBEDDED[0]).restart()
+        band = Band.named((method.bands or ("1",))[0], DEPTH)
+        tensors = unlearn(fits.bench(EMBEDDED[0]), method, band, protocol="paper", seed=3).tensors
+    lens, case, subject = Lens(Lens.Settings()), Case(0, Band((0,)), ()), Subject(model, [method.treatment(tensors)])
+    with subject.installed():
+        found, inside = subject.ask(asked.queries), lens.run(subject, asked, case)
+    base, own = Subject(model).ask(asked.queries), lens.run(Subject(model), asked, case)
+    assert torch.equal(found.logprob, base.logprob)
+    assert torch.equal(found.rank, base.rank)
+    assert inside.equals(own)
+    assert subject.questions(asked.queries.rows) is asked.queries.rows
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_a_guard_says_the_same_on_the_models_own_path(fits, name):
+    """Where nobody said what the prompt is, all that has been read is one: the same, at a prompt's last token."""
+    asked, (method, outcome) = fits.asked(EMBEDDED[0]), fits.of(EMBEDDED[0], name)
+    guard = method.treatment(outcome.tensors)
+    subject, q = Subject(fits.bench(EMBEDDED[0]).model, [guard]), asked.queries
+    with subject.installed():
+        answers = subject.ask(q)
+    first = [0, *torch.tensor([len(gold) for gold in q.golds]).cumsum(0).tolist()]
+    for question in (0, len(q.prompts) - 1):
+        with subject.installed(plain=True):
+            logits = subject.model(input_ids=torch.tensor([q.prompts[question]])).logits[0, -1]
+        plain = logits.log_softmax(-1)[q.golds[question][0]]
+        assert torch.allclose(plain, answers.logprob[first[question]], atol=2e-4)
+
+
+@pytest.mark.parametrize("family", EMBEDDED)
+def test_a_filter_whose_condition_is_empty_gives_the_bases_bits(fits, corpus, encoder, family):
+    model = fits.bench(family).model
+    asked, width = Asked(model, encoder, corpus, ["en", "es"], "domain"), model.config.hidden_size
     never = Subject(model, [Filter(torch.zeros(width), torch.tensor([-1.0]), torch.ones(width))])
     base = Subject(model).ask(asked.queries, asked.texts)
     with never.installed():

@@ -90,11 +90,15 @@ class Subject:
 
         watch: what sees the distributions from which gold answers are read.
         """
+        for each in self.treatments:
+            each.asked(self.model, queries.prompts)
         own = self._own(queries, texts)
         return queries.run(self.model, own, self.mixed, self.treat, watch)
 
     def lens(self, queries: Queries, texts: Texts) -> list[Answers]:
         """What would be answered if the model ended after each block from where the texts stand on."""
+        for each in self.treatments:
+            each.asked(self.model, queries.prompts)
         own = self._own(queries, texts)
         if own.block < texts.block:
             own.advance(texts.block)

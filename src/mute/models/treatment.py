@@ -45,6 +45,12 @@ class Treatment:
         """Blocks that are replaced by (1 - m) times the identity and m times the block, with their m; 0 skips one."""
         return {}
 
+    def asked(self, model: Model, prompts: Sequence[Sequence[int]]) -> None:
+        """Hear by which model which prompts, as tokens, are read next: what follows one of them is its answer.
+
+        It changes nothing. Where no prompt is known, all that has been read is one.
+        """
+
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The questions that are asked in the place of others: rows of the corpus's texts, one for each."""
         return rows
@@ -128,6 +134,7 @@ def installed(model: Model, treatments: Iterable[Treatment], *, plain: bool = Tr
     with ExitStack() as stack:
         for treatment in treatments:
             stack.enter_context(treatment.weights(model))
+            treatment.asked(model, [])
         inner = [t for t in treatments if overrides(t, "states")]
         if inner or any(overrides(t, "embeddings") for t in treatments):
             stack.callback(_on_embeddings(model, treatments).remove)
@@ -164,6 +171,9 @@ def _on_embeddings(model: Model, treatments: list[Treatment]) -> Any:
         reading(model, args[0])
         for treatment in own:
             embedded = in_place(treatment, "embeddings", embedded, treatment.embeddings(embedded, args[0]))
+        if own:
+            # One that asks the model itself has read other tokens meanwhile.
+            reading(model, args[0])
         return embedded if own else None
 
     return model.get_input_embeddings().register_forward_hook(hook)

@@ -7,7 +7,7 @@ from mute.registry import Classes
 from mute.store.artifacts import digest
 from mute.store.provenance import code_digest, script_digest
 from mute.store.records import Record
-from mute.unlearn import methods, own
+from mute.unlearn import detectors, methods, own
 from mute.unlearn.base import Descent, Edit, Guard, Method, Settings
 
 __all__ = ["Descent", "Edit", "Guard", "Method", "Settings", "code", "files", "load", "make", "names"]
@@ -39,5 +39,9 @@ def code(found: Iterable[str], *modules: str) -> str:
     """Digest of the code of some modules and of methods by their names; a user's file counts as it is now."""
     found = list(found)
     own_files = files(found)
-    named = code_digest(*modules, *(f"{methods.__name__}.{name}" for name in found if name not in own_files))
+    named = [f"{methods.__name__}.{name}" for name in found if name not in own_files]
+    # Which detector a guard has is one of its settings: no import of its file says so.
+    if any("detector" in load(name).Settings.model_fields for name in found):
+        named += detectors.modules()
+    named = code_digest(*modules, *named)
     return digest([named, *map(script_digest, own_files)]) if own_files else named

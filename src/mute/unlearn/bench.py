@@ -123,8 +123,12 @@ class Workbench:
 
     def under(self, subject: Subject) -> tuple[float, float, float]:
         """Knowledge, retained accuracy and damage, as below, of a model that is guarded."""
+        asked: dict[str, Queries] = {}
+        for name, queries in self.questions.items():
+            rows = subject.questions(queries.rows)
+            asked[name] = queries if rows is queries.rows else Queries(rows, self.encoder)
         with subject.installed():
-            answers = {name: subject.ask(queries) for name, queries in self.questions.items()}
+            answers = {name: subject.ask(queries) for name, queries in asked.items()}
         found = {name: _told(name, own) for name, own in answers.items()}
         return self._known(found["forget"]), self._kept(found.get("retain", math.nan)), self._lost(found)
 

@@ -203,10 +203,12 @@ class Workload:
         if cost.reference:
             # What the model said before, once over all texts.
             ends += self.run(cell.model, self._texts(cell), run)
-        if isinstance(method, unlearn.Guard):
-            return ends
         edits, settings = isinstance(method, unlearn.Edit), method.settings
         assert isinstance(settings, unlearn.Settings)
+        if isinstance(method, unlearn.Guard):
+            # It takes no steps on the model; passes beyond the first are steps that train something beside it.
+            side = self.step(cell.model, settings.batch_size, PASSED * run, settings.batch_size * self.size.answer)
+            return ends + cost.sides * (cost.passes - 1) * side
         asked = (LOOKS if edits else self.config.matching.looks) + Matching.refinements
         looks = probe * asked if matched else 0
         if edits and cost.whole:

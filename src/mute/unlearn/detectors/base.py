@@ -1,0 +1,109 @@
+"""The contract of detectors: what tells prompts that ask for what is to be forgotten from all others.
+
+A detector is one file here. It learns from prompts in the source languages, and gives each prompt a score: the higher,
+the more like a forget prompt. It fires above a threshold that retain prompts set which it has not learned from.
+N prompts, T tokens, D hidden, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mute.models.anatomy import Model
+    from mute.models.tokenizer import Encoder
+
+
+class Settings(BaseModel):
+    """What a detector can be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+OfDetector = TypeVar("OfDetector", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts as tokens, with what each is about and its language."""
+
+    tokens: Sequence[Sequence[int]]
+    items: Sequence[str]
+    languages: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def only(self, rows: Sequence[int]) -> Prompts:
+        """Some of them."""
+        tokens, items, languages = self.tokens, self.items, self.languages
+        return Prompts([tokens[r] for r in rows], [items[r] for r in rows], [languages[r] for r in rows])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a detector learns from: the model, and prompts of both sides in the source languages."""
+
+    model: Model
+    encoder: Encoder
+    forget: Prompts
+    retain: Prompts
+    seed: int
+
+
+class Detector(ABC, Generic[OfDetector]):
+    """One detector. paper: who proposed it."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: OfDetector) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def learn(self, seen: Seen) -> dict[str, Tensor]:
+        """The detector's tensors, from at least one prompt of each side.
+
+        Raises NotApplicable where the model lacks what it reads.
+        """
+
+    @abstractmethod
+    def scores(self, fitted: Mapping[str, Tensor], model: Model, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """How much each prompt is like a forget prompt [N], float64, on the CPU."""
+
+    def threshold(self, held: Tensor, false_alarms: float) -> float:
+        """Above which score it fires; held [N]: scores of retain prompts that it has not learned from."""
+        return quantile(held, false_alarms)
+
+
+def quantile(scores: Tensor, share: float) -> float:
+    """The least score above which no more than a share of the scores [N] lies. Raises ValueError if there are none."""
+    if not len(scores):
+        raise ValueError("a threshold needs retain prompts that were held out")
+    return float(scores.sort(descending=True).values[math.floor(share * len(scores))])
+
+
+def fit(detector: Detector, seen: Seen, held: Prompts, false_alarms: float) -> tuple[dict[str, Tensor], float]:
+    """The detector's tensors and its threshold; with no forget prompt it has no tensors, and never fires.
+
+    false_alarms: share of the held-out retain prompts on which it may fire.
+    """
+    if not len(seen.forget):
+        return {}, math.inf
+    fitted = detector.learn(seen)
+    return fitted, detector.threshold(detector.scores(fitted, seen.model, held.tokens), false_alarms)
+
+
+def auroc(forget: Tensor, retain: Tensor) -> float:
+    """Probability that a forget prompt has a higher score than a retain prompt, from the scores of both; ties half."""
+    above = (forget[:, None] > retain).double() + (forget[:, None] == retain).double() / 2
+    return float(above.mean())

@@ -1,0 +1,182 @@
+"""ALU-style, rule agents: an answer is audited, written anew, criticised, and put together or refused.
+
+Sanyal and Mandal 2025 (arXiv 2502.00406) have four agents of a large model; here each is a rule, so that any model can
+stand behind them. Audit: a prompt that names a subject of the list, as forget texts spell it in source languages, or on
+which the detector fires. Rewrites: samples of the model after the prompt, in which no token of a forget answer occurs.
+Critic: 1 for a rewrite that holds a forget answer or a subject of the list, 3 for one on which the detector fires, 5
+for no trace. Composer: where the mean of the best three is at least 4 the best is said, or else a refusal. What a
+prompt costs does not grow with the list. No weight changes. Certainty: code for the pipeline, ours for the rules; with
+`masked` a value that is said is a guess of the model, and no claim. `critic: random` is the control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mute.unlearn import asking, guarding
+from mute.unlearn.detectors import ngrams, reading
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mute.engine.band import Task
+    from mute.models.anatomy import Model
+    from mute.unlearn.detectors.base import Detector
+
+
+class Settings(guarding.AbstainingSettings):
+    """ALU-style, rule agents."""
+
+    rewrites: int = Field(5, ge=1, le=50, description="Samples for each prompt that the audit holds back.")
+    keep: int = Field(3, ge=1, description="The best so many of them are what the composer looks at.")
+    least: float = Field(4.0, ge=1, le=5, description="Mean rating from which on one is said.")
+    masked: bool = Field(True, description="Whether tokens of forget answers are kept out of rewrites.")
+    critic: Literal["rules", "random"] = Field("rules", description="What rates them; `random` is the control.")
+
+
+class Agents(guarding.Abstaining):
+    """aliases, answers: what must not be said, in small letters; table: what each token writes; forbidden: tokens.
+
+    longest: tokens of a rewrite. calls: how often the model has been run for rewrites.
+    """
+
+    name = "alu"
+
+    def __init__(
+        self,
+        watch: tuple[Detector, Mapping[str, Tensor], float],
+        refusal: tuple[Tensor, Tensor],
+        *,
+        aliases: Iterable[str],
+        answers: Iterable[str],
+        table: Sequence[bytes],
+        forbidden: Tensor,
+        begin: int,
+        longest: int,
+        seed: int,
+        settings: Settings,
+    ) -> None:
+        super().__init__(*watch, *refusal)
+        self.aliases, self.answers, self.table = list(aliases), list(answers), table
+        self.forbidden, self.begin, self.longest = forbidden, begin, longest
+        self.seed, self.settings, self.calls = seed, settings, 0
+        self._composed: dict[tuple[int, ...], list[int]] = {}
+
+    def asked(self, model: Model, prompts: Sequence[guarding.Read]) -> None:
+        self._composed = {}
+        super().asked(model, prompts)
+
+    def judge(self, prompts: Iterable[guarding.Read]) -> None:
+        """The audit: the detector, or a name of the list."""
+        own = list(prompts)
+        super().judge(own)
+        if self.threshold < float("inf"):
+            for prompt in map(tuple, own):
+                if prompt in self._known and not self._known[prompt]:
+                    self._known[prompt] = holds(self._text(prompt), self.aliases)
+
+    def refusal(self, prompt: guarding.Read) -> list[int]:
+        """What is said in the answer's place, composed once for each prompt."""
+        key = tuple(prompt)
+        if key not in self._composed:
+            from mute.store.artifacts import seed_of
+
+            seed = seed_of(self.seed, "alu", list(key))
+            found = self._rewrites(key, seed)
+            ratings = self._ratings(key, found, seed)
+            _, merged = composed(ratings, self.settings.keep, self.settings.least)
+            best = found[max(range(len(found)), key=ratings.__getitem__)]
+            self._composed[key] = best if merged and best else super().refusal(prompt)
+        return self._composed[key]
+
+    def _rewrites(self, prompt: tuple[int, ...], seed: int) -> list[list[int]]:
+        """Samples of what the model says after a prompt."""
+        import torch
+
+        from mute.engine import sections
+
+        assert self.model is not None
+        model, generator = self.model, torch.Generator().manual_seed(seed)
+        ids = torch.tensor([list(prompt)] * self.settings.rewrites, device=model.device)
+        with torch.no_grad():
+            for _ in range(self.longest):
+                self.calls += 1
+                hidden = sections.run(model, sections.embed(model, ids), 0, sections.depth(model), ids=ids)
+                logits = sections.read_out(model, hidden[:, -1]).cpu()
+                if self.settings.masked:
+                    logits[:, self.forbidden] = -torch.inf
+                drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+                ids = torch.cat([ids, drawn.to(ids.device)], dim=1)
+        return ids[:, len(prompt) :].tolist()
+
+    def _ratings(self, prompt: tuple[int, ...], rewrites: Sequence[Sequence[int]], seed: int) -> list[float]:
+        """The critic's rating of each rewrite, 1 to 5."""
+        import torch
+
+        if self.settings.critic == "random":
+            generator = torch.Generator().manual_seed(seed + 1)
+            return [float(own) for own in torch.randint(1, 6, (len(rewrites),), generator=generator)]
+        assert self.model is not None
+        alone = [[*prompt[: self.begin], *own] for own in rewrites]
+        found = (self.detector.scores(self.fitted, self.model, alone) > self.threshold).tolist()
+        leaks = [holds(self._text(own), [*self.aliases, *self.answers]) for own in rewrites]
+        return [1.0 if leak else 3.0 if hit else 5.0 for leak, hit in zip(leaks, found)]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return ngrams.spelled([tokens], self.table)[0].casefold()
+
+
+class ALU(guarding.Abstention[Settings]):
+    name = "alu"
+    paper = "Sanyal and Mandal 2025, arXiv 2502.00406"
+    Settings = Settings
+
+    def fit(self, task: Task) -> dict[str, Tensor]:
+        import torch
+
+        side = task.forget
+        written, lengths = reading.packed(reading.letters(side.encoder))
+        said = [
+            own[first:last] for own, first, last in zip(side.texts.sequences, side.first.tolist(), side.last.tolist())
+        ]
+        aliases = sorted({subject.casefold() for subject in side.subjects if subject})
+        answers = sorted({answer.strip().casefold() for _, answer, _ in side.parts})
+        return {
+            **super().fit(task),
+            **asking.kept("aliases", aliases),
+            **asking.kept("answers", answers),
+            "table.written": written,
+            "table.lengths": lengths,
+            "forbidden": torch.tensor(sorted({token for own in said for token in own})),
+            "about": torch.tensor([reading.begins(side.encoder), max(map(len, said)), task.seed]),
+        }
+
+    def treatment(self, fitted: Mapping[str, Tensor]) -> Agents:
+        begin, longest, seed = fitted["about"].tolist()
+        return Agents(
+            self.watch(fitted),
+            (fitted["texts"], fitted["voices"]),
+            aliases=asking.told("aliases", fitted),
+            answers=asking.told("answers", fitted),
+            table=reading.unpacked(fitted["table.written"], fitted["table.lengths"]),
+            forbidden=fitted["forbidden"],
+            begin=begin,
+            longest=longest,
+            seed=seed,
+            settings=self.settings,
+        )
+
+
+def holds(text: str, words: Iterable[str]) -> bool:
+    """Whether a text holds one of the words."""
+    return any(word in text for word in words)
+
+
+def composed(ratings: Sequence[float], keep: int, least: float) -> tuple[float, bool]:
+    """Mean of the best `keep` ratings, and whether it is high enough for a rewrite to be said."""
+    best = sorted(ratings, reverse=True)[:keep]
+    mean = sum(best) / len(best)
+    return mean, mean >= least
