@@ -94,8 +94,8 @@ def _world(study: Study, settings: Record) -> Size:
     others = facts - forget - 5 * subjects.get(settings["bystander_domain"], 0)
     # Half of what is not forgotten is seen. Four abilities have probes of their own, and two directions of translation.
     along = 2 * len({"alias", "two_hop"}.intersection(settings.get("graph", ())))
-        lines = (6 + along) * settings["probe_lines"] + min(strangers.LINES, forget)
-        checked = 2 * settings["validation_lines"]
+    lines = (6 + along) * settings["probe_lines"] + min(strangers.LINES, forget)
+    checked = 2 * settings["validation_lines"]
     return Size(
         forget=forget,
         retain=others // 2,
