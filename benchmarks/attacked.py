@@ -3,8 +3,8 @@
     python benchmarks/attacked.py results/attacked --json benchmarks/results/attacked.json
 
 The folder is of a finished study of any size, with all attacks whose cost is asked for. One of its cells is multiplied
-under changed keys: its entries in the store, with as many facts as are said, and its rows in every table. What is read
-is read as a report reads it (`mute.findings.results`), and `lines` of robustness are made of it, which walk over all.
+under changed keys: its entries in the store, with as many facts as are said, and its rows in every table. Tables are
+read as a report reads them (`mute.findings.results`).
 """
 
 import argparse
@@ -23,7 +23,6 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from mute.bands import KEYS
-from mute.findings import robustness
 from mute.findings.results import Results
 from mute.store import artifacts
 
@@ -122,9 +121,8 @@ def main() -> None:
         store, tables = Path(name) / "attacks", Path(name) / "tables"
         count, read = fill(chosen.results, store, chosen.cells, chosen.facts)
         paths = multiply(chosen.results, tables, chosen.cells)
-        results, loading = timed(lambda: Results.read(paths))
+        _, loading = timed(lambda: Results.read(paths))
         rows = sum(1 for _ in (tables / "scores.csv").open(encoding="utf-8")) - 1
-        lines, walking = timed(lambda: sum(len(robustness.lines(results, case)) for case in results.cases))
         found = {
             "cells": chosen.cells,
             "attacks": len(names),
@@ -134,8 +132,6 @@ def main() -> None:
                 "gigabytes": round(used(tables), 2),
                 "rows of scores": rows,
                 "seconds to load": loading,
-                "lines of robustness": lines,
-                "seconds to make them": walking,
             },
             "cores": os.cpu_count(),
         }

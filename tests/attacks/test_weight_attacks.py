@@ -20,7 +20,7 @@ from mute.unlearn.view import View
 BACK = [
     ("bypass", {}),
     ("mix", {"share": 0.2}),
-    ("retraining", {"steps": 20}),
+    ("retraining", {"steps": 20, "learning_rate": 3e-3}),
     # On sentences hits change by .08, -.03, .14 (those of the oracle by -.07, .00, .08), on retain facts in Hindi by
     # .02, .02, -.03; noise on the weights of a block was not repaired.
     ("finetuning", {"steps": 20, "learning_rate": 1e-3, "text": "retain"}),
