@@ -138,7 +138,8 @@ def test_no_strength_is_the_identity(asked_of, family, name):
     plain = Subject(asked.model, [Idle()] if does(kind, "states") else [])
     with plain.installed():
         expected = plain.ask(Queries(tried, asked.encoder)).tokens()
-    assert table.equals(expected)
+    # What was asked is told where it is not all that is asked anyway.
+    assert table.drop(columns="asked", errors="ignore").equals(expected)
 
 
 @pytest.mark.parametrize(("name", "settings"), PLAIN_TOO, ids=str)
