@@ -22,7 +22,8 @@ _HOLDS = ("the drop of K", "the drop by the lens", "what lasts")
 class Objective(NamedTuple):
     """The verdict on one edit in one group of languages.
 
-    behaviour, inside, durable: the drops of `removal.verdict`. attack: that which brings most back. reach: of held-out
+    behaviour, inside, durable: the drops of `removal.verdict`. block: where the lens reads most off the edit; below its
+    band nothing could change, and is there to be read. attack: that which brings most back. reach: of held-out
     languages, their drop over the sources'. why: of `not decided`, what is missing or which interval holds a threshold.
     """
 
@@ -34,6 +35,7 @@ class Objective(NamedTuple):
     behaviour: Number
     inside: Number
     durable: Number
+    block: int | None
     attack: str
     reach: float
     why: str
@@ -63,10 +65,10 @@ def table(results: Results) -> pd.DataFrame:
             drops = {"behaviour": found.behaviour, "inside": found.inside, "durable": found.durable}
             ends = {f"{name}{end}": value for name, drop in drops.items() for end, value in zip(_ENDS, drop)}
             keys = (results.name(case), found.algorithm, results.intent(found.algorithm), found.band, found.group)
-            rows.append((*keys, found.kind, *ends.values(), found.attack, found.reach, found.why))
+            rows.append((*keys, found.kind, *ends.values(), found.block, found.attack, found.reach, found.why))
     columns = [f"{name}{end}" for name in ("behaviour", "inside", "durable") for end in _ENDS]
     keys = ["model", "algorithm", "intent", "band", "group", "verdict"]
-    return pd.DataFrame(rows, columns=[*keys, *columns, "attack", "reach", "reason"])
+    return pd.DataFrame(rows, columns=[*keys, *columns, "block", "attack", "reach", "reason"])
 
 
 _ENDS = ("", "_low", "_high")
@@ -79,11 +81,12 @@ def _of_edit(results: Results, case: Case, algorithm: str, band: str) -> list[Ob
         if not fell[group]:
             continue
         durable, attack = _lasting(results, case, algorithm, band, group)
-        drops = (fell[group], _inside(results, case, algorithm, band, group), durable)
+        inside, block = _inside(results, case, algorithm, band, group)
+        drops = (fell[group], inside, durable)
         kind = removal.verdict(*drops, at)
         reach = removal.reach(fell["heldout"], fell["source"], at) if group == "heldout" else math.nan
         why = _why(drops, at) if kind == "not decided" else ""
-        found.append(Objective(case, algorithm, band, group, kind, *drops, attack, reach, why))
+        found.append(Objective(case, algorithm, band, group, kind, *drops, block, attack, reach, why))
     return found
 
 
@@ -113,32 +116,35 @@ def _lasting(results: Results, case: Case, algorithm: str, band: str, group: str
     return (_dropped(found[best]), best) if best else (MISSING, "")
 
 
-def _inside(results: Results, case: Case, algorithm: str, band: str, group: str) -> Number:
+def _inside(results: Results, case: Case, algorithm: str, band: str, group: str) -> tuple[Number, int | None]:
     """Drop of the gold answer's recall by the lens at its best block, as a share of what the base has above chance.
+
+    And that block of the edit.
 
     Its interval is Wilson's for the same facts in all languages, of cell and base in their worst case. Missing where
     the lens reads no more off the base than chance: there is nothing that could have gone.
     """
     chance = results.number(case, "base", "", "chance", group).value
-    before, after = (_best(results, case, *who, group) for who in (("base", ""), (algorithm, band)))
+    (before, _), (after, block) = (_best(results, case, *who, group) for who in (("base", ""), (algorithm, band)))
     if math.isnan(chance) or not before or not after or before.value - chance <= MARGIN:
-        return MISSING
+        return MISSING, None
 
     def left(cell: float, base: float) -> float:
         return (cell - chance) / (base - chance) if base > chance else math.nan
 
     drop = 1 - left(after.value, before.value)
-    return Number(drop, 1 - left(after.high, before.low), 1 - left(after.low, before.high), after.n)
+    return Number(drop, 1 - left(after.high, before.low), 1 - left(after.low, before.high), after.n), block
 
 
-def _best(results: Results, case: Case, algorithm: str, band: str, group: str) -> Number:
-    """Recall by the lens at the block where its mean over a group's languages is highest."""
+def _best(results: Results, case: Case, algorithm: str, band: str, group: str) -> tuple[Number, int | None]:
+    """Recall by the lens at the block where its mean over a group's languages is highest, and that block."""
     codes = results.languages(case)[GROUPS.index(group)]
     rows = results.lens(case, algorithm, band)
     rows = rows[rows["language"].isin(codes) & rows["hit"].notna()]
     if rows.empty:
-        return MISSING
-    block = rows.groupby("block")["hit"].mean().idxmax()
+        return MISSING, None
+    means = rows.groupby("block")["hit"].mean()
+    block = int(means.index[means.argmax()])
     own = rows[rows["block"] == block]
     n = int(own["n"].min())
-    return Number(*wilson_mean(own["hit"].tolist(), n), n)
+    return Number(*wilson_mean(own["hit"].tolist(), n), n), block

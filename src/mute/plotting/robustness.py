@@ -29,7 +29,8 @@ _TAUGHT_HOW = (
 _DID = "Removed or suppressed"
 _DID_HOW = (
     "What each edit did, whatever it was meant to do, in source and in held-out languages. Fell: 1 − K. Fell inside: "
-    "the gold answer's recall by the logit lens, at the block where it is highest. Lasts: 1 − what relearning brings "
+    "the gold answer's recall by the logit lens, at the block where it is highest; where that lies below the edit, no "
+    "edit there could change it, and the verdict is of the place, not of the method. Lasts: 1 − what relearning brings "
     "back beyond an oracle's gain, by the attack that brings most. Each is a share of what the base has, with its 95 % "
     "interval over items. No effect: what the model answers fell by {small:g} or less. Suppression-like: it fell by "
     "{large:g} or more, and inside, or after relearning, by {small:g} or less. Removal-like: all three fell by "
@@ -92,14 +93,15 @@ def _objectives(results: Results) -> list[str]:
         (
             *(results.name(own.case), own.algorithm.replace("_", " "), results.intent(own.algorithm), own.band),
             *("held out" if own.group == "heldout" else own.group, own.kind, own.behaviour, own.inside),
-            *(own.durable, own.attack.replace("_", " ") or "–", own.reach, own.why or "–"),
+            *("–" if own.block is None else own.block, own.durable, own.attack.replace("_", " ") or "–"),
+            *(own.reach, own.why or "–"),
         )
         for own in found
     )
-    head = ("model", "algorithm", "meant as", "band", "languages", "verdict", "fell", "fell inside", "lasts", "under")
+    head = ("model", "algorithm", "meant as", "band", "languages", "verdict", "fell", "fell inside", "at block")
+    table = page.table((*head, "lasts", "under", "reach", "why"), rows)
     how = _DID_HOW.format(**objectives.thresholds(results).model_dump())
-    shown = [page.heading(3, _DID), page.paragraph(how, "small"), page.table((*head, "reach", "why"), rows)]
-    return shown if found else []
+    return [page.heading(3, _DID), page.paragraph(how, "small"), table] if found else []
 
 
 def _words(results: Results, found: dict[Case, list[Line]]) -> list[tuple[str, str]]:
