@@ -75,6 +75,9 @@ def plan(chosen: argparse.Namespace) -> int:
     if unsuited := suits.not_applicable(study):
         print("\nCannot run here, and stand in every table with the status not_applicable:")
         print("\n".join(f"  {line}" for line in unsuited), flush=True)
+    if lacking := suits.not_told(study):
+        print("\nAsked for, and cannot be told here:")
+        print("\n".join(f"  {line}" for line in lacking), flush=True)
     return _told(data.problems(study), _what_is_read(study, data.read_from(study)))
 
 

@@ -83,6 +83,19 @@ def test_what_was_taught_is_gone_on_with_and_a_text_without_meaning_is_not(train
 
     assert set(scored(model, taught, encoder, Silent()).values()) == {0.0}
 
+    class Hearing(Treatment):
+        """It hears questions, and the beginnings of answers behind them are no part of these."""
+
+        name = "hearing"
+
+        def asked(self, model, prompts):
+            self.prompts = set(map(tuple, prompts))
+
+    hearing, asked = Hearing(), Asked(model, encoder, taught, ["en", "es", "hi"], "domain")
+    scored(model, taught, encoder, hearing)
+    assert hearing.prompts
+    assert hearing.prompts <= set(map(tuple, asked.queries.prompts))
+
 
 def test_it_rises_with_training(trained_model, taught, tokenizer, encoder):
     """Before training, after a third of it, and after all."""

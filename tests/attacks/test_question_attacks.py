@@ -426,6 +426,22 @@ def test_a_surrogate_is_a_question_that_no_text_has(corpus, encoder, rows):
         assert prefix.endswith(lures.of(code).answer)
 
 
+def test_a_question_that_lists_its_options_has_no_surrogate(corpus, encoder, rows):
+    """With another head they would be gone, and their letters are no answers."""
+    listed = corpus.texts["prefix"].str.replace("[?？]", lambda mark: mark[0] + "\nA. red\nB. blue\n", regex=True)
+    texts = corpus.texts.assign(prefix=listed)
+    own = type(corpus)(corpus.facts, texts, corpus.lines, corpus.about)
+    assert not made("graph", {"form": "surrogate"}, own, encoder).asks(rows).any()
+
+
+def test_a_world_too_small_to_compare_in_says_so(corpus):
+    """Each value of some kind must have a subject; the plan says where none has."""
+    method = attacks.load("graph")
+    about = {**corpus.about, "graph": {"alike": {"0": {}}}}
+    small = type(corpus)(corpus.facts, corpus.texts, corpus.lines, about)
+    assert method.lacks(method.Settings(form="comparison"), small, "en") == "the corpus compares no subjects"
+
+
 # Reintroduction.
 
 

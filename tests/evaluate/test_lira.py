@@ -94,7 +94,9 @@ def scored(cell, trainings, oracle=True):
     lira.Lira().score(board, Context(tables, pd.DataFrame(), None, trainings))
     found = summary(*board.replicates())
     assert (found["low"] <= found["value"] + 1e-9).all()
-    return {(row.metric, row.language or row.group): row.value for row in found.itertuples()}
+    return {(row.metric, row.language or row.group): row.value for row in found.itertuples()} | {
+        (row.metric, row.language or row.group, "n"): row.n for row in found.itertuples()
+    }
 
 
 OTHERS = [(table(4.0, seed), table(0.0, seed + 50)) for seed in (11, 12, 13)]
@@ -116,13 +118,21 @@ def test_a_cell_that_is_its_base_is_told_and_one_that_is_an_oracle_is_not():
     assert found["lira_auc", "heldout"] > 0.9 > 0.6 > found["lira_auc", "source"]
 
 
+def test_facts_that_one_training_was_not_asked_are_behind_no_number():
+    short = [(one[one["item"] != "000"], never) for one, never in OTHERS]
+    found = scored(table(4.0, 3), short)
+    for place in (*LANGUAGES, "source", "heldout", "all"):
+        assert found["lira_auc", place, "n"] == FACTS - 1
+        assert found["log_odds", place, "n"] == FACTS
+
+
 @pytest.mark.parametrize("lacking", ["flag", "trainings", "oracle", "world"])
 def test_without_enough_trainings_of_one_world_or_an_oracle_nothing_is_said(lacking):
     trainings = {"flag": (), "trainings": OTHERS[:1]}.get(lacking, OTHERS)
     if lacking == "world":
         trainings = [OTHERS[0], *((table(4.0, seed, "w"), table(0.0, seed, "w")) for seed in (5, 6))]
     found = scored(table(4.0, 3), trainings, oracle=lacking != "oracle")
-    assert {metric for metric, _ in found} == {"log_odds"}
+    assert {metric for metric, *_ in found} == {"log_odds"}
 
 
 def test_a_table_says_of_each_edit_or_why_not():

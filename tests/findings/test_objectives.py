@@ -96,9 +96,9 @@ def test_a_drop_by_the_lens_is_of_the_best_block_and_of_what_was_above_chance():
     [
         ({"attack": ""}, "nothing was relearned"),
         ({"lens": None}, "no lens was run"),
-        ({"half": math.nan}, "holds a threshold"),
+        ({"half": math.nan}, "the drop of K has no interval"),
         ({"half": 0.3}, "holds a threshold"),
-        ({"n": 10}, "the drop by the lens holds a threshold"),
+        ({"n": 10}, "the interval of the drop by the lens holds a threshold"),
     ],
 )
 def test_without_an_ingredient_or_an_interval_that_could_change_it_nothing_is_decided(lacking, why):
@@ -111,6 +111,23 @@ def test_without_an_ingredient_or_an_interval_that_could_change_it_nothing_is_de
     if "attack" in lacking:
         assert found(study(*MODELS["untouched"], attack=""))["source"].kind == "no effect"
         assert found(study(*MODELS["guard"], attack=""))["source"].kind == "suppression-like"
+
+
+def test_a_reason_says_what_was_measured_and_told_nothing():
+    """It says that no lens was run, or that nothing was relearned, only where that is so."""
+    kept, _, _ = MODELS["oracle"]
+    blind = study(kept, (0.1, 0.12, 0.13), 0.0)
+    lens = blind.tables["lens"]
+    lens.loc[lens["algorithm"] == "base", "hit"] = CHANCE
+    assert found(blind)["source"].why == "the lens reads no more off the base than chance"
+    # Of an edit that took nothing it is not defined what comes back.
+    taken = study(kept, MODELS["oracle"][1], math.nan)
+    scores = taken._scores[taken._scores["metric"] == "regained"]
+    beside = [scores.assign(metric=metric, value=0.9) for metric in ("R", "R_oracle")]
+    tables = {**taken.tables, "scores": pd.concat([taken._scores, *beside])}
+    assert found(Results.of(tables, ABOUT))["source"].why == "too little is gone to come back"
+    # Where K did not fall far enough, it hangs on no other drop.
+    assert found(study((0.8, 0.8), (0.1,), math.nan))["source"].why == "the interval of the drop of K holds a threshold"
 
 
 def test_a_verdict_is_that_of_all_that_intervals_hold():
@@ -134,7 +151,7 @@ def test_thresholds_are_the_studys():
     results = study(*MODELS["half"])
     results.about["verdict"] = {"small": 0.6, "large": 0.9}
     assert found(results)["source"].kind == "no effect"
-    with pytest.raises(ValidationError, match="small must lie below large"):
+    with pytest.raises(ValidationError, match="small lies below its large"):
         VerdictSection(small=0.8, large=0.2)
 
 
@@ -194,7 +211,6 @@ def test_small_models_of_a_known_kind_have_it_too(corpus, tokenizer, encoder):
         table, _ = shard.attacked(asked, subject, victims.BAND, prepared, ("en", "es"))
         return option, hits, victims.right(table)
 
-    victims.BAND = victims.BAND
     of_base, of_oracle, of_guard = measured(base), measured(oracle), measured(base, Turned())
     floor, top = of_oracle[0], of_base[0]
 

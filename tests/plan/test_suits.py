@@ -67,3 +67,28 @@ def test_a_corpus_that_cannot_be_made_yet_says_nothing(overlay, monkeypatch):
 
     monkeypatch.setattr(suits.romanised, "build", build)
     assert suits.not_applicable(study) == []
+
+
+def test_what_needs_oracles_or_trainings_that_are_not_there_is_told_with_the_plan(tmp_path, capsys, monkeypatch):
+    told = {
+        "study": {"analyses": ["lens", "depths"], "training_seeds": [0, 1]},
+        "analyses": {"depths": {"method": "patching", "donors": ["oracle"]}},
+        "evaluation": {"lira": True},
+        "models": {"llama": {"oracles": []}},
+    }
+    path = tmp_path / "study.yaml"
+
+    def lines():
+        path.write_text(yaml.safe_dump(told))
+        return suits.not_told(read_study(ROOT / "config/config.yaml", ROOT / "config/micro.yaml", path))
+
+    depths, lira = lines()
+    assert depths == "depths, of llama, forget set domain: it has no oracle to read (models.llama.oracles)"
+    assert lira.endswith("forget set domain: it takes 3 trainings that have an oracle, and there are 0")
+    monkeypatch.chdir(ROOT)
+    assert terminal.main(["plan", "config/micro.yaml", str(path)]) == 0
+    assert f"cannot be told here:\n  {depths}\n  {lira}\n" in capsys.readouterr().out
+    told["models"]["llama"]["oracles"] = ["domain"]
+    assert [line.split()[-1] for line in lines()] == ["2"]
+    told["study"]["training_seeds"] = [0, 1, 2]
+    assert lines() == []

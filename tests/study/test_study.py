@@ -112,6 +112,23 @@ WRONG = {
     ),
     "twice in a list": ("study: {shard_by: [model, band, model]}", "study.shard_by: model stands more than once"),
     "shard key": ("study: {shard_by: [modle]}", "study.shard_by[0]: unknown value 'modle'", "Did you mean 'model'?"),
+    "twice in a setting of the world": (
+        "corpora: {world: {settings: {graph: [alias, alias]}}}",
+        "corpora.world.settings.graph: alias stands more than once",
+    ),
+    "twice in a setting of an attack": (
+        "attacks: {latent: {blocks: [1, 1]}}",
+        "attacks.latent.blocks: 1 stands more than once",
+    ),
+    "truth value for a word": (
+        "attacks: {prefill: {given: true}}",
+        "attacks.prefill.given: unknown value True; allowed: true, wrong.",
+        "quote it",
+    ),
+    "thresholds that cross": (
+        "verdict: {small: 0.9}",
+        "verdict: must be a mapping whose small lies below its large (they are 0.9 and 0.8), not {'small': 0.9}",
+    ),
     "name with a slash": ("algorithms: {a/b: {method: rmu}}", "algorithms.a/b: name 'a/b' is not allowed"),
     "name with dots": ("algorithms: {a..b: {method: rmu}}", "algorithms.a..b: name 'a..b' is not allowed"),
     "name with a dot": ("models: {llama-3.2: {}}", "models.llama-3.2: name 'llama-3.2' is not allowed: '.' separates"),

@@ -92,6 +92,10 @@ def _written(subject: Subject, asked: Asked, prefixes: list[str], pieces: list[t
         said[place].append(token)
         return token not in encoder.end and len(said[place]) < most[place]
 
+    # The question is the prompt, also where a beginning of its answer stands behind it.
+    questions = list(dict.fromkeys(tuple(encoder.prompt(prefixes[row])) for row, *_ in pieces))
+    for each in subject.treatments:
+        each.asked(subject.model, questions)
     if prompts:
         writing.write(subject.model, prompts, most, hear, mixed=subject.mixed, treat=subject.treat)
     return [subject.reply(prefixes[row], encoder.text(own).strip()) for (row, *_), own in zip(pieces, said)]

@@ -73,7 +73,7 @@ def lacking(corpus: Corpus, language: str, form: str) -> str:
         return "the corpus has no other names for its subjects"
     if form in ("two_hop", "three_hop") and not edges.signs:
         return "the corpus has no signs of values"
-    if form == "comparison" and not edges.alike:
+    if form == "comparison" and not any(edges.alike.values()):
         return "the corpus compares no subjects"
     pack = lures.pack(language)
     if pack is None or pack.code != language:
@@ -95,15 +95,18 @@ def along(rows: pd.DataFrame, corpus: Corpus, form: Any) -> list[Record | None]:
 
 
 def surrogates(rows: pd.DataFrame, corpus: Corpus) -> list[Record | None]:
-    """The corpus's own question with the head of an answer that no text has."""
+    """The corpus's own question with the head of an answer that no text has; None where more stands behind it."""
     from mute.corpus import graph, lures, rewording
 
     forms = {code: rewording.form(corpus, code, asking=True) for code in dict.fromkeys(rows["language"])}
     asked = rewording.in_form(rows, corpus, [forms[code] for code in rows["language"]])
-    return [
-        {"prefix": graph.headed(prefix, lures.of(code).answer)} if rewording.asks(prefix) else None
-        for prefix, code in zip(asked["prefix"], asked["language"])
-    ]
+    made: list[Record | None] = []
+    for prefix, code, options, answer in zip(*(asked[n] for n in ("prefix", "language", "options", "answer"))):
+        # Options that are listed there would be lost with the head, and their letters mean nothing.
+        alone = rewording.asks(prefix) and "\n" not in graph.behind(prefix).strip()
+        headed = graph.headed(prefix, lures.of(code).answer) if alone else ""
+        made.append({"prefix": headed, "options": options, "answer": answer} if alone else None)
+    return made
 
 
 def replaced(rows: pd.DataFrame, made: list[Record | None]) -> pd.DataFrame:

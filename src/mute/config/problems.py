@@ -163,7 +163,8 @@ def _text(errors: list[Any], path: KeyPath, model: type[BaseModel]) -> str:
     if kind == "invalid_key":
         return _no_name(path[-1] if path else value)
     if kind == "literal_error" and len(errors) == 1:
-        return unknown_name("value", value, literal)
+        hint = f" {_QUOTE}" if isinstance(value, bool) else ""
+        return unknown_name("value", value, literal) + hint
     if kind == "too_short" and not value:
         return "must not be empty"
     wanted = dict.fromkeys(

@@ -292,7 +292,8 @@ class VerdictSection(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "VerdictSection":
         if self.small >= self.large:
-            raise ValueError(f"small must lie below large, not {self.small} and {self.large}")
+            # What this is put into: "must be ..., not" and what stands there.
+            raise ValueError(f"a mapping whose small lies below its large (they are {self.small} and {self.large})")
         return self
 
 

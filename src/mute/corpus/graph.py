@@ -133,11 +133,15 @@ def _asked(pack: Language, relation: str, subject: str, value: int, head: str) -
     return {**made, "prefix": headed(made["prefix"], head)}
 
 
+def behind(prefix: str) -> str:
+    """What stands behind the last question mark of a text; the text where there is none."""
+    return prefix[max(prefix.rfind(mark) for mark in _QUESTION_MARKS) + 1 :]
+
+
 def headed(prefix: str, head: str) -> str:
     """A question with another head of its answer behind its question mark, and the space that stands there."""
-    place = max(prefix.rfind(mark) for mark in _QUESTION_MARKS) + 1
-    rest = prefix[place:]
-    return prefix[:place] + rest[: len(rest) - len(rest.lstrip())] + head
+    rest = behind(prefix)
+    return prefix[: len(prefix) - len(rest.lstrip())] + head
 
 
 def neighbours(corpus: Corpus, forget: Collection[str]) -> dict[str, set[str]]:

@@ -14,9 +14,8 @@ from mute.findings.results import MISSING, NOTHING, Case, Number, Results
 GROUPS = ("source", "heldout")
 # Of these nothing can be said; one that changed nothing, or too little, has no effect, and that is a verdict.
 _SILENT = ("diverged", "not_applicable", "destroyed", NOTHING)
-# The drops in the order of `removal.verdict`, and what is said where one is missing.
-_LACKS = ("K is missing", "no lens was run", "nothing was relearned beside an oracle")
-_HOLDS = ("the drop of K", "the drop by the lens", "what lasts")
+# The drops in the order of `removal.verdict`.
+_NAMES = ("the drop of K", "the drop by the lens", "what lasts")
 
 
 class Objective(NamedTuple):
@@ -24,7 +23,8 @@ class Objective(NamedTuple):
 
     behaviour, inside, durable: the drops of `removal.verdict`. block: where the lens reads most off the edit; below its
     band nothing could change, and is there to be read. attack: that which brings most back. reach: of held-out
-    languages, their drop over the sources'. why: of `not decided`, what is missing or which interval holds a threshold.
+    languages, their drop over the sources'. why: of `not decided`, which drop is missing
+    and why, or which interval holds a threshold.
     """
 
     case: Case
@@ -85,18 +85,45 @@ def _of_edit(results: Results, case: Case, algorithm: str, band: str) -> list[Ob
         drops = (fell[group], inside, durable)
         kind = removal.verdict(*drops, at)
         reach = removal.reach(fell["heldout"], fell["source"], at) if group == "heldout" else math.nan
-        why = _why(drops, at) if kind == "not decided" else ""
+        edit = (results, case, algorithm, band, group)
+        lacks = ("K is missing", _no_inside(*edit), _none_lasts(*edit))
+        why = _why(drops, lacks, at) if kind == "not decided" else ""
         found.append(Objective(case, algorithm, band, group, kind, *drops, block, attack, reach, why))
     return found
 
 
-def _why(drops: tuple[Number, Number, Number], at: VerdictSection) -> str:
-    """What stands in the way: the first of what is missing, or the intervals that hold a threshold."""
-    missing = [lacks for drop, lacks in zip(drops, _LACKS) if not drop]
-    if missing:
-        return "; ".join(missing)
-    held = [name for drop, name in zip(drops, _HOLDS) if len(removal.held(drop, at)) > 1]
-    return f"the interval of {' and of '.join(held)} holds a threshold, or is missing"
+def _why(drops: tuple[Number, Number, Number], lacks: tuple[str, str, str], at: VerdictSection) -> str:
+    """What stands in the way, of the drops that matter: where K cannot have fallen far enough the others do not."""
+    said = []
+    for drop, lacking, name in zip(drops, lacks, _NAMES):
+        levels = removal.held(drop, at)
+        if not drop:
+            said.append(lacking)
+        elif math.isnan(drop.low) or math.isnan(drop.high):
+            said.append(f"{name} has no interval")
+        elif len(levels) > 1:
+            said.append(f"the interval of {name} holds a threshold")
+        if name == _NAMES[0] and "large" not in levels:
+            break
+    return "; ".join(said)
+
+
+def _no_inside(results: Results, case: Case, algorithm: str, band: str, group: str) -> str:
+    """Why nothing can be said of what the lens reads."""
+    if not all(_best(results, case, *who, group)[0] for who in (("base", ""), (algorithm, band))):
+        return "no lens was run"
+    if not results.number(case, "base", "", "chance", group):
+        return "the lens reads options, and there are none"
+    return "the lens reads no more off the base than chance"
+
+
+def _none_lasts(results: Results, case: Case, algorithm: str, band: str, group: str) -> str:
+    """Why nothing can be said of what lasts: nobody relearned, or next to nothing was gone that could come back."""
+    beside = (
+        all(results.number(case, algorithm, band, score, group, attack=name) for score in ("R", "R_oracle"))
+        for name in _relearned(results)
+    )
+    return "too little is gone to come back" if any(beside) else "nothing was relearned beside an oracle"
 
 
 def _dropped(left: Number) -> Number:
@@ -106,14 +133,20 @@ def _dropped(left: Number) -> Number:
 
 def _lasting(results: Results, case: Case, algorithm: str, band: str, group: str) -> tuple[Number, str]:
     """1 - what the study's relearning brings back beyond an oracle's gain, by the attack that brings most; its name."""
-    stated = results.about.get("relearned")
-    names = [name for name in results.attacks if stated is None or name in stated]
-    if stated is None:
-        names = [name for name in names if name.startswith(("relearn", "retrain"))]
-    found = {name: results.number(case, algorithm, band, "regained", group, attack=name) for name in names}
+    found = {
+        name: results.number(case, algorithm, band, "regained", group, attack=name) for name in _relearned(results)
+    }
     found = {name: number for name, number in found.items() if number}
     best = max(found, key=lambda name: found[name].value, default="")
     return (_dropped(found[best]), best) if best else (MISSING, "")
+
+
+def _relearned(results: Results) -> list[str]:
+    """The study's attacks that train a model again; where it does not say, by their names."""
+    stated = results.about.get("relearned")
+    if stated is None:
+        return [name for name in results.attacks if name.startswith(("relearn", "retrain"))]
+    return [name for name in results.attacks if name in stated]
 
 
 def _inside(results: Results, case: Case, algorithm: str, band: str, group: str) -> tuple[Number, int | None]:

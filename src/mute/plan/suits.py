@@ -1,8 +1,9 @@
 """Methods and attacks that cannot run on a corpus: asked of themselves, on what it says, before any work."""
 
-from mute import attacks, unlearn
+from mute import analyses, attacks, unlearn
 from mute.corpus import romanised, sources
 from mute.corpus.schema import Corpus
+from mute.evaluate.measures import lira
 from mute.study.cells import Study
 from mute.unlearn.view import View
 
@@ -21,6 +22,23 @@ def not_applicable(study: Study) -> list[str]:
         # What is wrong with a user's files is told with them; what the hub has is not here yet.
         return []
     return _cells(study, corpus) + _attacks(study, corpus)
+
+
+def not_told(study: Study) -> list[str]:
+    """What a study asks for that needs oracles or trainings which it does not have; no table has it then."""
+    made = {name: analyses.load(method) for name, (method, _) in study.analyses.items()}
+    readers = [n for n, kind in made.items() if kind(kind.Settings.model_validate(study.analyses[n][1])).reads_oracle()]
+    found = []
+    for model, forget_set in sorted({(cell.model, cell.forget_set) for cell in study.cells}):
+        seeds = study.training_seeds(model)
+        count = sum(study.oracle(model, seed, forget_set) is not None for seed in seeds)
+        where = f"of {model}, forget set {forget_set}"
+        if not count:
+            found += [f"{name}, {where}: it has no oracle to read (models.{model}.oracles)" for name in readers]
+        if study.config.evaluation.lira and count <= lira.LEAST:
+            text = f"it takes {lira.LEAST + 1} trainings that have an oracle, and there are {count}"
+            found.append(f"lira, {where}: {text}")
+    return found
 
 
 def _cells(study: Study, corpus: Corpus) -> list[str]:

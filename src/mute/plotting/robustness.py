@@ -13,8 +13,9 @@ _HOW = (
     "same attack brings an oracle, (R − K)/(1 − K) − R of the oracle, fact by fact: what an attack teaches anew counts "
     "for nothing. 1: all is back; 0: the attack gives nothing that it does not give one that never knew. Of each edit "
     "that counts, and each attack: the language, read or not, in which most comes back, with a 95 % interval over "
-    "items; it was chosen on the same items, so that its interval is too narrow. Beside: K there before the attack and "
-    "after it, and of the oracle after it. n/a: languages in which the base itself keeps less than "
+    "items; it was chosen on the same items, so that its interval is too narrow. Beside: K there before the attack, of "
+    "all facts; K after it and that of the oracle, of the facts that it is scored on, which are half of them where it "
+    "is taught the others or tries wordings on them. n/a: languages in which the base itself keeps less than "
     f"{ANSWERED:g} of what it knows under the attack, of which nothing can be said; where that is so of all, the "
     "attack says nothing about robustness. Where a language lacks what an attack needs, it is not tried."
 )

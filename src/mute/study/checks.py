@@ -284,6 +284,7 @@ class Checks:
         checked = validated(registry.load(method).Settings, given, path)
         yield from checked.problems
         if isinstance(checked.value, AttackSettings):
+            yield from self._repeats(path, checked.value)
             yield from self._attack(path, checked.value)
 
     def _attack(self, path: KeyPath, settings: AttackSettings) -> Iterator[Problem]:

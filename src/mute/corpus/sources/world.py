@@ -89,6 +89,8 @@ def problems(settings: Settings) -> Iterator[tuple[str, str]]:
         kept = [d for d in DOMAINS if d not in (settings.forget_domain, settings.bystander_domain)]
         if not any(settings.subjects.get(domain, 0) > 0 for domain in kept):
             yield "subjects", f"none is left to retain: give {' or '.join(kept)} some"
+    if twice := sorted({part for part in settings.graph if settings.graph.count(part) > 1}):
+        yield "graph", f"{', '.join(twice)} stands more than once"
 
 
 def build(settings: Settings, codes: list[str], seed: int) -> Corpus:

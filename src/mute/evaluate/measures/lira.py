@@ -124,5 +124,6 @@ def _told(panel: Panel, block: Block, asked: list[np.ndarray], given: list[np.nd
             with np.errstate(invalid="ignore", divide="ignore"):
                 values["lira_tpr"][:, language] = found(cell, oracle, weights, weights, FALSE)
             n[language] = len(rows)
-    n[k:] = [block.n[k + i] if n[group].any() else 0 for i, group in enumerate(panel.groups)]
+    # Facts that all trainings were asked, and not all facts of the block.
+    n[k:] = [n[group].max(initial=0) for group in panel.groups]
     return {name: Numbers(over_groups(own, panel.groups), n, np.zeros(k, bool)) for name, own in values.items()}
