@@ -105,3 +105,18 @@ def test_no_two_measures_write_the_same_column_or_score(asked):
                 metrics += scored(name, corpus, found, answers)["metric"].unique().tolist()
         assert len(columns) == len(set(columns))
         assert len(metrics) == len(set(metrics))
+
+
+def test_forget_quality_tells_a_model_from_an_oracle_that_differs_and_says_nothing_without_options(asked):
+    corpus, cell, base, answers = asked["world"]
+    own, other = tables.measured(cell, corpus), tables.measured(base, corpus)
+
+    def quality(oracle):
+        found = {"cell": own, "base": other, "oracle": oracle}
+        rows = scored("truth_ratio", corpus, found, answers).set_index(["metric", "language"])["value"]
+        return {code: (rows["forget_quality", code], rows["ks", code]) for code in LANGUAGES}
+
+    assert quality(own) == dict.fromkeys(LANGUAGES, (1.0, 0.0))
+    assert all(p < 1 and ks > 0 for p, ks in quality(other).values())
+    bare = [table.assign(truth_ratio=float("nan"), truth_ratio_arithmetic=float("nan")) for table in (own, other)]
+    assert scored("truth_ratio", corpus, dict(zip(("cell", "base"), bare)), answers).empty

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Words of which no run may be shared; letters of the runs that are counted.
 RUN, LETTERS = 6, (3, 4, 5)
-# Of what it answers plainly, what the base must answer; how far above chance the oracle may be; facts of a language.
+# What the base must answer of them; how far above chance the oracle may be; facts of a language.
 KNOWN, UNKNOWN, LEAST = 0.8, 0.1, 5
 # What is compared: the right option's share of wins, the answer's probability by token, and minus Min-K%.
 METRICS = ("accuracy", "probability", "min_k")
@@ -118,8 +118,8 @@ def score(
     """What cell, base and oracle give to surrogates, beside what they give to the same facts plainly.
 
     Both: item tables by victim, with rows as the panel's base; of all three, or nothing is said. kept: item and
-    language of what is far. surrogate_far: share of the questions; surrogate_base: accuracy of the base on these over
-    its plain one; surrogate_oracle: that of the oracle less chance. Where these let a language pass, of each metric
+    language of what is far. surrogate_far: share of the questions; surrogate_base: accuracy of the base on these;
+    surrogate_oracle: that of the oracle less chance. Where these let a language pass, of each metric
     psg_<metric> and psg_plain_<metric>, what the cell keeps of what the base has beyond the oracle, on surrogates and
     plainly; psg_delta_<metric>, its number on surrogates less its plain one: above 0 forgetting was overestimated; and
     psg_delta_accuracy_oracle, the control. Facts are resampled for all alike.
@@ -160,18 +160,13 @@ def _gates(
 ) -> np.ndarray:
     """Whether each language passes [K]; what they are judged by goes to the board."""
     k = len(panel.groups[ALL])
-    base, plain, oracle = (
-        found[key].values[:, :k]
-        for key in (("base", "asked", "accuracy"), ("base", "plain", "accuracy"), ("oracle", "asked", "accuracy"))
-    )
     of = found["base", "asked", "accuracy"]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = base / plain
+    base, oracle = of.values[:, :k], found["oracle", "asked", "accuracy"].values[:, :k]
     above = oracle - chance.values[:, :k]
-    for name, values in (("surrogate_base", share), ("surrogate_oracle", above)):
+    for name, values in (("surrogate_base", base), ("surrogate_oracle", above)):
         board.add(name, replace(of, values=over_groups(values, panel.groups)), facts="all", better="none")
     with np.errstate(invalid="ignore"):
-        return (share[0] >= KNOWN) & (above[0] <= UNKNOWN) & (of.n[:k] >= LEAST)
+        return (base[0] >= KNOWN) & (above[0] <= UNKNOWN) & (of.n[:k] >= LEAST)
 
 
 def _add(board: Board, panel: Panel, own: Mapping[tuple[str, str], Measure], metric: str, passes: np.ndarray) -> None:

@@ -32,6 +32,7 @@ K_paired script_gap
 retain_strict retain_option bystander_strict
 accuracy_per_token accuracy_per_char accuracy_share K_per_token K_per_char
 retain_per_token retain_per_char retain_share
+truth_ratio forget_quality ks
 tofu_probability tofu_rouge tofu_chrf tofu_truth_ratio tofu_utility tofu_forget_quality tofu_ks
 """
 METRICS = DETAILS.union((*SHARED[:3], *_HEADLINES.split()))

@@ -88,7 +88,8 @@ class TOFU(base.Measure):
                 board.add(metric, measure, facts=name, better=better)
             if name == "forget":
                 if "oracle" in context.tables:
-                    _add_quality(board, paraphrased, ratio, context.tables["oracle"]["truth_ratio"].to_numpy(float))
+                    oracle = context.tables["oracle"]["truth_ratio"].to_numpy(float)
+                    add_quality(board, paraphrased, ratio, oracle, "tofu_")
             else:
                 utility += found.values()
         if utility:
@@ -165,7 +166,7 @@ def forget_quality(ratio: np.ndarray, oracle: np.ndarray) -> tuple[float, float]
     return (np.nan, np.nan) if np.isnan(ratio).any() or np.isnan(oracle).any() else ks_test(ratio, oracle)
 
 
-def _add_quality(board: Board, block: Block, ratio: np.ndarray, oracle: np.ndarray) -> None:
+def add_quality(board: Board, block: Block, ratio: np.ndarray, oracle: np.ndarray, prefix: str) -> None:
     """Forget quality of each language; a mean of p-values is no p-value, and a test has no band."""
     panel = board.panel
     k = len(panel.languages)
@@ -176,5 +177,5 @@ def _add_quality(board: Board, block: Block, ratio: np.ndarray, oracle: np.ndarr
         p, statistic = forget_quality(ratio[rows], oracle[rows])
         found[:, 0, i] = p, math.log10(p) if p > 0 else -math.inf if p == 0 else math.nan, statistic
     n = np.where(np.arange(len(block.n)) < k, block.n, 0)
-    for metric, values in zip(("tofu_forget_quality", "tofu_forget_quality_log10", "tofu_ks"), found):
-        board.add(metric, Measure(values, n, np.zeros(k, bool)), facts="forget", floor="oracle")
+    for metric, values in zip(("forget_quality", "forget_quality_log10", "ks"), found):
+        board.add(f"{prefix}{metric}", Measure(values, n, np.zeros(k, bool)), facts="forget", floor="oracle")
