@@ -29,8 +29,10 @@ def attacked(attack: str, regained: dict[str, float], base: dict[str, float], or
     return rows
 
 
-def results(*attacks: list[dict]) -> Results:
+def results(*attacks: list[dict], status: str = "") -> Results:
     tables = make_tables(THE_PAPER)
+    if status:
+        tables["cells"]["status"] = status
     tables["scores"] = pd.concat([tables["scores"], pd.DataFrame([row for rows in attacks for row in rows])])
     return Results.of(tables, ABOUT)
 
@@ -77,9 +79,17 @@ def test_an_attack_of_one_language_has_a_line_and_no_source(found):
     assert not line.source
 
 
-def test_an_edit_that_does_not_count_and_a_study_without_attacks_have_none(found):
-    found.tables["cells"]["status"] = "destroyed"
-    assert not page_section.has(Results(found.tables, ABOUT))
+def test_where_no_edit_counts_or_no_oracle_stands_beside_one_the_page_says_why_nothing_is_said():
+    attack = attacked("quantize", {"en": 0.2, "es": 0.0, "de": 0.1, "xx": 0.1}, {})
+    alone = [row for row in attack if row["metric"] not in ("regained", "R_oracle")]
+    for made in (results(attack, status="destroyed"), results(alone)):
+        text = "".join(page_section.section(made))
+        assert "no edit that counts was attacked beside an oracle" in text
+        assert "Most comes back" not in text
+    assert "Most comes back" in "".join(page_section.section(results(attack)))
+
+
+def test_a_study_without_attacks_has_no_section():
     assert page_section.section(Results.of(make_tables(THE_PAPER), ABOUT)) == []
 
 

@@ -21,10 +21,10 @@ _NAMES = ("the drop of K", "the drop by the lens", "what lasts")
 class Objective(NamedTuple):
     """The verdict on one edit in one group of languages.
 
-    behaviour, inside, durable: the drops of `removal.verdict`. block: where the lens reads most off the edit; below its
-    band nothing could change, and is there to be read. attack: that which brings most back. reach: of held-out
-    languages, their drop over the sources'. why: of `not decided`, which drop is missing
-    and why, or which interval holds a threshold.
+    behaviour, inside, durable: the drops of `removal.verdict`. worst: of held-out languages, the drop of K in the one
+    that keeps most. block: where the lens reads most off the edit; below its band nothing could change, and is there to
+    be read. attack: that which brings most back. reach: of held-out languages, their drop over the sources'. why: of
+    `not decided`, which drop is missing and why, or which interval holds a threshold.
     """
 
     case: Case
@@ -35,6 +35,7 @@ class Objective(NamedTuple):
     behaviour: Number
     inside: Number
     durable: Number
+    worst: Number
     block: int | None
     attack: str
     reach: float
@@ -62,16 +63,16 @@ def table(results: Results) -> pd.DataFrame:
     rows = []
     for case in results.cases:
         for found in objectives(results, case):
-            drops = {"behaviour": found.behaviour, "inside": found.inside, "durable": found.durable}
+            drops = {name: getattr(found, name) for name in _DROPS}
             ends = {f"{name}{end}": value for name, drop in drops.items() for end, value in zip(_ENDS, drop)}
             keys = (results.name(case), found.algorithm, results.intent(found.algorithm), found.band, found.group)
             rows.append((*keys, found.kind, *ends.values(), found.block, found.attack, found.reach, found.why))
-    columns = [f"{name}{end}" for name in ("behaviour", "inside", "durable") for end in _ENDS]
+    columns = [f"{name}{end}" for name in _DROPS for end in _ENDS]
     keys = ["model", "algorithm", "intent", "band", "group", "verdict"]
     return pd.DataFrame(rows, columns=[*keys, *columns, "block", "attack", "reach", "reason"])
 
 
-_ENDS = ("", "_low", "_high")
+_DROPS, _ENDS = ("behaviour", "inside", "durable", "worst"), ("", "_low", "_high")
 
 
 def _of_edit(results: Results, case: Case, algorithm: str, band: str) -> list[Objective]:
@@ -88,7 +89,8 @@ def _of_edit(results: Results, case: Case, algorithm: str, band: str) -> list[Ob
         edit = (results, case, algorithm, band, group)
         lacks = ("K is missing", _no_inside(*edit), _none_lasts(*edit))
         why = _why(drops, lacks, at) if kind == "not decided" else ""
-        found.append(Objective(case, algorithm, band, group, kind, *drops, block, attack, reach, why))
+        worst = _dropped(results.number(case, algorithm, band, "K", "worst")) if group == "heldout" else MISSING
+        found.append(Objective(case, algorithm, band, group, kind, *drops, worst, block, attack, reach, why))
     return found
 
 

@@ -29,8 +29,9 @@ _TAUGHT_HOW = (
 
 _DID = "Removed or suppressed"
 _DID_HOW = (
-    "What each edit did, whatever it was meant to do, in source and in held-out languages. Fell: 1 − K. Fell inside: "
-    "the gold answer's recall by the logit lens, at the block where it is highest; where that lies below the edit, no "
+    "What each edit did, whatever it was meant to do, in source and in held-out languages. Fell: 1 − K, of "
+    "held-out languages a mean, beside the one that keeps most. Fell inside: the gold answer's recall by the logit "
+    "lens, at the block where it is highest; where that lies below the edit, no "
     "edit there could change it, and the verdict is of the place, not of the method. Lasts: 1 − what relearning brings "
     "back beyond an oracle's gain, by the attack that brings most. Each is a share of what the base has, with its 95 % "
     "interval over items. No effect: what the model answers fell by {small:g} or less. Suppression-like: it fell by "
@@ -41,8 +42,14 @@ _DID_HOW = (
 )
 
 
+_NONE = (
+    "Nothing is printed of what attacks brought back: no edit that counts was attacked beside an oracle, and what an "
+    "attack teaches anew could not be told from what it brings back."
+)
+
+
 def has(results: Results) -> bool:
-    return robustness.has(results)
+    return bool(results.attacks)
 
 
 def names(results: Results, case: Case) -> list[str]:
@@ -55,6 +62,8 @@ def section(results: Results, figure: str = "") -> list[str]:
     """The section, piece by piece; [] of a study without attacks. figure: the figure as HTML, "" for none."""
     if not has(results):
         return []
+    if not robustness.has(results):
+        return [page.heading(2, TITLE, ANCHOR), page.paragraph(_NONE), *_objectives(results)]
     found = {case: robustness.lines(results, case) for case in results.cases}
     return [
         page.heading(2, TITLE, ANCHOR),
@@ -93,14 +102,14 @@ def _objectives(results: Results) -> list[str]:
     rows = (
         (
             *(results.name(own.case), own.algorithm.replace("_", " "), results.intent(own.algorithm), own.band),
-            *("held out" if own.group == "heldout" else own.group, own.kind, own.behaviour, own.inside),
-            *("–" if own.block is None else own.block, own.durable, own.attack.replace("_", " ") or "–"),
+            *("held out" if own.group == "heldout" else own.group, own.kind, own.behaviour, own.worst),
+            *(own.inside, "–" if own.block is None else own.block, own.durable, own.attack.replace("_", " ") or "–"),
             *(own.reach, own.why or "–"),
         )
         for own in found
     )
-    head = ("model", "algorithm", "meant as", "band", "languages", "verdict", "fell", "fell inside", "at block")
-    table = page.table((*head, "lasts", "under", "reach", "why"), rows)
+    head = ("model", "algorithm", "meant as", "band", "languages", "verdict", "fell", "fell, worst language")
+    table = page.table((*head, "fell inside", "at block", "lasts", "under", "reach", "why"), rows)
     how = _DID_HOW.format(**objectives.thresholds(results).model_dump())
     return [page.heading(3, _DID), page.paragraph(how, "small"), table] if found else []
 
