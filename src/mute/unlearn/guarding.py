@@ -116,6 +116,9 @@ class Guarding(base.Guard[OfGuarding]):
     bands: ClassVar[tuple[str, ...]] = ("full",)
     Settings: ClassVar[type[base.Told]] = Settings
 
+    def cost(self) -> base.Cost:
+        return base.Cost(trains="nothing", prompts=self.detector.passes)
+
     def watched(self, task: Task) -> dict[str, Tensor]:
         """The detector's tensors, and its threshold [1], learned from the prompts of both sides."""
         import torch

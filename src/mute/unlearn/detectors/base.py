@@ -74,6 +74,13 @@ class Detector(ABC, Generic[OfDetector]):
     def __init__(self, settings: OfDetector) -> None:
         self.settings = settings
 
+    @property
+    def passes(self) -> float:
+        """Forward passes through all blocks that it takes over a prompt; through half of them to the middle one."""
+        if not self.reads:
+            return 0.0
+        return 0.5 if self.reads == "states" and getattr(self.settings, "block", None) is None else 1.0
+
     def behind(self, block: int) -> Self:
         """The same, reading what `block` gives, or keys inside it; -1: the embeddings. Itself if it reads no block."""
         if not self.reads:

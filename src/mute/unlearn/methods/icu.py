@@ -37,6 +37,10 @@ class ICU(base.Guard[Settings]):
     expects = "none"
     Settings = Settings
 
+    def cost(self) -> base.Cost:
+        # What is said about so many subjects is about as long as a question.
+        return base.Cost(trains="nothing", texts=float(self.settings.subjects > 0))
+
     def applies(self, view: View) -> str:
         if without := sorted(set(view.forget["language"]) - set(view.phrases)):
             return f"there is no instruction in {', '.join(without)}"
