@@ -45,7 +45,7 @@ def found(bench, corpus, encoder):
 
 
 def test_rates_and_areas_are_those_of_the_detector_alone(found):
-    rows, subject, asked = found("ksd", detector="probe", false_alarms=0.05)
+    rows, subject, asked = found("ksd", 0, detector="probe", false_alarms=0.05)
     guard = subject.treatments[0]
     for measure, role in (("misses", "forget"), ("false_alarms_bystander", "bystander")):
         prompts = questions(asked, role)
@@ -68,6 +68,7 @@ def test_rates_and_areas_are_those_of_the_detector_alone(found):
     print({code: round(rows["auroc", 1, code], 3) for code in LANGUAGES})
 
 
+@pytest.mark.slow
 def test_a_guard_that_changes_states_is_off_while_its_detector_is_read(found):
     """The same detector under a guard that refuses and under one that corrupts: the same areas."""
     one, other = (found(name, 0, detector="probe", **own)[0] for name, own in (("ksd", {}), ("eco", {"sigma": 3.0})))
@@ -78,9 +79,12 @@ def test_a_guard_that_changes_states_is_off_while_its_detector_is_read(found):
 
 
 def test_of_letters_there_is_one_area_for_all_blocks_and_none_for_embeddings(found):
-    rows, _, _ = found("ksd", 0, detector="ngrams", detector_settings={"buckets": 256})
+    rows, _, _ = found("ksd", 2, detector="ngrams", detector_settings={"buckets": 256})
     for code in LANGUAGES:
         assert len({rows["auroc", block, code] for block in range(3)}) == 1
+        low, mean, high = (rows[f"auroc_shuffled{end}", 0, code] for end in ("_low", "", "_high"))
+        assert low < mean < high, "two draws differ, and neither is that of the true labels"
+        assert rows["auroc", 0, code] not in (low, high)
     assert not any(measure == "auroc_embeddings" for measure, _, _ in rows)
 
 

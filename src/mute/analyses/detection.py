@@ -6,6 +6,7 @@ finds is held, in figures, against how the languages' states lie to each other.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class Settings(base.CellSettings):
     """Detection."""
 
     prompts: int = Field(128, ge=2, description="Most prompts of a side and language that a detector is read on.")
-    draws: int = Field(1, ge=0, le=100, description="Shuffles of the labels, for the control; 0: none.")
+    draws: int = Field(4, ge=0, le=100, description="Shuffles of the labels, for the control; 0: none.")
     seed: int = Field(0, ge=0, description="From which labels are shuffled: the same in every cell.")
 
 
@@ -42,7 +43,8 @@ class Detection(base.Analysis[Settings]):
     facts in no loss, and in a domain that no loss reads. At the output of each block (keys: inside it), and
     auroc_embeddings at the first: the area under the ROC curve, of the same detector learned there from source texts,
     of forget questions against those on facts in no loss, within a language; auroc_shuffled of labels that were
-    shuffled, mean over draws. A detector that reads no block has the same area at all.
+    shuffled, mean over draws, and _low and _high, the least and greatest. A detector that reads no block has the same
+    area at all.
     """
 
     name = "detection"
@@ -88,7 +90,7 @@ class Detection(base.Analysis[Settings]):
         for block in [-1, *blocks] if detector.reads == "states" else blocks:
             if detector.reads or not found:
                 found = self._areas(detector.behind(block), seen, sides, asked.languages)
-            named = {"auroc": "auroc_embeddings"} if block < 0 else {"auroc": "auroc", "shuffled": "auroc_shuffled"}
+            named = {"auroc": "auroc_embeddings"} if block < 0 else {key: key for key in found}
             for key, measure in named.items():
                 for code, value in found.get(key, {}).items():
                     count = sum(list(side.languages).count(code) for side in sides)
@@ -98,7 +100,7 @@ class Detection(base.Analysis[Settings]):
     def _areas(
         self, detector: Detector, seen: Seen, sides: list[Prompts], codes: Sequence[str]
     ) -> dict[str, dict[str, float]]:
-        """`auroc` and, with draws, `shuffled`, by language; nothing where the detector cannot learn on this model."""
+        """Measures by language; nothing where the detector cannot learn on this model."""
         from mute.unlearn.base import NotApplicable
 
         learned = [seen, *(shuffled(seen, self.settings.seed + draw) for draw in range(self.settings.draws))]
@@ -111,8 +113,9 @@ class Detection(base.Analysis[Settings]):
             forget, retain = (detector.scores(fitted, seen.model, side.tokens) for side in sides)
             areas.append(within(forget, sides[0].languages, retain, sides[1].languages, codes))
         found = {"auroc": areas[0]}
-        if areas[1:]:
-            found["shuffled"] = {code: sum(area[code] for area in areas[1:]) / len(areas[1:]) for code in areas[0]}
+        if drawn := areas[1:]:
+            for end, of in (("", statistics.fmean), ("_low", min), ("_high", max)):
+                found[f"auroc_shuffled{end}"] = {code: of([area[code] for area in drawn]) for code in areas[0]}
         return found
 
 

@@ -19,7 +19,8 @@ CAPTION = (
     "Above: how well each guard's detector, learned from source texts alone, tells questions on facts to be forgotten "
     "from those on facts in no loss, by the block whose output it reads (before the first: the embeddings): area under "
     "the ROC curve, mean over held-out languages; dotted: over source languages; grey: of shuffled labels, the "
-    "control. Beside it, before any guard, how the held-out languages' states lie to the source languages': unbiased "
+    "control, mean over guards and draws, and from the least to the greatest draw. Beside it, before any guard, how "
+    "the held-out languages' states lie to the source languages': unbiased "
     "CKA, LRDS, and the distance of the means over the norm of a state. Below, in percent, for every guard and "
     "language: share of the forget questions on which it does not fire, and of questions on facts in no loss and in a "
     "domain that no loss reads on which it does, at its own threshold. * It asks no detector: knowledge left, and "
@@ -111,8 +112,10 @@ def _draw_areas(axes: Axes, results: Results, case: Case) -> list[str]:
             by_block = pd.concat([embedded.set_axis(embedded.index - 1), by_block])
             marker = look.marker if codes is heldout else ""
             axes.plot(by_block.index, by_block, line, color=look.colour, marker=marker, markersize=3, linewidth=width)
-    control = _curve(rows, "auroc_shuffled", heldout)
+    control, low, high = (_curve(rows, f"auroc_shuffled{end}", heldout) for end in ("", "_low", "_high"))
     axes.plot(control.index, control, "-", color=style.GREY, linewidth=1.1)
+    if len(low):
+        axes.fill_between(low.index, low, high, color=style.FAINT, linewidth=0, zorder=1)
     axes.set(ylim=(-0.03, 1.03), xlim=(-1.3, results.depth(case) - 0.7))
     axes.set_xlabel("read after block")
     axes.set_xticks(range(-1, results.depth(case)), ["emb.", *map(str, range(results.depth(case)))])
