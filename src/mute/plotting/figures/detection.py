@@ -34,7 +34,7 @@ MAPS = (
     ("false_alarms_retain", "retain_option", "false alarms, facts kept"),
     ("false_alarms_bystander", "bystander_strict", "false alarms, bystanders"),
 )
-ALIGNMENT = (("cka_unbiased", "unbiased CKA", "-"), ("lrds", "LRDS", "--"), ("offset", "offset / norm", ":"))
+ALIGNMENT = (("cka_unbiased", "unbiased CKA", "-"), ("lrds", "LRDS", "--"), ("offset", "offset / norm", "-."))
 GAP = 0.5  # columns between source and held-out languages
 CURVES = 2.3  # inches
 
@@ -129,7 +129,7 @@ def _curve(rows: pd.DataFrame, measure: str, codes: Sequence[str]) -> pd.Series:
 
 def _draw_alignment(axes: Axes, results: Results, case: Case) -> None:
     source, heldout = results.languages(case)
-    style.title(axes, "held-out languages to the source languages, before any guard")
+    style.title(axes, "held-out languages to the source languages")
     pairs = {f"{a}-{b}" for one in source for other in heldout for a, b in ((one, other), (other, one))}
     drawn = False
     for measure, _, line in ALIGNMENT:
