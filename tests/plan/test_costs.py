@@ -488,6 +488,30 @@ def test_plans_are_near_what_finished_studies_took():
         assert own["planned"] == pytest.approx(seconds, 0.01), rule
 
 
+def test_a_guard_pays_for_what_it_reads_whenever_it_is_asked():
+    """In the order of what they add: an assistant of all blocks, a detector of half of them, and one of letters."""
+
+    def asked(name: str, **settings):
+        grid = {
+            "algorithms": [name],
+            "bands": ["full"],
+            "protocols": ["paper"],
+            "sources": [["en", "es"]],
+            "attacks": [],
+        }
+        own = {"study": {"grids": ["g"]}, "grids": {"g": grid}, "algorithms": {name: settings}}
+        work = costs(**own).work
+        (cell,) = work.study.cells
+        return work.evaluation(cell), work.guarding(cell, 100)
+
+    every = {"whp_offset": {}, "eco": {}, "ksd": {"detector": "ngrams"}, "output_bias": {}}
+    found = {name: asked(name, **settings) for name, settings in every.items()}
+    assert [own for _, own in found.values()] == sorted((own for _, own in found.values()), reverse=True)
+    assert found["whp_offset"][1] > found["eco"][1] > found["ksd"][1] == found["output_bias"][1] == 0
+    assert found["whp_offset"][0] > found["eco"][0] > found["output_bias"][0]
+    assert found["ksd"][0] == found["output_bias"][0]
+
+
 def test_plans_know_the_limits_of_the_engine():
     from mute.engine import sections
     from mute.evaluate import scoring

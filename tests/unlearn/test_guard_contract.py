@@ -32,6 +32,7 @@ CASES = [
 ]
 # Settings with which a guard is fitted in no time; what is said of it here holds of all.
 CHEAP: dict[str, dict] = {
+    "canonicalisation": {"steps": 3},
     "colbert_xm": {"detector_settings": {"head_steps": 2}, "false_alarms": 0.4},
     "eco": {"sigma": 3.0, "false_alarms": 0.4},
     "icul": {"tolerance": 1.0},
@@ -41,6 +42,7 @@ CHEAP: dict[str, dict] = {
 }
 # What turns off a guard that has no threshold; those of which nothing is said have tests of their own.
 OFF: dict[str, dict] = {
+    "canonicalisation": {"scale": 0.0},
     "icu": {"subjects": 0},
     "icul": {"flipped": 0, "shots": 0},
     "neuron_adjust": {"share": 0.0},

@@ -85,7 +85,8 @@ class Cost:
     blocks above the band run; else nothing above it does. reference: whether what the model said or held before is
     computed once over all texts. passes: forward and backward passes over each side in a step. whole: whether sides
     are read whole, in large pieces, and not in batches. trains: which weights of the band change. blocks: at most so
-    many of them; 0: all.
+    many of them; 0: all. prompts, texts: what a guard adds when it is asked, in forward passes through all blocks: over
+    each prompt, and over each text that is read, which is a prompt with one of its options.
     """
 
     sides: int = 2
@@ -95,6 +96,8 @@ class Cost:
     whole: bool = False
     trains: Literal["blocks", "attention", "mlp_outputs", "nothing"] = "blocks"
     blocks: int = 0
+    prompts: float = 0.0
+    texts: float = 0.0
 
 
 OfMethod = TypeVar("OfMethod", bound=Told)

@@ -6,7 +6,8 @@ A guard decides once for each prompt, before anything is answered. B sequences, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import Field, model_validator
@@ -82,6 +83,15 @@ class Watching(Treatment):
         self.judge([prompt])
         return self._known[prompt]
 
+    @contextmanager
+    def off(self) -> Generator[None]:
+        """While open it fires on nothing, and the model is as it is without it."""
+        before, self._judging = self._judging, True
+        try:
+            yield
+        finally:
+            self._judging = before
+
     def judge(self, prompts: Iterable[Read]) -> None:
         """Ask the detector of those that it has not been asked of; the model is as it is without this treatment."""
         new = [own for own in dict.fromkeys(map(tuple, prompts)) if own not in self._known]
@@ -92,11 +102,8 @@ class Watching(Treatment):
             return
         if self.model is None:
             raise RuntimeError(f"{self.name} has not been told which model it guards: install it first")
-        self._judging = True
-        try:
+        with self.off():
             scores = self.detector.scores(self.fitted, self.model, new)
-        finally:
-            self._judging = False
         self._known.update(zip(new, (scores > self.threshold).tolist()))
 
 
@@ -108,6 +115,9 @@ class Guarding(base.Guard[OfGuarding]):
 
     bands: ClassVar[tuple[str, ...]] = ("full",)
     Settings: ClassVar[type[base.Told]] = Settings
+
+    def cost(self) -> base.Cost:
+        return base.Cost(trains="nothing", prompts=self.detector.passes)
 
     def watched(self, task: Task) -> dict[str, Tensor]:
         """The detector's tensors, and its threshold [1], learned from the prompts of both sides."""

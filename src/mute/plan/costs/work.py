@@ -226,7 +226,13 @@ class Workload:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
         forms = self.size.asked
         blocks = self.span(cell)[1] if self.states(cell.model, forms) else self.shape(cell.model).blocks
-        return self._answers(cell.model, forms, blocks)
+        return self._answers(cell.model, forms, blocks) + self.guarding(cell, self.asked(cell.model, forms))
+
+    def guarding(self, cell: Cell, questions: float) -> float:
+        """What a guard adds to so many questions, by what it says that it takes; nothing for what is no guard."""
+        cost = self.methods[cell.algorithm][1]
+        passes = questions * (cost.prompts + cost.texts * self.size.sequences)
+        return self.run(cell.model, passes, self.shape(cell.model).blocks) if passes else 0.0
 
     def questions(self, model: str) -> float:
         """The prefixes of all questions of a shard, once, where their states are kept."""
@@ -267,6 +273,7 @@ class Workload:
                 look = self.ask(cell.model, self._forgotten(cell), blocks if cost.whole else self.span(cell)[1])
                 # The cell and, the first time, base and oracle; or the base alone.
                 victims = (0, 1) if kind.of_base(settings, cell.band) else (1, 3)
+                seconds += victims[0] * self.guarding(cell, self._forgotten(cell)) * cost.asks
                 seconds += (step * cost.steps + look * cost.asks) * victims[key not in controls]
                 controls.add(key)
         return seconds

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -60,14 +60,33 @@ class Seen:
 
 
 class Detector(ABC, Generic[OfDetector]):
-    """One detector. paper: who proposed it."""
+    """One detector.
+
+    paper: who proposed it. reads: the states at the input of the block that its setting `block` names, or the keys
+    inside that block; empty where it reads nothing of the model.
+    """
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    reads: ClassVar[Literal["states", "keys", ""]] = ""
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: OfDetector) -> None:
         self.settings = settings
+
+    @property
+    def passes(self) -> float:
+        """Forward passes through all blocks that it takes over a prompt; through half of them to the middle one."""
+        if not self.reads:
+            return 0.0
+        return 0.5 if self.reads == "states" and getattr(self.settings, "block", None) is None else 1.0
+
+    def behind(self, block: int) -> Self:
+        """The same, reading what `block` gives, or keys inside it; -1: the embeddings. Itself if it reads no block."""
+        if not self.reads:
+            return self
+        own = block + 1 if self.reads == "states" else block
+        return type(self)(self.settings.model_copy(update={"block": own}))
 
     @abstractmethod
     def learn(self, seen: Seen) -> dict[str, Tensor]:

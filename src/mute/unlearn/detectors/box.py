@@ -34,6 +34,7 @@ class Settings(base.Settings):
 class Box(base.Detector[Settings]):
     name = "box"
     paper = "Li et al. 2025, arXiv 2503.21730"
+    reads = "keys"
     Settings = Settings
 
     def learn(self, seen: base.Seen) -> dict[str, Tensor]:

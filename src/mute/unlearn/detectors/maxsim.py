@@ -36,6 +36,7 @@ class Settings(base.Settings):
 class MaxSim(base.Detector[Settings]):
     name = "maxsim"
     paper = "Louis et al. 2024, arXiv 2402.15059"
+    reads = "states"
     Settings = Settings
 
     def learn(self, seen: base.Seen) -> dict[str, Tensor]:

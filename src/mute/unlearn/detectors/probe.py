@@ -28,6 +28,7 @@ class Settings(base.Settings):
 class Probe(base.Detector[Settings]):
     name = "probe"
     paper = "our control"
+    reads = "states"
     Settings = Settings
 
     def learn(self, seen: base.Seen) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mute.unlearn import asking, guarding
+from mute.unlearn import asking, base, guarding
 from mute.unlearn.detectors import ngrams, reading
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class ALU(guarding.Abstention[Settings]):
     name = "alu"
     paper = "Sanyal and Mandal 2025, arXiv 2502.00406"
     Settings = Settings
+
+    def cost(self) -> base.Cost:
+        # Of forget questions, some third of all, each rewrite is some three tokens, each of which is a whole pass.
+        return base.Cost(trains="nothing", prompts=self.detector.passes + self.settings.rewrites)
 
     def fit(self, task: Task) -> dict[str, Tensor]:
         import torch

@@ -76,6 +76,10 @@ class ICUL(base.Guard[Settings]):
     expects = "open"
     Settings = Settings
 
+    def cost(self) -> base.Cost:
+        # Each example is about as long as a question, and stands before every one of its options.
+        return base.Cost(trains="nothing", texts=float(self.settings.flipped + self.settings.shots))
+
     def applies(self, view: View) -> str:
         from mute.unlearn.methods.altpo import others
 

@@ -74,7 +74,9 @@ class ULD(base.Guard[Settings]):
     Settings = Settings
 
     def cost(self) -> base.Cost:
-        return base.Cost(trains="nothing", passes=1 + self.settings.steps, sides=3)
+        # A quarter of the blocks, or as many as a setting says; twice where the untrained assistant is read as well.
+        texts = (0.25 if self.settings.blocks is None else 1.0) * (1 + (self.settings.kind == "offset"))
+        return base.Cost(trains="nothing", passes=1 + self.settings.steps, sides=3, texts=texts)
 
     def applies(self, view: View) -> str:
         from mute.unlearn.methods.altpo import others

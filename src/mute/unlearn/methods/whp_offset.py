@@ -58,7 +58,7 @@ class WHPOffset(base.Guard[Settings]):
     Settings = Settings
 
     def cost(self) -> base.Cost:
-        return base.Cost(trains="nothing", sides=1, passes=1 + self.settings.steps)
+        return base.Cost(trains="nothing", sides=1, passes=1 + self.settings.steps, texts=1.0)
 
     def fit(self, task: Task) -> dict[str, Tensor]:
         import torch
