@@ -10,6 +10,7 @@ __all__ = [
     "choose_band",
     "export_model",
     "forget",
+    "guarded",
     "load_patch",
     "measure",
     "open_model",

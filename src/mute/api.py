@@ -40,6 +40,7 @@ from mute.store.records import Record
 from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn as run_algorithm
+from mute.unlearn.speaking import Guarded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -302,6 +303,19 @@ def patched(model: "PreTrainedModel", patch: Patch) -> Generator["PreTrainedMode
     """
     with _edited(model, patch) as subject, subject.installed(plain=True):
         yield model
+
+
+def guarded(model: "PreTrainedModel", tokenizer: Words, guard: Patch | Path | str) -> Guarded:
+    """The model behind a guard: it generates and scores texts as a model does, and the model itself stays as it is.
+
+    guard: the patch of a guard, or of a guard on an edit, or the folder in which it was saved. Raises ValueError for a
+    patch of weights alone (see `patched`), and for a guard on an edit of another model.
+    """
+    patch = guard if isinstance(guard, Patch) else load_patch(guard)
+    found = _guard(patch)
+    if found is None:
+        raise ValueError(f"{patch.about.get('algorithm')} is no guard but an edit: use mute.patched")
+    return Guarded(model, tokenizer, [found.treatment(patch.tensors)])
 
 
 @contextmanager
