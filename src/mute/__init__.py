@@ -13,6 +13,7 @@ __all__ = [
     "guarded",
     "load_patch",
     "measure",
+    "open_guarded",
     "open_model",
     "parallel_facts",
     "patched",
