@@ -106,7 +106,7 @@ def test_the_documented_sections_are_right():
     """But for the folder of one's own, and tasks that are asked of what a longer study has."""
     text = (ROOT / "docs/export.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         assert validated(Config, block).problems == []
 

@@ -1,8 +1,12 @@
 """The local server: what clients are told, in JSON, whatever they send; and that a guard's answers are what it says."""
 
 import asyncio
+import copy
 import json
 import logging
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +14,7 @@ import httpx
 import pytest
 
 from mute.__main__ import main
+from mute.models import loading
 from mute.models.treatment import Treatment
 from mute.publishing.serving import server
 from mute.unlearn.speaking import Guarded, How
@@ -39,7 +44,7 @@ class Running:
     def _run(self):
         async def all_of_it():
             self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
-            await server._serving(self.server, "127.0.0.1", 0, self._told, signals=False)
+            await server._serving(self.server, "127.0.0.1", 0, self._told)
 
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(all_of_it())
@@ -263,3 +268,22 @@ def test_openais_own_client_is_answered(running, guarded):
             asking.completions.create(model=NAME, prompt="one", max_tokens=99)
         with pytest.raises(openai.NotFoundError, match="there is one model here"):
             asking.completions.create(model="gpt-4", prompt="one")
+
+
+@pytest.mark.slow
+def test_the_terminal_serves_says_where_and_ends_when_interrupted(guarded, tmp_path):
+    loading.save(copy.deepcopy(guarded.model), guarded.encoder.tokenizer, tmp_path / "mine", {})
+    command = [sys.executable, "-m", "mute", "serve", str(tmp_path / "mine"), "--port", "0", "--max-tokens", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        assert line.startswith("mine (no guard) at http://127.0.0.1:")
+        assert line.endswith("; this machine alone reaches it\n")
+        address = line.split()[4].rstrip(";")
+        told = httpx.post(f"{address}/completions", json={"prompt": SECRET, "max_tokens": 5}, timeout=60).json()
+        plain = Guarded(guarded.model, guarded.encoder.tokenizer)
+        assert told["choices"][0]["text"] == plain.generate([SECRET], max_new_tokens=5)[0]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert SECRET not in out + err
+    assert "Traceback" not in err

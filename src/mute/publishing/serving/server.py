@@ -254,7 +254,7 @@ def serve(server: Server, host: str, port: int, *, others: bool, ready: Callable
 
 async def _serving(server: Server, host: str, port: int, ready: Callable[[str], None], *, signals: bool = True) -> None:
     # aiohttp's own log has the line of each request, and with it whatever a client has put there.
-    runner = web.AppRunner(server.app, access_log=None, handle_signals=signals, handler_cancellation=True)
+    runner = web.AppRunner(server.app, access_log=None, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
