@@ -145,6 +145,51 @@ def exports(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def export(chosen: argparse.Namespace) -> int:
+    """Write a model with a patch that `mute.save_patch` wrote, or a study's cell, to a folder; with its guard, if any.
+
+    An edit becomes an ordinary model directory; with a guard it is a folder for `mute.open_guarded` and for `serve`.
+    """
+    from mute import api
+
+    patch = api.load_patch(chosen.patch)
+    api.export_model(chosen.base, patch, chosen.folder)
+    print(f"{chosen.folder}: {patch.about.get('algorithm')}, status {patch.about.get('status')}")
+    return 0
+
+
+def serve(chosen: argparse.Namespace) -> int:
+    """Serve a model directory, or an export with a guard, to chat clients: OpenAI's routes, on this machine alone.
+
+    What is asked is written nowhere. Until interrupted.
+    """
+    try:
+        from mute.publishing.serving import server
+    except ModuleNotFoundError as error:
+        raise ValueError(f"serving needs {error.name}: pip install 'mute[serve]'") from None
+    from mute.unlearn import carried
+
+    server.check_host(chosen.host, chosen.open_to_others)
+    guarded = carried.open_guarded(chosen.folder, device=chosen.device)
+    name = chosen.folder.resolve().name
+    guards = ", ".join(each.name for each in guarded.treatments) or "no guard"
+
+    def ready(address: str) -> None:
+        reach = "this machine alone reaches it" if server.is_loopback(chosen.host) else "other machines may reach it"
+        print(f"{name} ({guards}) at {address}; {reach}", flush=True)
+
+    bounds = server.Bounds(tokens=chosen.max_tokens, open=chosen.max_open)
+    try:
+        server.serve(
+            server.Server(guarded, name, bounds), chosen.host, chosen.port, others=chosen.open_to_others, ready=ready
+        )
+    except OSError as error:
+        raise ValueError(f"{chosen.host} port {chosen.port} cannot be bound: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
 def verify(chosen: argparse.Namespace) -> int:
     """Read inputs under data/ and published results again, and hold them against the checksums that DVC has of them."""
     from mute.store import artifacts, pointers
@@ -242,6 +287,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = add(exports, "list the cells of a study", files)
     added.add_argument("--cell", help="name of one cell")
     added.add_argument("--data", action="store_true", help="data sets of the hub that exports.tasks read")
+    added = add(export, "write a model with a patch, and its guard, to a folder")
+    added.add_argument("base", type=Path, help="folder of the model that the patch was made from")
+    added.add_argument("patch", type=Path, help="folder of the patch")
+    added.add_argument("folder", type=Path, help="a new folder")
+    added = add(serve, "show a model, or an export with a guard, to chat clients on this machine")
+    added.add_argument("folder", type=Path, help="a model directory, or an export with a guard")
+    added.add_argument("--host", default="127.0.0.1", help="address to bind [127.0.0.1]")
+    added.add_argument("--port", type=int, default=8000, help="port; 0: any that is free [8000]")
+    added.add_argument("--open-to-others", action="store_true", help="let --host be one that other machines reach")
+    added.add_argument("--max-tokens", type=int, default=512, metavar="N", help="most tokens of an answer [512]")
+    added.add_argument("--max-open", type=int, default=64, metavar="N", help="most requests at a time [64]")
+    added.add_argument("--device", default="cpu", help="where the model runs; auto: the best there is [cpu]")
     added = add(verify, "hold files against DVC's checksums")
     added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
     added = add(check, "hold results against their seals", results)

@@ -33,17 +33,22 @@ from mute.evaluate.subject import Subject
 from mute.findings import region
 from mute.models import anatomy, export, loading, patches, tokenizer
 from mute.models.tokenizer import Encoder, Words
+from mute.models.treatment import Treatment
 from mute.names import at_home, check_name, unknown_name
 from mute.store import artifacts
 from mute.store.artifacts import seed_of
 from mute.store.records import Record
+from mute.unlearn import carried
 from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn as run_algorithm
+from mute.unlearn.speaking import Guarded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+# Of the names of the library this one is another module's.
+open_guarded = carried.open_guarded
 _FORGET_SET = "domain"
 # Facts as they may be given: a table, rows, or either by language.
 Rows: TypeAlias = pd.DataFrame | Iterable[Mapping[str, object]] | Mapping[str, object]
@@ -66,11 +71,13 @@ class Patch:
 
     about: algorithm, settings, band, sources, seed, `status` (ok; not_reached: the sources did not forget within the
     steps; diverged, with the step, `diverged_at`, and the `last_loss` that was a number), `knowledge` left in the
-    sources (1 as before, 0 as guessing), and `base`, which it belongs to.
+    sources (1 as before, 0 as guessing), and `base`, which it belongs to. fitted: of an edit with a guard behind it,
+    what the guard was fitted to; of a guard alone `tensors` are that.
     """
 
     tensors: dict[str, torch.Tensor] = field(repr=False)
     about: Record
+    fitted: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
 
 def open_model(
@@ -239,7 +246,8 @@ def forget(
     knowledge = None if math.isnan(outcome.knowledge) else outcome.knowledge
     found = {"status": outcome.status, "strength": outcome.strength, "steps": outcome.steps, "knowledge": knowledge}
     found |= {"diverged_at": outcome.diverged_at, "last_loss": outcome.last_loss}
-    return Patch(outcome.tensors, {**made, "protocol": protocol, "seed": seed, **found, "base": base})
+    about = {**made, "protocol": protocol, "seed": seed, **found, "base": base}
+    return Patch(outcome.tensors, about, outcome.fitted)
 
 
 def _band_name(model: "PreTrainedModel", band: int | str | Iterable[int]) -> str:
@@ -304,32 +312,57 @@ def patched(model: "PreTrainedModel", patch: Patch) -> Generator["PreTrainedMode
         yield model
 
 
+def guarded(model: "PreTrainedModel", tokenizer: Words, guard: Patch | Path | str) -> Guarded:
+    """The model behind a guard: it generates and scores texts as a model does, and the model itself stays as it is.
+
+    guard: the patch of a guard, or of a guard on an edit, or the folder in which it was saved. Raises ValueError for a
+    patch of weights alone (see `patched`), and for a guard on an edit of another model.
+    """
+    patch = guard if isinstance(guard, Patch) else load_patch(guard)
+    edit, treatments = _parts(patch)
+    if not treatments:
+        raise ValueError(f"{patch.about.get('algorithm')} is no guard but an edit: use mute.patched")
+    _check_base(model, patch, edit)
+    return Guarded(model, tokenizer, treatments, edit)
+
+
 @contextmanager
 def _edited(model: "PreTrainedModel", patch: Patch) -> Generator[Subject]:
     """What a patch makes of a model, to be asked: weights are in place, a guard stands ready."""
-    if guard := _guard(patch):
-        yield Subject(model, [guard.treatment(patch.tensors)])
-        return
+    edit, treatments = _parts(patch)
+    _check_base(model, patch, edit)
+    with patches.applied(model, edit):
+        yield Subject(model, treatments)
+
+
+def _check_base(model: "PreTrainedModel", patch: Patch, edit: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless the weights of a patch are of this model."""
     parameters = dict(model.named_parameters())
-    for name in sorted(patch.tensors):
-        shapes = [list(t.shape) for t in (patch.tensors[name], parameters.get(name)) if t is not None]
+    for name in sorted(edit):
+        shapes = [list(t.shape) for t in (edit[name], parameters.get(name)) if t is not None]
         if len(shapes) < 2:
             raise ValueError(f"the patch is of another model: this one has no {name}")
         if shapes[0] != shapes[1]:
             raise ValueError(f"the patch is of another model: {name} is {shapes[0]} there and {shapes[1]} here")
     made = patch.about.get("base")
-    if made and made != _base(model, patch.tensors):
+    if made and made != _base(model, edit):
         own = f"a {made['type']} model in {made['dtype']}"
         raise ValueError(f"the patch is of another model: it was made from {own}, whose weights this one has not")
-    with patches.applied(model, patch.tensors):
-        yield Subject(model)
 
 
-def _guard(patch: Patch) -> unlearn.Guard | None:
-    """The guard that a patch's tensors were fitted for; None for a patch of weights."""
+def _method(patch: Patch) -> unlearn.Method | None:
+    """The method that made a patch, if it is known here."""
     name = patch.about.get("method", patch.about.get("algorithm"))
-    made = unlearn.make(name, patch.about.get("settings", {})) if name in unlearn.names() else None
-    return made if isinstance(made, unlearn.Guard) else None
+    return unlearn.make(name, patch.about.get("settings", {})) if name in unlearn.names() else None
+
+
+def _parts(patch: Patch) -> tuple[dict[str, torch.Tensor], list[Treatment]]:
+    """Weights of a patch, and what of it stands before the model: the one, the other, or both."""
+    made = _method(patch)
+    if isinstance(made, unlearn.Guard):
+        return {}, [made.treatment(patch.tensors)]
+    chained = made.guard if made and patch.fitted else None
+    return patch.tensors, [chained.treatment(patch.fitted)] if chained else []
 
 
 def save_patch(patch: Patch, folder: Path | str) -> None:
@@ -337,7 +370,9 @@ def save_patch(patch: Patch, folder: Path | str) -> None:
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is there and not empty: give a new folder, or delete it first")
-    patches.save(folder, patch.tensors, patches.FITTED if _guard(patch) else patches.PATCH)
+    patches.save(folder, patch.tensors, patches.FITTED if isinstance(_method(patch), unlearn.Guard) else patches.PATCH)
+    if patch.fitted:
+        patches.save(folder, patch.fitted, patches.FITTED)
     artifacts.seal(folder, {"producer": "mute.save_patch", "about": patch.about})
 
 
@@ -353,20 +388,24 @@ def load_patch(folder: Path | str) -> Patch:
     plan = record.get("plan", {})
     own = {key: plan[key] for key in ("method", "settings") if key in plan}
     about = record.get("about") or {**plan.get("cell", {}), **own, **record.get("outcome", {})}
-    return Patch(patches.load(folder, name), about)
+    chained = name == patches.PATCH and (folder / patches.FITTED).is_file()
+    return Patch(patches.load(folder, name), about, patches.load(folder, patches.FITTED) if chained else {})
 
 
 def export_model(base: Path | str, patch: Patch, folder: Path | str) -> None:
     """Write the model in the folder `base`, with the patch, as an ordinary model directory to a new folder.
 
+    With a guard it is a folder for `open_guarded`, and no model directory (docs/export.md).
     Needs the memory of one file of weights at most. Raises ValueError for a patch that does not fit the model.
     """
     if not Path(base).is_dir():
         raise ValueError(f"{base} is no folder: save the model there first (model.save_pretrained)")
-    if _guard(patch):
-        raise ValueError(
-            f"{patch.about.get('algorithm')} is a guard, which changes no weight: there is no model to export"
-        )
+    made = _method(patch)
+    if made is not None and made.guard is not None:
+        alone = isinstance(made, unlearn.Guard)
+        edit, fitted = ({}, patch.tensors) if alone else (patch.tensors, patch.fitted)
+        carried.export_guarded(base, edit, made.guard, fitted, folder, {"about": patch.about})
+        return
     export.export(base, patch.tensors, folder, {"about": patch.about})
 
 

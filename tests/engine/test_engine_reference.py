@@ -18,9 +18,8 @@ from mute.bands import Band
 from mute.corpus import strangers
 from mute.engine.band import Task, TextSet
 from mute.engine.reference import WholeModel
-from mute.unlearn.base import Edit, Guard
+from mute.unlearn.base import Descent, Edit
 from mute.unlearn.bench import Workbench
-from mute.unlearn.control import Control
 from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
@@ -28,7 +27,7 @@ from mute.unlearn.view import View
 DEPTH = 3
 # Models that were never taught to obey an instruction are asked to all the same.
 ABLE = {"bidi_distill": {"obeys": 0.0}}
-METHODS = [name for name in algorithms.names() if not issubclass(algorithms.load(name), Guard | Control)]
+METHODS = [name for name in algorithms.names() if issubclass(algorithms.load(name), Descent | Edit)]
 VARIANTS = [
     *((name, ABLE.get(name, {})) for name in METHODS),
     ("rmu", {"variant": "reference"}),

@@ -70,15 +70,19 @@ def test_any_cell_can_be_exported_by_its_name():
         made.export_inputs(wild(cell=RMU.replace("rmu", "rum")))
 
 
-def test_a_filter_has_nothing_to_export():
-    made = exports(GATE, cells=[{"band": "full"}])
-    assert [cell.algorithm for cell in made.selected] == ["gradient_ascent"], "a broad selection passes it over"
+def test_a_guard_is_exported_and_the_harness_is_not_asked_of_it():
+    chain = {"algorithms": {"kept": {"method": "chain", "chain": ["slug", "ksd"]}}}
+    chain |= {"grids": {"kept": {"algorithms": ["kept"], "bands": [1], "sources": [["en", "es"]]}}}
+    chain |= {"study": {"grids": ["blocks", "ascent", "words", "kept"]}}
+    made = exports(GATE, chain, cells=[{"band": "full"}, {"algorithm": "kept"}], tasks=["mute_facts"])
+    assert {cell.algorithm for cell in made.selected} == {"gradient_ascent", "word_filter", "kept"}
+    assert {own["algorithm"] for own in made.evaluated().values()} == {"base", "gradient_ascent"}
     gate = next(cell.name for cell in made.study.cells if cell.algorithm == "word_filter")
-    assert gate not in made.names()
-    with pytest.raises(ValueError, match="cannot be exported: word_filter is a guard and changes no weight"):
-        made.export(wild(cell=gate))
-    with pytest.raises(ConfigError, match=r"exports\.cells\[0\]: word_filter changes no weight: there is no model"):
-        exports(GATE, cells=[{"algorithm": "word_filter"}])
+    assert made.export(wild(cell=gate))["cell"]["algorithm"] == "word_filter"
+    assert gate in made.names()
+    with pytest.raises(ConfigError, match=r"exports\.tasks: the harness asks models without a guard, and word_filter"):
+        exports(GATE, cells=[{"algorithm": "word_filter"}], tasks=["mute_facts"])
+    assert names(exports(GATE, cells=[{"algorithm": "word_filter"}])) == [gate]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_the_documented_sections_are_right():
     """But for the folder of one's own, and tasks that are asked of what a longer study has."""
     text = (ROOT / "docs/export.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         assert validated(Config, block).problems == []
 

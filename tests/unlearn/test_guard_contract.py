@@ -11,7 +11,9 @@ from mute import unlearn as methods
 from mute.analyses.base import Case
 from mute.analyses.lens import Lens
 from mute.bands import Band
+from mute.engine import sections
 from mute.evaluate.asked import Asked
+from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.models import hooks, patches
 from mute.models.treatment import overrides
@@ -20,6 +22,7 @@ from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
 from mute.unlearn.methods.word_filter import Filter
 from mute.unlearn.run import unlearn
+from mute.unlearn.speaking import Guarded, How
 
 DEPTH = 3
 GUARDS = [name for name in methods.names() if issubclass(methods.load(name), Guard)]
@@ -58,6 +61,7 @@ class Fits:
 
     def __init__(self, trained_model, corpus, encoder):
         self.trained_model, self.corpus, self.encoder = trained_model, corpus, encoder
+        self.tokenizer = encoder.tokenizer
         self.bench, self.of = cache(self._bench), cache(self.fit)
         self.asked = cache(lambda family: Asked(self.bench(family).model, encoder, corpus, ["en", "es"], "domain"))
 
@@ -142,6 +146,9 @@ def test_a_guard_that_is_off_is_the_base_bit_for_bit(fits, name):
     assert torch.equal(found.rank, base.rank)
     assert inside.equals(own)
     assert subject.questions(asked.queries.rows) is asked.queries.rows
+    prompts = asked.queries.rows["prefix"].tolist()[:4]
+    guarded, plain = Guarded(model, fits.tokenizer, subject.treatments), Guarded(model, fits.tokenizer)
+    assert guarded.say(prompts, How(3)) == plain.say(prompts, How(3))
 
 
 @pytest.mark.parametrize("name", GUARDS)
@@ -158,6 +165,45 @@ def test_a_guard_says_the_same_on_the_models_own_path(fits, name):
             logits = subject.model(input_ids=torch.tensor([q.prompts[question]])).logits[0, -1]
         plain = logits.log_softmax(-1)[q.golds[question][0]]
         assert torch.allclose(plain, answers.logprob[first[question]], atol=2e-4)
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_a_guard_in_use_says_and_scores_what_it_does_in_the_study(fits, name):
+    """Token by token with a cache, as when all of it is read again; each token is the likeliest of what is asked."""
+    asked, (method, outcome) = fits.asked(EMBEDDED[0]), fits.of(EMBEDDED[0], name)
+    guard, model = method.treatment(outcome.tensors), fits.bench(EMBEDDED[0]).model
+    rows = asked.queries.rows.iloc[:6]
+    own = Guarded(model, fits.tokenizer, [guard])
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    standing = hooks.on([("model", model)])
+    subject = Subject(model, [guard])
+    queries = Queries(subject.questions(rows.assign(language="en")), fits.encoder)
+    with subject.installed():
+        answers = subject.ask(queries)
+    counts = [len(gold) for gold in queries.golds]
+    wanted = torch.stack([part.double().sum() for part in answers.logprob[: sum(counts)].split(counts)])
+    found = torch.tensor(own.score(rows["prefix"].tolist(), rows["answer"].tolist(), language="en")).double()
+    assert torch.allclose(found, wanted, atol=1e-3)
+    said = own.say(rows["prefix"].tolist(), How(3), language="en")
+    assert own.caches is not any(overrides(guard, point) for point in ("states", "weights"))
+    for each, prefix in zip(said, subject.questions(rows.assign(language="en"))["prefix"]):
+        read = fits.encoder.prompt(prefix)
+        assert each.read == len(read)
+        for token in each.tokens:
+            with subject.installed():
+                guard.asked(model, [fits.encoder.prompt(prefix)])
+                hidden = sections.run(
+                    model, sections.embed(model, torch.tensor([read])), 0, DEPTH, ids=torch.tensor([read])
+                )
+                logits = subject.treat(*_last(model, hidden, read)) if subject.treat else _last(model, hidden, read)[0]
+            assert float(logits[0, token]) >= float(logits.max()) - 1e-3
+            read = [*read, token]
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert hooks.on([("model", model)]) == standing
+
+
+def _last(model, hidden, read):
+    return sections.read_out(model, hidden[:, -1]), [read]
 
 
 @pytest.mark.parametrize("family", EMBEDDED)

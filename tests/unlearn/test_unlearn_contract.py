@@ -34,7 +34,7 @@ MATCHED = [name for name in EDITS if "matched" in algorithms.load(name).protocol
 ABLE = {"bidi_distill": {"obeys": 0.0}}
 BANDS = ("1", "0-1", "all", "full")
 # In the fast set one method of each family of methods meets all models and bands; the others meet one.
-FIRST = {algorithms.load(name).family: name for name in reversed(EDITS)}
+FIRST = {algorithms.load(name).family: name for name in reversed(EDITS) if name != "chain"}
 SOURCES = ["en", "es"]
 BENCH = {
     "languages": ["en", "es", "hi", "ja"],
@@ -97,12 +97,14 @@ def cases(names, families, bands=("1",)):
 
 
 def make(name: str, **settings) -> Method:
-    """A method with its settings; of a control those of the method inside it."""
+    """A method with its settings; of a control those of the method inside it, of a chain those of its edit."""
     method = algorithms.load(name)
     if name in ABLE:
         settings = {**ABLE[name], **settings}
     if issubclass(method, Control):
         settings = {"of": {"method": method.Settings().of["method"], **settings}}
+    if name == "chain":
+        settings = {"chain": [{"method": "rmu", **settings}, "ksd"]}
     return algorithms.make(name, settings)
 
 

@@ -33,7 +33,7 @@ rule export_model:
         gpu=COSTS.gpus("export_model"),
     params:
         plan=EXPORTS.export,
-        code=code_digest("mute.models.export"),
+        code=code_digest("mute.unlearn.carried"),
     script:
         "../../scripts/export_model.py"
 

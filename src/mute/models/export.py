@@ -21,7 +21,7 @@ from mute.store.records import Record
 
 PRODUCER = "export_model"
 # What an export says of its cell: how it ended comes first.
-_TOLD = ("status", "diverged_at", "knowledge", "retained", "size")
+TOLD = ("status", "diverged_at", "knowledge", "retained", "size")
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _OLD_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
 
@@ -43,7 +43,7 @@ def export_cell(base: Path | str, cell: Path | str, folder: Path | str, keys: Re
         "cell": keys,
         "base": {"name": base.name, "files": found},
         "patch": {"cell": cell.name, "sha256": made["files"][patches.PATCH]["sha256"]},
-        "outcome": {key: made["outcome"].get(key) for key in _TOLD},
+        "outcome": {key: made["outcome"].get(key) for key in TOLD},
     }
     return export(base, patches.load(cell), folder, about, replace=True)
 
@@ -57,21 +57,29 @@ def export(
     not safetensors, and a folder in use, unless `replace`.
     """
     base, folder = Path(base), Path(folder)
-    names = stored_names(base, tensors)
-    dtype = _dtype(tensors)
-    with _whole(folder, replace) as part:
-        where = _files(base)
-        for path in sorted(base.iterdir()):
-            if path.is_file() and _goes_along(path):
-                with artifacts.atomic(part / path.name) as temporary:
-                    shutil.copyfile(path, temporary)
-        for file in progress.each(sorted(set(where.values())), "file of weights"):
-            own = {stored: tensors[name] for stored, name in names.items() if where[stored] == file}
-            _write_weights(base / file, part / file, own, dtype)
-        _write_config(base, part, where, dtype)
+    stored_names(base, tensors)
+    dtype = type_of(tensors)
+    with whole(folder, replace) as part:
+        write(base, tensors, part, dtype)
         finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
         artifacts.seal(part, {"producer": PRODUCER, **about, "dtype": dtype, "finite": finite})
     return artifacts.checked(folder)
+
+
+def write(base: Path, tensors: patches.Tensors, folder: Path, dtype: str) -> None:
+    """Write the files of the model in `base`, with `tensors` in place, to a folder; weights in type `dtype`.
+
+    Raises ValueError for a patch that does not fit the model, and weights that are not safetensors.
+    """
+    names, where = stored_names(base, tensors), _files(base)
+    for path in sorted(base.iterdir()):
+        if path.is_file() and _goes_along(path):
+            with artifacts.atomic(folder / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+    for file in progress.each(sorted(set(where.values())), "file of weights"):
+        own = {stored: tensors[name] for stored, name in names.items() if where[stored] == file}
+        _write_weights(base / file, folder / file, own, dtype)
+    _write_config(base, folder, where, dtype)
 
 
 def _goes_along(path: Path) -> bool:
@@ -80,7 +88,14 @@ def _goes_along(path: Path) -> bool:
     return not hidden and path.suffix not in _OLD_WEIGHTS and path.name not in (artifacts.RECORD, INDEX, CONFIG)
 
 
-def _dtype(tensors: patches.Tensors) -> str:
+def stored_type(base: Path) -> str:
+    """The type of a model's weights, as its configuration has it."""
+    config = artifacts.read_mapping(base / CONFIG)
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
+def type_of(tensors: patches.Tensors) -> str:
+    """The type of a patch's tensors."""
     found = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
     if len(found) != 1:
         raise ValueError(f"a patch has tensors of one type, not of {', '.join(sorted(found)) or 'none'}")
@@ -165,7 +180,7 @@ def _write_config(base: Path, part: Path, where: dict[str, str], dtype: str) -> 
 
 
 @contextmanager
-def _whole(folder: Path, replace: bool) -> Generator[Path]:
+def whole(folder: Path, replace: bool) -> Generator[Path]:
     """Yield a folder beside `folder` that takes its place at the end; what a killed run left there is cleared first."""
     if not replace and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is there and not empty: give a new folder, or delete it first")

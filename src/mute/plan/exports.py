@@ -13,7 +13,7 @@ from mute.names import at_home
 from mute.plan import Wildcards
 from mute.store.records import Record
 from mute.study.cells import Cell, Study
-from mute.study.selections import SHOWN, exportable, matching
+from mute.study.selections import SHOWN, guarded, matching
 
 
 class Exports:
@@ -27,7 +27,7 @@ class Exports:
         return {cell.name: cell for cell in self.study.cells}
 
     def cell(self, name: str) -> Cell:
-        """The cell of a name. Raises ValueError for one that the study does not have, or that changes no weight."""
+        """The cell of a name. Raises ValueError for one that the study does not have."""
         if name not in self._cells:
             names = list(self._cells)
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
@@ -35,14 +35,11 @@ class Exports:
             more = f" and {len(names) - SHOWN} more (python -m mute exports)" if len(names) > SHOWN else ""
             what = f"unknown cell {name!r}" if name else "give the name of a cell, as in CELL=NAME"
             raise ValueError(f"{what}; there are {', '.join(names[:SHOWN])}{more}.{hint}")
-        cell = self._cells[name]
-        if not exportable(self.study, cell):
-            raise ValueError(f"cell {name!r} cannot be exported: {cell.algorithm} is a guard and changes no weight")
-        return cell
+        return self._cells[name]
 
     def names(self) -> list[str]:
         """Names of all cells that can be exported."""
-        return [name for name, cell in self._cells.items() if exportable(self.study, cell)]
+        return list(self._cells)
 
     def target(self, name: str) -> str:
         """The file that exports a cell."""
@@ -52,7 +49,7 @@ class Exports:
     def selected(self) -> list[Cell]:
         """Cells that the configuration selects, in the study's order."""
         wanted = {cell for chosen in self.chosen.cells for cell in matching(self.study, chosen)}
-        return [cell for cell in self.study.cells if cell in wanted and exportable(self.study, cell)]
+        return [cell for cell in self.study.cells if cell in wanted]
 
     def targets(self) -> list[str]:
         """What `all` makes: the selected exports, and the table of what the harness found."""
@@ -72,10 +69,14 @@ class Exports:
     # run_harness and collect_harness
 
     def evaluated(self) -> dict[str, Record]:
-        """What is asked, by name: base models first. Keys as in the study's tables."""
-        bases = {c.trained: {"model": c.model, "training_seed": c.training_seed} for c in self.selected}
+        """What is asked, by name: base models first. Keys as in the study's tables.
+
+        The harness opens model directories, and knows of no guard before one.
+        """
+        asked = [cell for cell in self.selected if not guarded(self.study, cell)]
+        bases = {c.trained: {"model": c.model, "training_seed": c.training_seed} for c in asked}
         found = {name: {**key, "algorithm": "base"} for name, key in sorted(bases.items())}
-        return found | {cell.name: cell.key() for cell in self.selected}
+        return found | {cell.name: cell.key() for cell in asked}
 
     def harness_input(self, wildcards: Wildcards) -> str:
         if wildcards.evaluated in self.study.trained:

@@ -153,6 +153,7 @@ def _method(method: type[unlearn.Method]) -> str:
         unlearn.Edit: f"`matched` searches `{strength}`",
         unlearn.Guard: "it is fitted, and no weight changes",
         Control: "strengths are those of the method inside",
+        unlearn.Method: "strengths are those of the edit",
     }
     kind = next(text for base, text in found.items() if issubclass(method, base))
     only = f" It works on the band `{'`, `'.join(method.bands)}` alone." if method.bands else ""

@@ -12,9 +12,9 @@ from mute.study.cells import Cell, Study
 SHOWN = 8  # names that an error lists
 
 
-def exportable(study: Study, cell: Cell) -> bool:
-    """Whether a cell has a model of its own: a filter stands before its model and changes no weight."""
-    return not issubclass(unlearn.load(study.method(cell.algorithm)), unlearn.Guard)
+def guarded(study: Study, cell: Cell) -> bool:
+    """Whether a guard stands before a cell's model: its export is then more than a model directory."""
+    return unlearn.make(*study.algorithms[cell.algorithm]).guard is not None
 
 
 def matching(study: Study, chosen: Selection) -> list[Cell]:
@@ -29,17 +29,15 @@ def _values(value: str | int | list[str | int]) -> list[str | int]:
 
 def problems(study: Study) -> Iterator[Problem]:
     """What is wrong with the section `exports` that only the study's cells can tell."""
-    section = study.config.exports
+    section, asked = study.config.exports, []
     for index, chosen in enumerate(section.cells):
         path = ("exports", "cells", index)
         unknown = list(_unknown_values(study, path, chosen))
         yield from unknown
         found = matching(study, chosen)
+        asked += found
         if not found and not unknown:
             yield Problem(path, "no cell of the study has all of these together")
-        elif found and not any(exportable(study, cell) for cell in found):
-            names = ", ".join(sorted({cell.algorithm for cell in found}))
-            yield Problem(path, f"{names} changes no weight: there is no model to export")
     for id, revision in section.data.items():
         try:
             Repo("dataset", id, revision)
@@ -47,6 +45,9 @@ def problems(study: Study) -> Iterator[Problem]:
             yield Problem(("exports", "data", id), str(error))
     if section.tasks and not section.cells:
         yield Problem(("exports", "tasks"), "tasks are asked of exported cells and their base: select some in `cells`")
+    elif section.tasks and asked and all(guarded(study, cell) for cell in asked):
+        names = ", ".join(sorted({cell.algorithm for cell in asked}))
+        yield Problem(("exports", "tasks"), f"the harness asks models without a guard, and {names} has one")
     if section.task_folder and not is_folder(at_home(section.task_folder)):
         yield Problem(("exports", "task_folder"), f"{section.task_folder!r} is no folder")
 

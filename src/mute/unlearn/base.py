@@ -131,6 +131,11 @@ class Method(ABC, Generic[OfMethod]):
         return self
 
     @property
+    def guard(self) -> Guard | None:
+        """The guard that stands on the model when it has run: itself, of a guard, or what is chained to an edit."""
+        return None
+
+    @property
     def strengths(self) -> Sequence[float | None]:
         """What `matched` tries of it; None: it is run once."""
         return [None]
@@ -242,6 +247,10 @@ class Guard(Method[OfSteps]):
 
     family = "guard"
     intent = "guard"
+
+    @property
+    def guard(self) -> Guard:
+        return self
 
     def cost(self) -> Cost:
         return Cost(trains="nothing")

@@ -121,6 +121,8 @@ def _run(opened: Opened, plan: Record, folder: Path) -> Record:
         bench.restart()
     result = unlearn(bench, algorithm, band, protocol=plan["cell"]["protocol"], seed=plan["draw"])
     patches.save(folder, result.tensors, patches.FITTED if isinstance(algorithm, Guard) else patches.PATCH)
+    if result.fitted:
+        patches.save(folder, result.fitted, patches.FITTED)
     told = ("status", "strength", "steps", "step_size", "size", "knowledge", "retained", "damage")
     return {
         "producer": "unlearn_shard",
@@ -147,6 +149,8 @@ def placed(model: Model, folder: Path) -> Generator[Subject]:
     else:
         # Of a method that could not run there is a file with nothing in it.
         tensors = {} if isinstance(method, Guard) else patches.load(folder)
+        chained = method.guard if (folder / patches.FITTED).is_file() and tensors else None
+        treatments = [chained.treatment(patches.load(folder, patches.FITTED))] if chained else []
         with patches.kept(model, tensors) as base:
             patches.put(model, tensors)
-            yield Subject(model, base=base)
+            yield Subject(model, treatments, base)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from mute.bands import Band
-from mute.engine import low_rank
+from mute.engine import low_rank, sections
 from mute.engine.band import Batch, Task, TextSet, drawn_rows
 from mute.engine.compact import CompactSteps
 from mute.engine.steps import Steps
@@ -41,11 +41,12 @@ class Outcome:
     the parameters that may change; NaN of a guard. damage: of validation lines, see `Workbench.damage`; NaN where
     nobody asked. step_size: the scale of an edit. diverged_at: the first step whose loss, gradient or model was no
     number; None unless the status is `diverged`. reason: why a method cannot run on these texts, where the status is
-    `not_applicable`; nothing was changed then.
+    `not_applicable`; nothing was changed then. fitted: of an edit that a guard is chained to, the guard's tensors.
     """
 
     status: str
     tensors: patches.Tensors = field(default_factory=dict)
+    fitted: patches.Tensors = field(default_factory=dict)
     steps: int = 0
     size: float = math.nan
     knowledge: float = math.nan
@@ -112,6 +113,8 @@ def unlearn(
             if made is not best.tensors:
                 patches.put(bench.model, made)
                 _measured(bench, band, best, names, before, protocol)
+        if algorithm.guard is not None and algorithm.guard is not runs and best.status != "diverged":
+            best.fitted = _chained(bench, algorithm.guard, best.tensors, band, seed)
         return best
     except NotApplicable as reason:
         return Outcome("not_applicable", reason=str(reason))
@@ -315,6 +318,21 @@ def _fit(bench: Workbench, task: Task, algorithm: Guard, protocol: str) -> Outco
     reached = protocol == "paper" or knowledge <= bench.matching.target
     damage = damage if protocol == "matched" else math.nan
     return Outcome("ok" if reached else "not_reached", tensors, knowledge=knowledge, retained=retained, damage=damage)
+
+
+def _chained(bench: Workbench, guard: Guard, tensors: patches.Tensors, band: Band, seed: int) -> patches.Tensors:
+    """What a guard is fitted to on an edited model; the edit is left in the model, and all texts at their beginning."""
+    patches.put(bench.model, tensors)
+    sides = bench.sides(guard)
+    bench.restart()
+    chosen = Band.named(guard.bands[0], sections.depth(bench.model)) if guard.bands else band
+    task = Task(bench.model, chosen, sides["forget"], sides["retain"], seed, sides)
+    bench.advance(chosen.start)
+    bench.model.requires_grad_(False)
+    guard.prepare(task)
+    fitted = guard.fit(task)
+    bench.restart()
+    return fitted
 
 
 def _edit(
