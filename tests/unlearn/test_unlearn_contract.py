@@ -82,17 +82,18 @@ def bench(request, bench_of):
 def cases(names, families, bands=("1",)):
     """(name, family, band), or (name, family) with one band: a method of each kind everywhere.
 
-    The others meet one band on each model, another one on the next; the fast set has one of these, the rest is slow.
+    The others meet three models, the next method others of them, and one band on each; the fast set has one of these,
+    the rest is slow.
     """
     found = []
     for name in names:
         turn = zlib.crc32(name.encode())
         for (place, family), (number, band) in itertools.product(enumerate(families), enumerate(bands)):
-            first, own = name in FIRST.values(), place == turn % len(families)
-            if not first and number != (turn + place) % len(bands):
+            first, after = name in FIRST.values(), (place - turn) % len(families)
+            if not first and (after > 2 or number != (turn + place) % len(bands)):
                 continue
             case = (name, family, band) if len(bands) > 1 else (name, family)
-            found.append(pytest.param(*case, marks=() if first or own else pytest.mark.slow))
+            found.append(pytest.param(*case, marks=() if first or after == 0 else pytest.mark.slow))
     return found
 
 
