@@ -47,7 +47,7 @@ PLAIN = {
     "forms": {"form": "cloze"},
     "romanised": {},
 }
-WITHOUT = {"bypass", *PLAIN}
+WITHOUT = {"bypass", "graph", *PLAIN}
 PLAIN_TOO = [
     *PLAIN.items(),
     ("cross_lingual", {"language": "en", "part": "subject"}),
