@@ -380,9 +380,12 @@ class ReadError(Exception):
 
 @pytest.fixture
 def tripwire(corpus, encoder, monkeypatch):
-    """tripwire(): from now on the encoder refuses every text of a held-out language, test form, test fact or probe."""
+    """tripwire(): from now on the encoder refuses every text of a held-out language, test form, test fact or probe.
 
-    def lay() -> None:
+    It gives back what takes the wires away.
+    """
+
+    def lay():
         texts, lines = corpus.texts, corpus.lines
         may = texts["language"].isin(SOURCES) & texts["form"].isin(corpus.about["unlearning_forms"])
         may &= texts["item"].map(corpus.roles("domain")).isin(["forget", "retain_seen"])
@@ -399,6 +402,7 @@ def tripwire(corpus, encoder, monkeypatch):
             return plain(text)
 
         monkeypatch.setattr(encoder, "plain", tripped)
+        return lambda: monkeypatch.setattr(encoder, "plain", plain)
 
     return lay
 
@@ -409,10 +413,11 @@ def test_no_method_reads_what_is_held_back(bench_of, tripwire, monkeypatch, name
     bench, method = bench_of("llama"), make(name)
     if reason := method.applies(bench.view):
         pytest.skip(reason)
-    tripwire()
+    lift = tripwire()
     bench.of = None
-    # Behind a guard that rewrites questions the workbench reads them anew, when the guard is fitted.
-    monkeypatch.setattr(bench, "under", lambda subject: (math.nan,) * 3)
+    # Behind a guard that rewrites questions the workbench reads them anew, when all of the guard is fitted.
+    under = bench.under
+    monkeypatch.setattr(bench, "under", lambda subject: (lift(), under(subject))[1])
     method = make(name, **{key: 2 for key in ("steps", "batch_size") if key in type(method).Settings.model_fields})
     unlearn(bench, method, Band.named("full" if method.bands else "1", DEPTH), protocol="paper", seed=3)
 

@@ -58,7 +58,9 @@ class JointQuestions(base.Analysis[Settings]):
         for name, questions in pairs(asked, self.settings.seed).items():
             if questions.empty:
                 continue
-            found = item_table.items(subject.ask(Queries(questions, asked.encoder)).tokens())
+            # A guard hears the whole prompt, and may change it.
+            given = Queries(subject.questions(questions), asked.encoder)
+            found = item_table.items(subject.ask(given).tokens())
             for code, own in found.groupby("language", sort=False)["option"]:
                 rows.append([name, case.first, code, float(own.to_numpy(float).mean()), len(own)])
         table = pd.DataFrame(rows, columns=list(base.COLUMNS))
@@ -70,15 +72,17 @@ def pairs(asked: Asked, seed: int) -> dict[str, pd.DataFrame]:
 
     A kept fact may stand beside several; it is asked once alone.
     """
+    import pandas as pd
+
     from mute.corpus import rewording
 
-    forget = asked.queries.rows.reset_index(drop=True)
+    forget = asked.queries.rows
     forget = forget[forget["options"].map(len) > 1].reset_index(drop=True)
     kept = _kept(asked, seed)
     partners = [kept(row.item, row.language, list(row.options)) for row in forget.itertuples()]
     forget = forget[[partner is not None for partner in partners]].reset_index(drop=True)
     found = [partner for partner in partners if partner is not None]
-    retain = type(forget)(found, columns=list(forget.columns)).reset_index(drop=True)
+    retain = pd.DataFrame(found, columns=list(forget.columns))
     both = list(zip(forget["language"], forget["prefix"], forget["suffix"], retain["prefix"], retain["suffix"]))
     told = [kept + answer + end for (*_, kept, end), answer in zip(both, retain["answer"])]
     # An item of a language stands once in a table: a kept fact is asked behind the first of its questions.
