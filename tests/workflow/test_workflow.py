@@ -263,7 +263,8 @@ def test_an_algorithm_is_one_file(finished, changed):
     collect = ["-m", "pytest", "--collect-only", "-p", "no:cacheprovider", "tests/unlearn/test_unlearn_contract.py"]
     collected = call(changed, sys.executable, *collect).stdout
     contract = re.findall(r"::test_every_algorithm_changes_its_band_and_nothing_else\[dummy-(\w+)-[\w-]+\]", collected)
-    assert contract == list(FAMILIES)
+    assert len(set(contract)) == len(contract) == 3, "a method that is not the first of its kind meets three models"
+    assert set(contract) <= set(FAMILIES)
 
 
 def test_the_paper_needs_no_more_than_frozen_results(project):
