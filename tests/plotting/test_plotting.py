@@ -1,5 +1,6 @@
 """Figures and the summary: drawn from tables made here, whose truth is known."""
 
+import html
 import json
 import re
 import subprocess
@@ -407,9 +408,13 @@ def test_every_figure_links_to_its_rule_configuration_and_code(tables, tmp_path,
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     made = re.findall(r"<small>Made by: (.*?)</small>", text)
     # Two held-out languages are too few for a figure of their properties: its section says so. No edit was attacked.
-    assert len(made) == len(set(names) - {"properties", "robustness"})
+    lacking = {name for name in FIGURES if not figures.has(name, results)}
+    assert {"properties", "robustness", "detection"} <= lacking < set(names)
+    assert len(made) == len(set(names) - lacking)
     assert "src/mute/plotting/figures/properties.py" not in " ".join(made)
     assert "2 held-out languages have" in text
+    (left_out,) = re.findall(r"Left out, for this study has nothing that they show: (.*?)\.</p>", text)
+    assert set(html.unescape(left_out).split("; ")) == {figures.load(name).TITLE for name in lacking}
     for line in made:
         links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', line)
         assert all((tmp_path / path).resolve().is_file() for path, _ in links), line

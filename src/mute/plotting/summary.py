@@ -51,7 +51,7 @@ def write(results: Results, drawn: Sequence[Path | str], summary: Path | str, in
 
 def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[str]:
     """The page, piece by piece; `project` is the path from the page to the project's files."""
-    ordered = sorted(drawn, key=_place)
+    ordered = sorted((name for name in drawn if _has(results, name)), key=_place)
     first = [name for name in ordered[:1] if _place(name) == 0]
     found = [page.heading(1, f"MUTE: what the study “{_study(results)}” found"), _contents(results)]
     # What was found, before any word about it.
@@ -69,11 +69,15 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     for name in ordered:
         if name not in (*first, properties.FIGURE, robustness.FIGURE):
             found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
+    if lacking := [_words(name)[0] for name in sorted(set(drawn) - set(ordered), key=_place)]:
+        found.append(
+            page.paragraph(f"Left out, for this study has nothing that they show: {'; '.join(lacking)}.", "small")
+        )
     found += [page.heading(2, "Every edit", "edits"), page.paragraph(LEVEL_WORDS, "small"), _edits(results)]
     found += _diverged(results)
     found += known.section(results)
     for part in (robustness, properties):
-        own = _figure(results, part.FIGURE, drawn, project) if part.FIGURE in drawn else ""
+        own = _figure(results, part.FIGURE, drawn, project) if part.FIGURE in ordered else ""
         found += part.section(results, own)
     found += tofu.section(results)
     found += [page.heading(2, "Gates", "gates"), page.paragraph(_GATE_WORDS, "small"), _gates(results)]
@@ -103,6 +107,11 @@ def _module(name: str) -> ModuleType | None:
     if name in NOTEBOOKS:
         return of_notebook(name)
     return figures.load(name) if name in figures.names() else None
+
+
+def _has(results: Results, name: str) -> bool:
+    """Whether the study has what a figure shows."""
+    return name not in figures.names() or figures.has(name, results)
 
 
 def _words(name: str) -> tuple[str, str]:

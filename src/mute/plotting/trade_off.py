@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from mute.bands import WHOLE
 from mute.findings.results import MISSING, Case, Number, Results, Tables, place
 from mute.plotting import panels, style
-from mute.plotting.figures.frontier import sides
+from mute.plotting.figures.frontier import LIMITS, highest, inside, sides
 from mute.store.records import Facts
 
 TITLE = "Trade-off of retaining and forgetting"
@@ -17,7 +17,6 @@ CAPTION = (
     "these, 1 for an edit that forgets all and keeps all in every language; the interval is the widest that those of "
     "C and K allow. Points above the dashed line beat the target's estimate."
 )
-LIMITS = (-0.25, 1.25)
 
 
 def draw(tables: Tables, about: Facts) -> Figure:
@@ -39,6 +38,8 @@ def draw(tables: Tables, about: Facts) -> Figure:
 
 def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> None:
     depth, drawn = results.depth(case), False
+    # The planes of a case share their axis.
+    top = highest(results, case, results.algorithms(case))
     for name, marker in (("base", "*"), ("oracle", "P")):
         x, y = sides(results, case, name, "")
         if x and y:
@@ -49,7 +50,7 @@ def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
         source = (results.number(case, algorithm, band, metric, "source") for metric in ("C", "K"))
         for group, (x, y) in (("source", source), ("worst", sides(results, case, algorithm, band))):
             if x and y:
-                ends.append((min(max(x.value, -0.23), 1.23), min(max(y.value, -0.23), 1.23), group))
+                ends.append((inside(x.value), inside(y.value, top), group))
         if len(ends) == 2:
             axes.plot([ends[0][0], ends[1][0]], [ends[0][1], ends[1][1]], "-", color=colour, linewidth=0.9, zorder=2)
         for x, y, group in ends:
@@ -63,7 +64,7 @@ def _draw_plane(axes: Axes, results: Results, case: Case, algorithm: str) -> Non
                 axes.annotate(
                     text, (x, y), ha="center", va="center_baseline", fontsize=5.5, color=ink, weight="bold", zorder=6
                 )
-    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept (C)", ylabel="knowledge left (K)")
+    axes.set(xlim=LIMITS, ylim=(LIMITS[0], top), xlabel="capability kept (C)", ylabel="knowledge left (K)")
     if not drawn:
         style.missing(axes, "no cell has both K and C")
     panels.say_statuses(axes, results, case, [algorithm])

@@ -3,4 +3,5 @@
 from mute.plotting.registry import Figures
 
 REGISTRY = Figures(__name__, __path__)
-names, modules, load, draw = REGISTRY.names, REGISTRY.modules, REGISTRY.load, REGISTRY.draw
+names, modules, load = REGISTRY.names, REGISTRY.modules, REGISTRY.load
+has, draw = REGISTRY.has, REGISTRY.draw

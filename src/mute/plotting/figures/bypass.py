@@ -25,6 +25,11 @@ METRICS = ("bypass_base", "B_base")
 SOURCE, LOWEST = ("source languages", style.FORGET, "o"), ("worst held-out language", style.RETAIN, "s")
 
 
+def has(results: Results) -> bool:
+    """Whether a block of a base was skipped."""
+    return bool(_cases(results))
+
+
 def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     cases = _cases(results)

@@ -1,6 +1,7 @@
 """Knowledge against capability, each of its worst held-out language, one point for every edit."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ CAPTION = (
     "(C − K) are numbered, the others small."
 )
 LIMITS = (-0.25, 1.25)
+HIGHEST = 2.0  # K above it stands at the upper edge
 CROWD = 6  # algorithms, from which on only the edits of each that count are numbered
 RING: dict[str, Any] = {"marker": "o", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
@@ -60,14 +62,15 @@ def draw_panel(axes: Axes, results: Results, case: Case, algorithms: list[str]) 
     for name, marker in (("base", "*"), ("oracle", "P")):
         x, y = sides(results, case, name, "")
         if x and y:
-            _cross(axes, x, y, style.INK)
+            _cross(axes, x, y, style.INK, HIGHEST)
             axes.plot([x.value], [y.value], marker, color=style.INK, markersize=9, zorder=5)
             axes.annotate(name, (x.value, y.value), xytext=(7, 4), textcoords="offset points", fontsize=7.5, zorder=9)
-    drawn = [_draw_algorithm(axes, results, case, name, crowded=len(algorithms) >= CROWD) for name in algorithms]
+    top = highest(results, case, algorithms)
+    drawn = [_draw_algorithm(axes, results, case, name, top, crowded=len(algorithms) >= CROWD) for name in algorithms]
     panels.say_statuses(axes, results, case, algorithms)
     if not any(drawn):
         axes.text(0.5, 0.5, "no cell has both K and C", ha="center", color=style.GREY)
-    axes.set(xlim=LIMITS, ylim=LIMITS, xlabel="capability kept, worst held-out language (C)")
+    axes.set(xlim=LIMITS, ylim=(LIMITS[0], top), xlabel="capability kept, worst held-out language (C)")
     axes.set_ylabel("knowledge left, worst held-out language (K)")
 
 
@@ -77,6 +80,14 @@ def sides(results: Results, case: Case, algorithm: str, band: str) -> tuple[Numb
     return c, k
 
 
+def highest(results: Results, case: Case, algorithms: Sequence[str]) -> float:
+    """The upper end of the axis of K: an edit may leave more than the base had, by chance or by what it trains."""
+    edits = ((name, band) for name in algorithms for band in results.bands(case, name))
+    left = [number.value for name, band in edits for number in sides(results, case, name, band)[1:] if number]
+    # Above the points there is room for the words in the corner.
+    return min(max([LIMITS[1], *(value + 0.2 for value in left if value > 1.05)]), HIGHEST)
+
+
 def keys(results: Results, algorithms: list[str]) -> list[Line2D]:
     found = [looks.key(results, name, markersize=7) for name in algorithms]
     found.append(style.line_key("target block", style.INK, linestyle="", **{**RING, "markersize": 9}))
@@ -84,7 +95,7 @@ def keys(results: Results, algorithms: list[str]) -> list[Line2D]:
     return [*found, *panels.status_keys(results)]
 
 
-def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *, crowded: bool) -> bool:
+def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, top: float, *, crowded: bool) -> bool:
     colour, marker, line, _ = looks.look(results, algorithm)
     path, drawn = [], False
     target = list(map(str, results.views(case, algorithm).get("target", [])))
@@ -98,14 +109,14 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *,
         drawn = True
         reached = results.reached(case, algorithm, band)
         face, ink = (colour, "white") if reached else ("white", colour)
-        at = (_inside(x.value), _inside(y.value))
+        at = (inside(x.value), inside(y.value, top))
         whole = band in WHOLE
         if crowded and band not in (*target, best):
             small: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "alpha": 0.6, "zorder": 3}
             axes.plot([at[0]], [at[1]], marker, markersize=3.5, **small)
             path += [] if whole else [at]
             continue
-        _cross(axes, x, y, colour)
+        _cross(axes, x, y, colour, top)
         size = 6 if whole else 11 if marker in "os" else 12.5
         look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": colour, "markersize": size, "zorder": 6}
         axes.plot([at[0]], [at[1]], marker, **look)
@@ -125,13 +136,13 @@ def _draw_algorithm(axes: Axes, results: Results, case: Case, algorithm: str, *,
     return drawn
 
 
-def _cross(axes: Axes, x: Number, y: Number, colour: str) -> None:
+def _cross(axes: Axes, x: Number, y: Number, colour: str, top: float) -> None:
     """The intervals of both scores."""
     look: dict[str, Any] = {"color": colour, "alpha": 0.35, "linewidth": 1, "zorder": 2}
-    axes.plot([x.low, x.high], [_inside(y.value)] * 2, "-", **look)
-    axes.plot([_inside(x.value)] * 2, [y.low, y.high], "-", **look)
+    axes.plot([x.low, x.high], [inside(y.value, top)] * 2, "-", **look)
+    axes.plot([inside(x.value)] * 2, [y.low, y.high], "-", **look)
 
 
-def _inside(value: float) -> float:
+def inside(value: float, top: float = LIMITS[1]) -> float:
     """A score beyond the axes stands at their edge."""
-    return min(max(value, LIMITS[0] + 0.02), LIMITS[1] - 0.02)
+    return min(max(value, LIMITS[0] + 0.02), top - 0.02)

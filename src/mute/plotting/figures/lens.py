@@ -21,6 +21,11 @@ CAPTION = (
 )
 
 
+def has(results: Results) -> bool:
+    """Whether the study has looked at all."""
+    return any(len(_after(results, case, name)) for case in results.cases for name in results.algorithms(case))
+
+
 def draw(tables: Tables, about: Facts) -> Figure:
     results = Results.of(tables, about)
     figure, columns = panels.per_model(results, [2.0], has=lambda case, name: len(_after(results, case, name)) > 0)
