@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from mute.bands import KEYS, WHOLE, Languages, from_below, middle, named_blocks
@@ -119,6 +120,22 @@ class Results:
         """Rows of the scores by cell and attack: grouped once, and read only for the cells that are asked for."""
         return self._scores.groupby([*CELL, "attack"], sort=False).indices
 
+    @cached_property
+    def _words(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What a score is of, column by column: codes [rows] and the words that they stand for.
+
+        Text as pandas keeps it is slow to take rows from: each time its pieces are put together.
+        """
+        keys = ("metric", "group", "facts", "language")
+        found = (pd.factorize(self._scores[key]) for key in keys)
+        return [(codes, np.asarray(words, dtype=object)) for codes, words in found]
+
+    @cached_property
+    def _values(self) -> list[np.ndarray]:
+        """Value, low, high and n of every score, each [rows]."""
+        scores = self._scores
+        return [scores[key].to_numpy() for key in ("value", "low", "high")] + [scores["n"].fillna(0).to_numpy(int)]
+
     def _numbers(self, cell: tuple, attack: str) -> dict[tuple, Number]:
         """Every score of one cell by metric, group, facts and language."""
 
@@ -126,11 +143,8 @@ class Results:
             places = self._places.get((*cell, attack))
             if places is None:
                 return {}
-            rows = self._scores.iloc[places]
-            # As lists: columns of text are slow to walk.
-            keys = zip(*(rows[key].tolist() for key in ("metric", "group", "facts", "language")))
-            counts = rows["n"].fillna(0).astype(int)
-            values = zip(*(column.tolist() for column in (rows["value"], rows["low"], rows["high"], counts)))
+            keys = zip(*(words[codes[places]].tolist() for codes, words in self._words))
+            values = zip(*(column[places].tolist() for column in self._values))
             return {
                 key: Number(float(v), float(low), float(high), int(n)) for key, (v, low, high, n) in zip(keys, values)
             }
