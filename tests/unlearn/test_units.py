@@ -1,4 +1,4 @@
-"""RMU in units of standard deviations: its closed form, where it is the plain loss, and what it is for."""
+"""RMU in units of what a band adds: its closed form, the unit of a feature to which nothing is added, and its use."""
 
 import copy
 
@@ -8,11 +8,12 @@ import torch
 from families import EMBEDDED, OTHERS
 from mute import unlearn as algorithms
 from mute.bands import Band
-from mute.engine.band import STILL, Task, TextSet, in_units
+from mute.engine.band import STILL, Task, TextSet
 from mute.engine.reference import WholeModel
+from mute.engine.sections import Texts
 from mute.engine.steps import Steps
 from mute.models import anatomy
-from mute.unlearn.losses import masked_mse, steering_direction
+from mute.unlearn.losses import steering_direction
 
 BAND, SEED, ROWS = Band((1,)), 3, torch.arange(8)
 
@@ -49,6 +50,15 @@ def real(side: TextSet) -> torch.Tensor:
     return torch.cat([states[1:] for states in side.frozen.split(side.lengths.tolist())])
 
 
+def added(task, name: str) -> torch.Tensor:
+    """What the band adds to the states of a side's texts [N, D], at all tokens but the first of each."""
+    own, found = task.side(name), []
+    for ids in own.texts.sequences:
+        states = task.model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+        found.append((states[BAND.stop] - states[BAND.start])[0, 1:].detach().double())
+    return torch.cat(found)
+
+
 def move(model) -> None:
     """Change the band, so that nothing stands where it stood."""
     for parameter in anatomy.blocks(model)[1].parameters():
@@ -58,52 +68,52 @@ def move(model) -> None:
 @pytest.mark.parametrize("family", [*EMBEDDED, *OTHERS])
 @pytest.mark.parametrize("path", [Task, WholeModel])
 def test_the_loss_is_that_of_the_docstring(task_of, family, path):
-    """D/n^2 (MSE(z, c n u) + a MSE(z', z' before)), z = h / s: s over retain text, n over forget text, both before."""
+    """MSE(r, c sqrt(D) u) + a MSE(r', 0), r = (h - h before) / s: s of what the band adds to retain text before."""
     cached, task = task_of(family), task_of(family, path=path)
-    cached.freeze_outputs("forget", "retain")
-    s, size = real(cached.retain).double().std(0, correction=0), cached.model.config.hidden_size
-    n = (real(cached.forget).double() / s).norm(dim=-1).mean()
-    target = 3 * n * steering_direction(size, SEED).double()
-    algorithm = rmu(task, units="feature_std")
-    assert torch.allclose(algorithm.units.double(), s, rtol=1e-4)
-    move(task.model)
+    s, size = added(cached, "retain").square().mean(0).sqrt(), cached.model.config.hidden_size
+    target = 3 * size**0.5 * steering_direction(size, SEED).double()
+    algorithm = rmu(task, units="added")
+    assert torch.allclose(algorithm.unit.double(), s, rtol=1e-4)
     own = batches(task)
-    forget, retain = (task.output(own[side]).detach().double() / s for side in ("forget", "retain"))
-    before = task.frozen_output(own["retain"]).double() / s
-    push = (forget - target)[own["forget"].real].square().mean()
-    keep = (retain - before)[own["retain"].real].square().mean()
+    # Before anything has moved, the way to the target is all of the loss.
+    assert float(algorithm.loss(task, own)) == pytest.approx(float(target.square().mean()), rel=1e-4)
+    move(task.model)
+    (forget, wanted), (retain, _) = (
+        ((task.output(own[side]) - task.frozen_output(own[side])).detach().double() / s, own[side].real)
+        for side in ("forget", "retain")
+    )
+    push = (forget - target)[wanted].square().mean()
+    keep = retain[own["retain"].real].square().mean()
     assert keep > 0
-    expected = {"forget": size * push / n**2, "retain": size * 2 * keep / n**2}
+    expected = {"forget": push, "retain": 2 * keep}
     for name, term in algorithm.terms(task, own).items():
         assert float(term) == pytest.approx(float(expected[name]), rel=1e-4)
     assert float(algorithm.loss(task, own)) == pytest.approx(float(sum(expected.values())), rel=1e-4)
 
 
-@pytest.mark.parametrize("std", [1.0, 0.01, 300.0])
-def test_of_features_that_vary_alike_it_is_the_plain_loss(task_of, monkeypatch, std):
-    """The loss as it is minimised is the same whatever the unit; each MSE alone is smaller by its square."""
-    monkeypatch.setattr(Task, "frozen_std", lambda self, name: torch.full((self.model.config.hidden_size,), std))
-    task = task_of("llama")
-    plain, own = rmu(task), rmu(task, units="feature_std")
-    move(task.model)
-    losses = [float(each.loss(task, batches(task))) for each in (plain, own)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    apart = [float(each._distances(task, batches(task))[0]) for each in (plain, own)]
-    assert apart[0] == pytest.approx(apart[1] * std**2, rel=1e-4)
-    assert plain.units is None
-    # On small numbers, by hand.
-    h, t = torch.tensor([[[2.0, 6.0]]]), torch.tensor([1.0, 2.0])
-    once = masked_mse(in_units(h, torch.tensor([0.5, 4.0])), t, torch.ones(1, 1))
-    assert float(once) == ((4 - 1) ** 2 + (1.5 - 2) ** 2) / 2
+def test_a_feature_to_which_nothing_is_added_has_a_unit_too(task_of):
+    def still(model) -> None:
+        for name, parameter in anatomy.blocks(model)[1].named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                parameter[5] = 0.0
 
-
-def test_a_feature_that_stands_still_has_a_unit_too(task_of):
-    task = task_of("llama")
+    task = task_of("llama", still)
     task.freeze_outputs("retain")
-    task.retain.frozen[:, 5] = 7.0
-    std = task.frozen_std("retain")
-    assert bool((std > 0).all())
-    assert float(std[5]) == pytest.approx(STILL * float(torch.cat([std[:5], std[6:]]).sum() / len(std)), rel=1e-4)
+    unit = task.frozen_added("retain")
+    assert float(added(task, "retain")[:, 5].abs().max()) == 0
+    assert bool((unit > 0).all())
+    assert float(unit[5]) == pytest.approx(STILL * float(torch.cat([unit[:5], unit[6:]]).sum() / len(unit)), rel=1e-4)
+
+
+def test_the_unit_is_the_same_whatever_lies_below_the_band(task_of):
+    """Texts whose states stand at the first block are brought to the band on the way."""
+    near, far = task_of("llama"), task_of("llama")
+    for side in far.sides.values():
+        side.texts = Texts(far.model, side.texts.sequences)
+    assert far.retain.texts.block == 0
+    far.retain.frozen = far.retain.texts.through(0, BAND.stop)
+    near.freeze_outputs("retain")
+    assert torch.allclose(near.frozen_added("retain"), far.frozen_added("retain"), rtol=1e-4)
 
 
 def large(model) -> None:
@@ -113,17 +123,17 @@ def large(model) -> None:
 
 
 def test_one_huge_feature_does_not_hide_the_others(task_of):
-    """How far forget text goes to the target beyond retain text, in standard deviations of all features but the one.
+    """How far forget text goes to the target beyond retain text, in what the band adds to all features but the one.
 
     Plainly both texts go alike, for neither distance says anything of what else they are.
     """
     apart = {}
-    for units in ("states", "feature_std"):
+    for units in ("states", "added"):
         task = task_of("gemma3_text", large)
         algorithm = rmu(task, units=units, retain_weight=30.0)
         squares = real(task.forget).square().mean(0)
         assert squares[4] / squares.sum() > 0.9, "the feature that nearly all of the norm is about"
-        std, sides = task.frozen_std("retain"), batches(task).values()
+        unit, sides = task.frozen_added("retain"), batches(task).values()
         before = [task.output(batch)[batch.real].detach() for batch in sides]
         names = algorithm.parameters(task.model, BAND)
         task.train(names)
@@ -131,7 +141,7 @@ def test_one_huge_feature_does_not_hide_the_others(task_of):
         for _ in range(40):
             steps.take(task.gradients(algorithm.loss(task, batches(task)), names))
         after = [task.output(batch)[batch.real].detach() for batch in sides]
-        forget, retain = (((a - b) / std).mean(0) for a, b in zip(after, before))
-        others = torch.arange(len(std)) != 4
-        apart[units] = float((forget - retain)[others] @ steering_direction(len(std), SEED)[others])
-    assert apart["feature_std"] > 3 * abs(apart["states"])
+        forget, retain = (((a - b) / unit).mean(0) for a, b in zip(after, before))
+        others = torch.arange(len(unit)) != 4
+        apart[units] = float((forget - retain)[others] @ steering_direction(len(unit), SEED)[others])
+    assert apart["added"] > 3 * abs(apart["states"])

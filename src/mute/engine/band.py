@@ -319,26 +319,25 @@ class Task:
             raise RuntimeError("frozen outputs are computed before training: call freeze_outputs first")
         return batch.side.texts.gather(batch.rows, batch.side.frozen)[0]
 
-    def frozen_norm(self, name: str, units: Tensor | None = None) -> Tensor:
-        """Mean norm of a side's frozen outputs over all tokens but padding and the first of each sequence.
+    def frozen_norm(self, name: str) -> Tensor:
+        """Mean norm of a side's frozen outputs over all tokens but padding and the first of each sequence."""
+        return torch.cat([own.norm(dim=-1) for own in self._frozen(name)]).mean()
 
-        units [D]: what each feature is measured in, if not in what the model has.
+    @torch.no_grad()
+    def frozen_added(self, name: str) -> Tensor:
+        """Root mean square of what the band adds to each feature of a side's states, over the same tokens [D].
+
+        Frozen outputs less the band's input. It is at least STILL of the mean one: a feature to which nothing is added
+        is divided by, too.
         """
-        return torch.cat([in_units(own, units).norm(dim=-1) for own in self._frozen(name)]).mean()
-
-    def frozen_std(self, name: str) -> Tensor:
-        """Standard deviation of each feature of a side's frozen outputs over the same tokens [D].
-
-        It is at least STILL of the mean one: a feature that stands still is divided by, too.
-        """
-        count, total, squares = 0, 0.0, 0.0
-        # Twice over the batches: of a feature far from zero, E x^2 - (E x)^2 leaves rounding alone.
-        for own in self._frozen(name):
-            count, total = count + len(own), total + own.double().sum(0)
-        for own in self._frozen(name):
-            squares = squares + (own.double() - total / count).square().sum(0)
-        std = torch.as_tensor(squares / count).sqrt()
-        return std.clamp(min=STILL * float(std.mean())).to(self.model.dtype)
+        side, count, squares = self.side(name), 0, 0.0
+        for rows in map(torch.tensor, side.texts.batches):
+            batch = side.batch(rows)
+            before = sections.run(self.model, self.start(batch), side.texts.block, self.band.start)
+            added = (self.frozen_output(batch) - before)[batch.real].double()
+            count, squares = count + len(added), squares + added.square().sum(0)
+        found = torch.as_tensor(squares / count).sqrt()
+        return found.clamp(min=STILL * float(found.mean())).to(self.model.dtype)
 
     def _frozen(self, name: str) -> Iterator[Tensor]:
         """A side's frozen outputs [N, D] at all tokens but padding and the first of each sequence, batch by batch."""
@@ -455,11 +454,6 @@ class Task:
             where = batch.real.clone()
             where[len(rows) :] = False
             yield self.keys(batch, block, where)
-
-
-def in_units(states: Tensor, units: Tensor | None) -> Tensor:
-    """States [..., D] with each feature in a unit of its own, units [D]; None: as they are."""
-    return states if units is None else states / units
 
 
 def drawn_rows(groups: list[Tensor], size: int, seed: int) -> Iterator[Tensor]:

@@ -4,9 +4,12 @@ Li et al. 2024 (WMDP). MUTE trains the target block only; `variant: reference` t
 the band's last block and the two before it, with means over padding too, as the published code does.
 
 With states h [D] of the band's output, u uniform on [0, 1)^D and of length 1, and n = E |h| over forget text before:
-L = D/n^2 (MSE(h_forget, c n u) + a MSE(h_retain, h_retain before)). `units: feature_std` (ours) is the same with h / s
-in place of h everywhere, in n too, where s [D] is each feature's standard deviation over retain text before. Where one
-feature has most of the states' length, as between sandwich norms (Gemma 3), n and both MSEs are that feature's else.
+L = D/n^2 (MSE(h_forget, c n u) + a MSE(h_retain, h_retain before)).
+
+`units: added` (ours) is relative to what the band can add, for a band between norms adds no more than these let it, and
+one feature may have most of the states' length (Gemma 3): n and both MSEs are then that feature's, and no target is in
+reach. With s [D] the root mean square of what the band adds to each feature over retain text before, and r = (h - h
+before) / s: L is the same with r in place of h, and with n^2 = D.
 """
 
 from __future__ import annotations
@@ -37,11 +40,15 @@ class Settings(base.Settings):
         [10.0, 30.0, 100.0], min_length=1, description="Values of c among which the `matched` protocol chooses."
     )
     variant: Literal["one_block", "reference"] = Field("one_block", description="What trains, and what means run over.")
-    steering: float = Field(30.0, gt=0, description="c, relative to the mean norm of the band's output on forget text.")
-    units: Literal["states", "feature_std"] = Field(
+    steering: float = Field(
+        30.0,
+        gt=0,
+        description="c, relative to the mean norm of the band's output on forget text, or to what it adds.",
+    )
+    units: Literal["states", "added"] = Field(
         "states",
-        description="In what states are measured: as they are, or each feature in its standard deviation on retain "
-        "text (ours), for models in which one feature has most of their length.",
+        description="In what states are measured: as they are, or as what they moved by, each feature relative to what "
+        "the band adds to it (ours), for models in which norms bound that.",
     )
     retain_weight: float = Field(300.0, ge=0, description="Weight of the retain term; the target is c^2 times as far.")
 
@@ -67,14 +74,20 @@ class RMU(base.Descent[Settings]):
         return base.Cost(head=False, reference=True)
 
     def prepare(self, task: Task) -> None:
+        import torch
+
         from mute.unlearn.losses import steering_direction
 
         if self.settings.variant == "reference":
             task.pad()
         task.freeze_outputs("forget", "retain")
-        self.units = task.frozen_std("retain") if self.settings.units == "feature_std" else None
-        self.norm = task.frozen_norm("forget", self.units)
-        direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
+        size, self.unit = task.model.config.hidden_size, None
+        self.norm = task.frozen_norm("forget")
+        if self.settings.units == "added":
+            self.unit = task.frozen_added("retain")
+            # One unit in every feature.
+            self.norm = torch.tensor(float(size)).sqrt().to(self.unit)
+        direction = steering_direction(size, task.seed).to(self.norm)
         self.target = self.settings.steering * self.norm * direction
 
     def loss(self, task: Task, batches: Mapping[str, Batch]) -> Tensor:
@@ -89,15 +102,18 @@ class RMU(base.Descent[Settings]):
         """Mean squared distances: of forget text to the target, and of retain text, weighted, to where it was."""
         import torch
 
-        from mute.engine.band import in_units
         from mute.unlearn.losses import masked_mse
 
         forget, retain = batches["forget"], batches["retain"]
         reference = self.settings.variant == "reference"
         masks = [torch.ones_like(b.real) if reference else b.real for b in (forget, retain)]
-        frozen = in_units(task.frozen_output(retain), self.units)
-        push = masked_mse(in_units(task.output(forget), self.units), self.target, masks[0])
-        keep = masked_mse(in_units(task.output(retain), self.units), frozen, masks[1])
+        if self.unit is None:
+            push = masked_mse(task.output(forget), self.target, masks[0])
+            keep = masked_mse(task.output(retain), task.frozen_output(retain), masks[1])
+        else:
+            moved = [(task.output(b) - task.frozen_output(b)) / self.unit for b in (forget, retain)]
+            push = masked_mse(moved[0], self.target, masks[0])
+            keep = masked_mse(moved[1], torch.zeros_like(self.target), masks[1])
         return push, self.settings.retain_weight * keep
 
     def _scaled(self, term: Tensor) -> Tensor:
