@@ -38,7 +38,7 @@ CHEAP: dict[str, dict] = {
 # The smallest dose of attacks that train or search.
 FEW = {"steps": 1, "batch_size": 2}
 DOSE: dict[str, dict] = dict.fromkeys(("finetuning", "interpolation", "relearning", "retraining", "steering"), FEW)
-DOSE |= {"search": {"budget": 1}}
+DOSE |= {"search": {"budget": 1}, "evasion": {"budget": 1}}
 # Languages of those that are not tried in English.
 SPOKEN = {"romanised": ["hi"]}
 # Those that cannot be tried on a guard of one block, or of the whole model.
