@@ -151,9 +151,8 @@ def test_what_would_be_asked_anyway_is_not_applicable(asked_of, corpus, name, se
     whole = asked_of("llama")
     asked = Asked(whole.model, whole.encoder, corpus, ["en"], "domain")
     # Japanese writes no spaces; nobody has wordings of the other.
-    table, outcome = run(
-        asked, name, settings, {"key_words": ("ja",), "search": ("xx",), "evasion": ("xx",)}.get(name, ("en",))
-    )
+    sources = {"key_words": ("ja",), "search": ("xx",), "evasion": ("xx",)}
+    table, outcome = run(asked, name, settings, sources.get(name, ("en",)))
     assert table.empty
     assert outcome["status"] == "not_applicable"
     assert len(outcome["reason"].split()) > 3, "in words"

@@ -159,7 +159,7 @@ def store(tmp_path, random_model, tokenizer, corpus, monkeypatch):
             "attacks": made,
             "chosen": [[[str(row[key]) if key == "band" else row[key] for key in KEYS], list(doses)] for row in rows],
             "oracles": {"llama-s0.domain": "llama-s0-without-domain"},
-            "intents": {"rmu": "guard" if before else "removal"},
+            "intents": {"rmu": "guard" if guards else "removal"},
             "languages": {"llama": ["en", "es"]},
             "engine": {},
         }
@@ -220,10 +220,8 @@ def test_base_and_oracle_are_asked_what_was_chosen_on_the_cell(store):
     assert table.set_index("cell").loc["cell2", "reason"].nunique() == 1
     digests = table.set_index(["cell", "victim"])["digest"]
     assert digests["cell0"]["base"] != digests["cell1"]["base"]
-    chosen = {
-        digest: artifacts.read_json(store.folder / digest / "record.json")["outcome"].get("chosen")
-        for digest in written
-    }
+    records = {digest: artifacts.read_json(store.folder / digest / "record.json") for digest in written}
+    chosen = {digest: record["outcome"].get("chosen") for digest, record in records.items()}
     for cell, name in (("cell0", "parted"), ("cell1", "joined")):
         assert [chosen[digests[cell][victim]] for victim in shard.VICTIMS] == [name] * 3
     again, untouched = store(known)
