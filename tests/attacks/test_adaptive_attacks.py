@@ -22,7 +22,7 @@ FULL = Band.named("full", 3)
 QUICK = {"rag_unlearn": {"false_alarms": 0.3}, "uld": {"steps": 3}}
 DETECTING = ("word_filter", "alu", "guard_decoding", "rag_unlearn")
 # Share of the facts that comes back at least.
-GAIN = {"word_filter": 0.3, "guard_decoding": 0.3, "alu": 0.05}
+GAIN = {"word_filter": 0.3, "guard_decoding": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_an_alarm_is_above_nothing_where_the_guard_acts(own, name):
     assert any(acts)
 
 
-@pytest.mark.parametrize("name", ["word_filter", "guard_decoding", "alu"])
+@pytest.mark.parametrize("name", GAIN)
 def test_the_wording_that_a_detector_finds_least_brings_back_what_the_guard_hides(own, name):
     guard = guard_of(own, name)
     before, (after, outcome) = plainly(own, own.base(0), [guard]), attacked(own, own.base(0), [guard])
@@ -159,7 +159,7 @@ def test_the_wording_that_a_detector_finds_least_brings_back_what_the_guard_hide
     for model in (own.oracle(0), own.base(0)):
         again, said = attacked(own, model, found=found)
         assert said["chosen"] == found
-        assert again <= plainly(own, model) + 0.2
+        assert again <= plainly(own, model) + 0.05
 
 
 def test_where_no_guard_stands_there_is_nothing_to_get_past(own):
