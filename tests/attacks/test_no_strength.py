@@ -24,6 +24,7 @@ from mute.models.treatment import Treatment, does
 BAND = Band((1,))
 NOTHING = {
     "code_switch": {"rate": 0.0},
+    "evasion": {"budget": 0},
     "finetuning": {"steps": 0},
     "interpolation": {"distance": 0.0},
     "key_words": {"times": 0},
@@ -36,6 +37,7 @@ NOTHING = {
     "quantize": {"bits": 16},
     "reintroduction": {"level": 0},
     "relearning": {"steps": 0},
+    "respelled": {"share": 0.0},
     "retraining": {"steps": 0},
     "rwku": {"form": "in_context", "hints": 0},
     "search": {"budget": 0},
@@ -57,6 +59,7 @@ PLAIN_TOO = [
     ("reintroduction", {"level": 3, "language": "en"}),
     ("key_words", {"found": "source"}),
     ("search", {}),
+    ("evasion", {}),
 ]
 # Little of each, so that it is cut off soon.
 FEW = {"steps": 3, "batch_size": 4}
@@ -148,7 +151,8 @@ def test_what_would_be_asked_anyway_is_not_applicable(asked_of, corpus, name, se
     whole = asked_of("llama")
     asked = Asked(whole.model, whole.encoder, corpus, ["en"], "domain")
     # Japanese writes no spaces; nobody has wordings of the other.
-    table, outcome = run(asked, name, settings, {"key_words": ("ja",), "search": ("xx",)}.get(name, ("en",)))
+    sources = {"key_words": ("ja",), "search": ("xx",), "evasion": ("xx",)}
+    table, outcome = run(asked, name, settings, sources.get(name, ("en",)))
     assert table.empty
     assert outcome["status"] == "not_applicable"
     assert len(outcome["reason"].split()) > 3, "in words"

@@ -21,6 +21,7 @@ from mute.evaluate.asked import Asked
 from mute.evaluate.subject import Subject
 from mute.jobs.logs import Log
 from mute.models import anatomy, patches
+from mute.models.treatment import Treatment
 from mute.plan.rules import Plans
 from mute.store import artifacts
 from mute.study.cells import Study
@@ -131,13 +132,20 @@ def store(tmp_path, random_model, tokenizer, corpus, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # a log puts its own there
     log = Log(tmp_path / "log", "attack_shard")
 
+    guards: dict[str, Treatment] = {}
+
     @contextlib.contextmanager
     def placed(model, folder):
+        if guards:
+            yield Subject(model, [guards[folder.name]])
+            return
         own = patches.take(model, anatomy.block_parameters(model, [1]))
         with patches.applied(model, {name: tensor + 0.1 for name, tensor in own.items()}):
             yield Subject(model)
 
-    def attack(doses):
+    def attack(doses, before=None):
+        """before: by cell, the guard that stands before it; none: edits."""
+        guards.update(before or {})
         made = {
             name: {
                 "method": method,
@@ -151,7 +159,7 @@ def store(tmp_path, random_model, tokenizer, corpus, monkeypatch):
             "attacks": made,
             "chosen": [[[str(row[key]) if key == "band" else row[key] for key in KEYS], list(doses)] for row in rows],
             "oracles": {"llama-s0.domain": "llama-s0-without-domain"},
-            "intents": {"rmu": "removal"},
+            "intents": {"rmu": "guard" if guards else "removal"},
             "languages": {"llama": ["en", "es"]},
             "engine": {},
         }
@@ -160,6 +168,7 @@ def store(tmp_path, random_model, tokenizer, corpus, monkeypatch):
         written = {path.parent.name: path.stat().st_mtime_ns for path in (tmp_path / "attacks").glob("*/record.json")}
         return artifacts.read_table(tmp_path / "attacks.csv"), written
 
+    attack.folder = tmp_path / "attacks"
     return attack
 
 
@@ -185,5 +194,36 @@ def test_one_more_dose_computes_that_dose_alone(store):
     assert counts["bypass"] == {"base": 2}
     # The same once more is nothing to do.
     again, untouched = store({**FIRST, **SECOND})
+    assert again.equals(table)
+    assert untouched == written
+
+
+class Hears(Treatment):
+    """A guard whose detector finds questions that do not have a sign in them; without one, it has no detector."""
+
+    name = "hears"
+
+    def __init__(self, sign=""):
+        self.sign = sign
+
+    def alarms(self, model, rows, prompts):
+        return [-1.0 if self.sign in prefix else 1.0 for prefix in rows["prefix"]] if self.sign else None
+
+
+def test_base_and_oracle_are_asked_what_was_chosen_on_the_cell(store):
+    """Once for all cells on which the same was chosen; where a guard has no detector nobody is asked."""
+    known = {"evasion": ("evasion", {"budget": 4})}
+    table, written = store(known, {"cell0": Hears("\n"), "cell1": Hears("\u200d"), "cell2": Hears()})
+    statuses = table.set_index(["cell", "victim"])["status"]
+    assert (statuses[["cell0", "cell1"]] == "ok").all()
+    assert (statuses["cell2"] == "not_applicable").all()
+    assert table.set_index("cell").loc["cell2", "reason"].nunique() == 1
+    digests = table.set_index(["cell", "victim"])["digest"]
+    assert digests["cell0"]["base"] != digests["cell1"]["base"]
+    records = {digest: artifacts.read_json(store.folder / digest / "record.json") for digest in written}
+    chosen = {digest: record["outcome"].get("chosen") for digest, record in records.items()}
+    for cell, name in (("cell0", "parted"), ("cell1", "joined")):
+        assert [chosen[digests[cell][victim]] for victim in shard.VICTIMS] == [name] * 3
+    again, untouched = store(known)
     assert again.equals(table)
     assert untouched == written

@@ -262,7 +262,8 @@ def test_questions_are_replaced_and_answered(trained_model, corpus, encoder):
     evaluator = Evaluator(model, encoder, corpus, ["en"], [0])
     tokens, answers = evaluator.evaluate(Subject(model, [Asks("Now: "), Asks()]))
     rows = evaluator.queries.rows
-    expected = Queries(rows.assign(prefix="It is said: Now: " + rows["prefix"]), encoder)
+    # The last one hears the question first: it stands nearest to whoever asks.
+    expected = Queries(rows.assign(prefix="Now: It is said: " + rows["prefix"]), encoder)
     assert tokens["logprob"].equals(expected.run(model, expected.texts(model)).tokens()["logprob"])
     base, plain_answers = evaluator.evaluate()
     assert not tokens["logprob"].equals(base["logprob"])

@@ -108,3 +108,23 @@ def test_nothing_is_printed_without_the_oracle(found):
     }
     assert "0.60 (0.10)\nde" in drawn
     assert "n/a" in drawn
+
+
+def test_every_guard_has_a_column_with_the_oracle_beside():
+    """A dozen of one family: of edits only the best would be drawn."""
+    tables, names = make_tables(THE_PAPER), [f"guard_{i}" for i in range(12)]
+    rows = attacked("respelled", {"en": 0.2, "es": 0.1, "de": 0.6, "xx": 0.1}, {}, oracle=0.12)
+    for name in ("scores", "cells"):
+        edit = tables[name].query("algorithm == 'rmu' and band == '1'")
+        tables[name] = pd.concat([tables[name], *(edit.assign(algorithm=guard) for guard in names)])
+    attacks = [pd.DataFrame(rows).assign(algorithm=guard) for guard in names]
+    tables["scores"] = pd.concat([tables["scores"], *attacks])
+    described = {name: {"method": name, "family": "guard", "paper": "", "intent": "guard"} for name in names}
+    found = Results.of(tables, {**ABOUT, "algorithms": described})
+    (case,) = found.cases
+    assert set(names) <= set(page_section.names(found, case))
+    assert {line.algorithm for line in robustness.lines(found, case)} == set(names)
+    figure = figures.draw("robustness", found, {**ABOUT, "algorithms": described})
+    drawn = [each.get_text() for each in figure.findobj() if hasattr(each, "get_text")]
+    assert drawn.count("0.60 (0.12)\nde") == len(names)
+    assert "".join(page_section.section(found)).count("respelled de") == len(names)

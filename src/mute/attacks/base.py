@@ -46,7 +46,8 @@ class Settings(BaseModel):
 class Victim:
     """What is attacked: an edited or guarded model, its base, or its oracle, each with the keys of the same cell.
 
-    band: the blocks that were edited. sources: languages that unlearning read. languages: all of the model.
+    band: the blocks that were edited. sources: languages that unlearning read. languages: all of the model. guards:
+    what stands on it. found: of an attack that asks base and oracle as the cell (`as_cell`), what it chose there.
     """
 
     model: Model
@@ -57,6 +58,8 @@ class Victim:
     languages: tuple[str, ...]
     forget_set: str
     seed: int
+    guards: tuple[Treatment, ...] = ()
+    found: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Attack(Treatment, Generic[OfAttack]):
 
     paper: who proposed it. access: what the attacker must be able to do. depends: of a cell's keys, those that the
     attack on base and oracle depends on besides model and forget set; what stands on none is computed once for all.
+    as_cell: whether base and oracle are asked in what it has chosen on the cell, `chosen` of its outcome.
     metric: the name of the score; references have `_base` and `_oracle` after it.
     """
 
@@ -91,6 +95,7 @@ class Attack(Treatment, Generic[OfAttack]):
     paper: ClassVar[str]
     access: ClassVar[Access]
     depends: ClassVar[tuple[str, ...]] = ()
+    as_cell: ClassVar[bool] = False
     metric: ClassVar[str] = "R"
     Settings: ClassVar[type[Settings]] = Settings
 
@@ -110,6 +115,10 @@ class Attack(Treatment, Generic[OfAttack]):
     @classmethod
     def lacks(cls, settings: OfAttack, corpus: Corpus, language: str) -> str:
         """What a language lacks for it, in words, or ''. It is not tried there; the plan says so."""
+        return ""
+
+    def why_not(self) -> str:
+        """Why it cannot be tried on this victim, in words, or ''."""
         return ""
 
     def asks(self, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:

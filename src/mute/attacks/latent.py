@@ -16,11 +16,13 @@ from pydantic import Field, NonNegativeInt
 from mute.attacks import base
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     import pandas as pd
     from torch import Tensor
+
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -69,9 +71,17 @@ class Moving(base.Attack[OfLatent]):
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows themselves: their prompts say where states are moved."""
         self.start = min(self.blocks)
-        self.prompts = {tuple(self.victim.encoder.prompt(prefix)) for prefix in rows["prefix"]}
-        self.lengths = sorted({len(prompt) for prompt in self.prompts})
+        self._hear([self.victim.encoder.prompt(prefix) for prefix in rows["prefix"]])
         return rows
+
+    def asked(self, model: Model, prompts: Sequence[Sequence[int]]) -> None:
+        """The prompts that the model reads: what a guard has put before a question is one with it."""
+        if prompts:
+            self._hear(prompts)
+
+    def _hear(self, prompts: Iterable[Sequence[int]]) -> None:
+        self.prompts = set(map(tuple, prompts))
+        self.lengths = sorted({len(prompt) for prompt in self.prompts})
 
     def prompt(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """The shortest prompt that some tokens begin with, or nothing: it hangs on no token after it."""

@@ -10,7 +10,7 @@ It reads answers of the model without a guard. What it chose stands in the recor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mute.corpus.schema import Corpus
+    from mute.evaluate.scoring import Answers, Queries
     from mute.store.records import Record
 
 NOTHING = "nothing"
@@ -43,24 +44,30 @@ class Settings(base.Settings):
     budget: int = Field(8, ge=0, le=len(CANDIDATES), description="How many wordings are tried; 0: none.")
 
 
-class Search(base.Attack[Settings]):
+OfSearch = TypeVar("OfSearch", bound=Settings)
+
+
+class Search(base.Attack[OfSearch]):
+    """candidates: the names of the wordings that are tried, in their order."""
+
     name = "search"
     paper = "ours"
     access = "questions"
     depends: ClassVar[tuple[str, ...]] = ("sources",)
+    candidates: ClassVar[tuple[str, ...]] = tuple(CANDIDATES)
     Settings = Settings
 
-    def __init__(self, settings: Settings, victim: base.Victim) -> None:
+    def __init__(self, settings: OfSearch, victim: base.Victim) -> None:
         super().__init__(settings, victim)
         self.tried: dict[str, tuple[float, float]] = {}
         self.chosen = NOTHING
 
     @classmethod
-    def cost(cls, settings: Settings) -> base.Cost:
+    def cost(cls, settings: OfSearch) -> base.Cost:
         return base.Cost(asks=1 + settings.budget / 2)
 
     @classmethod
-    def lacks(cls, settings: Settings, corpus: Corpus, language: str) -> str:
+    def lacks(cls, settings: OfSearch, corpus: Corpus, language: str) -> str:
         from mute.corpus import lures
 
         return lures.lacking(language) if settings.budget else ""
@@ -102,7 +109,7 @@ class Search(base.Attack[Settings]):
     def _search(self) -> None:
         """Try the candidates in their order and keep the best."""
         rows, self.tried = self._tried_on(), {}
-        for name in (NOTHING, *list(CANDIDATES)[: self.settings.budget]):
+        for name in (NOTHING, *self.candidates[: self.settings.budget]):
             self.tried[name] = self._score(rows if name == NOTHING else self._worded(rows, name))
         # The first of equal ones.
         self.chosen = max(self.tried, key=lambda name: self.tried[name])
@@ -112,12 +119,16 @@ class Search(base.Attack[Settings]):
 
         A model that gives no numbers is as bad with every wording.
         """
+        queries, answers = self._answers(rows)
+        logprob = float(answers.logprob[: queries.gold_reads].sum()) / len(rows)
+        return float(answers.option_hits().float().mean()), logprob if logprob == logprob else float("-inf")
+
+    def _answers(self, rows: pd.DataFrame) -> tuple[Queries, Answers]:
+        """The questions, and what the model says to them without a guard."""
         from mute.evaluate.scoring import Queries
 
         queries = Queries(rows, self.victim.encoder)
-        answers = queries.run(self.victim.model, queries.texts(self.victim.model))
-        logprob = float(answers.logprob[: queries.gold_reads].sum()) / len(rows)
-        return float(answers.option_hits().float().mean()), logprob if logprob == logprob else float("-inf")
+        return queries, queries.run(self.victim.model, queries.texts(self.victim.model))
 
     def _worded(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
         from mute.corpus import rewording

@@ -63,22 +63,38 @@ class Prepared:
 
 
 def attacked(
-    asked: Asked, subject: Subject, band: Band, prepared: Prepared, sources: tuple[str, ...]
+    asked: Asked,
+    subject: Subject,
+    band: Band,
+    prepared: Prepared,
+    sources: tuple[str, ...],
+    found: str | None = None,
 ) -> tuple[pd.DataFrame, Record]:
     """The token table after an attack, and how that went; no number in it where the attack has failed.
 
     Of the questions that it is tried on alone; where there is none, an empty table and the status `not_applicable`.
+    found: what it has chosen on the cell, where base and oracle are asked alike.
     """
     victim = Victim(
-        asked.model, asked.encoder, asked.corpus, band, sources, asked.languages, asked.forget_set, prepared.seed
+        asked.model,
+        asked.encoder,
+        asked.corpus,
+        band,
+        sources,
+        asked.languages,
+        asked.forget_set,
+        prepared.seed,
+        guards=subject.treatments,
+        found=found,
     )
     attack = prepared.method(prepared.settings, victim)
     lacking = prepared.lacking(asked.corpus, asked.languages)
     every = asked.queries.rows
     tried = every[~every["language"].isin(lacking)]
-    tried = tried[attack.asks(tried)]
+    reason = attack.why_not()
+    tried = tried.iloc[:0] if reason else tried[attack.asks(tried)]
     if tried.empty:
-        reason = "; ".join(dict.fromkeys(lacking.values())) or "it can be tried on no question"
+        reason = reason or "; ".join(dict.fromkeys(lacking.values())) or "it can be tried on no question"
         return Answers(asked.queries).tokens().iloc[:0], {"status": "not_applicable", "reason": reason}
     treated = subject.with_(attack)
     rows = treated.questions(every if len(tried) == len(every) else tried.reset_index(drop=True))
@@ -120,6 +136,7 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
     made = {name: Prepared.of(name, own) for name, own in plan["attacks"].items()}
     chosen = {tuple(keys): names for keys, names in plan["chosen"]}
     rows, computed = [], 0
+    on_cell: dict[tuple[str, str], Record] = {}
     # One victim of all cells after the other: an oracle is opened when its base is done with.
     for victim in progress.each(VICTIMS, "victim"):
         for cell in progress.each(shard.in_order(), "cell"):
@@ -134,16 +151,23 @@ def attack_shard(cells: str, corpus: str, models: Opener, placed: Placed, plan: 
                 metric = attack.method.name if once else attack.method.metric
                 row = {"cell": cell.digest, "attack": name, "metric": metric, "victim": victim}
                 reason = attack.method.applies(attack.settings, str(cell.band), plan["intents"][cell.algorithm])
+                told = on_cell.get((str(cell.digest), name), {}) if attack.method.as_cell else {}
+                reason = reason or told.get("reason", "")
                 if model is None or reason:
                     reason = reason or "the study has no oracle for it"
                     rows.append({**row, "digest": "", "status": "not_applicable", "reason": reason})
                     continue
                 stands_on = () if victim == "cell" else attack.method.stands_on(attack.settings)
                 depends = {key: str(getattr(cell, key)) for key in stands_on}
-                digest = artifacts.digest({**attack.key(), **opened.about(cell, victim, model), "depends": depends})
-                work = partial(_record, opened, cell, victim, model, attack)
+                about: Record = {**attack.key(), **opened.about(cell, victim, model), "depends": depends}
+                # Of most attacks nothing is chosen, and their names are what they were.
+                found = told.get("chosen")
+                digest = artifacts.digest(about if found is None else {**about, "found": found})
+                work = partial(_record, opened, cell, victim, model, attack, found)
                 record, new = artifacts.stored(shard.results / STORE / digest, work)
                 computed += new
+                if victim == "cell":
+                    on_cell[str(cell.digest), name] = record["outcome"]
                 status = record["outcome"]["status"]
                 if new and status != "ok":
                     log.say(f"{name} on {victim} {model}, cell {cell.digest}: {record['outcome']}")
@@ -211,11 +235,13 @@ def in_order(table: pd.DataFrame, cells: Iterable[str], *keys: str) -> pd.DataFr
     return table.sort_values(by, kind="stable", key=lambda own: own.map(place) if own.name == "cell" else own)
 
 
-def _record(opened: Opened, cell: CellRow, victim: str, model: str, attack: Prepared, folder: Path) -> Record:
+def _record(
+    opened: Opened, cell: CellRow, victim: str, model: str, attack: Prepared, found: str | None, folder: Path
+) -> Record:
     """Run one attack into a folder and return its record."""
     before = clock.seconds()
     with opened.placed(cell, victim, model) as (asked, subject, band):
-        table, outcome = attacked(asked, subject, band, attack, Languages(cell.sources).codes)
+        table, outcome = attacked(asked, subject, band, attack, Languages(cell.sources).codes, found)
     artifacts.write_table(folder / "tokens.parquet", table)
     seconds = clock.between(before, clock.seconds())
     return {"producer": STORE, "about": attack.key(), "victim": victim, "outcome": outcome, "seconds": seconds}

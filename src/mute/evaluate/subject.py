@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 class Subject:
     """A model and what is done to it; the treatments act in their order. Without any it is the model itself.
 
+    The last one stands nearest to whoever asks: questions come to it first, so that a guard hears what an attack behind
+    it has made of them, and states, logits and replies last.
+
     base: what the parameters were that a patch has replaced, by name; of a model without one, none.
     """
 
@@ -73,8 +76,8 @@ class Subject:
         return any(overrides(t, "reply") for t in self.treatments)
 
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """What is asked in the place of these rows."""
-        for each in self.treatments:
+        """What is asked in the place of these rows; the last treatment hears them first."""
+        for each in reversed(self.treatments):
             asked = each.questions(rows)
             same = len(asked) == len(rows) and set(rows.columns) <= set(asked.columns)
             if not same or (asked["item"].to_numpy(object) != rows["item"].to_numpy(object)).any():

@@ -51,6 +51,13 @@ class Treatment:
         It changes nothing. Where no prompt is known, all that has been read is one.
         """
 
+    def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[Sequence[int]]) -> list[float] | None:
+        """How far a guard's detector is above its threshold on each question, above 0 where it fires; None: has none.
+
+        The questions as `questions` takes them, and as the tokens that the model reads of them. It changes nothing.
+        """
+        return None
+
     def questions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The questions that are asked in the place of others: rows of the corpus's texts, one for each."""
         return rows

@@ -53,9 +53,12 @@ def has(results: Results) -> bool:
 
 
 def names(results: Results, case: Case) -> list[str]:
-    """The algorithms of a case that section and figure show."""
+    """The algorithms of a case that section and figure show: those of every figure, and all guards.
+
+    Guards are one family, and what gets past one of them says nothing of another.
+    """
     chosen = families.choose(results).names
-    return [name for name in results.algorithms(case) if name in chosen]
+    return [name for name in results.algorithms(case) if name in chosen or results.intent(name) == "guard"]
 
 
 def section(results: Results, figure: str = "") -> list[str]:

@@ -83,6 +83,13 @@ class Watching(Treatment):
         self.judge([prompt])
         return self._known[prompt]
 
+    def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[Read]) -> list[float] | None:
+        if math.isinf(self.threshold):
+            return [-self.threshold] * len(prompts)
+        with self.off():
+            scores = self.detector.scores(self.fitted, model, list(map(tuple, prompts)))
+        return (scores - self.threshold).tolist()
+
     @contextmanager
     def off(self) -> Generator[None]:
         """While open it fires on nothing, and the model is as it is without it."""

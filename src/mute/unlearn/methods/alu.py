@@ -11,6 +11,7 @@ prompt costs does not grow with the list. No weight changes. Certainty: code for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from mute.unlearn import asking, base, guarding
 from mute.unlearn.detectors import ngrams, reading
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from mute.engine.band import Task
@@ -77,6 +79,16 @@ class Agents(guarding.Abstaining):
             for prompt in map(tuple, own):
                 if prompt in self._known and not self._known[prompt]:
                     self._known[prompt] = holds(self._text(prompt), self.aliases)
+
+    def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[guarding.Read]) -> list[float] | None:
+        """A name of the list is as sure as the detector can be: one more than what it may say without it."""
+        own = super().alarms(model, rows, prompts)
+        if own is None or math.isinf(self.threshold):
+            return own
+        return [
+            max(alarm, 1.0) if holds(self._text(tuple(prompt)), self.aliases) else alarm
+            for alarm, prompt in zip(own, prompts)
+        ]
 
     def refusal(self, prompt: guarding.Read) -> list[int]:
         """What is said in the answer's place, composed once for each prompt."""

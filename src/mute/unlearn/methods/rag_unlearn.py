@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mute.engine.band import Task
+    from mute.models.anatomy import Model
     from mute.unlearn.view import View
 
 
@@ -53,6 +54,11 @@ class Constrained(asking.Before):
             nearest = own.argsort(descending=True, stable=True)[: self.most].tolist()
             made.append(" ".join(dict.fromkeys(self.constraints[place] for place in nearest if bool(reach[place]))))
         return made
+
+    def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[Sequence[int]]) -> list[float] | None:
+        """How far the nearest entry is above what retrieves it; what reaches the threshold is found."""
+        nearest = asking.cosines(self.index, rows["prefix"].tolist()).max(1).values
+        return (nearest - math.nextafter(self.threshold, -math.inf)).tolist()
 
 
 class RagUnlearn(base.Guard[Settings]):

@@ -7,7 +7,7 @@ embedding, u a fixed random direction. No weight changes. Our own control.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -17,9 +17,11 @@ from mute.models.treatment import Treatment
 from mute.unlearn import base
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from mute.engine.band import Task
+    from mute.models.anatomy import Model
 
 
 class Settings(base.Settings):
@@ -44,6 +46,18 @@ class Filter(Treatment):
         weight, bias = (t.to(embedded.device, torch.float64) for t in (self.weight, self.bias))
         fires = running_means(embedded) @ weight + bias > 0
         return torch.where(fires[..., None], self.state.to(embedded), embedded)
+
+    def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[Sequence[int]]) -> list[float] | None:
+        """What the probe says at the last token of a prompt, where the answer is read."""
+        import torch
+
+        found, embedding = [], model.get_input_embeddings()
+        with torch.no_grad():
+            for prompt in prompts:
+                means = running_means(embedding(torch.tensor([list(prompt)], device=model.device)))
+                weight, bias = (t.to(means.device, torch.float64) for t in (self.weight, self.bias))
+                found.append(float((means[0, -1] @ weight + bias).sum()))
+        return found
 
 
 class WordFilter(base.Guard[Settings]):
