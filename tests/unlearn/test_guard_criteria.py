@@ -1,6 +1,5 @@
 """What guards are said to reach, on a trained toy model, with the control of each; what is not reached is marked so."""
 
-import copy
 import itertools
 import math
 
@@ -14,23 +13,11 @@ from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.models import hooks, pretrain
 from mute.unlearn import guarding
-from mute.unlearn.bench import Workbench
 from mute.unlearn.detectors import box, reading
-from mute.unlearn.dose import Matching
 from mute.unlearn.methods import alu, whp
 from mute.unlearn.run import unlearn
 
 ROLES = ("forget", "retain_seen")
-
-
-def workbench(model, encoder, corpus):
-    about = {"languages": ["en", "es", "hi"], "sources": ["en", "es"], "forget_set": "domain", "retain": "source"}
-    return Workbench(model, encoder, corpus, **about, matching=Matching(facts=8), seed=0, oracle=None)
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return workbench(copy.deepcopy(trained_model("llama")), encoder, corpus)
 
 
 def guarded(bench, name, **settings):
@@ -63,10 +50,10 @@ def left(subject, bench, corpus):
 class TestNeuronAdjust:
     @pytest.mark.slow
     def test_a_skill_with_neurons_of_its_own_is_forgotten_and_as_many_random_neurons_forget_nothing(
-        self, tokenizer, encoder, corpus
+        self, tokenizer, encoder, corpus, workbench
     ):
         model = with_neurons_of_its_own(tokenizer, encoder, corpus, count=10)
-        bench = workbench(model, encoder, corpus)
+        bench = workbench(model)
         top, random = (
             left(guarded(bench, "neuron_adjust", share=0.1, neurons=which), bench, corpus)
             for which in ("top", "random")
