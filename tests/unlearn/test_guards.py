@@ -200,7 +200,8 @@ def test_what_the_detector_fires_on_is_withheld_and_retain_answers_are_the_bases
     before, after = (answers(own, bench, corpus, "forget") for own in (base, subject))
     kept, now = (answers(own, bench, corpus, "retain_seen") for own in (base, subject))
     assert float(before.option_hits().float().mean()) > 0.9
-    assert float(after.option_hits().float().mean()) < 0.3
+    # Of eight options one is guessed.
+    assert (float(after.option_hits().float().mean()) - 1 / 8) / (1 - 1 / 8) <= 0.1
     assert torch.equal(kept.logprob, now.logprob)
 
 
