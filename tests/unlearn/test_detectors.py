@@ -193,14 +193,17 @@ def test_forget_prompts_in_another_wording_are_told_from_retain_prompts(world, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ngrams", "probe"])
+@pytest.mark.parametrize("name", ["ngrams", "probe", "maxsim"])
 def test_of_shuffled_labels_nothing_is_learned(world, corpus, encoder, name):
     """The control: labels that are drawn tell nothing of true ones, on average over draws."""
     seen, _ = world
     sides = [asked(corpus, encoder, role) for role in ("forget", "retain_seen")]
     parts = zip(*((side.tokens, side.items, side.languages) for side in (seen.forget, seen.retain)))
     both = Prompts(*([*one, *other] for one, other in parts))
-    detector, found = detectors.make(name, {"buckets": 512} if name == "ngrams" else {}), []
+    detector, found = (
+        detectors.make(name, {"ngrams": {"buckets": 512}, "maxsim": {"against_retain": True}}.get(name, {})),
+        [],
+    )
     for draw in range(40):
         order = torch.randperm(len(both), generator=torch.Generator().manual_seed(draw)).tolist()
         cut = len(seen.forget)
