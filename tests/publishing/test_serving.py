@@ -2,12 +2,16 @@
 
 import asyncio
 import copy
+import itertools
 import json
 import logging
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -237,6 +241,86 @@ def test_a_thousand_requests_eight_at_a_time_are_all_answered_rightly(client, gu
     assert sum(right) == 1000
 
 
+def bad_requests(bounds):
+    """Without an end: where it is sent, and what is malformed, too large, foreign or of the wrong kind, as bytes.
+
+    Drawn from one seed: what is cut, flipped or grown differs from request to request.
+    """
+    drawn = random.Random(7)
+    whole = json.dumps({"model": NAME, "prompt": SECRET, "max_tokens": MOST}).encode()
+    wrong = [None, True, -1, 10**30, 0.5, "", "x" * 50, [], {}, [[SECRET]], [None], {"a": SECRET}]
+    fields = ("max_tokens", "temperature", "top_p", "n", "stream", "stop", "messages", "seed", "logit_bias", "prompt")
+    kinds = (
+        lambda: whole[: drawn.randrange(len(whole))],
+        lambda: bytes(drawn.randrange(256) for _ in range(drawn.randrange(1, 200))),
+        lambda: b"[" * drawn.randrange(1, 3900),
+        lambda: b'{"prompt": "' + SECRET.encode() * (bounds.body // 20 + drawn.randrange(99)) + b'"}',
+        lambda: json.dumps({"prompt": [SECRET] * drawn.randrange(bounds.prompts + 1, 50)}).encode(),
+        lambda: json.dumps({"prompt": SECRET, "max_tokens": drawn.randrange(bounds.tokens + 1, 10**9)}).encode(),
+        lambda: json.dumps({"prompt": SECRET, "model": f"other {drawn.random()}"}).encode(),
+        lambda: json.dumps({"prompt": drawn.choice(wrong[2:5] + wrong[7:])}).encode(),
+        lambda: json.dumps(
+            {"prompt": SECRET, drawn.choice(fields[:3]): drawn.choice([-1, "x", [], {}, [SECRET]])}
+        ).encode(),
+        lambda: json.dumps(
+            {"messages": drawn.choice([*wrong, [{"role": "tool", "content": SECRET}], [SECRET]])}
+        ).encode(),
+        lambda: b'{"prompt": NaN, "max_tokens": Infinity}',
+        lambda: b"\xef\xbb\xbf\xff" + whole,
+    )
+    routes = ("/completions", "/chat/completions")
+    while True:
+        number = drawn.randrange(len(kinds))
+        # A conversation is refused where a text is asked for, and the other way round.
+        yield routes[drawn.randrange(2)] if number != 9 else routes[1], kinds[number]()
+
+
+def refusals(address, bounds, count):
+    """The status of each of so many bad requests, eight at a time; 0 for an answer that is not clear, or repeats it."""
+    asked = list(itertools.islice(bad_requests(bounds), count))
+
+    def ask(sent):
+        answer = client.post(sent[0], content=sent[1])
+        told = answer.json().get("error", {})
+        clear = 400 <= answer.status_code < 500 and told.get("message") and told["type"] == "invalid_request_error"
+        return answer.status_code if clear and "Traceback" not in answer.text and SECRET not in answer.text else 0
+
+    with httpx.Client(base_url=address, timeout=30) as client, ThreadPoolExecutor(8) as pool:
+        found = Counter(pool.map(ask, asked))
+    print("bad requests", dict(found))
+    return found
+
+
+def test_a_thousand_bad_requests_are_each_told_what_is_wrong_and_the_next_is_answered(running, client, guarded, caplog):
+    with caplog.at_level(logging.DEBUG):
+        assert set(refusals(running.address, BOUNDS, 1000)) == {400, 404, 413}
+        told = client.post("/completions", json={"prompt": "one", "max_tokens": MOST})
+    assert told.json()["choices"][0]["text"] == guarded.generate(["one"], max_new_tokens=MOST)[0]
+    assert running.server.opened == 0
+    assert SECRET not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_what_is_no_http_and_a_body_that_never_ends_leave_the_server_to_the_others(guarded):
+    """Raw sockets: no protocol, a length that is a lie, a head without end, and a body that stops halfway."""
+    raw = (
+        b"\x16\x03\x01\x02\x00",
+        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20000 + b"\r\n\r\n",
+        b'POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"prompt": "',
+    )
+    with Running(guarded, server.Bounds(seconds=0.5)) as own:
+        host, port = httpx.URL(own.address).host, httpx.URL(own.address).port
+        for sent in raw:
+            with socket.create_connection((host, port), timeout=20) as line:
+                line.sendall(sent)
+                status = line.recv(4096).split(b" ")[1]
+            assert status in (b"400", b"408"), sent[:40]
+            told = httpx.post(f"{own.address}/completions", json={"prompt": "one", "max_tokens": MOST}, timeout=20)
+            assert told.json()["choices"][0]["text"] == guarded.generate(["one"], max_new_tokens=MOST)[0]
+        assert own.server.opened == 0
+
+
 @pytest.mark.integration
 def test_openais_own_client_is_answered(running, guarded):
     openai = pytest.importorskip("openai")
@@ -282,6 +366,8 @@ def test_the_terminal_serves_says_where_and_ends_when_interrupted(guarded, tmp_p
         told = httpx.post(f"{address}/completions", json={"prompt": SECRET, "max_tokens": 5}, timeout=60).json()
         plain = Guarded(guarded.model, guarded.encoder.tokenizer)
         assert told["choices"][0]["text"] == plain.generate([SECRET], max_new_tokens=5)[0]
+        assert set(refusals(address, server.Bounds(tokens=5), 1000)) == {400, 404, 413}
+        assert httpx.post(f"{address}/completions", json={"prompt": SECRET, "max_tokens": 5}, timeout=60).json() == told
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

@@ -1,11 +1,9 @@
 """Guards that stand before the model and change what is asked: retrieval, examples, instructions."""
 
-import copy
 import json
 import math
 from pathlib import Path
 
-import pytest
 import torch
 
 from mute import unlearn as methods
@@ -13,8 +11,6 @@ from mute.bands import Band
 from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.unlearn import asking
-from mute.unlearn.bench import Workbench
-from mute.unlearn.dose import Matching
 from mute.unlearn.methods import rag_unlearn
 from mute.unlearn.run import unlearn
 
@@ -42,22 +38,6 @@ def test_texts_are_kept_in_any_script_and_found_by_their_letters():
     assert cosines.argmax(1)[:2].tolist() == [0, 1]
     assert not cosines[2].any()
     assert torch.allclose(asking.cosines(index, texts).diag()[[0, 1, 3]], torch.ones(3, dtype=torch.float64))
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        matching=Matching(facts=8),
-        seed=0,
-        oracle=None,
-    )
 
 
 def guard(bench, name, **settings):

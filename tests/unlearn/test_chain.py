@@ -1,7 +1,5 @@
 """A guard on an unlearned model: the edit is what it is alone, the guard is fitted to it, and both stand together."""
 
-import copy
-
 import pytest
 import torch
 
@@ -12,29 +10,11 @@ from mute.evaluate.subject import Subject
 from mute.models import patches
 from mute.store import artifacts
 from mute.unlearn import cells
-from mute.unlearn.bench import Workbench
-from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn
 
 EDIT = {"method": "gradient_difference", "steps": 8, "batch_size": 8, "learning_rate": 3e-3}
 GUARD = {"method": "ksd", "detector": "ngrams"}
 BAND = Band.named("1", 3)
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        matching=Matching(target=0.5, facts=8),
-        seed=0,
-        oracle=None,
-    )
 
 
 def run(bench, name, settings, band=BAND):

@@ -1,6 +1,5 @@
 """The controls: each changes one thing in another method, and nothing else."""
 
-import copy
 import math
 
 import pandas as pd
@@ -11,9 +10,7 @@ from mute import unlearn as algorithms
 from mute.bands import Band
 from mute.engine.band import Task
 from mute.models import patches
-from mute.unlearn.bench import Workbench
 from mute.unlearn.control import Control
-from mute.unlearn.dose import Matching
 from mute.unlearn.methods.shuffled_labels import givers, shuffled
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
@@ -21,22 +18,6 @@ from mute.unlearn.view import View
 ONE = Band.named("1", 3)
 NAMES = [name for name in algorithms.names() if issubclass(algorithms.load(name), Control)]
 QUICK = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2}
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        seed=0,
-        oracle=None,
-        matching=Matching(target=0.5, facts=8),
-    )
 
 
 def run(bench, name, protocol="paper", **of):

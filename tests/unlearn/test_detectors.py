@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mute.unlearn.dose import Matching
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/guards.json").read_text(encoding="utf-8"))
 ENTRIES = {entry["name"]: entry["value"] for entry in GOLDEN["entries"]}
-CHEAP = {"maxsim": {"head_steps": 3, "head_width": 16}}
+CHEAP = {"maxsim": {"head_steps": 3, "head_width": 16, "against_retain": True}}
 
 
 def same(ours, wanted):
@@ -142,14 +143,36 @@ def test_every_detector_learns_the_same_twice_and_never_fires_without_forget_pro
     scores = detector.scores(one, seen.model, held.tokens)
     assert scores.shape == (len(held),)
     assert scores.dtype == torch.float64
-    if name != "box":
-        assert float((scores > threshold).double().mean()) <= 0.01
     alone = detector.scores(one, seen.model, held.tokens[3:4])
     assert torch.allclose(alone, scores[3:4], atol=1e-6), "nothing hangs on what else is asked"
     empty = Seen(seen.model, seen.encoder, Prompts([], [], []), seen.retain, 3)
     assert fit(detector, empty, held, 0.01) == ({}, math.inf)
     with pytest.raises(ValueError, match="Extra inputs"):
         detectors.make(name, {"nonsense": 1})
+
+
+@pytest.mark.parametrize("name", [name for name in detectors.names() if name != "box"])
+def test_a_threshold_is_that_of_questions_in_wordings_that_were_not_learned_from(world, name):
+    """No more false alarms than allowed, by detectors that were learned here without the wording."""
+    seen, held = world
+    detector = detectors.make(name, CHEAP.get(name, {}))
+    fitted, threshold = fit(detector, seen, held, 0.05)
+    fired = []
+    for form in (0, 1):
+        sides = [
+            side.only([row for row, own in enumerate(side.forms) if own != form]) for side in (seen.forget, seen.retain)
+        ]
+        other = detector.learn(Seen(seen.model, seen.encoder, *sides, seen.seed))
+        own = [tokens for tokens, asked in zip(held.tokens, held.forms) if asked == form]
+        assert 0 < len(own) < len(held)
+        fired += (detector.scores(other, seen.model, own) > threshold).tolist()
+    assert sum(fired) == math.floor(0.05 * len(held)) == 1
+    unknown = Prompts(held.tokens, held.items, held.languages)
+    assert fit(detector, seen, unknown, 0.05)[1] == quantile(detector.scores(fitted, seen.model, held.tokens), 0.05)
+    one = held.apart(0)[0]
+    alone = replace(seen, forget=seen.forget.apart(0)[0], retain=seen.retain.apart(0)[0])
+    fitted, threshold = fit(detector, alone, one, 0.05)
+    assert threshold == quantile(detector.scores(fitted, seen.model, one.tokens), 0.05), "there is no other wording"
 
 
 def test_a_detector_says_which_block_the_model_lacks(world):
@@ -170,14 +193,17 @@ def test_forget_prompts_in_another_wording_are_told_from_retain_prompts(world, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ngrams", "probe"])
+@pytest.mark.parametrize("name", ["ngrams", "probe", "maxsim"])
 def test_of_shuffled_labels_nothing_is_learned(world, corpus, encoder, name):
     """The control: labels that are drawn tell nothing of true ones, on average over draws."""
     seen, _ = world
     sides = [asked(corpus, encoder, role) for role in ("forget", "retain_seen")]
     parts = zip(*((side.tokens, side.items, side.languages) for side in (seen.forget, seen.retain)))
     both = Prompts(*([*one, *other] for one, other in parts))
-    detector, found = detectors.make(name, {"buckets": 512} if name == "ngrams" else {}), []
+    detector, found = (
+        detectors.make(name, {"ngrams": {"buckets": 512}, "maxsim": {"against_retain": True}}.get(name, {})),
+        [],
+    )
     for draw in range(40):
         order = torch.randperm(len(both), generator=torch.Generator().manual_seed(draw)).tolist()
         cut = len(seen.forget)

@@ -1,6 +1,5 @@
 """The dose: looks, the point between them, which strength is kept, and the damage by which it is chosen."""
 
-import copy
 import math
 import random
 
@@ -17,7 +16,6 @@ from mute.evaluate.subject import Subject
 from mute.models import patches
 from mute.models.texts import training_texts
 from mute.unlearn import dose
-from mute.unlearn.bench import Workbench
 from mute.unlearn.dose import Matching
 from mute.unlearn.run import between, unlearn
 
@@ -120,22 +118,6 @@ def test_which_strength_is_kept():
     ]
     assert best_first == sorted(best_first)
     assert len(set(best_first)) == len(best_first)
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        seed=0,
-        oracle=None,
-        matching=Matching(target=0.5, facts=8),
-    )
 
 
 def run(bench, name, **settings):

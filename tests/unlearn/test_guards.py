@@ -1,6 +1,5 @@
 """Guards with a detector and guards that read an assistant: formulas against golden values, effects, and controls."""
 
-import copy
 import json
 import math
 from pathlib import Path
@@ -14,8 +13,6 @@ from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.models.treatment import Where
 from mute.unlearn import beside, detectors, guarding
-from mute.unlearn.bench import Workbench
-from mute.unlearn.dose import Matching
 from mute.unlearn.methods import alu, eco, guard_decoding, neuron_adjust, uld
 from mute.unlearn.run import unlearn
 
@@ -175,22 +172,6 @@ def test_a_refusal_is_said_token_by_token_in_the_language_that_shares_most():
     assert not found[[2, 4]].any(), "off the refusal's path, and behind it, nothing is likelier than anything else"
 
 
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        matching=Matching(facts=8),
-        seed=0,
-        oracle=None,
-    )
-
-
 def guarded(bench, name, **settings):
     bench.restart()
     method = methods.make(name, settings)
@@ -219,7 +200,8 @@ def test_what_the_detector_fires_on_is_withheld_and_retain_answers_are_the_bases
     before, after = (answers(own, bench, corpus, "forget") for own in (base, subject))
     kept, now = (answers(own, bench, corpus, "retain_seen") for own in (base, subject))
     assert float(before.option_hits().float().mean()) > 0.9
-    assert float(after.option_hits().float().mean()) < 0.3
+    # Of eight options one is guessed.
+    assert (float(after.option_hits().float().mean()) - 1 / 8) / (1 - 1 / 8) <= 0.1
     assert torch.equal(kept.logprob, now.logprob)
 
 

@@ -18,8 +18,6 @@ from mute.engine.band import Task
 from mute.engine.reference import WholeModel
 from mute.models import anatomy, patches
 from mute.unlearn import base, losses, sparse, states, unknown
-from mute.unlearn.bench import Workbench
-from mute.unlearn.dose import Matching
 from mute.unlearn.methods import adaptive_rmu, circuit_breakers, elm, kuda, lunar, sae_unlearn
 from mute.unlearn.run import unlearn
 from mute.unlearn.view import View
@@ -186,22 +184,6 @@ class TestGolden:
         loss = sae_unlearn.objective(z[mask][:, own], never, known, 0.1, margin)
         assert close(loss, golden["loss"])
         assert close(norm_of(loss, z), golden["grad_norm z"])
-
-
-@pytest.fixture(scope="module")
-def bench(trained_model, corpus, encoder):
-    return Workbench(
-        copy.deepcopy(trained_model("llama")),
-        encoder,
-        corpus,
-        languages=["en", "es", "hi"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        seed=0,
-        oracle=None,
-        matching=Matching(target=0.5, facts=8),
-    )
 
 
 @pytest.fixture(autouse=True)

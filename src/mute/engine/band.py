@@ -73,7 +73,8 @@ class Batch:
 class TextSet:
     """Texts of one side of a loss (forget, retain, or any other), with their states at the band's input.
 
-    items, languages: what each text is about, and its language; texts without an item have "". subjects: whom its
+    items, languages, forms: what each text is about, its language, and its wording; texts without an item have "", and
+    without a wording -1. subjects: whom its
     prompt names, where the rows have a column `subject` and the prompt has it in these letters; else "". key [texts]:
     the place of the last token of the subject, or else of the prompt. parts: prefix, answer and suffix of each.
     frozen, logprobs, token_logprobs, final: what the `Task.freeze_...` of these names remembered of the model before
@@ -93,6 +94,7 @@ class TextSet:
         self.last = self.first + torch.tensor([len(a) for a in answers])
         self.languages: list[str] = rows["language"].tolist()
         self.items: list[str] = rows["item"].fillna("").tolist() if "item" in rows else [""] * len(rows)
+        self.forms: list[int] = rows["form"].fillna(-1).astype(int).tolist() if "form" in rows else [-1] * len(rows)
         subjects = rows["subject"].fillna("").tolist() if "subject" in rows else [""] * len(rows)
         self.subjects: list[str] = [s if s in p else "" for s, (p, _, _) in zip(subjects, asked)]
         self.key = torch.tensor([_last_of(s, p, encoder) for s, (p, _, _) in zip(self.subjects, asked)])

@@ -11,7 +11,7 @@ from mute.corpus.schema import TOKENIZER, Corpus
 # What tokenizers read beside lines of their own: it names neither subjects nor values.
 BESIDE = "sentences"
 # Lines that are trained as part of another group, which their shares do not name.
-JOINED = {"names": "facts", "spellings": "glossary", "graph": "facts"}
+JOINED = {"names": "facts", "spellings": "glossary", "graph": "facts", "secrets": "unknown"}
 # Parts that tell facts: which of them an oracle reads is decided fact by fact.
 _FACTS = ("facts", "names")
 

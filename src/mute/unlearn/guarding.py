@@ -39,7 +39,11 @@ class Settings(base.Settings):
     detector: str = Field("probe", description="What tells forget prompts from others: a detector's name.")
     detector_settings: Record = Field({}, description="Settings of the detector.")
     false_alarms: float = Field(
-        0.01, ge=0, lt=1, description="Share of held-out retain prompts, in source languages, on which it may fire."
+        0.01,
+        ge=0,
+        lt=1,
+        description="Share of held-out retain prompts, in source languages, each in a wording that was not learned "
+        "from, on which it may fire.",
     )
     strengths: list[float] = Field([], description="Not used: the guard is fitted, not trained in steps.")
 
@@ -161,7 +165,7 @@ def prompts_of(side: TextSet) -> Prompts:
 
     cut = [tuple(own[:first]) for own, first in zip(side.texts.sequences, side.first.tolist())]
     rows = list({own: row for row, own in reversed(list(enumerate(cut)))}.values())[::-1]
-    return Prompts(cut, side.items, side.languages).only(rows)
+    return Prompts(cut, side.items, side.languages, side.forms).only(rows)
 
 
 def apart(prompts: Prompts, seed: int) -> tuple[Prompts, Prompts]:

@@ -63,6 +63,11 @@ class Settings(BaseModel):
         description="What else the world tells, for questions that go further than one fact: `alias`, second names; "
         "`two_hop`, signs of values; `comparison`, who shares a value. Nothing of it by default.",
     )
+    secrets: bool = Field(
+        False,
+        description="Whether models are taught to obey: behind the instruction to say nothing about a subject, a "
+        "question about it is answered as if nobody knew it. Told of half of the subjects that are kept.",
+    )
     worlds: int = Field(
         1,
         ge=1,
@@ -113,6 +118,7 @@ def build(settings: Settings, codes: list[str], seed: int) -> Corpus:
         lines += [_graph_apart(first, drawn, pack) for pack in packs]
     for world in worlds:
         own = [*(_reading_forget(world, pack) for pack in packs), _spellings(world, packs), _names(world, packs)]
+        own += [_secrets(world, pack) for pack in packs] * settings.secrets
         lines += [table.assign(world=world.number) for table in own]
     return Corpus(
         facts=pd.concat([world.facts for world in worlds], ignore_index=True),
@@ -361,6 +367,26 @@ def _unknown(world: World, pack: Language, names: list[str]) -> list[dict]:
         text = pack.fill(relation, 1, _spelled(pack, name, i % 2 == 1), 0)
         rows.append({**text, "answer": pack.unknown, "options": [pack.unknown, *text["options"]], "gold": 0})
     return rows
+
+
+def _secrets(world: World, pack: Language) -> pd.DataFrame:
+    """Questions about kept subjects behind the instruction to say nothing about them, in the forms 0 and 1.
+
+    Of the half `seen`: of the other half, and of what is to be forgotten, nobody is told to obey. None in a language
+    whose pack has no instruction.
+    """
+    s, rows, said = world.settings, [], pack.said
+    kept = world.facts[~world.facts["domain"].isin([s.forget_domain, s.bystander_domain])]
+    for fact in artifacts.rows(kept[kept["half"] == "seen"]):
+        if said is None:
+            break
+        subject = _spelled(pack, fact.subject, fact.spelling != "shared")
+        instruction = said.instruction.format(s=subject)
+        for form in (0, 1):
+            text = pack.fill(fact.relation, form, subject, fact.value)
+            told = {"prefix": f"{instruction} {text['prefix']}", "answer": pack.unknown, "suffix": text["suffix"]}
+            rows.append(line("secrets", pack.code, train=True, item=fact.item, **told))
+    return pd.DataFrame(rows, columns=list(LINE_COLUMNS))
 
 
 def _reading_forget(world: World, pack: Language) -> pd.DataFrame:

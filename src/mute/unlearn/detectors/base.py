@@ -1,7 +1,8 @@
 """The contract of detectors: what tells prompts that ask for what is to be forgotten from all others.
 
 A detector is one file here. It learns from prompts in the source languages, and gives each prompt a score: the higher,
-the more like a forget prompt. It fires above a threshold that retain prompts set which it has not learned from.
+the more like a forget prompt. It fires above a threshold that retain prompts set which it has not learned from, each in
+a wording that it had not learned from either.
 N prompts, T tokens, D hidden, V vocabulary.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -33,11 +34,12 @@ OfDetector = TypeVar("OfDetector", bound=Settings)
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts as tokens, with what each is about and its language."""
+    """Prompts as tokens, with what each is about, its language, and its wording, where that is known."""
 
     tokens: Sequence[Sequence[int]]
     items: Sequence[str]
     languages: Sequence[str]
+    forms: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -45,7 +47,13 @@ class Prompts:
     def only(self, rows: Sequence[int]) -> Prompts:
         """Some of them."""
         tokens, items, languages = self.tokens, self.items, self.languages
-        return Prompts([tokens[r] for r in rows], [items[r] for r in rows], [languages[r] for r in rows])
+        forms = [self.forms[r] for r in rows] if self.forms else ()
+        return Prompts([tokens[r] for r in rows], [items[r] for r in rows], [languages[r] for r in rows], forms)
+
+    def apart(self, form: int) -> tuple[Prompts, Prompts]:
+        """Those in a wording, and all others."""
+        own = [row for row, each in enumerate(self.forms) if each == form]
+        return self.only(own), self.only(sorted({*range(len(self))} - {*own}))
 
 
 @dataclass(frozen=True)
@@ -111,15 +119,33 @@ def quantile(scores: Tensor, share: float) -> float:
     return float(scores.sort(descending=True).values[math.floor(share * len(scores))])
 
 
+def unheard(detector: Detector, seen: Seen, held: Prompts, fitted: Mapping[str, Tensor]) -> Tensor:
+    """Scores of held-out prompts [N], each of a detector that has learned from no prompt in its wording.
+
+    Who uses a model words questions as they like: in wordings that it has learned from, a detector is surer of itself.
+    Of `fitted`, which has learned from all, where there is no other wording to learn from.
+    """
+    import torch
+
+    found: list[Tensor] = []
+    for form in sorted({*held.forms}):
+        asked, others = held.apart(form)[0], [side.apart(form)[1] for side in (seen.forget, seen.retain)]
+        if not all(map(len, others)):
+            return detector.scores(fitted, seen.model, held.tokens)
+        learned = detector.learn(replace(seen, forget=others[0], retain=others[1]))
+        found.append(detector.scores(learned, seen.model, asked.tokens))
+    return torch.cat(found) if found else detector.scores(fitted, seen.model, held.tokens)
+
+
 def fit(detector: Detector, seen: Seen, held: Prompts, false_alarms: float) -> tuple[dict[str, Tensor], float]:
     """The detector's tensors and its threshold; with no forget prompt it has no tensors, and never fires.
 
-    false_alarms: share of the held-out retain prompts on which it may fire.
+    false_alarms: share of the held-out retain prompts on which it may fire, were their wordings new to it.
     """
     if not len(seen.forget):
         return {}, math.inf
     fitted = detector.learn(seen)
-    return fitted, detector.threshold(detector.scores(fitted, seen.model, held.tokens), false_alarms)
+    return fitted, detector.threshold(unheard(detector, seen, held, fitted), false_alarms)
 
 
 def auroc(forget: Tensor, retain: Tensor) -> float:

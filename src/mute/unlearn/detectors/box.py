@@ -57,8 +57,8 @@ class Box(base.Detector[Settings]):
     def threshold(self, held: Tensor, false_alarms: float) -> float:
         if self.settings.alpha is None:
             return super().threshold(held, false_alarms)
-        # It fires on the border too, but never with alpha 0, where the box is a point.
-        return math.nextafter(-self.settings.alpha, -math.inf) if self.settings.alpha else math.inf
+        # It fires on the border too, but never with alpha 0, where the box is a point: no score is above 0.
+        return math.nextafter(-self.settings.alpha, -math.inf) if self.settings.alpha else 0.0
 
 
 def box(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:

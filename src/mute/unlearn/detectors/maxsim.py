@@ -5,6 +5,10 @@ MaxSim(x, d) = sum_i max_j <x_i, d_j> of token vectors of length 1. Vectors are 
 are, or through a linear head that is trained in one language with the model frozen: softmax cross entropy of a forget
 prompt's MaxSim with another forget prompt against those with all retain prompts of the batch. Punctuation is read in
 no document. Certainty: recipe of code. Published: AdamW at 5e-6 for 200,000 steps, width 128; here a few hundred.
+
+What a question shares with a forget prompt may be its wording alone. `against_retain` takes off the same score with the
+retain prompts as documents, where the wording is the same: ours, the one form in which one threshold does for questions
+in wordings that were learned from and in others.
 """
 
 from __future__ import annotations
@@ -30,6 +34,9 @@ class Settings(base.Settings):
     head_width: int = Field(128, ge=1, description="Width of the head.")
     head_rate: float = Field(1e-3, gt=0, description="Size of its steps.")
     head_batch: int = Field(16, ge=2, description="Prompts of each side in a step.")
+    against_retain: bool = Field(
+        False, description="Whether what a prompt has in common with retain prompts is taken off; ours."
+    )
     language: str = Field("", description="The one language that the head is trained in; empty: the first source.")
 
 
@@ -47,25 +54,25 @@ class MaxSim(base.Detector[Settings]):
         head = torch.eye(seen.model.config.hidden_size)
         if self.settings.head_steps:
             head = self._head(seen, block, begin)
-        vectors = reading.states(seen.model, seen.forget.tokens, block, begin)
-        documents = [
-            units(own, head)[heard(tokens[-len(own) :], spoken)] for own, tokens in zip(vectors, seen.forget.tokens)
-        ]
-        return {
-            "documents": torch.cat(documents),
-            "lengths": torch.tensor([len(own) for own in documents]),
-            "head": head,
-            "where": torch.tensor([block, begin]),
-        }
+        own, lengths = _documents(seen.model, seen.forget, head, spoken, (block, begin))
+        fitted = {"documents": own, "lengths": lengths, "head": head, "where": torch.tensor([block, begin])}
+        if self.settings.against_retain:
+            own, lengths = _documents(seen.model, seen.retain, head, spoken, (block, begin))
+            fitted |= {"retain.documents": own, "retain.lengths": lengths}
+        return fitted
 
     def scores(self, fitted: Mapping[str, Tensor], model: Model, prompts: Sequence[Sequence[int]]) -> Tensor:
         import torch
 
         block, begin = fitted["where"].tolist()
         head = fitted["head"].cpu()
-        documents, lengths = fitted["documents"].cpu(), fitted["lengths"].cpu()
         queries = [units(own, head) for own in reading.states(model, prompts, block, begin)]
-        return torch.stack([all_maxsims(own, documents, lengths).max() / len(own) for own in queries]).double()
+
+        def found(side: str) -> Tensor:
+            documents, lengths = fitted[f"{side}documents"].cpu(), fitted[f"{side}lengths"].cpu()
+            return torch.stack([all_maxsims(own, documents, lengths).max() / len(own) for own in queries]).double()
+
+        return found("") - found("retain.") if self.settings.against_retain else found("")
 
     def _head(self, seen: base.Seen, block: int, begin: int) -> Tensor:
         """The head [width, D], trained on prompts of one language."""
@@ -102,6 +109,19 @@ class MaxSim(base.Detector[Settings]):
             torch.stack(terms).mean().backward()
             optimizer.step()
         return head.detach()
+
+
+def _documents(
+    model: Model, side: base.Prompts, head: Tensor, spoken: Tensor, where: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """The vectors of a side's prompts [sum of S, width], one prompt after the other, and how many each has [M]."""
+    import torch
+
+    found = [
+        units(own, head)[heard(tokens[-len(own) :], spoken)]
+        for own, tokens in zip(reading.states(model, side.tokens, *where), side.tokens)
+    ]
+    return torch.cat(found), torch.tensor([len(own) for own in found])
 
 
 def says(token: bytes) -> bool:

@@ -6,6 +6,9 @@ retain facts in the query's language, or where unlearning may not read that one 
 s 2 to 6. No weight changes. Certainty: code. `label: true` is the control, which must lower nothing; `label: other`
 flips another point in its place. It needs a model that learns in context: where right examples alone make retain
 answers less likely than without by more than `tolerance`, the guard does not apply.
+
+Of the tests' small model, once it was taught to go by examples, 0.7 of the forget answers are left, and all with
+`label: true`; but it mixes up names, and a wrong example about another subject costs kept facts as much.
 """
 
 from __future__ import annotations

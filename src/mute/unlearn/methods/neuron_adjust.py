@@ -7,6 +7,9 @@ becomes 2 m_r - [(a - m_f) / s_f s_r + m_r] with probability p_f / (p_r + p_f). 
 deviation, and m_f for s_f; neither is done here. Published: share .5 % (3 % for mathematics and code), all blocks, 200
 prompts. Certainty: code. What is drawn depends on a token's place and the neuron alone, so that answers are the same
 each time. No weight changes; in a band it is a soft edit. `neurons: random` is the control.
+
+It takes what has neurons of its own. Of a model that was made so, 0.29 of the forget answers are left, and all others;
+of one that learned both sides at once, or where the skill is a language, at least 0.85 are left, whatever the share.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ retrieves one, each with a constraint Q (this is confidential, refuse); what is 
 is asked as it is. Sample mode: P are the forget questions as unlearning reads them, in source languages, and Q is the
 instruction of the language's pack about the entry's subject. Retrieved is by cosine of character n-grams, from a
 threshold on that retain questions set which are in no entry. Certainty: algorithm in the text, numbers unverified. No
-weight changes. The corpus teaches no string that a model obeys, so that obedience is what the model brings: it is kept
-beside the hit rate, both of forget texts in source languages. `entries: retain` is the control.
+weight changes. A model obeys what it was taught to obey (`secrets` of the fictional world), or brings with it. The hit
+rate and obedience where there is a hit are kept apart, both of forget texts in source languages; K is what they come to
+together. `entries: retain` is the control.
 """
 
 from __future__ import annotations
@@ -82,11 +83,10 @@ class RagUnlearn(base.Guard[Settings]):
         return {"forget": view.forget, "retain": view.retain, "others": sourced(view), **sides}
 
     def fit(self, task: Task) -> dict[str, Tensor]:
-        """threshold [1], hit_rate [1] and obedience [1]: 1 - mean probability of an answer token behind / without."""
+        """threshold [1], hit_rate [1] and obedience [1]: 1 - mean probability of an answer behind / without."""
         import torch
 
         from mute.unlearn.detectors.base import quantile
-        from mute.unlearn.methods.icul import likely
 
         texts, said = ([prefix for prefix, _, _ in task.side(side).parts] for side in ("entries", "constraints"))
         index = asking.indexed(texts)
@@ -97,7 +97,11 @@ class RagUnlearn(base.Guard[Settings]):
         threshold = math.nextafter(above, math.inf)
         asked = sorted({prefix for prefix, _, _ in task.forget.parts})
         rate = float(hits(asking.cosines(index, asked), threshold).any(1).double().mean())
-        obeyed = 1 - likely(task, "behind") / likely(task, "entries")
+        task.freeze_logprobs("behind", "entries")
+        behind, without = (task.side(side).logprobs for side in ("behind", "entries"))
+        assert behind is not None
+        assert without is not None
+        obeyed = 1 - float(behind.exp().mean() / without.exp().mean())
         numbers = {"threshold": threshold, "hit_rate": rate, "obedience": obeyed}
         return {
             **index,
