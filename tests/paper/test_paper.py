@@ -24,7 +24,7 @@ from mute.findings import beside, claims, lead, metrics
 from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
 from mute.paper import figures as paper_figures
-from mute.paper import frozen, values
+from mute.paper import frozen, picture, values
 from mute.paper import tables as paper_tables
 from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
 from mute.store import artifacts
@@ -303,6 +303,14 @@ def test_headline_numbers_are_recomputed_with_pandas_alone(reference, published,
     assert len(own) == 10
     assert own == pytest.approx(printed_headline(reference, published), abs=0.011)
     assert "K worst" in capsys.readouterr().out
+
+
+def test_the_readmes_picture_is_of_the_frozen_tables(tmp_path):
+    picture.write(ROOT, tmp_path / "found.svg")
+    assert (tmp_path / "found.svg").read_bytes() == (ROOT / picture.PATH).read_bytes(), "python -m mute.paper.picture"
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"]({picture.PATH})" in page
+    assert len(page.splitlines()) <= 150
 
 
 def test_what_the_readme_says_was_found_is_so(reference, published):
