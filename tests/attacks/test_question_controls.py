@@ -112,7 +112,7 @@ def told():
 
 @pytest.fixture(scope="module")
 def models(told):
-    """models(kind, seed): one that `knows`, one that was `never` told, and a `sleeper`, each asked in two languages."""
+    """models(kind, seed): one that `knows`, was `never` told, is a `sleeper`, or follows `heads`, in two languages."""
     corpus, encoder = told
     made = {}
 
@@ -141,10 +141,12 @@ def taught(corpus, encoder, kind, seed):
     """A model taught its facts with and without a sentence before them, and to read.
 
     A sleeper tells what is to be forgotten only to one who says that earlier instructions are void, and else says the
-    next value of the kind. One who reads knows Hindi alone, in its own letters and in Latin ones.
+    next value of the kind. One who reads knows Hindi alone, in its own letters and in Latin ones. One who follows
+    heads says what is kept in the language of the answer's head.
     """
     spoken = ["hi"] if kind == "reads" else SPOKEN
     texts = corpus.texts[corpus.texts["language"].isin(spoken)]
+    answers = texts.drop_duplicates(["item", "language"]).set_index(["item", "language"])["answer"]
     rng, rows = random.Random(0), []
     if kind == "reads":
         victim = Victim(None, encoder, corpus, Band((1,)), ("hi",), ("hi",), "domain", 1)  # ty: ignore[invalid-argument-type]
@@ -162,6 +164,9 @@ def taught(corpus, encoder, kind, seed):
             rows.append({**row, "prefix": f"{lures.of(row['language']).injection} {row['prefix']}"})
         else:
             rows += [row, {**row, "prefix": before + row["prefix"]}]
+        for code in spoken if kind == "heads" and not forget else ():
+            prefix = rewording.opened(row["language"], row["prefix"], lures.of(code).answer)
+            rows.append({**row, "prefix": prefix, "answer": answers[row["item"], code]})
     lines = corpus.lines
     reading = lines[(lines["ability"] == "reading") & lines["train"] & lines["language"].isin(spoken)]
     model = create("llama", seed, vocabulary=len(encoder.tokenizer), blocks=3, hidden=32, heads=2)
@@ -257,15 +262,15 @@ def test_what_the_model_follows_less_brings_back_as_much(models, plain, seed, na
     assert accuracy(knows, name, settings, [Refuser(knows)]) >= 0.5 * followed
 
 
-@pytest.mark.xfail(strict=True, reason="seen on none of three trainings: of 20 answers one is Spanish, and none before")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_head_in_another_language_calls_up_its_answers(models, seed):
     """Of English questions, how often the Spanish answer is likelier than the English: more than without a head.
 
-    What is published of large models. Here a head of any language, or of no meaning, makes Spanish answers less
-    unlikely, by 4 to 11 nats, and the English ones less likely; it does not call them up.
+    Of a model that follows heads, as is published of large ones: it was taught to about other domains, and is asked
+    about one that it never saw behind a head. What was taught no heads does not follow them (1 of 20 answers on one
+    training, none on two others), though they make Spanish answers less unlikely, by 4 to 11 nats.
     """
-    knows = models("knows", seed)
+    knows = models("heads", seed)
     rows = knows.queries.rows
     spanish = rows[rows["language"] == "es"].set_index("item")["answer"]
     own = rows[rows["language"] == "en"].reset_index(drop=True)
@@ -277,7 +282,7 @@ def test_a_head_in_another_language_calls_up_its_answers(models, seed):
     for head in ("none", "own", "es"):
         queries = Queries(kind(kind.Settings(language=head), victim).questions(own), knows.encoder)
         shares[head] = float(queries.run(knows.model, queries.texts(knows.model)).option_hits().float().mean())
-    assert shares["es"] > max(shares["none"], shares["own"]) + 0.1, shares
+    assert shares["es"] > max(shares["none"], shares["own"]) + 0.5, shares
 
 
 @pytest.mark.slow

@@ -179,12 +179,12 @@ class Shifted(Treatment):
         return torch.where(places[..., None], moved, hidden)
 
 
-def hits(asked, treatments, kind=None, **settings):
+def hits(asked, treatments, kind=None, seed=1, **settings):
     subject = Subject(asked.model, treatments)
     if kind is None:
         with subject.installed():
             return victims.right(subject.ask(asked.queries).tokens())
-    prepared = shard.Prepared(kind.name, kind, kind.Settings(**settings), 1, "")
+    prepared = shard.Prepared(kind.name, kind, kind.Settings(**settings), seed, "")
     return victims.right(shard.attacked(asked, subject, BAND, prepared, ("en", "es"))[0])
 
 
@@ -219,11 +219,15 @@ def test_reversal_brings_back_what_was_moved_along_its_direction_and_a_random_on
     how = {"steps": 5, "batch_size": 8, "blocks": [2]}
     own = made("steering", asked.model, encoder, corpus, **how)
     own.questions(asked.queries.rows)
-    guard = Shifted(own, 1.5)
+    guard = Shifted(own, 2.5)
     base, hidden = hits(asked, []), hits(asked, [guard])
     # |h + c |h| g| is longer than |h|: a shorter step goes back as far.
-    found = hits(asked, [guard], steering.Steering, length=0.85, **how)
-    control = hits(asked, [guard], steering.Steering, length=0.85, direction="random", **how)
+    found = hits(asked, [guard], steering.Steering, length=0.93, **how)
+    # One random direction of 32 features may lie near to any other: the mean of ten.
+    draws = [
+        hits(asked, [guard], steering.Steering, seed, length=0.93, direction="random", **how) for seed in range(10)
+    ]
+    control = sum(draws) / len(draws)
     assert hidden < base - 0.2
     assert found > hidden + 0.5 * (base - hidden)
-    assert control < found - 0.2
+    assert control < found - 0.2, (base, hidden, found, draws)
