@@ -69,7 +69,7 @@ def parts(results: Results, drawn: Mapping[str, Path], project: Path) -> list[st
     for name in ordered:
         if name not in (*first, properties.FIGURE, robustness.FIGURE):
             found += [page.heading(3, _words(name)[0]), _figure(results, name, drawn, project)]
-    if lacking := [_words(name)[0] for name in sorted(set(drawn) - set(ordered), key=_place)]:
+    if lacking := [_words(name)[0] for name in sorted(drawn, key=_place) if name not in ordered]:
         found.append(
             page.paragraph(f"Left out, for this study has nothing that they show: {'; '.join(lacking)}.", "small")
         )
