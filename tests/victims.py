@@ -50,7 +50,13 @@ class Victims:
         from mute.unlearn.run import unlearn
 
         model = copy.deepcopy(self.base(seed))
-        bench = Workbench(
+        made = methods.make(method, {"strengths": [3e-3], "batch_size": 16, **settings})
+        patches.put(model, unlearn(self.bench(model, seed), made, BAND, protocol="matched", seed=seed).tensors)
+        return model
+
+    def bench(self, model, seed):
+        """A workbench of a model in its two languages, both of them sources."""
+        return Workbench(
             model,
             self.encoder,
             self.corpus,
@@ -62,9 +68,6 @@ class Victims:
             seed=seed,
             oracle=None,
         )
-        made = methods.make(method, {"strengths": [3e-3], "batch_size": 16, **settings})
-        patches.put(model, unlearn(bench, made, BAND, protocol="matched", seed=seed).tensors)
-        return model
 
     def hits(self, model, attack=None, languages=("en", "es"), sources=("en", "es"), band=BAND, **settings):
         """Share of right options on forget facts, by language; under an attack, on those that it is tried on."""

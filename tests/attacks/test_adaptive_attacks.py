@@ -14,8 +14,6 @@ from mute.evaluate.asked import Asked
 from mute.evaluate.scoring import Queries
 from mute.evaluate.subject import Subject
 from mute.models.treatment import overrides
-from mute.unlearn.bench import Workbench
-from mute.unlearn.dose import Matching
 from mute.unlearn.run import unlearn
 
 FULL = Band.named("full", 3)
@@ -32,20 +30,8 @@ def own(corpus, tokenizer, encoder):
 
 def guard_of(own, name, seed=0):
     """A guard that was fitted to a base."""
-    bench = Workbench(
-        own.base(seed),
-        own.encoder,
-        own.corpus,
-        languages=["en", "es"],
-        sources=["en", "es"],
-        forget_set="domain",
-        retain="source",
-        matching=Matching(),
-        seed=seed,
-        oracle=None,
-    )
     method = methods.make(name, QUICK.get(name, {}))
-    return method.treatment(unlearn(bench, method, FULL, protocol="paper", seed=seed).tensors)
+    return method.treatment(unlearn(own.bench(own.base(seed), seed), method, FULL, protocol="paper", seed=seed).tensors)
 
 
 def made(own, name, guards=(), found=None, **settings):
