@@ -311,6 +311,19 @@ def test_the_readmes_picture_is_of_the_frozen_tables(tmp_path):
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"]({picture.PATH})" in page
     assert len(page.splitlines()) <= 150
+    assert "a fifth at most in sources, less than half in their script, more than half in Hindi" in page
+    scores = artifacts.read_table(ROOT / frozen.FOLDER / "scores.parquet")
+    drawn = {"model": picture.MODEL, "metric": "K", "facts": "all", "protocol": "matched", "forget_set": "domain"}
+    for column, value in {**drawn, "retain": "source", "sources": "en-es-pt"}.items():
+        scores = scores[scores[column] == value]
+    own = (
+        scores[scores["algorithm"].isin(picture.ALGORITHMS)].groupby(["algorithm", "language", "band"])["value"].mean()
+    )
+    left = {code: own.xs(code, level="language") for code in ("en", "es", "pt", "de", "fr", "it", "hi")}
+    assert {len(each) for each in left.values()} == {2 * 6}, "algorithms and blocks"
+    assert all(left[code].max() < 0.2 for code in ("en", "es", "pt"))
+    assert all(left[code].max() < 0.5 for code in ("de", "fr", "it"))
+    assert left["hi"].min() > 0.5
 
 
 def test_what_the_readme_says_was_found_is_so(reference, published):
