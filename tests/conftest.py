@@ -1,7 +1,10 @@
 """A tiny world in five languages, its tokenizer, and small models of every family, each made once per run."""
 
+import hashlib
 import os
+import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,10 +20,43 @@ settings.load_profile("same")
 LANGUAGES = ("en", "es", "pt", "hi", "ja")
 SHAPE = {"blocks": 3, "hidden": 32, "heads": 2}
 
+# Of the products of two or three lists a run of the whole takes an hour: one in so many where a part is asked for.
+PARTS = 4
+
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code says now")
     parser.addoption("--model-seed", type=int, default=0, help="train the tests' models from another seed")
+    parser.addoption(
+        "--products",
+        choices=("whole", "part"),
+        default="whole",
+        help=f"of tests marked product all, or one in {PARTS}: which, the commit decides, so that each has its turn",
+    )
+
+
+def _commit() -> str:
+    """What is checked out, or nothing where git does not say."""
+    asked = ["git", "rev-parse", "HEAD"]
+    said = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Products are slow, and where a part is asked for most of them are left out."""
+    products = [item for item in items if item.get_closest_marker("product")]
+    for item in products:
+        item.add_marker(pytest.mark.slow)
+    if config.getoption("--products") == "part":
+        commit = _commit()
+        left_out = {
+            item.nodeid
+            for item in products
+            if hashlib.sha256(f"{commit} {item.nodeid}".encode()).digest()[0] % PARTS
+        }
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ LENGTHS = ("one length", "many lengths")
 
 
 def cases(bands=("1",)):
-    """(name, settings, family, lengths, band): one of each method in the fast set, the others are slow."""
+    """(name, settings, family, lengths, band): one of each method in the fast set, the others are products."""
     found = []
     for name, settings in VARIANTS:
         label = " ".join([name, *map(str, settings.values())])
@@ -56,7 +56,7 @@ def cases(bands=("1",)):
                 continue
             quick = place == turn % len(EMBEDDED) and (not first or number == 0)
             case = f"{label}-{family} {lengths}-{band}"
-            marks = () if quick else pytest.mark.slow
+            marks = () if quick else pytest.mark.product
             found.append(pytest.param(name, settings, family, lengths, band, marks=marks, id=case))
     return found
 

@@ -83,7 +83,7 @@ def cases(names, families, bands=("1",)):
     """(name, family, band), or (name, family) with one band: a method of each kind everywhere.
 
     The others meet three models, the next method others of them, and one band on each; the fast set has one of these,
-    the rest is slow.
+    the rest are products.
     """
     found = []
     for name in names:
@@ -93,7 +93,7 @@ def cases(names, families, bands=("1",)):
             if not first and (after > 2 or number != (turn + place) % len(bands)):
                 continue
             case = (name, family, band) if len(bands) > 1 else (name, family)
-            found.append(pytest.param(*case, marks=() if first or after == 0 else pytest.mark.slow))
+            found.append(pytest.param(*case, marks=() if first or after == 0 else pytest.mark.product))
     return found
 
 
