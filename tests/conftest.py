@@ -51,9 +51,7 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("--products") == "part":
         commit = _commit()
         left_out = {
-            item.nodeid
-            for item in products
-            if hashlib.sha256(f"{commit} {item.nodeid}".encode()).digest()[0] % PARTS
+            item.nodeid for item in products if hashlib.sha256(f"{commit} {item.nodeid}".encode()).digest()[0] % PARTS
         }
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
