@@ -1,7 +1,8 @@
-"""RMU in units of what a band adds: its closed form, the unit of a feature to which nothing is added, and its use."""
+"""RMU and its adaptive form in units of what a band adds: closed forms, the unit of a still feature, and their use."""
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,11 +35,19 @@ def task_of(random_model, corpus, encoder):
     return make
 
 
-def rmu(task, **settings):
-    method = algorithms.load("rmu")
-    made = method(method.Settings(**{"steering": 3.0, "retain_weight": 2.0, **settings}))
+def prepared(task, name, **settings):
+    method = algorithms.load(name)
+    made = method(method.Settings(**{"retain_weight": 2.0, **settings}))
     made.prepare(task)
     return made
+
+
+def rmu(task, **settings):
+    return prepared(task, "rmu", **{"steering": 3.0, **settings})
+
+
+def adaptive(task, **settings):
+    return prepared(task, "adaptive_rmu", **{"scale": 3.0, **settings})
 
 
 def batches(task):
@@ -91,6 +100,31 @@ def test_the_loss_is_that_of_the_docstring(task_of, family, path):
     assert float(algorithm.loss(task, own)) == pytest.approx(float(sum(expected.values())), rel=1e-4)
 
 
+@pytest.mark.parametrize("path", [Task, WholeModel])
+def test_the_adaptive_target_is_as_long_as_what_is_added_in_each_language(task_of, path):
+    """MSE(r, b |added| u) + a MSE(r, 0), |added| the mean norm in a language of what forget text gets, over s."""
+    cached, task = task_of("gemma3_text"), task_of("gemma3_text", path=path)
+    s = added(cached, "retain").square().mean(0).sqrt()
+    direction = steering_direction(len(s), SEED).double()
+    made = adaptive(task, units="added")
+    lengths = {"en": [], "es": []}
+    side = cached.forget
+    for row, text in enumerate(added(cached, "forget").split((side.lengths - 1).tolist())):
+        lengths[side.languages[row]] += (text / s).norm(dim=-1).tolist()
+    own = batches(task)
+    move(task.model)
+    (forget, wanted), (retain, kept) = (
+        ((task.output(own[side]) - task.frozen_output(own[side])).detach().double() / s, own[side].real)
+        for side in ("forget", "retain")
+    )
+    targets = [3 * np.mean(lengths[own["forget"].side.languages[row]]) for row in ROWS.tolist()]
+    push = (forget - torch.tensor(targets)[:, None, None] * direction)[wanted].square().mean()
+    unit = len(s) / np.mean(lengths["en"] + lengths["es"]) ** 2
+    terms = made.terms(task, own)
+    assert float(terms["forget"]) == pytest.approx(float(push) * unit, rel=1e-4)
+    assert float(terms["retain"]) == pytest.approx(2 * float(retain[kept].square().mean()) * unit, rel=1e-3)
+
+
 def test_a_feature_to_which_nothing_is_added_has_a_unit_too(task_of):
     def still(model) -> None:
         for name, parameter in anatomy.blocks(model)[1].named_parameters():
@@ -122,7 +156,8 @@ def large(model) -> None:
         block.post_feedforward_layernorm.weight[4] = 300.0
 
 
-def test_one_huge_feature_does_not_hide_the_others(task_of):
+@pytest.mark.parametrize("made", [rmu, adaptive])
+def test_one_huge_feature_does_not_hide_the_others(task_of, made):
     """How far forget text goes to the target beyond retain text, in what the band adds to all features but the one.
 
     Plainly both texts go alike, for neither distance says anything of what else they are.
@@ -130,7 +165,7 @@ def test_one_huge_feature_does_not_hide_the_others(task_of):
     apart = {}
     for units in ("states", "added"):
         task = task_of("gemma3_text", large)
-        algorithm = rmu(task, units=units, retain_weight=30.0)
+        algorithm = made(task, units=units, retain_weight=30.0)
         squares = real(task.forget).square().mean(0)
         assert squares[4] / squares.sum() > 0.9, "the feature that nearly all of the norm is about"
         unit, sides = task.frozen_added("retain"), batches(task).values()

@@ -326,17 +326,22 @@ class Task:
         return torch.cat([own.norm(dim=-1) for own in self._frozen(name)]).mean()
 
     @torch.no_grad()
-    def frozen_added(self, name: str) -> Tensor:
-        """Root mean square of what the band adds to each feature of a side's states, over the same tokens [D].
-
-        Frozen outputs less the band's input. It is at least STILL of the mean one: a feature to which nothing is added
-        is divided by, too.
-        """
-        side, count, squares = self.side(name), 0, 0.0
+    def added(self, name: str) -> Iterator[tuple[Batch, Tensor]]:
+        """What the band adds to a side's states [B, T, D], frozen outputs less the band's input, batch by batch."""
+        side = self.side(name)
         for rows in map(torch.tensor, side.texts.batches):
             batch = side.batch(rows)
             before = sections.run(self.model, self.start(batch), side.texts.block, self.band.start)
-            added = (self.frozen_output(batch) - before)[batch.real].double()
+            yield batch, self.frozen_output(batch) - before
+
+    def frozen_added(self, name: str) -> Tensor:
+        """Root mean square of what the band adds to each feature of a side's states, over the same tokens [D].
+
+        It is at least STILL of the mean one: a feature to which nothing is added is divided by, too.
+        """
+        count, squares = 0, 0.0
+        for batch, states in self.added(name):
+            added = states[batch.real].double()
             count, squares = count + len(added), squares + added.square().sum(0)
         found = torch.as_tensor(squares / count).sqrt()
         return found.clamp(min=STILL * float(found.mean())).to(self.model.dtype)

@@ -10,11 +10,15 @@ differ by language, topics are few, and a batch would make the target a draw. MU
 `trains: mlp_outputs` the MLP output projections of the band's last three blocks. Means are over real tokens. The loss
 is divided by the squared norm over all forget text, so that one learning rate means the same at every depth. On small
 models, whose forget and retain texts are alike, a of 1200 lets nothing move: the default is 100.
+
+`units: added` (ours) is RMU's: relative to what the band adds, for models in which norms bound that. With s [D] the
+root mean square of what it adds to each feature over retain text before, r = (h - h0) / s takes the place of h, and
+what it adds to forget text, over s, that of h0 in |h0|.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -33,6 +37,11 @@ class Settings(base.Settings):
     """Adaptive RMU."""
 
     scale: float = Field(5.0, gt=0, description="b, how many times the mean norm of forget states the target is long.")
+    units: Literal["states", "added"] = Field(
+        "states",
+        description="In what states are measured: as they are, or as what they moved by, each feature relative to what "
+        "the band adds to it (ours), for models in which norms bound that.",
+    )
     norms: Literal["by_language", "common"] = Field(
         "by_language", description="Whether each language has the mean norm of its own states, or all the same one."
     )
@@ -70,7 +79,8 @@ class AdaptiveRMU(base.Descent[Settings]):
         from mute.unlearn.losses import steering_direction
 
         task.freeze_outputs("forget", "retain")
-        self.norm = task.frozen_norm("forget")
+        self.unit = task.frozen_added("retain") if self.settings.units == "added" else None
+        self.norm = self._norm(task)
         codes = sorted(set(task.forget.languages))
         if self.settings.norms == "common":
             self.lengths = dict.fromkeys(codes, self.settings.scale * self.norm)
@@ -78,14 +88,28 @@ class AdaptiveRMU(base.Descent[Settings]):
             self.lengths = {language: self._length(task, language) for language in codes}
         self.direction = steering_direction(task.model.config.hidden_size, task.seed).to(self.norm)
 
+    def _norm(self, task: Task) -> Tensor:
+        """The mean norm of forget states before, in the units that are asked for."""
+        import torch
+
+        if self.unit is None:
+            return task.frozen_norm("forget")
+        return torch.cat([states[batch.real].norm(dim=-1) for batch, states in self._before(task)]).mean()
+
+    def _before(self, task: Task) -> Iterable[tuple[Batch, Tensor]]:
+        """Forget states before [B, T, D], batch by batch: outputs, or what the band adds in its units."""
+        from mute.unlearn.states import frozen
+
+        if self.unit is None:
+            return frozen(task, "forget")
+        return ((batch, states / self.unit) for batch, states in task.added("forget"))
+
     def _length(self, task: Task, language: str) -> Tensor:
         """The target's length in a language: its mean over batches, by their tokens in it."""
         import torch
 
-        from mute.unlearn.states import frozen
-
         each, tokens = [], []
-        for batch, states in frozen(task, "forget"):
+        for batch, states in self._before(task):
             own = torch.tensor([batch.side.languages[row] == language for row in batch.rows.tolist()])
             mask = batch.real & own[:, None].to(batch.real.device)
             if mask.any():
@@ -101,7 +125,12 @@ class AdaptiveRMU(base.Descent[Settings]):
 
         forget, retain = batches["forget"], batches["retain"]
         lengths = torch.stack([self.lengths[forget.side.languages[row]] for row in forget.rows.tolist()])
-        push = masked_mse(task.output(forget), lengths[:, None, None] * self.direction, forget.real)
-        keep = masked_mse(task.output(retain), task.frozen_output(retain), retain.real)
+        outputs, origins = task.output(retain), task.frozen_output(retain)
+        reached = task.output(forget)
+        if self.unit is not None:
+            reached = (reached - task.frozen_output(forget)) / self.unit
+            outputs, origins = outputs / self.unit, origins / self.unit
+        push = masked_mse(reached, lengths[:, None, None] * self.direction, forget.real)
+        keep = masked_mse(outputs, origins, retain.real)
         unit = len(self.direction) / self.norm.square()
         return {"forget": push * unit, "retain": self.settings.retain_weight * keep * unit}
