@@ -6,6 +6,8 @@ is run again, and gradients are the band's alone. The constants were fitted to t
 machine with two, and checked against others: benchmarks/results/costs.json. Nobody measured a GPU.
 """
 
+import itertools
+from collections.abc import Iterator
 from functools import cached_property
 
 from mute import analyses, attacks, unlearn
@@ -39,6 +41,16 @@ _LOGIT = 475
 _START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 # Of facts that are gated by what a model knows, the share of questions left: Gemma 3 270M on those of CLDR.
 KNOWN = 0.46
+
+
+def _look(name: str, analysis: Analysis, cell: Cell) -> tuple[str, ...]:
+    """What a look into the base of a cell depends on."""
+    return (name, cell.trained, cell.forget_set, *(str(getattr(cell, key)) for key in analysis.depends))
+
+
+def _attack(name: str, kind: type[Attack], settings: Settings, cell: Cell) -> tuple[str, ...]:
+    """What an attack on base and oracle of a cell depends on."""
+    return (name, cell.trained, cell.forget_set, *(str(getattr(cell, key)) for key in kind.stands_on(settings)))
 
 
 class Workload:
@@ -240,8 +252,8 @@ class Workload:
         return self.ask(model, self.asked(model, forms), self.shape(model).blocks) if self.states(model, forms) else 0
 
     def analyses(self, cells: list[Cell]) -> float:
-        """What looks into some cells and, once for each key that this depends on, into their bases."""
-        seconds, bases = 0.0, set()
+        """What looks into some cells and, for those that are the first of the study to need them, into their bases."""
+        seconds = 0.0
         for cell in cells:
             facts, (_, blocks) = self._forgotten(cell), self.span(cell)
             # Only means go into a table.
@@ -250,33 +262,59 @@ class Workload:
                 of_cell = analysis.unit == "cell"
                 if of_cell and not analysis.applies(cell):
                     continue
-                key = (name, cell.trained, cell.forget_set, *(str(getattr(cell, k)) for k in analysis.depends))
                 # A base is read from its first block on, but where a cell's band says where to begin.
                 base = blocks if "band" in analysis.depends else self.shape(cell.model).blocks
-                seconds += each * analysis.asks() * (blocks * of_cell + base * (key not in bases))
-                bases.add(key)
+                first = self._first_looks[_look(name, analysis, cell)] == cell
+                seconds += each * analysis.asks() * (blocks * of_cell + base * first)
         return seconds
 
     def attacks(self, cells: list[Cell]) -> float:
-        """All attacks on some cells and, once for each key that these depend on, on base and oracle."""
-        seconds, controls = 0.0, set()
+        """All attacks on some cells and, for those that are the first of the study to need them, on base and oracle."""
+        seconds = 0.0
         for cell in cells:
-            intent = unlearn.load(self.study.method(cell.algorithm)).intent
-            for name in self.study.attacked[cell]:
+            oracle = self.study.oracle(cell.model, cell.training_seed, cell.forget_set)
+            for name in self._attacks_on(cell):
                 kind, settings = self.attacked[name]
-                if kind.applies(settings, cell.band, intent):
-                    continue
-                key = (name, cell.trained, cell.forget_set, *(getattr(cell, k) for k in kind.stands_on(settings)))
                 # Training, and the forget questions.
                 cost, blocks = kind.cost(settings), self.shape(cell.model).blocks
                 step = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer)
                 look = self.ask(cell.model, self._forgotten(cell), blocks if cost.whole else self.span(cell)[1])
                 # The cell and, the first time, base and oracle; or the base alone.
-                victims = (0, 1) if kind.of_base(settings, cell.band) else (1, 3)
-                seconds += victims[0] * self.guarding(cell, self._forgotten(cell)) * cost.asks
-                seconds += (step * cost.steps + look * cost.asks) * victims[key not in controls]
-                controls.add(key)
+                of_base = kind.of_base(settings, cell.band)
+                victims = int(not of_base)
+                seconds += victims * self.guarding(cell, self._forgotten(cell)) * cost.asks
+                if self._first_attacks[_attack(name, kind, settings, cell)] == cell:
+                    victims += 1 + bool(oracle and not of_base)
+                seconds += (step * cost.steps + look * cost.asks) * victims
         return seconds
+
+    def _attacks_on(self, cell: Cell) -> list[str]:
+        """Attacks of a cell that can be tried on what it is."""
+        intent = unlearn.load(self.study.method(cell.algorithm)).intent
+        asked = ((name, *self.attacked[name]) for name in self.study.attacked[cell])
+        return [name for name, kind, settings in asked if not kind.applies(settings, cell.band, intent)]
+
+    @cached_property
+    def _first_looks(self) -> dict[tuple[str, ...], Cell]:
+        """By analysis, and what it depends on of a base: the first cell beside which that base is read."""
+        found: dict[tuple[str, ...], Cell] = {}
+        for cell, (name, analysis) in itertools.product(self._in_order, self.looks.items()):
+            if analysis.unit == "model" or analysis.applies(cell):
+                found.setdefault(_look(name, analysis, cell), cell)
+        return found
+
+    @cached_property
+    def _first_attacks(self) -> dict[tuple[str, ...], Cell]:
+        """By attack, and what it depends on of base and oracle: the first cell beside which they are attacked."""
+        found: dict[tuple[str, ...], Cell] = {}
+        for cell in self._in_order:
+            for name in self._attacks_on(cell):
+                found.setdefault(_attack(name, *self.attacked[name], cell), cell)
+        return found
+
+    @property
+    def _in_order(self) -> Iterator[Cell]:
+        return itertools.chain.from_iterable(self.study.shards.values())
 
     def _forgotten(self, cell: Cell) -> float:
         """Facts of its forget set, in all languages."""
