@@ -37,6 +37,8 @@ SOLVED = 20
 _LAUNCH, _QUESTION = 0.3e-3, 0.1e-3
 # Operations that a core does in the time in which it compares one logit.
 _LOGIT = 475
+# Seconds in which AdamW moves one parameter on a core: it is memory that takes them.
+_UPDATE = 1.2e-8
 # Seconds to start Python with torch, on a core and on a GPU; bytes a second at which weights are opened.
 _START, _GPU_START, _LOAD = 3.3, 15.0, 1e9
 # Of facts that are gated by what a model knows, the share of questions left: Gemma 3 270M on those of CLDR.
@@ -164,6 +166,10 @@ class Workload:
         forward = self.operations(model, shape.forward(tokens, self.size.tokens)) + _LAUNCH
         return forward * blocks + self.head(model, reads) * PASSED
 
+    def update(self, model: str, parameters: float) -> float:
+        """What AdamW does to so many parameters in one step; on a GPU it is nothing beside the step."""
+        return 0 if self.needs_gpu(model) else parameters * _UPDATE
+
     # Models
 
     def pretraining(self, model: str) -> float:
@@ -231,8 +237,9 @@ class Workload:
         steps = settings.steps * (share if matched and not edits else 1)
         reads = settings.batch_size * self.size.answer if cost.head else 0
         side = self.step(cell.model, settings.batch_size, PASSED * run + (TRAINED - PASSED) * band, reads)
+        step = cost.sides * cost.passes * side + self.update(cell.model, band * self.shape(cell.model).block)
         runs = len(method.strengths) if matched else 1
-        return (cost.sides * cost.passes * side * steps + ends + looks) * runs
+        return (step * steps + ends + looks) * runs
 
     def evaluation(self, cell: Cell) -> float:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
@@ -278,6 +285,7 @@ class Workload:
                 # Training, and the forget questions.
                 cost, blocks = kind.cost(settings), self.shape(cell.model).blocks
                 step = self.step(cell.model, cost.batch, TRAINED * blocks, cost.batch * self.size.answer)
+                step += self.update(cell.model, self.shape(cell.model).parameters)
                 look = self.ask(cell.model, self._forgotten(cell), blocks if cost.whole else self.span(cell)[1])
                 # The cell and, the first time, base and oracle; or the base alone.
                 of_base = kind.of_base(settings, cell.band)
