@@ -26,6 +26,7 @@ from mute.plan.rules import (
     keep_memory,
     share_code,
 )
+from mute.store import project
 from mute.store.pointers import content
 from mute.config.problems import ConfigError
 from mute.registry import AdditionError
