@@ -117,8 +117,12 @@ def model_folder(
         from mute.hub import copies
 
         copies.fetch(gguf_files.repo(given, revision))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or at_home("~/.cache")) / "mute/opened"
-    return pretrained.opened(given, revision, cache, dtype, report)[0]
+    return pretrained.opened(given, revision, opened_cache(), dtype, report)[0]
+
+
+def opened_cache() -> Path:
+    """Where GGUF files lie de-quantised."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or at_home("~/.cache")) / "mute/opened"
 
 
 def parallel_facts(
@@ -302,6 +306,19 @@ def measure(
     of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is. The patch of a run
     that diverged has no scores: it has neither forgotten nor kept anything.
     """
+    return before_and_after(model, tokenizer, facts, patch, draws=draws, seed=seed)[1]
+
+
+def before_and_after(
+    model: "PreTrainedModel",
+    tokenizer: Words,
+    facts: Facts,
+    patch: Patch | None,
+    *,
+    draws: int = 400,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `measure` says of the model as it is, and of the patched one: the same facts in the same resamples."""
     about = facts.corpus.about
     with _at_rest(model):
         evaluator = Evaluator(model, Encoder(tokenizer), facts.corpus, facts.languages, [about["headline_form"]])
@@ -320,10 +337,16 @@ def measure(
         draws=draws,
         seed=seed,
     )
-    cell, answers = items(after[0]), after[1]
-    board, texts = Board(panel), facts.corpus.texts
-    scores = score_cell(board, cell, None, answers=answers, base_answers=before[1], texts=texts)
-    return blanked(scores) if patch is not None and patch.about.get("status") == "diverged" else scores
+
+    def scored(found: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+        board, texts = Board(panel), facts.corpus.texts
+        return score_cell(board, items(found[0]), None, answers=found[1], base_answers=before[1], texts=texts)
+
+    own = scored(before)
+    if patch is None:
+        return own, own
+    diverged = patch.about.get("status") == "diverged"
+    return own, blanked(scored(after)) if diverged else scored(after)
 
 
 @contextmanager
