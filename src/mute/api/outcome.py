@@ -126,7 +126,12 @@ class Outcome:
                 "Give a smaller learning rate by --set learning_rate=…, or another --algorithm."
             ]
         found = []
-        if self.status != "ok":
+        if all(own.verdict == NOTHING for own in self.languages if own.read):
+            found.append(
+                "In the languages that unlearning read, the model knew no more of these facts than guessing: there was "
+                "nothing to forget. Ask whether the prompts are such as this model goes on with."
+            )
+        elif self.status != "ok":
             found.append(
                 f"Unlearning did not do what was asked (status {self.status}): "
                 + _STATUSES.get(self.status, "see docs/tables.md")

@@ -18,6 +18,8 @@ _STYLE = """
 .mute svg{width:100%;height:auto;display:block}
 .mute pre{font:.85rem/1.45 ui-monospace,"DejaVu Sans Mono",monospace;background:#f5f5f5;padding:.7rem;
 overflow-x:auto;margin:.4rem 0}
+.mute .how th{border-bottom:1px solid #ddd;color:#555}
+.mute .how td{white-space:normal;max-width:44rem}
 .mute .key span{margin-right:1.2rem;white-space:nowrap}
 .mute .key i{display:inline-block;width:.75em;height:.75em;border-radius:50%;margin-right:.4em;vertical-align:-.05em}
 """
@@ -179,7 +181,9 @@ def _how(outcome: Outcome) -> list[str]:
         ("status", outcome.status),
         ("seed", str(about["seed"])),
     ]
-    found = [page.definitions(rows)]
+    found = [
+        '<table class="how">' + "".join(f"<tr><th>{text(k)}</th><td>{text(v)}</td></tr>" for k, v in rows) + "</table>"
+    ]
     if outcome.layers is not None:
         found.append(_layers(outcome))
     found.append(

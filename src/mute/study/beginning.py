@@ -38,7 +38,7 @@ def begin(folder: Path, like: str = "") -> list[Path]:
         raise ValueError(unknown_name("configuration to begin with", like, likes()))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is there and not empty: nothing was written. Give a new folder")
-    words = {"name": name, "reference": project.path("config/README.md"), **_choices()}
+    words = {"name": name, **_choices()}
     texts = {to: Path(project.path(source)).read_text(encoding="utf-8") for to, source in _FILES.items()}
     texts["README.md"] = Template(texts["README.md"]).substitute(words)
     texts["config.yaml"] = _renamed(like, name) if like else _filled(texts["config.yaml"], words)
@@ -50,8 +50,9 @@ def begin(folder: Path, like: str = "") -> list[Path]:
 
 def _choices() -> dict[str, str]:
     """The names of what a configuration chooses from."""
-    found = {"analyses": analyses, "attacks": attacks, "methods": unlearn, "sources": sources}
-    return {**{what: ", ".join(of.names()) for what, of in found.items()}, "languages": ", ".join(languages.codes())}
+    names = {"analyses": analyses.names(), "attacks": attacks.names(), "methods": unlearn.names()}
+    names |= {"languages": languages.codes(), "sources": tuple(name for name in sources.names() if name != "world")}
+    return {what: ", ".join(found) for what, found in names.items()}
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
