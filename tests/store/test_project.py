@@ -1,5 +1,6 @@
 """Where the project's own files are, in the project and elsewhere, and that a wheel brings all of them."""
 
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -29,6 +30,9 @@ def test_elsewhere_they_are_found_and_the_folder_has_its_own_configuration(tmp_p
     assert not project.is_here()
     assert Path(project.path("paper/mute.typ")).is_file()
     assert Path(project.base()).is_absolute()
+    # Results say nothing of where on this machine it lies.
+    assert project.named(os.path.relpath(project.base())) == "config/config.yaml"
+    assert project.named("config.yaml") == "config.yaml"
     assert project.own_config() == []
     (tmp_path / "config.yaml").touch()
     assert project.over_base([]) == ["config.yaml"]

@@ -33,6 +33,14 @@ def path(name: str) -> str:
     return name if is_here() else str(_elsewhere() / name)
 
 
+def named(path: str) -> str:
+    """A path from here as results name it: one of the project by its name there, wherever the project is."""
+    if is_here():
+        return path
+    own = Path(os.path.abspath(path))
+    return own.relative_to(_elsewhere()).as_posix() if own.is_relative_to(_elsewhere()) else path
+
+
 def base() -> str:
     """The configuration over which all others are laid."""
     return path(BASE)
