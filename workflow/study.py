@@ -1,4 +1,4 @@
-"""Run a study from start to end: `make study` calls this.
+"""Run a study from start to end: `make study` and `mute run` call this.
 
 One run at a time: a lock on .study.lock refuses a second. Snakemake inherits the lock and its jobs do not, so it is
 free again as soon as Snakemake is gone, however it went, and what a killed run left locked can be unlocked unasked.
@@ -23,8 +23,7 @@ from typing import IO, Any
 
 BIN = Path(sys.executable).parent
 LOCK = Path(".study.lock")
-BASE_CONFIG = Path("config/config.yaml")
-REPORT_SOURCES = Path("workflow/report")
+REPORT_SOURCES = "workflow/report"
 SUMMARY = "summary.rst"  # the last file that a study makes
 # Options of Snakemake with which it runs no job.
 TELLING = frozenset(
@@ -80,7 +79,9 @@ def job_environment() -> dict[str, str]:
 
 def run_snakemake(arguments: list[str], lock: IO[str], **options) -> int:
     """Run Snakemake to its end; returns its exit status. Ctrl-C and SIGTERM are Snakemake's to handle."""
-    command = [BIN / "snakemake", *arguments]
+    # Beside Python, as in a virtual environment; or wherever else it was put.
+    own = BIN / "snakemake"
+    command = [own if own.exists() else own.name, *arguments]
     child = subprocess.Popen(command, env=job_environment(), pass_fds=[lock.fileno()], **options)
     signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends it to Snakemake as well
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -107,7 +108,10 @@ def names_no_other_study(arguments: list[str]) -> bool:
     own = itertools.takewhile(lambda word: word != "--", arguments)
     wrong = [w for w in own if w.partition("=")[0] in ("--configfile", "--configfiles", "--directory", "-d")]
     if wrong:
-        say(f"{wrong[0]} cannot stand in ARGS: name config files by CONFIG='a.yaml b.yaml', in the project's folder.")
+        say(
+            f"{wrong[0]} cannot stand in ARGS: name config files by CONFIG='a.yaml b.yaml', in the project's folder "
+            "(mute run a.yaml b.yaml, in the study's)."
+        )
     return not wrong
 
 
@@ -156,8 +160,11 @@ def newest_change(folder: Path, report: Path) -> float:
 
 def make_report(results: Path, arguments: list[str], lock: IO[str]) -> int:
     """Make Snakemake's offline report, unless there is one newer than all it could show."""
+    from mute.store import project
+
     report = results / "report.html"
-    if report.exists() and report.stat().st_mtime >= max(newest_change(f, report) for f in (results, REPORT_SOURCES)):
+    sources = Path(project.path(REPORT_SOURCES))
+    if report.exists() and report.stat().st_mtime >= max(newest_change(f, report) for f in (results, sources)):
         return 0
     partial = results / "report.partial.html"
     log = results / "report.log"
@@ -330,9 +337,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("command", choices=["run", "clean"])
     parser.add_argument("--cores", default="all")
-    parser.add_argument("--configfile", nargs="+", default=[str(BASE_CONFIG)])
+    parser.add_argument("--configfile", nargs="+", default=[])
     chosen = parser.parse_args(own)
-    return clean() if chosen.command == "clean" else run(chosen.cores, chosen.configfile, for_snakemake)
+    if chosen.command == "clean":
+        return clean()  # by any Python: nothing of the package is there yet
+    from mute.store import project
+
+    return run(chosen.cores, chosen.configfile or project.own_config() or [project.base()], for_snakemake)
 
 
 if __name__ == "__main__":

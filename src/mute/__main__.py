@@ -1,25 +1,131 @@
-"""`python -m mute`: what one wants to know of a study at a terminal. Every command is one function here."""
+"""`mute`, or `python -m mute`: the terminal. Every command is one function here, and its work stands elsewhere."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from mute.study.cells import Study
 
-BASE = "config/config.yaml"
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def _study(chosen: argparse.Namespace) -> "Study":
+    from mute.store import project
     from mute.study.checks import read_study
 
-    return read_study(BASE, *(path for path in chosen.configfile if path != BASE))
+    return read_study(project.base(), *project.over_base(chosen.configfile))
+
+
+def _running() -> str:
+    """The command that runs the study of this folder."""
+    from mute.store import project
+
+    return "make study" if project.is_here() else "mute run"
+
+
+def init(chosen: argparse.Namespace) -> int:
+    """Write a new study into a folder: a configuration with all choices beside it, a Snakefile, and a page of help."""
+    from mute.study import beginning
+
+    for path in beginning.begin(chosen.folder, chosen.like):
+        print(path)
+    print(f"\nNext: cd {chosen.folder}; mute plan; mute run")
+    return 0
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run the study of this folder, then make its report and print what it found. Ctrl-C stops it; the same goes on.
+
+    What follows `--` goes to Snakemake, such as a target, or --workflow-profile. Its extra: mute[workflow].
+    """
+    from importlib.util import find_spec
+
+    from mute.store import project
+
+    if find_spec("snakemake") is None:
+        raise ValueError("to run a study takes Snakemake, which is not here: pip install 'mute[workflow]'")
+    if not Path("Snakefile").is_file():
+        raise ValueError(f"there is no study in {Path.cwd()}: `mute init my-study` begins one, or go to its folder")
+    files = chosen.configfile or project.own_config() or [project.base()]
+    told = ["--dry-run"] if chosen.dry_run else []
+    command = [sys.executable, project.path("workflow/study.py"), "run", "--cores", chosen.cores]
+    sys.stdout.flush()
+    # In this process's place: Ctrl-C is for the run alone to handle.
+    os.execv(command[0], [*command, "--configfile", *files, "--", *told, *chosen.more])
+
+
+def forget(chosen: argparse.Namespace) -> int:
+    """Make a model forget facts of a file, and measure what is left of them in every language of it.
+
+    Writes a patch, a page that says what is left where, and the measures; prints the same as a short table. The model
+    stays as it is. Broken off, the same command goes on from the last step that was finished.
+    """
+    from mute.api import forgetting
+
+    asked = forgetting.Asked(
+        model=chosen.model,
+        facts=chosen.facts,
+        sources=_listed(chosen.languages),
+        domain=chosen.forget,
+        band=chosen.band,
+        algorithm=chosen.algorithm,
+        settings=_settings(chosen.set, chosen.steps),
+        out=chosen.out,
+        export=chosen.export,
+        seed=chosen.seed,
+        device=chosen.device,
+    )
+    print(forgetting.forget(asked, say=lambda line: print(line, file=sys.stderr, flush=True)), end="")
+    return 0
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _settings(given: Sequence[str], steps: int | None) -> dict[str, object]:
+    """`key=value` as a configuration would have them. Raises ValueError for one that is none."""
+    import yaml
+
+    found: dict[str, object] = {} if steps is None else {"steps": steps}
+    for each in given:
+        key, equals, text = each.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--set takes key=value, such as --set learning_rate=1e-4, not {each!r}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ValueError(f"--set {key}: {text!r} is no value as YAML writes them") from None
+        found[key] = value
+    return found
+
+
+def completion(chosen: argparse.Namespace) -> int:
+    """Print what lets a shell complete commands, options and names: eval "$(mute completion bash)"."""
+    import shtab
+
+    from mute import unlearn
+    from mute.hub import weights as known
+    from mute.plan.kinds import KINDS
+
+    named = {"kind": KINDS, "named": KINDS, "algorithm": unlearn.names(), "name": list(known.KNOWN)}
+    files, folders = {"configfile", "facts"}, {"base", "folder", "model", "out", "patch", "results"}
+    whole = parser()
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    for action in (action for command in commands.choices.values() for action in command._actions):
+        if action.dest in named:
+            action.choices = named[action.dest]
+        elif action.dest in files | folders:
+            vars(action)["complete"] = shtab.FILE if action.dest in files else shtab.DIRECTORY
+    print(shtab.complete(whole, chosen.shell))
+    return 0
 
 
 def summary(chosen: argparse.Namespace) -> int:
@@ -31,7 +137,7 @@ def summary(chosen: argparse.Namespace) -> int:
     folder = chosen.results / "tables"
     tables = sorted(folder.glob("*.csv"))
     if not tables:
-        print(f"no tables in {folder}: run the study first (make study)", file=sys.stderr)
+        print(f"no tables in {folder}: run the study first ({_running()})", file=sys.stderr)
         return 1
     try:
         results = Results.read(tables)
@@ -54,7 +160,7 @@ def freeze(chosen: argparse.Namespace) -> int:
     try:
         written = frozen.freeze(results, frozen.FOLDER, TABLES, Plans(study).figures(), study.of_record())
     except FileNotFoundError as error:
-        print(f"{error.filename} is missing: run the study first (make study)", file=sys.stderr)
+        print(f"{error.filename} is missing: run the study first ({_running()})", file=sys.stderr)
         return 1
     print(f"{len(written)} files in {frozen.FOLDER}, {sum(path.stat().st_size for path in written) / 1e6:.1f} MB")
     return 0
@@ -228,7 +334,7 @@ def check(chosen: argparse.Namespace) -> int:
         print(f"{fault}{' (put aside)' if chosen.mend else ''}", file=sys.stderr)
     wrong = len(missing) + len(faults)
     if wrong:
-        done = "the next run makes them" if chosen.mend else "make study, or --mend and the next run, makes them"
+        done = "the next run makes them" if chosen.mend else f"{_running()}, or --mend and the next run, makes them"
         print(f"{wrong} of {len(sealed)} sealed files and folders are not what was written: {done} again")
     else:
         print(f"{len(sealed)} sealed files in {chosen.results}, each what was written")
@@ -239,7 +345,9 @@ def list_(chosen: argparse.Namespace) -> int:
     """Print what a study can be made of, one line each: methods, guards, attacks, measures, analyses, and the rest."""
     from mute.plan import catalogue
 
-    found = catalogue.of_kind(chosen.kind)
+    if chosen.kind and chosen.named and chosen.kind != chosen.named:
+        raise ValueError(f"two kinds are asked for, {chosen.kind!r} and {chosen.named!r}: give one, or none for all")
+    found = catalogue.of_kind(chosen.kind or chosen.named)
     if chosen.json:
         print(json.dumps([asdict(entry) for entry in found], indent=1, ensure_ascii=False, allow_nan=False))
     else:
@@ -260,15 +368,16 @@ def weights(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    whole = argparse.ArgumentParser(prog="mute", description="MUTE: multilingual unlearning of language models.")
+    commands = whole.add_subparsers(required=True, metavar="command")
 
     results, files = argparse.ArgumentParser(add_help=False), argparse.ArgumentParser(add_help=False)
     results.add_argument(
         "results", type=Path, nargs="?", default=Path("results"), help="folder of the results [results]"
     )
-    files.add_argument("configfile", nargs="*", help="config files over config/config.yaml")
+    files.add_argument("configfile", nargs="*", help="config files over the base [the folder's config.yaml]")
     files.add_argument("--own-code", action="store_true", help="run the methods' files that they name, which you trust")
 
     def add(run: FunctionType, words: str, *of: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -278,15 +387,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         added.set_defaults(run=run)
         return added
 
-    add(summary, "print what a finished study found", results)
-    add(freeze, "keep a study's tables for the paper", files)
+    _of_studies(add, results, files)
+    _of_models(add)
+    _of_the_rest(add)
+    return whole
+
+
+# Adds a command: the function that is run, what it does in few words, and what else it takes.
+Add: TypeAlias = Callable[..., argparse.ArgumentParser]
+
+
+def _of_studies(add: Add, results: argparse.ArgumentParser, files: argparse.ArgumentParser) -> None:
+    added = add(init, "begin a study of your own in a new folder")
+    added.add_argument("folder", type=Path, help="a new folder; its name is the study's")
+    added.add_argument("--like", default="", metavar="NAME", help="begin with a configuration of ours, such as smoke")
     planned = add(plan, "print what a study will cost", files)
     planned.add_argument("--cores", default="all", metavar="N", help="how many cores the study may use [all]")
-    add(check_data, "read your own files and say what is wrong with them", files)
+    added = add(run, "run the study of this folder", files)
+    added.add_argument("--cores", default="all", metavar="N", help="how many cores it may use [all]")
+    added.add_argument("--dry-run", "-n", action="store_true", help="show the jobs, and run none")
     add(status, "print how a study stands", files)
+    add(summary, "print what a finished study found", results)
+    added = add(check, "hold results against their seals", results)
+    added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
+    add(check_data, "read your own files and say what is wrong with them", files)
     added = add(exports, "list the cells of a study", files)
     added.add_argument("--cell", help="name of one cell")
     added.add_argument("--data", action="store_true", help="data sets of the hub that exports.tasks read")
+    add(freeze, "keep a study's tables for the paper", files)
+    added = add(verify, "hold files against DVC's checksums")
+    added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
+
+
+def _of_models(add: Add) -> None:
+    added = add(forget, "make a model forget facts of a file, and say what is left in which language")
+    added.add_argument("model", help="a folder, a GGUF file, or an id of the Hugging Face hub")
+    added.add_argument("facts", type=Path, help="a CSV, TSV, JSONL or Parquet file of parallel facts")
+    added.add_argument("--languages", required=True, metavar="en,es", help="what unlearning reads; all are measured")
+    added.add_argument("--forget", default="", metavar="DOMAIN", help="which domain of the file is to be forgotten")
+    added.add_argument("--band", default="auto", help="blocks that may change: auto, 3, 3-5, all or full [auto]")
+    added.add_argument("--algorithm", default="rmu", metavar="NAME", help="`mute list method` has them [rmu]")
+    added.add_argument("--steps", type=int, metavar="N", help="most steps of training [the algorithm's]")
+    added.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the algorithm")
+    added.add_argument("--seed", type=int, default=0, help="of every draw [0]")
+    added.add_argument("--device", default="auto", help="where the model runs; auto: the best there is [auto]")
+    added.add_argument("--out", type=Path, default=Path("forgotten"), help="a new folder [forgotten]")
+    added.add_argument("--export", action="store_true", help="write the whole changed model, too: OUT/model")
     added = add(export, "write a model with a patch, and its guard, to a folder")
     added.add_argument("base", type=Path, help="folder of the model that the patch was made from")
     added.add_argument("patch", type=Path, help="folder of the patch")
@@ -299,17 +445,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added.add_argument("--max-tokens", type=int, default=512, metavar="N", help="most tokens of an answer [512]")
     added.add_argument("--max-open", type=int, default=64, metavar="N", help="most requests at a time [64]")
     added.add_argument("--device", default="cpu", help="where the model runs; auto: the best there is [cpu]")
-    added = add(verify, "hold files against DVC's checksums")
-    added.add_argument("--inputs", type=Path, metavar="FILE", help="inputs alone; write their checksums to FILE")
-    added = add(check, "hold results against their seals", results)
-    added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
+
+
+def _of_the_rest(add: Add) -> None:
     added = add(list_, "list what a study can be made of")
     added.add_argument("kind", nargs="?", default="", help="one kind alone, such as attack")
+    added.add_argument("--kind", dest="named", default="", metavar="KIND", help="the same")
     added.add_argument("--json", action="store_true", help="as JSON")
     added = add(weights, "fetch small pretrained weights")
     added.add_argument("name", nargs="?", help="which; without: list them")
     added.add_argument("--folder", type=Path, default=Path("data/weights"), help="where to put them [data/weights]")
-    chosen = parser.parse_args(arguments)
+    added = add(completion, "print what makes a shell complete what you type")
+    added.add_argument("shell", choices=SHELLS, help='as in: eval "$(mute completion bash)"')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    words, more = list(sys.argv[1:] if arguments is None else arguments), []
+    if words[:1] == ["run"] and "--" in words:
+        split = words.index("--")
+        words, more = words[:split], words[split + 1 :]
+    chosen = parser().parse_args(words)
+    chosen.more = more
     if getattr(chosen, "own_code", False):
         os.environ["MUTE_OWN_CODE"] = "1"
     try:
@@ -319,6 +475,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(error, file=sys.stderr)
         return os.EX_CONFIG if chosen.run is status and isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("Stopped. What is finished is kept.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ from mute import __main__ as command
 from mute import analyses, attacks, unlearn
 from mute.corpus import languages, sources
 from mute.evaluate import measures
+from mute.hub import weights
 from mute.models.anatomy import ANATOMIES
 from mute.paper import figures as paper_figures
 from mute.plan import catalogue
+from mute.plan.kinds import KINDS
 from mute.plotting import figures
+from mute.unlearn import detectors
 
 
 def names(kind: str) -> set[str]:
@@ -22,6 +25,8 @@ def names(kind: str) -> set[str]:
 def test_every_registry_is_listed_whole():
     assert names("method") | names("guard") == set(unlearn.names())
     assert names("guard") == {n for n in unlearn.names() if issubclass(unlearn.load(n), unlearn.Guard)}
+    assert names("detector") == set(detectors.names())
+    assert names("weights") == set(weights.KNOWN)
     assert names("attack") == set(attacks.names())
     assert names("measure") == set(measures.names())
     assert names("analysis") == set(analyses.names())
@@ -29,6 +34,10 @@ def test_every_registry_is_listed_whole():
     assert names("source") == set(sources.names())
     assert names("language") == set(languages.codes())
     assert names("figure") == {*figures.names(), *paper_figures.names()}
+
+
+def test_kinds_are_those_of_the_list():
+    assert tuple(dict.fromkeys(entry.kind for entry in catalogue.entries())) == KINDS
 
 
 def test_each_has_one_line_and_what_is_published_its_paper(capsys):

@@ -26,6 +26,7 @@ from mute.plan.rules import (
     keep_memory,
     share_code,
 )
+from mute.store import project
 from mute.store.pointers import content
 from mute.config.problems import ConfigError
 from mute.registry import AdditionError
@@ -37,7 +38,9 @@ chosen = workflow.overwrite_configfiles
 files = [path for path in workflow.configfiles if path not in chosen] + list(chosen)
 
 try:
-    STUDY = checked_study(config, read_files(*map(os.path.relpath, files)))
+    READ = read_files(*map(os.path.relpath, files))
+    READ.paths = [project.named(path) for path in READ.paths]
+    STUDY = checked_study(config, READ)
 except (ConfigError, AdditionError) as error:
     # Errors of the configuration, and of a file that was added, are the user's to mend: no traceback.
     if workflow.is_main_process:

@@ -12,8 +12,8 @@ rule write_values:
     input:
         tables=rules.make_tables.output.tables,
         records=PLANS.model_records(),
-        published=collect("paper/published/{name}.csv", name=PUBLISHED),
-        error_rates="paper/simulated/error_rates.csv",
+        published=collect(project.path("paper/published/{name}.csv"), name=PUBLISHED),
+        error_rates=project.path("paper/simulated/error_rates.csv"),
     output:
         values="<results>/paper/values.json",
         tables=collect("<results>/paper/{name}.csv", name=PAPER_TABLES),
@@ -55,7 +55,7 @@ rule draw_exhibits:
 rule compile_paper:
     """The paper as PDF."""
     input:
-        text="paper/mute.typ",
+        text=project.path("paper/mute.typ"),
         values=rules.write_values.output.values,
         figures=rules.draw_figures.output,
         exhibits=rules.draw_exhibits.output.svg,
@@ -124,7 +124,7 @@ use rule draw_exhibits as exhibits_frozen with:
 
 use rule compile_paper as compile_frozen with:
     input:
-        text="paper/mute.typ",
+        text=project.path("paper/mute.typ"),
         values=rules.write_frozen.output.values,
         figures=rules.draw_frozen.output,
         exhibits=rules.exhibits_frozen.output.svg,

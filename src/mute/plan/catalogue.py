@@ -1,4 +1,4 @@
-"""What a study can be made of: methods, guards, attacks, measures, analyses, models, sources, languages, figures."""
+"""What a study can be made of: methods, guards, detectors, attacks, measures, analyses, models and what they read."""
 
 import ast
 import inspect
@@ -12,11 +12,14 @@ from types import ModuleType
 from mute import analyses, attacks, unlearn
 from mute.corpus import languages, sources
 from mute.evaluate import measures
+from mute.hub import weights
 from mute.models.anatomy import ANATOMIES
 from mute.names import unknown_name
 from mute.paper import figures as paper_figures
+from mute.plan.kinds import KINDS
 from mute.plotting import figures
 from mute.registry import AdditionError
+from mute.unlearn import detectors
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ def _classes(kind: str, registry: ModuleType, names: Iterable[str]) -> Iterable[
         yield Entry(kind, name, _title(sys.modules[found.__module__].__doc__, name), found.paper)
 
 
+def _modules(kind: str, registry: ModuleType) -> Iterable[Entry]:
+    """The same of what comes from no one paper."""
+    for name in registry.names():
+        yield Entry(kind, name, _title(sys.modules[registry.load(name).__module__].__doc__, name))
+
+
 def _figures() -> Iterable[Entry]:
     # By their text: to import one takes as long as a plot.
     for registry in (figures, paper_figures):
@@ -62,10 +71,15 @@ def entries() -> list[Entry]:
     return [
         *_classes("method", unlearn, [name for name in unlearn.names() if name not in guards]),
         *_classes("guard", unlearn, guards),
+        *_modules("detector", detectors),
         *_classes("attack", attacks, attacks.names()),
         *_classes("measure", measures, measures.names()),
         *_classes("analysis", analyses, analyses.names()),
         *(Entry("model", name, "family of models that the engine runs exactly") for name in sorted(ANATOMIES)),
+        *(
+            Entry("weights", name, f"{known.what} ({known.licence}): mute weights {name}")
+            for name, known in sorted(weights.KNOWN.items())
+        ),
         *(Entry("source", name, _title(sources.load(name).__doc__, name)) for name in sources.names()),
         *(
             Entry("language", p.code, f"{p.name}, {p.endonym}; {', '.join(p.scripts)}; {p.family}, {p.branch}")
@@ -77,11 +91,9 @@ def entries() -> list[Entry]:
 
 def of_kind(kind: str) -> list[Entry]:
     """Entries of one kind, or of all (''). Raises ValueError that names the nearest kind if there is none."""
-    found = entries()
-    kinds = list(dict.fromkeys(entry.kind for entry in found))
-    if kind and kind not in kinds:
-        raise ValueError(unknown_name("kind", kind, kinds))
-    return [entry for entry in found if kind in ("", entry.kind)]
+    if kind and kind not in KINDS:
+        raise ValueError(unknown_name("kind", kind, KINDS))
+    return [entry for entry in entries() if kind in ("", entry.kind)]
 
 
 def as_text(found: Iterable[Entry]) -> str:

@@ -3,6 +3,7 @@
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from types import ModuleType
 
@@ -135,11 +136,12 @@ def _origin(results: Results, name: str, project: Path) -> str:
     parts = {"rule": [("workflow/rules/figures.smk", rule)]}
     parts["configuration"] = [(path, path) for path in results.about.get("files", [])]
     parts["code"] = [(path, path) for path in code]
-    linked = (
-        f"{word} {', '.join(page.link((project / path).as_posix(), words) for path, words in targets)}"
-        for word, targets in parts.items()
-        if targets
-    )
+
+    def shown(path: str, words: str) -> str:
+        # Where a wheel brought the project there is nothing to link to that others have at the same place.
+        return page.link((project / path).as_posix(), words) if Path(path).exists() else page.text(words)
+
+    linked = (f"{word} {', '.join(starmap(shown, targets))}" for word, targets in parts.items() if targets)
     return f"<small>Made by: {'; '.join(linked)}.</small>"
 
 

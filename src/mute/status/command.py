@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from mute.config.sections import Files, read_files
 from mute.status import page, standing, text
+from mute.store import project
 from mute.study.cells import Study
 from mute.study.checks import checked_study
-
-BASE = "config/config.yaml"
 
 
 def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Study:
@@ -19,7 +18,7 @@ def read_study(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Stu
 
 def read_values(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Files:
     """What config files say over the base, and over them `--config` among arguments for Snakemake."""
-    files = read_files(BASE, *configfiles)
+    files = read_files(project.base(), *(path for path in configfiles if path != project.base()))
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if any(a == "-C" or a == "--config" or a.startswith("--config=") for a in own):
         # Only then, for it takes a second.
@@ -31,9 +30,13 @@ def read_values(configfiles: Sequence[str], arguments: Sequence[str] = ()) -> Fi
 
 
 def go_on(configfiles: Sequence[str], arguments: Sequence[str] = (), cores: str = "all") -> str:
-    """The command that goes on with a study, as one types it."""
+    """The command that goes on with a study, as one types it: make's in the project, `mute run` elsewhere."""
+    if not project.is_here():
+        files = [] if list(configfiles) == project.own_config() else list(configfiles)
+        own = ["--cores", cores] if cores != "all" else []
+        return shlex.join(["mute", "run", *files, *own, *(["--", *arguments] if arguments else [])])
     given = {
-        "CONFIG": " ".join(configfiles) if list(configfiles) not in ([], [BASE]) else "",
+        "CONFIG": " ".join(configfiles) if list(configfiles) not in ([], [project.BASE]) else "",
         "CORES": cores if cores != "all" else "",
         "ARGS": shlex.join(arguments),
     }

@@ -14,7 +14,7 @@ _ASIDE = frozenset(
     for name in (
         *("config.problems", "config.sections", "hub.copies", "hub.download", "hub.errors"),
         *("jobs.devices", "jobs.job", "jobs.logs", "jobs.sealed", "names"),
-        *("store.clock", "store.pointers", "store.provenance", "store.seals"),
+        *("store.clock", "store.pointers", "store.project", "store.provenance", "store.seals"),
     )
 )
 

@@ -13,11 +13,12 @@ from mute.jobs import machine
 from mute.jobs.times import aligned
 from mute.plan.costs import HARNESS_QUESTIONS, RULES, Cost, Costs, cards
 from mute.plan.costs.work import KNOWN, MATCHED
+from mute.store import project
 from mute.store.records import Record
 from mute.study.cells import Study
 
 # How far plans were from finished studies; `benchmarks/costs.py` writes it.
-MEASURED = Path(__file__).parents[4] / "benchmarks/results/costs.json"
+MEASURED = Path("benchmarks/results/costs.json")
 # Memory that few machines have.
 _LARGE = 128e9
 _HEAD = ("", "jobs", "each", "longest", "core-hours", "GPU-hours", "memory", "GPU memory", "disk")
@@ -28,10 +29,11 @@ _GPU = "H100 80GB"
 _CARDS = (80e9, 40e9)
 
 
-def terminal(study: Study, measured: Path = MEASURED, cores: int = 1) -> str:
+def terminal(study: Study, measured: Path | None = None, cores: int = 1) -> str:
     """The whole plan; cores: how many the study may use on this machine."""
     costs = Costs(study)
-    parts = [_cells(study), _rules(costs), _at_once(costs, cores), _on_cards(costs), _assumed(costs), _error(measured)]
+    parts = [_cells(study), _rules(costs), _at_once(costs, cores), _on_cards(costs), _assumed(costs)]
+    parts.append(_error(measured or Path(project.path(str(MEASURED)))))
     return "\n".join(part for part in parts if part)
 
 

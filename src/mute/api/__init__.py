@@ -6,8 +6,9 @@ what unlearning changes is a `Patch`, which `patched` puts in place for as long 
 
 import hashlib
 import math
+import os
 import tempfile
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,18 +84,45 @@ class Patch:
 def open_model(
     model: str | Path, *, revision: str = "main", device: str = "auto", dtype: str = "float32"
 ) -> tuple["PreTrainedModel", Words]:
-    """Model and tokenizer of a folder, or of the hub by id and revision: safetensors only, and no code from there.
+    """Model and tokenizer of a folder, a GGUF file, or of the hub by id and revision: no code from there is run.
 
     What the cache has is not fetched again. Raises ValueError that says what to do where they cannot be opened.
     """
-    folder = at_home(model)
-    if not folder.is_dir():
+    folder = model_folder(model, revision=revision, dtype=dtype)
+    return loading.load(folder, device=device, dtype=dtype), tokenizer.load(folder)
+
+
+def model_folder(
+    model: str | Path,
+    *,
+    revision: str = "main",
+    dtype: str = "float32",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """The model directory of what `open_model` takes: fetched where it is on the hub and not here.
+
+    A GGUF file, or a folder with one and no other weights, is de-quantised once, into the user's cache
+    (`XDG_CACHE_HOME`); report: told of bytes written, and of all.
+    """
+    from mute.hub import gguf_files
+    from mute.models import pretrained
+
+    place = at_home(model)
+    # Where it is, so that no name of a folder or file is taken for one of the hub.
+    given = str(place.absolute()) if place.exists() else str(model)
+    file = gguf_files.named(given)
+    if place.is_dir() and file is None:
+        return place
+    if file is None or file.path is None:
         from mute.hub import copies
 
-        repo = copies.Repo("model", str(model), revision)
-        copies.fetch(repo)
-        folder = copies.local(repo)
-    return loading.load(folder, device=device, dtype=dtype), tokenizer.load(folder)
+        copies.fetch(gguf_files.repo(given, revision))
+    return pretrained.opened(given, revision, opened_cache(), dtype, report)[0]
+
+
+def opened_cache() -> Path:
+    """Where GGUF files lie de-quantised."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or at_home("~/.cache")) / "mute/opened"
 
 
 def parallel_facts(
@@ -278,6 +306,19 @@ def measure(
     of what is to be forgotten: 1 as before, 0 as guessing. Without a patch, of the model as it is. The patch of a run
     that diverged has no scores: it has neither forgotten nor kept anything.
     """
+    return before_and_after(model, tokenizer, facts, patch, draws=draws, seed=seed)[1]
+
+
+def before_and_after(
+    model: "PreTrainedModel",
+    tokenizer: Words,
+    facts: Facts,
+    patch: Patch | None,
+    *,
+    draws: int = 400,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `measure` says of the model as it is, and of the patched one: the same facts in the same resamples."""
     about = facts.corpus.about
     with _at_rest(model):
         evaluator = Evaluator(model, Encoder(tokenizer), facts.corpus, facts.languages, [about["headline_form"]])
@@ -296,10 +337,16 @@ def measure(
         draws=draws,
         seed=seed,
     )
-    cell, answers = items(after[0]), after[1]
-    board, texts = Board(panel), facts.corpus.texts
-    scores = score_cell(board, cell, None, answers=answers, base_answers=before[1], texts=texts)
-    return blanked(scores) if patch is not None and patch.about.get("status") == "diverged" else scores
+
+    def scored(found: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
+        board, texts = Board(panel), facts.corpus.texts
+        return score_cell(board, items(found[0]), None, answers=found[1], base_answers=before[1], texts=texts)
+
+    own = scored(before)
+    if patch is None:
+        return own, own
+    diverged = patch.about.get("status") == "diverged"
+    return own, blanked(scored(after)) if diverged else scored(after)
 
 
 @contextmanager
