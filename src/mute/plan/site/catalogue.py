@@ -46,23 +46,23 @@ INDEX = """\
 # What there is
 
 Everything that a study can be made of, on one page: what `python -m mute list` prints, with where each stands in this
-reference and what was seen of it. Numbers come from tables in this repository: {studies}; and from the tests of behaviour
-on three trainings ([all of them]({behaviours})). What one run of every method at the same dose showed is told in
-[the zoo](../zoo.md); its tables are not among these.
+reference and what was seen of it. Numbers come from tables in this repository: {studies}; and from the tests of
+behaviour on three trainings ([all of them]({behaviours})). What one run of every method at the same dose showed is told
+in [the zoo](../zoo.md); its tables are not among these.
 
 Every method runs on {models}: these are the families of models whose parts the engine knows. The entries of each method
 and attack say on which bands and facts it applies.
 """
 RANGES = """\
 Ranges in tables go from the lowest to the highest estimate over all edits that count: of every block, training and
-setting in which the study ran it. K is knowledge left (1 as before, 0 never knew), C capability kept; the worst held-out
-language is the one with the highest K or the lowest C. [Tables](../tables.md) say the rest.
+setting in which the study ran it. K is knowledge left (1 as before, 0 never knew), C capability kept; the worst
+held-out language is the one with the highest K or the lowest C. [Tables](../tables.md) say the rest.
 """
 ATTACKS = """\
 # Attacks
 
-What is tried to bring back what was to be forgotten. [Who attacks](../threats.md) says what each stands for and what its
-control is; [adding one](../adding.md#an-attack) is a file.
+What is tried to bring back what was to be forgotten. [Who attacks](../threats.md) says what each stands for and what
+its control is; [adding one](../adding.md#attacks) is a file.
 
 Ranges in tables go from the lowest to the highest estimate over all edits that count. `R`, `B_mixed` and `bypass_base`
 are knowledge after the attack (1 as before the edit, 0 never knew); `recovery` is what came back and an oracle did not

@@ -20,8 +20,8 @@ _HEAD = """\
 # Gallery
 
 The figures of a finished study, `{study}`, drawn when this site was built from the tables in `{folder}`: by the
-functions that draw a study's own, with their captions. `make frozen` draws the same, in `results/frozen/figures/`; `make figures`
-and `make paper` draw yours. [Methods, attacks and analyses](catalogue/index.md) say what is compared,
+functions that draw a study's own, with their captions. `make frozen` draws the same, in `results/frozen/figures/`;
+`make figures` and `make paper` draw yours. [Methods, attacks and analyses](catalogue/index.md) say what is compared,
 [tables](tables.md) what the measures mean. To add a figure: [Adding something](adding.md#a-figure).
 """
 
