@@ -58,7 +58,7 @@ def sections(text: str) -> list[Section]:
     found = []
     for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         rows = [line for line in part.split("\n") if re.search(r"\| (holds|\*\*does not\*\*) \|$", line)]
-        found.append(Section(part.split("\n")[0].strip(), sum("does not" not in row for row in rows), len(rows)))
+        found.append(Section(part.split("\n")[0].strip(), sum("**does not**" not in row for row in rows), len(rows)))
     return found
 
 
