@@ -31,7 +31,7 @@ export MUTE_OWN_CODE := $(OWN_CODE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke reproduction real weights fetch plan status figures publish paper frozen export verify test \
+.PHONY: help study smoke reproduction real weights fetch plan status figures publish paper frozen docs export verify test \
 	integration chaos lint lock clean
 
 help: ## list the targets (this text)
@@ -82,6 +82,10 @@ paper: $(INSTALLED) ## the paper of a finished study, as PDF
 frozen: $(INSTALLED) ## all figures and the paper from paper/frozen/, without training anything
 publish paper frozen:
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) $(ARGS) -- $@
+
+docs: $(INSTALLED) ## the documentation site, in results/site/: opens from disk, needs no network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+	@echo "open results/site/index.html"
 
 export: $(INSTALLED) ## one unlearned model as an ordinary directory: make export CELL=NAME (without: which there are)
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; [ -n "$(CELL)" ] || exec python -m mute exports $(CONFIG); \

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ["help", "study", "smoke", "reproduction", "real", "weights", "fetch", "plan", "status", "figures", "publish"]
-TARGETS += ["paper", "frozen", "export", "verify", "test", "integration", "chaos", "lint", "lock", "clean"]
+TARGETS += ["paper", "frozen", "docs", "export", "verify", "test", "integration", "chaos", "lint", "lock", "clean"]
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "CELL", "CONFIG", "CORES", "NAMES", "PYTHON", "TARGETS")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")

@@ -125,7 +125,7 @@ def readme() -> str:
         source = sources.load(name)
         forget_sets = ", ".join(f"`{each}`" for each in source.FORGET_SETS)
         pages.append(f"### `{name}`\n\n{source.Settings.__doc__} Forget sets: {forget_sets}.\n")
-        pages.append(_settings_tables(source.Settings))
+        pages.append(settings_tables(source.Settings))
     pages.append("## Language packs\n\nLanguages of the source `world`; files may have any.\n")
     packs = [languages.load(code) for code in languages.codes()]
     rows = [(f"`{p.code}`", p.name, p.endonym, ", ".join(p.scripts), f"{p.family}, {p.branch}") for p in packs]
@@ -139,13 +139,13 @@ def _registered(section: str) -> str:
     for name in registry.names():
         kind = registry.load(name)
         about = (sys.modules[kind.__module__].__doc__ or "").strip()
-        told = _method(kind) if registry is unlearn else f"{kind.paper}."
+        told = method_words(kind) if registry is unlearn else f"{kind.paper}."
         pages.append(f"### `{name}`\n\n{about}\n\n{told}\n")
-        pages.append(_settings_tables(kind.Settings))
+        pages.append(settings_tables(kind.Settings))
     return "\n".join(pages)
 
 
-def _method(method: type[unlearn.Method]) -> str:
+def method_words(method: type[unlearn.Method]) -> str:
     """Who proposed a method, what it is for, and how its strength is found."""
     strength = method.Settings.strength
     found = {
@@ -167,7 +167,7 @@ def _method(method: type[unlearn.Method]) -> str:
     return f"{kept} If it works, {expects}; {kind}.{only}"
 
 
-def _settings_tables(model: type[BaseModel]) -> str:
+def settings_tables(model: type[BaseModel]) -> str:
     """The table of settings, and of each mapping inside it."""
     schema = model.model_json_schema()
     parts = schema.get("$defs", {})
