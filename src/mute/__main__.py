@@ -260,6 +260,13 @@ def weights(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _board(parser: argparse.ArgumentParser, files: argparse.ArgumentParser) -> None:
+    from mute.publishing.board import command
+
+    command.arguments(parser, files)
+    parser.set_defaults(run=command.board, study=_study)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mute", description="MUTE: a study of multilingual unlearning.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -309,6 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     added = add(weights, "fetch small pretrained weights")
     added.add_argument("name", nargs="?", help="which; without: list them")
     added.add_argument("--folder", type=Path, default=Path("data/weights"), help="where to put them [data/weights]")
+    _board(commands.add_parser("board", help="methods and guards beside each other: show, make, check, add"), files)
     chosen = parser.parse_args(arguments)
     if getattr(chosen, "own_code", False):
         os.environ["MUTE_OWN_CODE"] = "1"
