@@ -260,11 +260,16 @@ def weights(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _of_record(chosen: argparse.Namespace) -> tuple[dict, Path]:
+    study = _study(chosen)
+    return study.of_record(), Path(study.config.study.results)
+
+
 def _board(parser: argparse.ArgumentParser, files: argparse.ArgumentParser) -> None:
     from mute.publishing.board import command
 
     command.arguments(parser, files)
-    parser.set_defaults(run=command.board, study=_study)
+    parser.set_defaults(run=command.board, study=_of_record)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,8 +28,8 @@ from mute.unlearn.base import Family, Intent
 RECOMPUTED, STATED = "computed again from its tables", "as stated by its sender"
 _MOST = 60  # problems that a message lists
 _DEEPEST = 40  # mappings and lists within each other
-_STATUSES = re.compile(r"(\d+ [a-z_]+(, )?)+")
-_DOSE = re.compile(r"(|reached|not reached|missed by \d+ of \d+)")
+_STATUSES = re.compile(r"([0-9]{1,6} [a-z_]{1,20}(, |$)){1,20}")
+_DOSE = re.compile(r"(|reached|not reached|missed by [0-9]{1,6} of [0-9]{1,6})")
 _CLOSE = 1e-4  # relative, of numbers that were written with six digits
 
 

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from mute.publishing.board.checks import Checked
     from mute.publishing.board.text import Filters
     from mute.store.records import Record
-    from mute.study.cells import Study
 
 # Of a board at a terminal as many rows are shown; --all shows all.
 _ROWS = 60
@@ -151,8 +150,7 @@ def _filters(chosen: argparse.Namespace) -> "Filters":
 def _study(chosen: argparse.Namespace) -> "tuple[Record, Path]":
     """The configuration of record of a study, and its folder of results."""
     # The room of studies lies above this one; whoever calls has it.
-    study: Study = chosen.study(chosen)
-    return study.of_record(), Path(study.config.study.results)
+    return chosen.study(chosen)
 
 
 def _frozen(folder: Path) -> "tuple[Record, Path, dict[str, str], str]":

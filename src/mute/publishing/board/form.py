@@ -76,4 +76,4 @@ def schema() -> Record:
 
 
 def schema_text() -> str:
-    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(schema(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
+from mute.bands import Languages
 from mute.findings.by_language import Worst
 from mute.findings.results import Number
 from mute.plotting import page
@@ -63,9 +64,12 @@ color:#222;text-align:left}
 .mute .wide{max-height:85vh;overflow:auto;border:1px solid #ccc}
 .mute thead th{position:sticky;top:0;z-index:1}
 .mute tr[hidden]{display:none}
+.mute td.silent,.mute td:first-child{max-width:9rem}
 .mute td.silent{color:#555}
-@media (max-width:640px){.mute{padding:.5rem}.mute .filters label,.mute select,.mute input{width:100%;max-width:none;
-box-sizing:border-box}.mute td:nth-child(2),.mute th:nth-child(2){position:sticky;left:0;background:#fff;
+.mute td .more,.mute td.cost{min-width:7.5rem}
+@media (max-width:640px){.mute{padding:.5rem}.mute .filters{gap:.4rem 4%}
+.mute .filters label{width:48%}.mute select,.mute input{width:100%;max-width:none;box-sizing:border-box}
+.mute td:nth-child(2),.mute th:nth-child(2){position:sticky;left:0;background:#fff;
 border-right:1px solid #ccc;max-width:8rem}.mute thead th:nth-child(2){z-index:2}}
 @media print{.mute .filters{display:none}.mute .wide{max-height:none;overflow:visible}}
 """
@@ -153,8 +157,9 @@ def _how(floor: float) -> str:
     return (
         f"A place goes to what keeps {floor:g} or more of capability, in the worst held-out language and in the "
         "sources; 1 leaves least knowledge in the worst held-out language. Entries are compared that were trained and "
-        "asked alike. Intervals hold 95 %: of two trainings or more over the trainings, of one over its facts, which says "
-        "nothing of another model. Two places whose intervals overlap are not told apart. What has no place says why."
+        "asked alike. Intervals hold 95 %: over the trainings where there are two or more, and of one training over "
+        "its facts, which says nothing of another model. Two places whose intervals overlap are not told apart. What "
+        "has no place says why."
     )
 
 
@@ -192,7 +197,7 @@ def _values(place: Place, name: str) -> tuple[str, ...]:
 
 def _league_key(place: Place) -> str:
     entry = place.entry
-    return f"{entry.model}, unlearned in {entry.sources.replace('-', ' ')}, {entry.forget_set} ({entry.setup[:6]})"
+    return f"{entry.model}, unlearned in {Languages(entry.sources).words}, {entry.forget_set} ({entry.setup[:6]})"
 
 
 def _table(places: Sequence[Place]) -> str:
@@ -211,7 +216,7 @@ def _row(place: Place) -> str:
         worst = worst_in(place, script)
         scripts[script] = [str(worst), "" if not worst else f"{worst.number.value:.6g}"]
     data = {name: (_values(place, name) or ("",))[0] for name in _FILTERS if name != "script"}
-    data["scripts"] = json.dumps(scripts, ensure_ascii=False)
+    data["scripts"] = json.dumps(scripts, ensure_ascii=False, allow_nan=False)
     attributes = "".join(f' data-{name}="{text(value)}"' for name, value in data.items())
     method = entry.method if entry.method != entry.algorithm else ""
     cells = [
@@ -225,7 +230,7 @@ def _row(place: Place) -> str:
         _number(entry.c),
         _back(place),
         _cost(place),
-        _words(f"{entry.counted}", f"{entry.statuses}{f'; dose {entry.dose}' if entry.dose else ''}"),
+        _words(f"{entry.counted}", f"{entry.statuses.replace('_', ' ')}{f'; dose {entry.dose}' if entry.dose else ''}"),
         _words(place.shelf, place.origin),
     ]
     return f"<tr{attributes}>{''.join(cells)}</tr>"
@@ -280,7 +285,7 @@ def _cost(place: Place) -> str:
     if not math.isnan(took.get("passes_prompt", math.nan)):
         said.append(f"+{took['passes_prompt']:g} passes a prompt, +{took['passes_text']:g} a text")
     value = "" if math.isnan(steps) else f"{steps:.6g}"
-    return f'<td data-sort="{value}">{text(", ".join(said) or "–")}</td>'
+    return f'<td class="cost" data-sort="{value}">{text(", ".join(said) or "–")}</td>'
 
 
 _SENT = ("name", "sender", "contact", "licence", "code", "what was run", "origin", "versions", "configuration")

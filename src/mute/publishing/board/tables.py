@@ -27,7 +27,7 @@ COLUMNS = {
     "scores": (*KEYS, "attack", "language", "group", "metric", "facts", "value", "low", "high", "n"),
     "gates": ("model", "training_seed", "oracle", "measure", "language", "value", "passed"),
 }
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 # No share is further from 0 than this, nor an end of its interval: of two trainings one reaches far.
 LARGEST, LARGEST_END = 10.0, 1000.0
 _SLACK = 1e-6  # of an interval's end, for numbers are written with six digits
