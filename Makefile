@@ -31,8 +31,8 @@ export MUTE_OWN_CODE := $(OWN_CODE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help study smoke reproduction real weights fetch plan status figures publish paper frozen docs export verify test \
-	integration chaos lint lock clean
+.PHONY: help study smoke reproduction real weights fetch plan status board explore figures publish paper frozen docs \
+	export verify test integration chaos lint lock clean
 
 help: ## list the targets (this text)
 	@echo "MUTE: a reproducible study of multilingual unlearning. Targets:"
@@ -72,6 +72,9 @@ plan: $(INSTALLED) ## what the study of CONFIG will cost: jobs, hours, memory, d
 
 status: $(INSTALLED) ## how the study of CONFIG stands: done, diverged, failed, pending; where the logs are, how to go on
 	@$(BIN)/python -m mute status $(CONFIG) || [ $$? -le 2 ]
+
+board: $(INSTALLED) ## the board with the finished study of CONFIG in it: table, and a page that opens from the disk
+	@$(BIN)/python -m mute board make $(CONFIG) $(ARGS)
 
 figures: $(INSTALLED) ## figures and summary from the tables that are there, pulled ones too; trains nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) \

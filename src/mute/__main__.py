@@ -368,6 +368,18 @@ def weights(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _of_record(chosen: argparse.Namespace) -> tuple[dict, Path]:
+    study = _study(chosen)
+    return study.of_record(), Path(study.config.study.results)
+
+
+def _board(parser: argparse.ArgumentParser, files: argparse.ArgumentParser) -> None:
+    from mute.publishing.board import command
+
+    command.arguments(parser, files)
+    parser.set_defaults(run=command.board, study=_of_record)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     whole = argparse.ArgumentParser(prog="mute", description="MUTE: multilingual unlearning of language models.")
@@ -390,6 +402,7 @@ def parser() -> argparse.ArgumentParser:
     _of_studies(add, results, files)
     _of_models(add)
     _of_the_rest(add)
+    _board(commands.add_parser("board", help="methods and guards beside each other: show, make, check, add"), files)
     return whole
 
 
