@@ -1,4 +1,4 @@
-"""Tables of a folder that may be anybody's: read, held against what they must have, and everything wrong said at once."""
+"""Tables of a folder that may be anybody's: read, held against what they must have, all that is wrong told at once."""
 
 import re
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ def _whole(path: Path, problems: list[str], within: Path | None) -> pd.DataFrame
         if within is not None and path.is_relative_to(within) and (within / seals.FOLDER).is_dir():
             fault = seals.fault(within, path)
             if fault is not None:
-                problems.append(f"{path.name} {fault.reason}; it is shown as it is")
+                problems.append(f"{path.name} {fault.text}; it is shown as it is")
         return artifacts.read_table(path)
     except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError, MemoryError) as error:
         # pandas and pyarrow raise all of these on bytes that are no table.
@@ -158,9 +158,11 @@ def agree(found: Given) -> None:
             if bad:
                 problems.append(f"cells: {len(bad)} digests name no folder, such as {shown(bad[0])}: not looked up")
     scores = found.tables.get("scores")
-    if scores is not None and {"low", "high"} <= set(scores):
-        if crossed := int((scores["low"].to_numpy(float) > scores["high"].to_numpy(float)).sum()):
-            problems.append(f"scores: {crossed} intervals end below where they begin")
+    crossed = (
+        int((scores["low"] > scores["high"]).sum()) if scores is not None and {"low", "high"} <= set(scores) else 0
+    )
+    if crossed:
+        problems.append(f"scores: {crossed} intervals end below where they begin")
     if scores is not None and cells is not None:
         of_cells = scores[~scores["algorithm"].isin(_REFERENCES)][list(KEYS)].drop_duplicates()
         joined = of_cells.astype(str).merge(cells[list(KEYS)].astype(str).assign(there=1), on=list(KEYS), how="left")

@@ -121,7 +121,7 @@ class Landed:
         own = table[table["trained"].isin(list(self.trained))]
         parts = [self.trained[name] for name in own["trained"]]
         keys = {
-            key: [p[place] or (0 if place == 1 else "") for p in parts]
+            key: [part[place] or (0 if key == "training_seed" else "") for part in parts]
             for place, key in enumerate(("model", "training_seed", "oracle"))
         }
         return own.drop(columns="trained").assign(**keys).rename(columns={"gate": "threshold"})

@@ -1,8 +1,9 @@
-"""What the pages are told of a study: its cases, its edits with their numbers, its cells, its tables; plain values only."""
+"""What the pages are told of a study, as plain values: cases, edits with their numbers, cells, tables."""
 
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from mute.publishing.explorer.given import Given
 from mute.store import artifacts
 from mute.store.records import Facts, Record
 
-# What heatmaps show by language and block: name, title, what its colour means, which end is good, and its kind of facts.
+# What heatmaps show by language and block: name, title, what its colour means, and which end is good.
 MEASURES = (
     ("K", "Knowledge left", "1: the model knows as much as before the edit; 0: as if it had never been taught", "low"),
     ("C", "Capability kept", "1: nothing else was lost; 0: the model is of no use any more", "high"),
@@ -43,7 +44,7 @@ def script(name: str, value: object) -> str:
     return f"MUTE.take('{name}', '{quoted}');\n"
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """A value as JSON has it: numbers that are none are null, texts are cut where they are endless."""
     if isinstance(value, float):
         return value if value - value == 0 else None
@@ -63,7 +64,7 @@ class Coded:
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self.rows = len(table)
+        self.rows, self.names = len(table), [str(name) for name in table.columns]
         self.numbers: dict[str, np.ndarray] = {}
         self.words: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for name in table.columns:
@@ -78,17 +79,16 @@ class Coded:
 
     def columns(self, places: np.ndarray | None = None, without: Iterable[str] = ()) -> Record:
         """The rows at `places`, or all of them, as pages read them."""
-        found = []
-        for name, values in self.numbers.items():
-            own = values if places is None else values[places]
-            found.append({"name": name, "numbers": [v if v - v == 0 else None for v in own.tolist()]})
-        for name, (codes, words) in self.words.items():
-            own = codes if places is None else codes[places]
-            there, own = np.unique(own, return_inverse=True)
-            found.append({"name": name, "words": words[there].tolist(), "codes": own.tolist()})
-        left = {*without}
-        rows = self.rows if places is None else len(places)
-        return {"rows": rows, "columns": [column for column in found if column["name"] not in left]}
+        found, left = [], {*without}
+        for name in (name for name in self.names if name not in left):
+            if name in self.numbers:
+                own = self.numbers[name] if places is None else self.numbers[name][places]
+                found.append({"name": name, "numbers": [v if v - v == 0 else None for v in own.tolist()]})
+            else:
+                codes, words = self.words[name]
+                there, own = np.unique(codes if places is None else codes[places], return_inverse=True)
+                found.append({"name": name, "words": words[there].tolist(), "codes": own.tolist()})
+        return {"rows": self.rows if places is None else len(places), "columns": found}
 
 
 def _word(value: object) -> str:
@@ -101,7 +101,7 @@ def columns(table: pd.DataFrame) -> Record:
 
 
 def number(found: Number) -> list[float | None] | None:
-    return [plain(v) for v in (found.value, found.low, found.high, found.n)] if found else None  # ty: ignore[invalid-return-type]
+    return [plain(v) for v in (found.value, found.low, found.high, found.n)] if found else None
 
 
 def cell_id(keys: Iterable[object]) -> str:
@@ -132,7 +132,7 @@ class Payload:
         cases, ids = results.all_cases, self._ids()
         shown = set(results.cases)
         algorithms = results.all_algorithms
-        return plain(  # ty: ignore[invalid-return-type]
+        return plain(
             {
                 "name": self.name,
                 "standing": dict(standing or {}),
@@ -186,13 +186,13 @@ class Payload:
         source, heldout = self.results.languages(case)
         numbers = {}
         for metric, *_ in MEASURES:
-            ask = lambda group, code="", metric=metric: number(  # noqa: E731
-                self.results.number(case, algorithm, band, metric, group, language=code)
-            )
-            numbers[metric] = {
-                "groups": {group: ask(group) for group in GROUPS},
-                "languages": [ask("source", code) for code in source] + [ask("heldout", code) for code in heldout],
-            }
+            asked = [(group, "") for group in GROUPS]
+            asked += [("source", code) for code in source] + [("heldout", code) for code in heldout]
+            own = [
+                number(self.results.number(case, algorithm, band, metric, group, language=code))
+                for group, code in asked
+            ]
+            numbers[metric] = {"groups": dict(zip(GROUPS, own)), "languages": own[len(GROUPS) :]}
         leaks = {g: number(self.results.number(case, algorithm, band, "leak", g)) for g in ("all", "worst")}
         return {
             "case": place,
@@ -216,7 +216,8 @@ class Payload:
     def attacks(self) -> Record:
         """What attacks bring back: of every edit, attack by attack, with the same of base and oracle."""
         results, found = self.results, []
-        names = [*(name for name, metric in NAMED.items() if metric in results.metrics), *results.attacks]
+        named = [name for name, metric in NAMED.items() if metric in results.metrics]
+        names = list(dict.fromkeys([*named, *results.attacks]))
         for place, case in enumerate(results.all_cases):
             for algorithm in results.algorithms(case):
                 for band in results.bands(case, algorithm):
@@ -232,7 +233,7 @@ class Payload:
                             )
                         row = {"case": place, "algorithm": results.all_algorithms.index(algorithm)}
                         found.append({**row, "band": band, "attack": attack, "numbers": own})
-        return plain({"attacks": names, "rows": found})  # ty: ignore[invalid-return-type]
+        return plain({"attacks": names, "rows": found})
 
     # Tables
 

@@ -5,7 +5,8 @@
 
   function find(study) {
     const edit = study.edits.find((own) => own.cells.includes(state.get("cell")));
-    return edit || study.edits[0];
+    const place = study.cases.length ? MUTE.caseOf(study) : 0;
+    return edit || study.edits.find((own) => own.case === place) || study.edits[0];
   }
 
   function byLanguage(study, edit, own) {
@@ -13,8 +14,7 @@
     const rows = codes.map((code, i) => {
       const k = edit.numbers.K.languages[i];
       const c = edit.numbers.C.languages[i];
-      const leak = k && edit.numbers.K.groups.source && own.heldout.includes(code) ? null : null;
-      return { code, k, c, leak, role: own.source.includes(code) ? "source" : "held out" };
+      return { code, k, c, role: own.source.includes(code) ? "source" : "held out" };
     });
     const grid = MUTE.grid(
       ["language", "script", "role", "K, knowledge left", "C, capability kept", "facts"],
@@ -59,7 +59,7 @@
           width: Math.min(MUTE.width(), 560), height: 240, marginLeft: 56, x: { label: "step" }, y: { label: key, grid: true, tickFormat: key === "size" ? "~g" : undefined },
           color: { domain: names, range },
           marks: [Plot.lineY(own, { x: "step", y: key, z: "strength", stroke: "strength" }), key === "loss" ? null : Plot.dot(own, { x: "step", y: key, fill: "strength", r: 3 }), Plot.text(own, Plot.selectLast({ x: "step", y: key, z: "strength", text: names.length > 1 ? "strength" : () => "", textAnchor: "end", dy: -8, fill: "#1a1a1a" }))],
-        }, `${own.length} points.`),
+        }, `${own.length} points, ${names.length > 1 ? "one line for each strength" : "one line"}.`),
       );
     }
     return box;
@@ -180,7 +180,7 @@
         el("p", { class: "question", dir: "auto" }, `${MUTE.plain(about.name)} on ${MUTE.band(edit.band)} of ${own.model}: ${sentence(edit)}`),
         el("p", { class: "small", dir: "auto" }, [about.family && `family ${about.family}`, about.intent && `intent ${about.intent}`, about.paper, `training seed ${own.training_seed}`, `unlearned in ${own.source.map((code) => MUTE.language(study, code).name).join(", ")}`, `retain ${own.retain}`, `forget set ${own.forget_set}`, `protocol ${own.protocol}`].filter(Boolean).join(" · ")),
         el("p", {}, "Status ", el("strong", {}, MUTE.plain(edit.status)), MUTE.status(edit.status) ? `: ${MUTE.status(edit.status)}.` : "."),
-        edit.cells.length > 1 ? el("p", { class: "small" }, "Numbers are means over unlearning seeds; curves, answers and the record are of the one that is chosen.") : null,
+        edit.cells.length > 1 ? el("p", { class: "small" }, "Numbers are means over unlearning seeds; curves, answers and the record are of the one that is chosen.") : "",
         byLanguage(study, edit, own),
       );
       const rest = el("div", { "aria-busy": "true" }, el("p", {}, "Reading the cell …"));

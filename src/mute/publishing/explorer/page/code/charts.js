@@ -93,8 +93,8 @@
 
   // Squares: [{x, y, value, label, faint, open}], rows and columns in the order given. names: of rows, by their key.
   MUTE.heatmap = function (title, squares, columns, rows, options) {
-    const wide = options.width;
     const left = options.left;
+    const wide = Math.min(options.width, left + 8 + columns.length * (options.most || 72));
     const size = (wide - left - 8) / Math.max(columns.length, 1);
     const colour = options.colour || shade;
     const svg = Plot.plot({
@@ -166,7 +166,7 @@
   MUTE.legend = function (measure, colour = shade, ends = [0, 1]) {
     const steps = d3.range(11).map((i) => i / 10);
     const svg = Plot.plot({
-      width: 230, height: 34, marginLeft: 6, marginRight: 6, marginTop: 0, marginBottom: 18,
+      width: 240, height: 34, marginLeft: 12, marginRight: 12, marginTop: 0, marginBottom: 18,
       x: { domain: ends, ticks: 3, label: null, tickSize: 3 }, y: { axis: null },
       marks: [Plot.rect(steps.slice(0, 10), { x1: (d) => ends[0] + d * (ends[1] - ends[0]), x2: (d) => ends[0] + (d + 0.1) * (ends[1] - ends[0]), y1: 0, y2: 1, fill: (d) => colour(ends[0] + (d + 0.05) * (ends[1] - ends[0])) })],
     });

@@ -35,7 +35,7 @@
       return [MUTE.band(band), ...numbers.map(MUTE.interval), numbers[0] && numbers[1] ? MUTE.decimal(numbers[1][0] - numbers[0][0]) : "–", ...apart.map(MUTE.decimal)];
     });
     if (!rows.length) return el("p", { class: "notice" }, "The two have no edited block in common.");
-    return MUTE.grid(["edited", `${metric} worst, left`, `${metric} worst, right`, "right less left", ...shared.map((code) => `${MUTE.language(left.study, code).name}, right less left`)], rows, `${measure[1]}: right less left, by edited block`);
+    return MUTE.grid(["edited", `${metric} worst, left`, `${metric} worst, right`, "right less left", ...shared.map((code) => MUTE.language(left.study, code).name)], rows, `${measure[1]}: right less left, over the worst held-out language and in each`);
   }
 
   MUTE.views.set("compare", {

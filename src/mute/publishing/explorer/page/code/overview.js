@@ -52,7 +52,8 @@
     const metric = measure[0];
     const codes = [...own.source, ...own.heldout];
     const wide = width >= 400;
-    const rows = MUTE.languageRows(study, own, edits, measure, wide);
+    // One order for all figures of a case: that over all its edits.
+    const rows = MUTE.languageRows(study, own, MUTE.editsOf(study, place, null), measure, wide);
     const squares = [];
     for (const row of rows) {
       if (row.head) continue;

@@ -88,7 +88,7 @@
             MUTE.select("Languages", [["worst", "worst held-out"], ["heldout", "held out, mean"], ["source", "source, mean"]], group, (g) => { state.set({ g }); draw(); })]),
           MUTE.legend("K after the attack. Dark: it came back, so that it was hidden and not erased. Grey: not tried, or no score of this kind."),
           squares.length ? MUTE.wideBox(MUTE.heatmap("Knowledge after attacks, by method", squares, names, methods.map((i) => ({ key: String(i), name: MUTE.plain(study.algorithms[i].name) })), {
-            width: Math.max(MUTE.width() > 900 ? 900 : MUTE.width(), 150 + names.length * 40), left: 130, across: "attack", column: (name) => (MUTE.plain(name).length > 9 ? `${MUTE.plain(name).slice(0, 8)}…` : MUTE.plain(name)), rotate: names.length > 6 ? -30 : 0,
+            width: Math.max(MUTE.width() > 900 ? 900 : MUTE.width(), 150 + names.length * 40), left: 130, most: 110, across: "attack", column: (name) => (MUTE.plain(name).length > 14 ? `${MUTE.plain(name).slice(0, 13)}…` : MUTE.plain(name)), rotate: names.length > 6 ? -30 : 0,
             hint: "Point at a square, or go to it with the arrow keys; Enter or a click opens its cell.",
             open: (square) => square.edit && (location.hash = MUTE.cellLink(study, square.edit)),
           })) : el("p", { class: "notice" }, "No attack on this model has landed yet."),

@@ -21,7 +21,7 @@
   MUTE.interval = function (number) {
     if (!number) return "–";
     const [value, low, high] = number;
-    return low === null ? MUTE.decimal(value) : `${MUTE.decimal(value)} [${MUTE.decimal(low)}, ${MUTE.decimal(high)}]`;
+    return low === null ? MUTE.decimal(value) : `${MUTE.decimal(value)}\u00a0[${MUTE.decimal(low)},\u00a0${MUTE.decimal(high)}]`;
   };
 
   MUTE.plain = (name) => String(name).replaceAll("_", " ");
@@ -61,7 +61,7 @@
   MUTE.band = function (band) {
     if (band === "all") return "all blocks";
     if (band === "full") return "every parameter";
-    return /^\d+$/.test(band) ? `block ${band}` : `blocks ${band}`;
+    return /^\d+$/.test(band) ? `block\u00a0${band}` : `blocks\u00a0${band}`;
   };
 
   // As it stands under a column: blocks in a row by their ends.
