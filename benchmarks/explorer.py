@@ -1,4 +1,4 @@
-"""How long the explorer of a study of 600 cells takes to open, to draw a cell, and to answer a filter; and to be written.
+"""How long the explorer of a study of 600 cells takes to open, to draw a cell, to answer a filter, to be written.
 
     python benchmarks/explorer.py --json benchmarks/results/explorer.json
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 from playwright.sync_api import sync_playwright
 
+from mute.bands import KEYS
 from mute.publishing.explorer import given, pages
 from mute.publishing.explorer.payload import Payload
 
@@ -38,9 +39,7 @@ def many(found: given.Given) -> given.Given:
     cells = found.tables["cells"]
     more = cells.iloc[: CELLS - len(cells)]
     algorithms = more["algorithm"].unique()
-    keys = pd.MultiIndex.from_frame(
-        more[["model", "training_seed", "algorithm", "band", "sources", "retain", "protocol"]]
-    )
+    keys = pd.MultiIndex.from_frame(more[[*KEYS]])
 
     def grown(table: pd.DataFrame) -> pd.DataFrame:
         if not set(keys.names) <= set(table):

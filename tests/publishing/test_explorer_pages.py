@@ -1,4 +1,4 @@
-"""The explorer's pages in a headless Chromium, opened from disk: each view, wide and narrow, by keyboard, without network.
+"""The explorer's pages in a headless Chromium, opened from disk: every view, by keyboard, without network.
 
 They need Chromium and fonts for Arabic, Devanagari and CJK, which `make integration` installs.
 """
@@ -25,8 +25,8 @@ WIDTHS = (1300, 390)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Contrast of every text with what is behind it: WCAG's ratio, from the colours as they are painted.
 CONTRAST = """() => {
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
   const behind = (node) => {
@@ -40,7 +40,8 @@ CONTRAST = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
     const node = text.parentElement;
-    if (!text.textContent.trim() || !node.getClientRects().length || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'style'].includes(node.tagName)) continue;
+    if (!text.textContent.trim() || !node.getClientRects().length) continue;
+    if (['SCRIPT', 'STYLE', 'NOSCRIPT', 'style'].includes(node.tagName)) continue;
     const svg = node.closest('svg');
     const style = getComputedStyle(node);
     let back = behind(node);
@@ -82,7 +83,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Two studies side by side: a small one with answers and hostile text, and the frozen one without its scores' bulk."""
+    """Two studies side by side: a small one with answers and hostile text, and a part of the frozen one."""
     folder = tmp_path_factory.mktemp("explorer")
     made = explored.results(folder / "made")
     tables = made / "tables"
@@ -90,7 +91,15 @@ def pages(tmp_path_factory):
     cells["reason"] = HOSTILE
     cells.to_csv(tables / "cells.csv", index=False)
     (tables / "gates.csv").write_text("a\n1\n")
-    return explore.write([explore.payload(made), explore.payload(Path("paper/frozen"))], folder / "out")
+    # One model of the frozen study and few measures, for the time that it takes to write.
+    (folder / "frozen").mkdir()
+    for path in sorted(Path("paper/frozen").glob("*.parquet")):
+        if path.stem in ("cells", "scores", "layers", "bands", "lens"):
+            model = [("model", "==", "llama"), ("training_seed", "==", 0)]
+            table = pd.read_parquet(path, filters=[*model, *([("metric", "in", ["K", "C"])] * (path.stem == "scores"))])
+            table.to_parquet(folder / "frozen" / path.name)
+    shutil.copy("paper/frozen/about.json", folder / "frozen")
+    return explore.write([explore.payload(made), explore.payload(folder / "frozen")], folder / "out")
 
 
 @pytest.fixture
@@ -104,9 +113,8 @@ def opened(browser, pages):
         tab.wrong = []
         tab.on("console", lambda message: tab.wrong.append(message.text) if message.type in ("error", "warning") else 0)
         tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
-        tab.on(
-            "request", lambda asked: tab.wrong.append(asked.url) if not asked.url.startswith(("file:", "data:")) else 0
-        )
+        own = ("file:", "data:", "blob:")
+        tab.on("request", lambda asked: tab.wrong.append(asked.url) if not asked.url.startswith(own) else 0)
         tab.goto(f"{page.as_uri()}#{state}")
         ready(tab)
         return tab
@@ -141,9 +149,8 @@ def test_squares_say_the_numbers_of_the_tables(opened, pages):
     case, edits = study["cases"][place], [edit for edit in study["edits"] if edit["case"] == place]
     labels = tab.locator(".mark").evaluate_all("(marks) => marks.map((mark) => mark.getAttribute('aria-label'))")
     codes = [*case["source"], *case["heldout"]]
-    numbers = [
-        n for edit in edits for n in (*edit["numbers"]["K"]["languages"], edit["numbers"]["K"]["groups"]["worst"])
-    ]
+    own = [edit["numbers"]["K"] for edit in edits]
+    numbers = [number for each in own for number in (*each["languages"], each["groups"]["worst"])]
     told = sorted(re.search(r": K (\S+?)\s\[", label)[1] for label in labels)
     assert len(labels) == len(edits) * (len(codes) + 1) > 200
     signed = (f"{number[0]:.2f}".replace("-0.00", "0.00").replace("-", "\u2212") for number in numbers)
@@ -202,11 +209,12 @@ def test_a_link_holds_the_state_of_a_view(opened):
     assert ": C " in told
 
 
-def test_a_filter_finds_the_rows_that_the_table_has_and_saves_them(opened, tmp_path):
+def test_a_filter_finds_the_rows_that_the_table_has_and_saves_them(opened, pages, tmp_path):
     tab = opened("view=rows&s=1&t=cells")
-    tab.get_by_role("searchbox").fill("simnpo not_reached")
-    cells = pd.read_parquet("paper/frozen/cells.parquet")
-    own = cells[(cells["algorithm"] == "simnpo") & (cells["status"] == "not_reached")]
+    tab.get_by_role("searchbox").fill("slug destroyed")
+    cells = pd.read_parquet(pages.parent.parent / "frozen" / "cells.parquet")
+    own = cells[(cells["algorithm"] == "slug") & (cells["status"] == "destroyed")]
+    assert 1 < len(own) < len(cells)
     assert tab.locator("[role=status].small").inner_text().startswith(f"{len(own)} of {len(cells)} rows")
     tab.get_by_role("button", name="step_size").click()
     with tab.expect_download() as saving:
@@ -214,7 +222,7 @@ def test_a_filter_finds_the_rows_that_the_table_has_and_saves_them(opened, tmp_p
     saving.value.save_as(tmp_path / "rows.csv")
     saved = pd.read_csv(tmp_path / "rows.csv", encoding="utf-8-sig")
     assert sorted(saved["digest"]) == sorted(own["digest"])
-    assert "q=simnpo+not_reached" in tab.url
+    assert "q=slug+destroyed" in tab.url
 
 
 def test_a_figure_is_saved_as_an_image_of_its_own(opened, tmp_path):
