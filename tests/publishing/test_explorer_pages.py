@@ -26,7 +26,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Contrast of every text with what is behind it: WCAG's ratio, from the colours as they are painted.
 CONTRAST = """() => {
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+    .map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
   const behind = (node) => {

@@ -97,7 +97,8 @@ def _is_newest(results: Path) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """`python -m mute.status.explorer FILE... [-- arguments for snakemake]`: until standard input is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run's, which ends this in its own time
-    os.nice(19)
+    # Behind the jobs, and yet so that the first picture is there in minutes where they take all cores.
+    os.nice(5)
     split = arguments.index("--") if "--" in arguments else len(arguments)
     watch = Watch(read_study(arguments[:split], arguments[split + 1 :]))
     while True:

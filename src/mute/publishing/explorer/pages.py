@@ -12,6 +12,7 @@ FOLDER, PAGE, DATA, INDEX = "explorer", "index.html", "data", "studies.js"
 _SOURCE = Path(__file__).parent / "page"
 _OURS = re.compile(r"(studies|study-[0-9]+|attacks-[0-9]+|table-[0-9]+-[a-z]+|cell-[0-9]+-[0-9a-f]{20})\.js")
 _LEFT = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+_GROWING = ("curves", "profiles", "lens", "layers", "gates")
 
 
 class Writer:
@@ -24,6 +25,7 @@ class Writer:
         self.folder = folder
         self._stamps: dict[tuple[int, str], tuple] = {}
         self._texts: dict[Path, int] = {}
+        self._lengths: dict[tuple[int, str], int] = {}
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         if there and not (folder / DATA / INDEX).is_file() and (PAGE in there or DATA not in there):
             raise ValueError(f"{folder} holds other files, such as {there[0]!r}: name a new or an empty folder")
@@ -40,7 +42,15 @@ class Writer:
             for name, value in payload.cell_files(new):
                 self._put(data / f"cell-{place}-{name}.js", script(f"cell-{place}-{name}", value))
             self._stamps.update({(place, name): stamps[name] for name in new})
-            files = {f"table-{place}-{name}": columns(payload.table(name)) for name in payload.tables()}
+            files = {}
+            for table in payload.tables():
+                own = (place, table)
+                # Rows of these are only added. To put them into text is most of the work.
+                if table in _GROWING and self._lengths.get(own) == len(payload.given.tables[table]):
+                    kept.add(f"table-{place}-{table}.js")
+                else:
+                    files[f"table-{place}-{table}"] = columns(payload.table(table))
+                self._lengths[own] = len(payload.given.tables[table])
             files[f"attacks-{place}"] = payload.attacks()
             files[f"study-{place}"] = payload.study(standing if place == 0 else None)
             for name, value in files.items():
