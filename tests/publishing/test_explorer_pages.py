@@ -126,7 +126,7 @@ def opened(browser, pages):
 
 
 def ready(tab, view: str = "") -> None:
-    tab.wait_for_selector(f"main[data-ready^='{view}']", timeout=60_000)
+    tab.wait_for_selector(f"main[data-ready^='{view}']" if view else "main[data-ready]", timeout=60_000)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
