@@ -63,6 +63,9 @@ study smoke reproduction real:
 weights: $(INSTALLED) ## fetch the small pretrained weights NAMES, after their licences were shown
 	@for name in $(NAMES); do $(BIN)/python -m mute weights "$$name" || exit $$?; done
 
+explore: $(INSTALLED) ## pages in which the results of CONFIG can be looked through; ARGS='--with DIR': two side by side
+	@$(BIN)/python -m mute explore $(CONFIG) $(ARGS)
+
 fetch: $(INSTALLED) ## get the models and data that the study needs from the hub, and verify what is there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --forcerun fetch_inputs \
 		$(ARGS) -- fetch

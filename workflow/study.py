@@ -37,6 +37,7 @@ TELLING = frozenset(
     )
 )
 STATUS = "status.html"  # written at the end of each run
+EXPLORER = "explorer"  # pages that are written while a run lasts, and at its end
 SNAKEMAKE_STATE = Path(".snakemake")
 DOWNLOADED = ("conda", "conda-archive", "singularity")  # environments and images
 MB = 2**20
@@ -146,13 +147,13 @@ def have_weights(configfiles: list[str], arguments: list[str]) -> bool:
 
 
 def newest_change(folder: Path, report: Path) -> float:
-    """Modification time of the newest file below a folder (0 where there is none), but for the report and status pages.
+    """Modification time of the newest file below a folder (0 where there is none), but for report, status, explorer.
 
     Folders with a summary of their own (results/smoke in results) hold another study and do not count.
     """
     newest = 0.0
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not Path(parent, name, SUMMARY).exists()]
+        folders[:] = [name for name in folders if name != EXPLORER and not Path(parent, name, SUMMARY).exists()]
         files = (Path(parent, name) for name in names if name != STATUS)
         newest = max([newest, *(file.lstat().st_mtime for file in files if file != report)])
     return newest
@@ -281,12 +282,14 @@ def run(cores: str, configfiles: list[str], arguments: list[str]) -> int:
             # Without targets: what is damaged is the target.
             options = arguments[: arguments.index("--")] if "--" in arguments else arguments
             mend(results, configfiles, options, cores, lock)
-        status = run_until_whole(results, ["--cores", cores, *configured], lock)
+        with explored(results, configfiles, arguments):
+            status = run_until_whole(results, ["--cores", cores, *configured], lock)
         if status != 0:
             say("The study is not complete. What is done is kept: the same command goes on from there.")
         if runs_no_job(arguments):
             return status
         told = write_status(cores, configfiles, arguments)
+        write_explorer(cores, configfiles, arguments)
         if status != 0:
             say(told)
             return status
@@ -307,6 +310,47 @@ def write_status(cores: str, configfiles: list[str], arguments: list[str]) -> st
     except Exception as error:
         # Whatever it is, the run has ended as it has.
         return f"The page that says how the study stands could not be written: {type(error).__name__}: {error}"
+
+
+@contextmanager
+def explored(results: Path, configfiles: list[str], arguments: list[str]) -> Generator[None]:
+    """Beside a run, a process that shows in the explorer what has landed. The run does not need it, whatever it does.
+
+    It ends when its standard input does: with this process, too, if that is killed.
+    """
+    child = None
+    if not runs_no_job(arguments):
+        command = [sys.executable, "-m", "mute.status.explorer", *configfiles, "--", *arguments]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        try:
+            child = subprocess.Popen(command, env=job_environment(), stdin=subprocess.PIPE, **quiet)
+            say(f"What has landed can be looked at while it runs: {results / EXPLORER / 'index.html'}")
+        except OSError as error:
+            say(f"The explorer cannot be shown while this runs: {error.strerror}")
+    try:
+        yield
+    finally:
+        if child is not None and child.stdin is not None:
+            child.stdin.close()
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def write_explorer(cores: str, configfiles: list[str], arguments: list[str]) -> None:
+    """Write the explorer as the run has left the study; says where it stands, or why it could not be written."""
+    from mute.config.problems import ConfigError
+    from mute.status import explorer
+
+    try:
+        explorer.after_run(configfiles, arguments, cores)
+    except ConfigError:
+        return  # Snakemake has said it
+    except Exception as error:
+        # Whatever it is, the run has ended as it has.
+        say(f"The explorer could not be written: {type(error).__name__}: {error}")
 
 
 def empty(folder: Path) -> None:

@@ -150,6 +150,30 @@ def summary(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def explore(chosen: argparse.Namespace) -> int:
+    """Write the explorer of a study, pages that open from disk: what there is of its results, finished or not.
+
+    Exit status 1: something is wrong with what was given, which is printed and left out; the rest is shown.
+    """
+    from mute.publishing.explorer import explore as explorer
+    from mute.publishing.explorer import pages
+
+    facts, trained, folder = None, None, chosen.results
+    if folder is None:
+        from mute.plan.rules import Plans
+
+        study = _study(chosen)
+        facts, trained, folder = Plans(study).figures(), study.trained, Path(study.config.study.results)
+    folders = [folder, *([chosen.beside] if chosen.beside else [])]
+    payloads = [explorer.payload(folder, facts, trained), *map(explorer.payload, folders[1:])]
+    page = explorer.write(payloads, chosen.out or folder / pages.FOLDER)
+    if wrong := explorer.problems(payloads, folders):
+        print(wrong, file=sys.stderr)
+    shown = ", ".join(f"{own.name}: {len(own.cells)} cells" for own in payloads)
+    print(f"{page} ({shown}): open it in a browser")
+    return 1 if wrong else 0
+
+
 def freeze(chosen: argparse.Namespace) -> int:
     """Put a finished study's tables into paper/frozen/, from which `make frozen` rebuilds figures and paper."""
     from mute.paper import frozen
@@ -421,6 +445,14 @@ def _of_studies(add: Add, results: argparse.ArgumentParser, files: argparse.Argu
     added.add_argument("--dry-run", "-n", action="store_true", help="show the jobs, and run none")
     add(status, "print how a study stands", files)
     add(summary, "print what a finished study found", results)
+    added = add(explore, "write pages in which a study's results can be looked through", files)
+    added.add_argument(
+        "--results", type=Path, metavar="DIR", help="folder of results, or of frozen tables, of any study"
+    )
+    added.add_argument(
+        "--with", dest="beside", type=Path, metavar="DIR", help="another such folder, to stand beside it"
+    )
+    added.add_argument("--out", type=Path, metavar="DIR", help="where the pages go [explorer in the folder of results]")
     added = add(check, "hold results against their seals", results)
     added.add_argument("--mend", action="store_true", help="put aside what is damaged, so that it is made again")
     add(check_data, "read your own files and say what is wrong with them", files)

@@ -43,7 +43,7 @@ exports: {{cells: [{{algorithm: hot, band: 0}}, {{algorithm: rmu, band: 1}}]}}
 # Different from run to run, each for a reason: how long jobs took, W&B's own clock, the cache of a machine,
 # and the pages that `make study` adds, which name times.
 APART = ("logs", "benchmarks", "cache", "published", "records", "published.csv")
-APART += ("report.html", "report.log", "status.html")
+APART += ("report.html", "report.log", "status.html", "explorer")
 # Of a record, what tells of the run and not of the result; its own digest covers that, too.
 OF_THE_RUN = {"seconds", "threads", "digest"}
 SECRET = "CANARY7q3Zx0Vw"

@@ -40,7 +40,11 @@ def _parts(status: Status, folder: Path) -> list[str]:
         paragraph(f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; “mute status” says how it stands now.", "small")
     )
     if status.code == 0:
-        pages = {"index.html": "what the study found", "report.html": "its report"}
+        pages = {
+            "index.html": "what the study found",
+            "explorer/index.html": "its explorer",
+            "report.html": "its report",
+        }
         results = [link(name, words) for name, words in pages.items() if (folder / name).is_file()]
         found.append("<p>" + " · ".join(results) + "</p>" if results else "")
     else:

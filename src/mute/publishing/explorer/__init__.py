@@ -1,0 +1,1 @@
+"""The explorer of a study: a folder of pages that opens from disk, made of the study's tables."""
