@@ -1,19 +1,17 @@
-"""How long the library and the terminal take to start: `import mute` and `mute --help`, beside bare Python.
+"""How long the library and the terminal take to start: `import mute` and `mute --help`, beside bare Python and torch.
 
-    python benchmarks/starting.py [results/starting.json]
-
-The reference is Python that imports nothing, and, for what a heavy start would be, one that imports torch. Each is
-started anew `REPEATS` times, in turns, and the least and the median are written.
+Each is started anew, in turns. CPU seconds are what a shared machine can tell; wall seconds are for an idle one.
 """
 
+import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-REPEATS = 15
 CASES = {
     "python alone": ["-c", "pass"],
     "import mute": ["-c", "import mute"],
@@ -23,25 +21,32 @@ CASES = {
 }
 
 
-def seconds(words: list[str]) -> float:
-    """Wall time of one start."""
-    started = time.perf_counter()
+def started(words: list[str]) -> tuple[float, float]:
+    """CPU and wall seconds of one start."""
+    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    return time.perf_counter() - started
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - clock
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
-def main(to: str | None = None) -> None:
-    taken: dict[str, list[float]] = {name: [] for name in CASES}
-    for _ in range(REPEATS):
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=9, help="how often each is started [9]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    chosen = parser.parse_args()
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
+    for _ in range(chosen.repeats):
         for name, words in CASES.items():
-            taken[name].append(seconds(words))
+            taken[name].append(started(words))
     found = {
-        name: {"least": round(min(own), 3), "median": round(statistics.median(own), 3)} for name, own in taken.items()
+        name: {what: round(statistics.median(column), 3) for what, column in zip(("cpu", "wall"), zip(*own))}
+        for name, own in taken.items()
     }
-    print(json.dumps(found, indent=1))
-    if to:
-        Path(to).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for name, own in found.items():
+        print(f"{name:<22} {own['cpu']:6.3f} s of CPU, {own['wall']:6.3f} s")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
