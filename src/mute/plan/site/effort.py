@@ -78,6 +78,6 @@ def words(root: Path, method: str) -> str:
     if row := guards(root).get(method):
         said.append(
             f"Measured: a question takes {row['ms']:.0f} ms where the base takes {row['base_ms']:.0f} ms; "
-            f"fitted in {row['fit_seconds']:.1f} s; {row['kept_kb']:.0f} KB are kept."
+            f"fitted in {row['fit_seconds']:.1f} s; {row['kept_kb']:.1f} KB are kept."
         )
     return " ".join(said)
