@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from mute.bands import is_block
 from mute.plan.costs.work import Workload
 from mute.store import artifacts
 from mute.study.checks import read_study
@@ -34,7 +35,7 @@ def planned(root: Path) -> dict[str, Planned]:
         study = read_study(root / DEFAULTS, root / path)
         work = Workload(study)
         # Single blocks before bands of several: most figures are of those.
-        for cell in sorted(study.cells, key=lambda cell: not str(cell.band).isdigit()):
+        for cell in sorted(study.cells, key=lambda cell: not is_block(str(cell.band))):
             if cell.model == study.models[0]:
                 own = Planned(str(path), str(cell.band), cell.protocol, work.unlearning(cell), work.evaluation(cell))
                 found.setdefault(study.method(cell.algorithm), own)
@@ -61,7 +62,7 @@ def words(root: Path, method: str) -> str:
     """What a method takes, in sentences."""
     said = []
     if own := planned(root).get(method):
-        where = f"block {own.band}" if own.band.isdigit() else f"the band `{own.band}`"
+        where = f"block {own.band}" if is_block(own.band) else f"the band `{own.band}`"
         making = "under a second" if own.making < 1 else f"{own.making:.0f} s"
         said.append(
             f"Planned for one cell of `{own.study}` ({where}, protocol `{own.protocol}`, embedded Llama, one core): "
@@ -77,6 +78,6 @@ def words(root: Path, method: str) -> str:
     if row := guards(root).get(method):
         said.append(
             f"Measured: a question takes {row['ms']:.0f} ms where the base takes {row['base_ms']:.0f} ms; "
-            f"fitted in {row['fit_seconds']:.1f} s; {row['kept_kb']:.0f} KB are kept."
+            f"fitted in {row['fit_seconds']:.1f} s; {row['kept_kb']:.1f} KB are kept."
         )
     return " ".join(said)

@@ -42,7 +42,7 @@ def page(root: Path, study: Study) -> tuple[str, dict[str, Path]]:
                 text.append(f"The study has nothing for it to show. {caption}\n\n{made}")
                 continue
             files[place] = _drawn(root, kind, name, study)
-            text.append(f"[![{module.TITLE}]({place})]({place})\n\n{caption}\n\n{made}")
+            text.append(f"[![{module.TITLE}]({place}){{ loading=lazy }}]({place})\n\n{caption}\n\n{made}")
     notebooks = ", ".join(f"`{name}`" for name in NOTEBOOKS)
     text.append(f"Two more are drawn in notebooks that every study writes to `results/notebooks/`: {notebooks}.\n")
     return "\n".join(text), files
