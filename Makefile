@@ -63,9 +63,6 @@ study smoke reproduction real:
 weights: $(INSTALLED) ## fetch the small pretrained weights NAMES, after their licences were shown
 	@for name in $(NAMES); do $(BIN)/python -m mute weights "$$name" || exit $$?; done
 
-explore: $(INSTALLED) ## pages in which the results of CONFIG can be looked through; ARGS='--with DIR': two side by side
-	@$(BIN)/python -m mute explore $(CONFIG) $(ARGS)
-
 fetch: $(INSTALLED) ## get the models and data that the study needs from the hub, and verify what is there
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) --forcerun fetch_inputs \
 		$(ARGS) -- fetch
@@ -78,6 +75,9 @@ status: $(INSTALLED) ## how the study of CONFIG stands: done, diverged, failed, 
 
 board: $(INSTALLED) ## the board with the finished study of CONFIG in it: table, and a page that opens from the disk
 	@$(BIN)/python -m mute board make $(CONFIG) $(ARGS)
+
+explore: $(INSTALLED) ## pages in which the results of CONFIG can be looked through; ARGS='--with DIR': two side by side
+	@$(BIN)/python -m mute explore $(CONFIG) $(ARGS)
 
 figures: $(INSTALLED) ## figures and summary from the tables that are there, pulled ones too; trains nothing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG) \

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "study", "smoke", "reproduction", "real", "weights", "fetch", "plan", "status", "figures", "publish"]
-TARGETS += ["paper", "frozen", "docs", "export", "verify", "test", "integration", "chaos", "lint", "lock", "clean"]
+TARGETS = ["help", "study", "smoke", "reproduction", "real", "weights", "fetch", "plan", "status", "board", "explore"]
+TARGETS += ["figures", "publish", "paper", "frozen", "docs", "export", "verify", "test", "integration", "chaos"]
+TARGETS += ["lint", "lock", "clean"]
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "CELL", "CONFIG", "CORES", "NAMES", "PYTHON", "TARGETS")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
