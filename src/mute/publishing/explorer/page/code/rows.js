@@ -2,7 +2,7 @@
 "use strict";
 (function () {
   const { el, state } = MUTE;
-  const PAGE = 100;
+  const PAGE = 40;
 
   // Text that a spreadsheet would take for a formula gets a sign before it.
   const field = (value, isNumber) => {
