@@ -95,7 +95,7 @@ def test_a_study_is_begun_planned_and_run(mute, tmp_path):
     assert "Traceback" not in said
     assert (folder / "results/index.html").is_file()
     assert (folder / "results/report.html").is_file()
-    assert "complete" in mute(folder, "status")
+    assert ": complete." in mute(folder, "status")
     # Nothing runs a second time.
     assert not re.search(r"^\w+ +\d+$", mute(folder, "run", "--dry-run"), re.MULTILINE)
 
