@@ -32,10 +32,12 @@ FAMILIES = {
 KINDS = {
     "method": "Methods",
     "guard": "Guards",
+    "detector": "Detectors",
     "attack": "Attacks",
     "measure": "Measures",
     "analysis": "Analyses",
     "model": "Families of models",
+    "weights": "Weights",
     "source": "Sources of facts",
     "language": "Languages",
     "figure": "Figures",
@@ -116,6 +118,8 @@ def where(entry: Entry) -> str:
     """The page of an entry, seen from the folder of these pages."""
     if entry.kind in ("method", "guard"):
         return f"methods-{unlearn.load(entry.name).family}.md"
+    if entry.kind == "detector":
+        return "methods-guard.md"
     if entry.kind == "figure":
         return "../gallery.md"
     return {"attack": "attacks.md", "measure": "measures.md", "analysis": "analyses.md"}.get(entry.kind, "parts.md")
@@ -173,16 +177,16 @@ def _methods(family: str, entries: list[Entry], known: Known) -> str:
             markdown.folded("Settings and their defaults", settings_tables(kind.Settings)),
         ]
     if family == "guard":
-        text.append(_detectors())
+        text.append(_detectors(entries))
     return "\n".join(text)
 
 
-def _detectors() -> str:
+def _detectors(entries: list[Entry]) -> str:
     text = ["## Detectors\n", "By which guards tell what to act on: `detector` in a guard's settings names one.\n"]
-    for name in detectors.names():
-        kind = detectors.load(name)
+    for entry in _of(entries, "detector"):
+        kind = detectors.load(entry.name)
         text += [
-            markdown.heading(3, f"`{name}`", f"detector-{name}"),
+            markdown.heading(3, f"`{entry.name}`", anchor(entry)),
             _about(kind),
             markdown.folded("Settings and their defaults", settings_tables(kind.Settings)),
         ]
@@ -241,6 +245,10 @@ def _parts(entries: list[Entry]) -> str:
         parts = ANATOMIES[entry.name]
         text.append(markdown.heading(3, f"`{entry.name}`", anchor(entry)))
         text.append(f"Blocks in `{parts.backbone}.{parts.blocks}`, embeddings in `{parts.embeddings}`.\n")
+    text.append("## Weights\n")
+    text.append("What `make weights` fetches; how a study takes them: [a real model](../real-models.md).\n")
+    for entry in _of(entries, "weights"):
+        text += [markdown.heading(3, f"`{entry.name}`", anchor(entry)), f"{entry.about}.\n"]
     text.append("## Sources of facts\n")
     for entry in _of(entries, "source"):
         source = sources.load(entry.name)
