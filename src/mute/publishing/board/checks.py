@@ -300,7 +300,7 @@ class _About:
                 "family": of(["", *get_args(Family)], "family"),
                 "objective": of(["", *get_args(Intent)], "objective"),
                 "architecture": of(
-                    ["", setup.PRETRAINED, *(str(m.get("family", "")) for m in self.models.values())], "architecture"
+                    ["", *(setup.architecture(name, model) for name, model in self.models.items())], "architecture"
                 ),
                 "setup": of(self.setups.values(), "digest of a model's setup"),
                 "status": of(tables.ENTRY_STATUSES, "status"),

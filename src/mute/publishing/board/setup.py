@@ -11,7 +11,6 @@ from mute.unlearn import own
 
 # Of a configuration as much as decides which model is asked which questions, and what the same dose is.
 _MADE_BY = ("pretraining", "matching", "evaluation")
-PRETRAINED = "pretrained"
 
 
 def setups(config: Facts) -> dict[str, str]:
@@ -29,8 +28,7 @@ def setups(config: Facts) -> dict[str, str]:
 def about(config: Facts, methods: Mapping[str, Mapping[str, str]], scripts: Mapping[str, str]) -> Record:
     """What `Results` is told of a study, from its configuration. methods: family, objective and paper by method."""
     models = {
-        name: {**model, "family": PRETRAINED if model.get("pretrained") else model.get("family", "")}
-        for name, model in _mapping(config, "models").items()
+        name: {**model, "family": architecture(name, model)} for name, model in _mapping(config, "models").items()
     }
     described = {}
     for name, settings in _mapping(config, "algorithms").items():
@@ -44,6 +42,11 @@ def about(config: Facts, methods: Mapping[str, Mapping[str, str]], scripts: Mapp
         }
     study = _mapping(config, "study")
     return {"study": study.get("name", ""), "models": models, "algorithms": described, "scripts": dict(scripts)}
+
+
+def architecture(name: str, model: Mapping) -> str:
+    """The family of a model that was trained from scratch; of a pretrained one the name that the study gives it."""
+    return name if model.get("pretrained") else str(model.get("family", ""))
 
 
 def method_name(given: str) -> str:
