@@ -45,7 +45,7 @@ def main() -> None:
     for name, own in found.items():
         print(f"{name:<22} {own['cpu']:6.3f} s of CPU, {own['wall']:6.3f} s")
     if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        chosen.json.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

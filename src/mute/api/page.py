@@ -188,7 +188,7 @@ def _how(outcome: Outcome) -> list[str]:
         found.append(_layers(outcome))
     found.append(
         f"<details><summary>settings of {text(about['algorithm'])}</summary>"
-        f"<pre>{text(json.dumps(about['settings'], indent=1, ensure_ascii=False))}</pre></details>"
+        f"<pre>{text(json.dumps(about['settings'], indent=1, ensure_ascii=False, allow_nan=False))}</pre></details>"
     )
     return found
 
