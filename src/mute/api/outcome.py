@@ -231,4 +231,4 @@ def _number(table: pd.DataFrame, metric: str, code: str) -> Number:
 def _said(own: Left) -> str:
     if not own.knowledge:
         return f"{own.name} {NOTHING}"
-    return f"{own.name} {own.verdict} ({own.knowledge.value:.0%} of what it knew is left)"
+    return f"{own.name} {own.verdict} (K {own.knowledge})"
