@@ -11,10 +11,24 @@ from mute.names import is_folder, unusable
 from mute.study.cells import Study
 
 # Folders of the project, and those that a study makes in its results.
-PROJECT = ("benchmarks", "config", "data", "docs", "envs", "paper", "profiles", "scripts", "src", "tests", "workflow")
+PROJECT = (
+    "benchmarks",
+    "board",
+    "config",
+    "data",
+    "docs",
+    "envs",
+    "paper",
+    "profiles",
+    "scripts",
+    "src",
+    "tests",
+    "workflow",
+)
 _MADE = """
-    analyses attacks benchmarks cache cells corpus damaged evaluations exports figures frozen gates harness inputs
-    kinship layers logs models notebooks paper plots published records shards tables tokenizers
+    analyses attacks benchmarks board cache cells corpus damaged evaluations explorer exports figures frozen gates
+    harness inputs kinship layers logs models notebooks paper plots published records shards site submissions tables
+    tokenizers
 """
 MADE = tuple(_MADE.split())
 _KEY = ("study", "results")

@@ -167,7 +167,7 @@ class Workload:
         return forward * blocks + self.head(model, reads) * PASSED
 
     def update(self, model: str, parameters: float) -> float:
-        """What AdamW does to so many parameters in one step; on a GPU it is nothing beside the step."""
+        """What AdamW does to so many parameters in a step: nothing to those of a band, or on a GPU, beside the step."""
         return 0 if self.needs_gpu(model) else parameters * _UPDATE
 
     # Models
@@ -237,9 +237,8 @@ class Workload:
         steps = settings.steps * (share if matched and not edits else 1)
         reads = settings.batch_size * self.size.answer if cost.head else 0
         side = self.step(cell.model, settings.batch_size, PASSED * run + (TRAINED - PASSED) * band, reads)
-        step = cost.sides * cost.passes * side + self.update(cell.model, band * self.shape(cell.model).block)
         runs = len(method.strengths) if matched else 1
-        return (step * steps + ends + looks) * runs
+        return (cost.sides * cost.passes * side * steps + ends + looks) * runs
 
     def evaluation(self, cell: Cell) -> float:
         """All questions of one patch, from its band's input on where the states of questions are kept."""
