@@ -171,7 +171,9 @@ def pages(site) -> dict[str, Page]:
 
 
 def html(name: str) -> str:
-    return str(Path(name).with_suffix(".html"))
+    """The file of a page: of a folder's README its index."""
+    path = Path(name)
+    return str(path.with_name("index.html") if path.name == "README.md" else path.with_suffix(".html"))
 
 
 @pytest.mark.slow
