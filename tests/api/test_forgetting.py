@@ -8,6 +8,7 @@ import pytest
 
 import mute
 from mute import __main__ as command
+from mute import unlearn
 from mute.api import fact_file, forgetting, page
 from mute.api.outcome import Left, Outcome
 from mute.findings.results import MISSING, Number
@@ -214,10 +215,11 @@ def test_settings_are_read_as_a_configuration_would_have_them():
         command._settings(["units"], None)
 
 
-def test_rmu_has_settings_for_blocks_between_norms_and_what_is_given_wins():
-    assert forgetting.suited("rmu", "gemma3_text", {})["units"] == "added"
-    assert forgetting.suited("rmu", "gemma3_text", {"steps": 5})["steps"] == 5
-    assert forgetting.suited("rmu", "llama", {}) == forgetting.suited("npo", "gemma3_text", {}) == {}
+def test_what_suits_a_family_is_taken_and_what_is_given_wins():
+    rmu, npo = unlearn.load("rmu"), unlearn.load("npo")
+    assert forgetting.suited(rmu, "gemma3_text", {})["units"] == "added"
+    assert forgetting.suited(rmu, "gemma3_text", {"steps": 5})["steps"] == 5
+    assert forgetting.suited(rmu, "llama", {}) == forgetting.suited(npo, "gemma3_text", {}) == {}
 
 
 def test_the_example_can_be_used():

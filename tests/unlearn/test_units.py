@@ -1,10 +1,12 @@
 """RMU and its adaptive form in units of what a band adds: closed forms, the unit of a still feature, and their use."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from families import EMBEDDED, OTHERS
 from mute import unlearn as algorithms
@@ -16,6 +18,7 @@ from mute.engine.steps import Steps
 from mute.models import anatomy
 from mute.unlearn.losses import steering_direction
 
+GEMMA = Path(__file__).parents[2] / "config" / "gemma.yaml"
 BAND, SEED, ROWS = Band((1,)), 3, torch.arange(8)
 
 
@@ -123,6 +126,13 @@ def test_the_adaptive_target_is_as_long_as_what_is_added_in_each_language(task_o
     terms = made.terms(task, own)
     assert float(terms["forget"]) == pytest.approx(float(push) * unit, rel=1e-4)
     assert float(terms["retain"]) == pytest.approx(2 * float(retain[kept].square().mean()) * unit, rel=1e-3)
+
+
+def test_between_norms_settings_suit_and_are_those_of_the_study_of_a_real_model():
+    kind, written = algorithms.load("rmu"), yaml.safe_load(GEMMA.read_text(encoding="utf-8"))["algorithms"]["rmu"]
+    assert kind.suits("gemma3_text") == kind.suits("gemma2") == written
+    assert kind.suits("llama") == kind.suits("never_heard_of") == algorithms.load("npo").suits("gemma3_text") == {}
+    kind.Settings.model_validate(kind.suits("gemma2"))
 
 
 def test_a_feature_to_which_nothing_is_added_has_a_unit_too(task_of):

@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 
 PLAN, LAYERS, PATCH, MODEL, PAGE = "plan.json", "layers.csv", "patch", "model", "page.html"
 BEFORE, AFTER = "measures-before.csv", "measures.csv"
-# RMU on models whose blocks stand between norms, which bound what a block can add (docs/real-models.md).
-_BETWEEN_NORMS = ("gemma2", "gemma3_text")
-_RMU_THERE = {
-    "units": "added",
-    "learning_rate": 1e-3,
-    "retain_weight": 3.0,
-    "steps": 200,
-    "strengths": [3.0, 10.0],
-}
 _EMPTY = {
     "lrds_not_positive": "no block is more alike across languages than chance lets it look",
     "share_not_reached": "where states of the languages are alike enough there are too few blocks",
@@ -85,7 +76,7 @@ def forget(asked: Asked, say: Callable[[str], None] = lambda line: None) -> str:
     depth = directory.blocks(about, str(folder))
     if isinstance(blocks, list) and blocks[-1] >= depth:
         raise ValueError(f"--band {asked.band} is outside a model of {depth} blocks (0 to {depth - 1})")
-    settings = suited(asked.algorithm, str(about.get("model_type")), asked.settings or {})
+    settings = suited(method, str(about.get("model_type")), asked.settings or {})
     _begin(asked, folder, settings)
     model, words = api.open_model(folder, device=asked.device)
     with _told(say):
@@ -163,9 +154,9 @@ def _counted(facts: api.Facts, domain: str) -> str:
     return f"{own} facts of {domain} to forget, {len(facts.corpus.facts) - own} to keep, in {languages}"
 
 
-def suited(algorithm: str, family: str, given: Record) -> Record:
-    """Settings for a family of models: what suits it, where the algorithm's own would destroy it, under those given."""
-    return {**(_RMU_THERE if algorithm == "rmu" and family in _BETWEEN_NORMS else {}), **given}
+def suited(method: type[unlearn.Method], family: str, given: Record) -> Record:
+    """Settings for a family of models: what suits it, where the method's own do not, under those given."""
+    return {**method.suits(family), **given}
 
 
 def _check_settings(method: type[unlearn.Method], given: Record) -> None:

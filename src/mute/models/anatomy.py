@@ -5,7 +5,7 @@ norm on BLOOM.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from mute.bands import Band
@@ -21,7 +21,10 @@ Model: TypeAlias = "PreTrainedModel"
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Names of the parts of a causal language model, relative to the model, and of a block's parts to the block."""
+    """Names of the parts of a causal language model, relative to the model, and of a block's parts to the block.
+
+    between_norms: whether norms stand behind a block's parts, too, and bound what it can add.
+    """
 
     backbone: str
     blocks: str
@@ -30,6 +33,7 @@ class Anatomy:
     final_norm: str
     mlp_output: str
     attention: tuple[str, ...]
+    between_norms: bool = False
 
     def block_prefix(self, block: int) -> str:
         return f"{self.backbone}.{self.blocks}.{block}."
@@ -68,8 +72,8 @@ _GPT_NEOX = Anatomy(
 ANATOMIES: dict[str, Anatomy] = {
     "bloom": _BLOOM,
     "gemma": _LLAMA,
-    "gemma2": _LLAMA,
-    "gemma3_text": _LLAMA,
+    "gemma2": replace(_LLAMA, between_norms=True),
+    "gemma3_text": replace(_LLAMA, between_norms=True),
     "gpt_neox": _GPT_NEOX,
     "llama": _LLAMA,
     "mistral": _LLAMA,

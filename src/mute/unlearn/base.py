@@ -145,6 +145,11 @@ class Method(ABC, Generic[OfMethod]):
         return type(self)(self.settings.model_copy(update={self.settings.strength: strength}))
 
     @classmethod
+    def suits(cls, family: str) -> Mapping[str, object]:
+        """Settings to begin with on a family of models, where the method's own do not suit it."""
+        return {}
+
+    @classmethod
     def faults(cls) -> Iterator[tuple[str, str]]:
         """What is wrong with it beyond the types of its attributes: the attribute, and what, in words."""
         if not issubclass(cls, Descent | Edit | Guard) and cls.runs is Method.runs:

@@ -59,6 +59,15 @@ class RMU(base.Descent[Settings]):
     family = "representation"
     Settings = Settings
 
+    @classmethod
+    def suits(cls, family: str) -> Mapping[str, object]:
+        """Between norms: units of what a band can add (docs/real-models.md)."""
+        from mute.models.anatomy import ANATOMIES
+
+        if family not in ANATOMIES or not ANATOMIES[family].between_norms:
+            return {}
+        return {"units": "added", "learning_rate": 1e-3, "retain_weight": 3.0, "steps": 200, "strengths": [3.0, 10.0]}
+
     def parameters(self, model: Model, band: Band) -> list[str]:
         from mute.models import anatomy
 
