@@ -488,6 +488,34 @@ def test_plans_are_near_what_finished_studies_took():
         assert own["planned"] == pytest.approx(seconds, 0.01), rule
 
 
+def whole(planned: Costs, rule: str) -> float:
+    """Seconds of a rule's jobs, but for what each takes to start."""
+    jobs = planned.jobs[rule]
+    start = planned.work.opening(["llama"], planned.footprint.weights("llama"))
+    return sum(job.seconds for job in jobs.values()) - len(jobs) * start
+
+
+def test_a_base_is_attacked_and_looked_into_once_however_cells_are_shared_out():
+    """The store keeps it: shards that come later find it there."""
+    asked = {"analyses": ["alignment"]}
+    one, many = (costs(study={**asked, "shard_by": keys}) for keys in (["model"], ["model", "algorithm", "band"]))
+    assert len(many.jobs["attack_shard"]) > len(one.jobs["attack_shard"])
+    for rule in ("attack_shard", "analyse_shard"):
+        assert whole(many, rule) == pytest.approx(whole(one, rule), rel=1e-6), rule
+        assert whole(one, rule) > 0, rule
+
+
+def test_no_oracle_is_attacked_that_no_study_trains():
+    beside, alone = (costs(models={"llama": {"oracles": own}}) for own in (["domain"], []))
+    assert whole(alone, "attack_shard") < whole(beside, "attack_shard")
+
+
+def test_the_optimizer_costs_what_its_parameters_do_and_nothing_on_a_gpu():
+    planned = costs()
+    assert planned.work.update("llama", 2e6) == 2 * planned.work.update("llama", 1e6) > 0
+    assert with_hub_model().work.update("llama", 1e6) == 0
+
+
 def test_a_guard_pays_for_what_it_reads_whenever_it_is_asked():
     """In the order of what they add: an assistant of all blocks, a detector of half of them, and one of letters."""
 

@@ -16,6 +16,7 @@ from explored import HOSTILE, taken
 import made_up
 from mute import __main__ as terminal
 from mute.bands import KEYS
+from mute.findings.results import STATUSES
 from mute.publishing.explorer import explore, given, landed, pages
 from mute.publishing.explorer.payload import Payload, cell_id, script
 from mute.store import artifacts
@@ -222,6 +223,13 @@ def test_libraries_are_those_that_the_manifest_names():
         assert f"v{own['version']} Copyright" in (folder / name).read_text(encoding="utf-8")[:200]
         assert "ISC License" in own["terms"]
         assert "Permission to use, copy, modify" in (folder / own["licence"]).read_text(encoding="utf-8")
+
+
+def test_pages_have_words_for_every_status_that_a_cell_may_have():
+    words = (
+        (PAGE / "code" / "words.js").read_text(encoding="utf-8").partition("STATUSES = new Map(")[2].partition("]);")[0]
+    )
+    assert set(re.findall(r'^ *\["([a-z_]+)", "', words, re.MULTILINE)) == set(STATUSES)
 
 
 def test_the_pages_own_code_has_no_way_to_run_text_or_to_ask_the_network():

@@ -12,7 +12,7 @@ import pytest
 
 from made_up import THE_PAPER, make_tables
 from mute.findings.board import entries, rows
-from mute.publishing.board import checks, form, page, shelf, tables, text
+from mute.publishing.board import checks, form, page, setup, shelf, tables, text
 from mute.publishing.board.checks import SubmissionError
 from mute.store import artifacts
 
@@ -351,6 +351,29 @@ def test_a_method_that_only_its_sender_has_is_declared_and_shown_as_text(sent):
     assert "<img" not in html
     assert "&lt;img src=x onerror=alert(1)&gt;" in html
     assert "javascript:" not in re.sub(r">[^<]*<", "><", html)
+
+
+def test_a_pretrained_model_has_its_own_name_in_the_place_of_an_architecture():
+    models = {"mine": {"pretrained": "owner/name", "family": None}, "llama": {"pretrained": None, "family": "llama"}}
+    assert [setup.architecture(name, model) for name, model in models.items()] == ["mine", "llama"]
+    rows = pd.read_csv(FROZEN / "gemma" / "rows.csv")
+    assert set(rows["architecture"]) == {"gemma"}
+
+
+def test_what_docs_say_of_a_real_models_run_is_in_its_rows():
+    """docs/real-models.md: which edits count, what they keep, and that no interior block decides anything."""
+    rows = pd.read_csv(FROZEN / "gemma" / "rows.csv").set_index(["algorithm", "band"])
+    told = {name: rows.loc[name]["status"].to_dict() for name in ("rmu", "simnpo")}
+    assert told["rmu"] == {"1": "destroyed", "5": "destroyed", "9": "not_reached", "16": "destroyed"}
+    assert told["simnpo"] == {"1": "ok", "5": "not_reached", "9": "not_reached", "16": "ok"}
+    assert rows.loc["rmu", "9"]["steps"] == 200
+    assert rows.loc["simnpo", "5"]["steps"] == rows.loc["simnpo", "9"]["steps"] == 60
+    counted = rows[rows["status"] == "ok"]
+    assert sorted(counted.index) == [("placebo", "9"), ("simnpo", "1"), ("simnpo", "16")]
+    assert counted["c_worst"].max() < 0.75
+    assert counted["c_source"].min() > 0.5
+    page = (ROOT / "docs" / "real-models.md").read_text(encoding="utf-8")
+    assert "board/frozen/gemma" in page
 
 
 def test_the_page_loads_nothing(whole):

@@ -29,6 +29,8 @@ NO_ATTACK = ""
 # rank. Under `matched` neither does one that did not forget as far as all others.
 NOTHING = "nothing_to_forget"
 SILENT = ("diverged", "not_applicable", "no_edit", "destroyed", NOTHING)
+# What a cell may have come to; docs/tables.md says what each is.
+STATUSES = ("ok", "not_reached", *SILENT)
 T = TypeVar("T")
 
 

@@ -10,6 +10,7 @@ same facts.
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -140,7 +141,7 @@ class _Draws:
         if not number or math.isnan(number.low) or math.isnan(number.high):
             return np.full(self.count, number.value)
         drawn = self.rng.standard_normal(self.count)
-        quantile = t_quantile(0.975, number.df) if number.df else 1.959964
+        quantile = t_quantile(0.975, number.df) if number.df else NormalDist().inv_cdf(0.975)
         if number.df:
             drawn *= np.sqrt(number.df / self.squares[:, min(number.df, self.squares.shape[1]) - 1])
         below, above = (number.value - number.low) / quantile, (number.high - number.value) / quantile

@@ -12,13 +12,12 @@ import pandas as pd
 
 from mute.bands import KEYS
 from mute.findings.board import entries, rows
-from mute.findings.results import SILENT
+from mute.findings.results import STATUSES
 from mute.names import nearest, shown
 from mute.publishing.board.form import MOST_LINES, MOST_ROWS, MOST_UNPACKED
 from mute.store import artifacts
 
-# Statuses that a cell may have, and those that an entry may have beside them.
-STATUSES = ("ok", "not_reached", *SILENT)
+# Statuses of an entry: those of a cell, and two beside them.
 ENTRY_STATUSES = (*STATUSES, entries.BELOW_GATE, entries.NOT_MEASURED)
 # What the board reads of a study: of scores those of all facts, by these measures.
 METRICS = ("K", "C", *entries.BACK, *(f"{of}{end}" for of in ("R", "B_mixed") for end in ("", "_base", "_oracle")))

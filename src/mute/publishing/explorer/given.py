@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mute.bands import KEYS
+from mute.findings.results import STATUSES
 from mute.findings.tables import NUMBERS, TABLES, WHOLE_NUMBERS
 from mute.names import shown
 from mute.store import artifacts, seals
@@ -30,10 +31,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "languages": ("model", "language", "other"),
     "properties": ("model", "language"),
 }
-_STATUSES = {
-    *("ok", "not_reached", "diverged", "no_edit", "destroyed", "nothing_to_forget", "not_applicable"),
-    *("no_region", "no_band", "below_gate"),
-}
+_STATUSES = {*STATUSES, "no_region", "no_band", "below_gate"}
 _REFERENCES = ("base", "oracle")
 _DIGEST = re.compile(r"[0-9a-f]{20}")
 # Of columns that the project writes as numbers; `n` of a group may be missing.
