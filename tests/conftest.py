@@ -1,6 +1,5 @@
 """A tiny world in five languages, its tokenizer, and small models of every family, each made once per run."""
 
-import hashlib
 import os
 import subprocess
 from functools import cache
@@ -8,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from products import PARTS, taken
 
 # Set before torch is imported by any test: on models this small more threads only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -19,9 +20,6 @@ settings.load_profile("same")
 
 LANGUAGES = ("en", "es", "pt", "hi", "ja")
 SHAPE = {"blocks": 3, "hidden": 32, "heads": 2}
-
-# Of the products of two or three lists a run of the whole takes an hour: one in so many where a part is asked for.
-PARTS = 4
 
 
 def pytest_addoption(parser):
@@ -50,9 +48,7 @@ def pytest_collection_modifyitems(config, items):
         item.add_marker(pytest.mark.slow)
     if config.getoption("--products") == "part":
         commit = _commit()
-        left_out = {
-            item.nodeid for item in products if hashlib.sha256(f"{commit} {item.nodeid}".encode()).digest()[0] % PARTS
-        }
+        left_out = {item.nodeid for item in products if not taken(commit, item.nodeid)}
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
 
