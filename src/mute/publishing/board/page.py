@@ -58,7 +58,7 @@ color:#222;text-align:left}
 .mute :focus-visible{outline:3px solid #1f5fbf;outline-offset:1px}
 .mute td .more{display:block;color:#555;font-size:.9em}
 .mute td .interval{display:block}
-.mute td{max-width:22rem;overflow-wrap:anywhere;white-space:normal}
+.mute td{max-width:22rem;overflow-wrap:break-word;white-space:normal}
 .mute td.number{white-space:nowrap}
 .mute td details summary{cursor:pointer;color:#1f5fbf}
 .mute .wide{max-height:85vh;overflow:auto;border:1px solid #ccc}
