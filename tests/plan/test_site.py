@@ -44,6 +44,16 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(navigation()) == sorted(written | made | GENERATED)
 
 
+def test_code_within_lists_is_indented_as_the_site_reads_it():
+    """By four: with less a list of steps begins anew behind each piece of code."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    fences = [
+        (page.name, mark) for page in pages for mark in re.findall(r"^( *)```", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert len(fences) > 50
+    assert [(name, mark) for name, mark in fences if len(mark) % 4] == []
+
+
 def test_everything_has_a_page_and_every_family_its_words():
     assert set(catalogue.FAMILIES) == set(get_args(Family))
     for entry in everything.entries():
