@@ -38,7 +38,8 @@ class Watch:
         self.reader = Landed(self.results, study.trained)
         self.facts = Plans(study).figures()
         self.writer = pages.Writer(self.results / pages.FOLDER)
-        self.last: list[tuple[str, int]] | None = None
+        # Of a study that is done there is nothing to show until something changes in it.
+        self.last = _changes(self.results) if _is_newest(self.results) else None
 
     def look(self) -> bool:
         """Write the pages if something has landed since the last time; whether it was so."""
@@ -84,12 +85,15 @@ def after_run(configfiles: Sequence[str], arguments: Sequence[str], cores: str) 
 
 
 def _is_newest(results: Path) -> bool:
-    """Whether the explorer that is there was written after the tables, when the study was complete."""
-    index = results / pages.FOLDER / pages.DATA / pages.INDEX
+    """Whether the explorer that is there was written after the tables, when the study was complete, and not since."""
+    data = results / pages.FOLDER / pages.DATA
+    index = data / pages.INDEX
     try:
         then = index.stat().st_mtime_ns
         read = [*(results / "tables").glob("*.csv"), *Path(explore.__file__).parent.rglob("*.*")]
-        return page(results).is_file() and all(path.stat().st_mtime_ns < then for path in read)
+        older = all(path.stat().st_mtime_ns < then for path in read)
+        # The index is touched last, and what is written while a study runs comes after it.
+        return page(results).is_file() and older and all(path.stat().st_mtime_ns <= then for path in data.glob("*.js"))
     except OSError:
         return False
 

@@ -67,7 +67,10 @@ class Writer:
         return self.folder / PAGE
 
     def _put(self, path: Path, text: str) -> None:
-        """Write a file, unless this very text was written there before."""
-        if self._texts.get(path) != (mark := hash(text)) or not path.exists():
+        """Write a file, unless this very text is there: written before by this writer, or found."""
+        mark = hash(text)
+        if path not in self._texts and path.is_file() and path.read_bytes() == text.encode("utf-8"):
+            self._texts[path] = mark
+        if self._texts.get(path) != mark or not path.exists():
             artifacts.write_text(path, text, sync=False)
             self._texts[path] = mark
