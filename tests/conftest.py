@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from products import PARTS, taken
+from turns import PARTS, taken
 
 # Set before torch is imported by any test: on models this small more threads only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -26,10 +26,10 @@ def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code says now")
     parser.addoption("--model-seed", type=int, default=0, help="train the tests' models from another seed")
     parser.addoption(
-        "--products",
-        choices=("whole", "part"),
-        default="whole",
-        help=f"of tests marked product all, or one in {PARTS}: which, the commit decides, so that each has its turn",
+        "--in-turn",
+        choices=("all", "part"),
+        default="all",
+        help=f"of the tests marked in_turn all, or one in {PARTS}: which, the commit decides",
     )
 
 
@@ -42,13 +42,13 @@ def _commit() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Products are slow, and where a part is asked for most of them are left out."""
-    products = [item for item in items if item.get_closest_marker("product")]
-    for item in products:
+    """Tests in turn are slow, and where a part is asked for most of them are left out."""
+    in_turn = [item for item in items if item.get_closest_marker("in_turn")]
+    for item in in_turn:
         item.add_marker(pytest.mark.slow)
-    if config.getoption("--products") == "part":
+    if config.getoption("--in-turn") == "part":
         commit = _commit()
-        left_out = {item.nodeid for item in products if not taken(commit, item.nodeid)}
+        left_out = {item.nodeid for item in in_turn if not taken(commit, item.nodeid)}
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
 

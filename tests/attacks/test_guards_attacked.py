@@ -150,7 +150,7 @@ def pairs():
     for guard in GUARDS:
         for attack in attacks.names():
             fast = {(guard, None), (guard, attack)} & FAST
-            yield pytest.param(guard, attack, marks=[] if fast else pytest.mark.product)
+            yield pytest.param(guard, attack, marks=[] if fast else pytest.mark.in_turn)
 
 
 def tried(asked, treatments, attack, monkeypatch, band):

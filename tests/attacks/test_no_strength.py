@@ -126,7 +126,7 @@ def test_every_attack_that_has_a_strength_is_held_to_it():
 
 @pytest.mark.parametrize("name", NOTHING)
 @pytest.mark.parametrize(
-    "family", [own if own in EMBEDDED else pytest.param(own, marks=pytest.mark.product) for own in FAMILIES]
+    "family", [own if own in EMBEDDED else pytest.param(own, marks=pytest.mark.in_turn) for own in FAMILIES]
 )
 def test_no_strength_is_the_identity(asked_of, family, name):
     asked, kind = asked_of(family), attacks.load(name)

@@ -47,7 +47,7 @@ from mute.models.tokenizer import Encoder
 from mute.models.treatment import Treatment
 
 SPOKEN = ["en", "es"]
-SEEDS = [0, pytest.param(1, marks=pytest.mark.product), pytest.param(2, marks=pytest.mark.product)]
+SEEDS = [0, pytest.param(1, marks=pytest.mark.in_turn), pytest.param(2, marks=pytest.mark.in_turn)]
 FOLLOWED = [
     ("prefill", {}),
     ("code_switch", {"rate": 0.15}),

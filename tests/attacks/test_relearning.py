@@ -14,7 +14,7 @@ from mute.models import anatomy
 
 BAND = Band((1,))
 HOW = {"steps": 20, "learning_rate": 1e-3}
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in victims.SEEDS[1:])]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.in_turn) for seed in victims.SEEDS[1:])]
 
 
 @pytest.fixture(scope="module")

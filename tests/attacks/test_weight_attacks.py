@@ -34,7 +34,7 @@ NOT_BACK = [
     ("latent", {"length": 0.1}),
     ("steering", {"length": 0.3}),
 ]
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in victims.SEEDS[1:])]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.in_turn) for seed in victims.SEEDS[1:])]
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ LENGTHS = ("one length", "many lengths")
 
 
 def cases(bands=("1",)):
-    """(name, settings, family, lengths, band): one of each method in the fast set, the others are products."""
+    """(name, settings, family, lengths, band): of each kind of method one in the fast set, the others in turn."""
     found = []
     for name, settings in VARIANTS:
         label = " ".join([name, *map(str, settings.values())])
@@ -54,9 +54,9 @@ def cases(bands=("1",)):
         ):
             if not first and (band != bands[0] or number != (turn + place) % 2):
                 continue
-            quick = place == turn % len(EMBEDDED) and (not first or number == 0)
+            quick = first and place == turn % len(EMBEDDED) and number == 0
             case = f"{label}-{family} {lengths}-{band}"
-            marks = () if quick else pytest.mark.product
+            marks = () if quick else pytest.mark.in_turn
             found.append(pytest.param(name, settings, family, lengths, band, marks=marks, id=case))
     return found
 

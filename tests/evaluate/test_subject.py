@@ -165,7 +165,7 @@ def attack(kind, model, band, **settings):
     return kind(kind.Settings(**settings), victim)
 
 
-@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow), DEPTH - 1])
+@pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.in_turn) for block in (1, DEPTH - 1))])
 def test_a_mixed_block_is_mixed_alike_by_the_engine_and_by_hooks(model, queries, block):
     for each in (attack(Bypass, model, str(block)), attack(Mix, model, str(block), share=0.3)):
         found, subject = agree(model, queries, each), Subject(model, [each])

@@ -106,7 +106,7 @@ def test_no_figure_is_wider_than_a_page_and_no_text_lies_on_another(name, result
     assert misplaced(figure) == []
 
 
-@pytest.mark.slow
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", DRAWN)
 def test_bytes_of_large_figures_are_the_same_each_time(name, results, tmp_path):
     for place in ("one.svg", "two.svg"):
@@ -114,6 +114,7 @@ def test_bytes_of_large_figures_are_the_same_each_time(name, results, tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", DRAWN)
 def test_with_every_algorithm_figures_are_as_wide_and_go_on_below(name, tables):
     """All forty, of one model: nothing is drawn but laid out in rows."""

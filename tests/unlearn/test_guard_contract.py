@@ -29,7 +29,7 @@ GUARDS = [name for name in methods.names() if issubclass(methods.load(name), Gua
 # On all families in the fast set: one that acts on embeddings, and two behind the model.
 EVERYWHERE = ("word_filter", "output_bias", "exact_refuser")
 CASES = [
-    pytest.param(family, name, marks=[] if family == EMBEDDED[0] or name in EVERYWHERE else pytest.mark.product)
+    pytest.param(family, name, marks=[] if family == EMBEDDED[0] or name in EVERYWHERE else pytest.mark.in_turn)
     for family in EMBEDDED
     for name in GUARDS
 ]

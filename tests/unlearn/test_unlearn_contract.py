@@ -79,11 +79,11 @@ def bench(request, bench_of):
     return bench_of(request.param)
 
 
-def cases(names, families, bands=("1",)):
+def cases(names, families, bands=("1",), *, fast=0):
     """(name, family, band), or (name, family) with one band: a method of each kind everywhere.
 
-    The others meet three models, the next method others of them, and one band on each; the fast set has one of these,
-    the rest are products.
+    The others meet three models, the next method others of them, and one band on each; the fast set has so many of
+    these, the rest have their turn.
     """
     found = []
     for name in names:
@@ -93,8 +93,13 @@ def cases(names, families, bands=("1",)):
             if not first and (after > 2 or number != (turn + place) % len(bands)):
                 continue
             case = (name, family, band) if len(bands) > 1 else (name, family)
-            found.append(pytest.param(*case, marks=() if first or after == 0 else pytest.mark.product))
+            found.append(pytest.param(*case, marks=() if first or after < fast else pytest.mark.in_turn))
     return found
+
+
+def alone(names):
+    """Methods that meet one model: of each kind one in the fast set, the others have their turn."""
+    return [pytest.param(name, marks=() if name in FIRST.values() else pytest.mark.in_turn) for name in names]
 
 
 def make(name: str, **settings) -> Method:
@@ -127,7 +132,7 @@ def mean_logprob(bench, name: str = "forget") -> float:
     return float(sum(s.sum() for s, _ in sums) / sum(n.sum() for _, n in sums))
 
 
-@pytest.mark.parametrize(("name", "family", "band"), cases(EDITS, FAMILIES, BANDS))
+@pytest.mark.parametrize(("name", "family", "band"), cases(EDITS, FAMILIES, BANDS, fast=1))
 def test_every_algorithm_changes_its_band_and_nothing_else(bench_of, name, family, band, tmp_path):
     """Only parameters of the band change, to finite values; the patch holds all of the change."""
     any_bench = bench_of(family)
@@ -165,7 +170,7 @@ def test_every_algorithm_gives_the_same_patch_again(bench_of, name, family):
     assert outcomes[0].curve == outcomes[1].curve
 
 
-@pytest.mark.parametrize("name", [name for name in EDITS if issubclass(algorithms.load(name), Descent)])
+@pytest.mark.parametrize("name", alone(name for name in EDITS if issubclass(algorithms.load(name), Descent)))
 def test_every_algorithm_draws_the_same_for_every_band(bench_of, name):
     """Depths are compared on the same batches: a seed's draws do not depend on the band, nor on what ran before."""
     bench = bench_of("llama")
@@ -262,7 +267,7 @@ def test_a_matched_run_does_what_is_expected_and_ends_at_the_dose(bench_of, name
         assert outcome.size == pytest.approx(nearest["size"], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", MATCHED)
+@pytest.mark.parametrize("name", alone(MATCHED))
 def test_a_matched_run_that_does_not_get_there_says_so(bench_of, name, monkeypatch):
     bench = bench_of("llama")
     monkeypatch.setattr(bench, "knowledge", lambda band: 1.0)
@@ -407,7 +412,7 @@ def tripwire(corpus, encoder, monkeypatch):
     return lay
 
 
-@pytest.mark.parametrize("name", algorithms.names())
+@pytest.mark.parametrize("name", alone(algorithms.names()))
 def test_no_method_reads_what_is_held_back(bench_of, tripwire, monkeypatch, name):
     """From the texts of its losses to its last step; what the workbench itself asks was read before."""
     bench, method = bench_of("llama"), make(name)

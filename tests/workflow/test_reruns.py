@@ -115,7 +115,7 @@ def outcomes(finished, tmp_path_factory, request):
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.slow
+@pytest.mark.in_turn
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.change)
 def test_row(row, outcomes):
     found = outcomes[row.change].result()

@@ -1,6 +1,6 @@
-"""The part of the products that a run takes is a part, another of every commit, and in time all of them."""
+"""The tests in turn that a run takes are a part, others at every commit, and in time all of them."""
 
-from products import PARTS, taken
+from turns import PARTS, taken
 
 TESTS = [f"tests/test_pairs.py::test_pair[{number}]" for number in range(400)]
 
@@ -13,6 +13,6 @@ def test_a_part_is_one_in_so_many_and_another_of_every_commit():
     assert parts[0] == {test for test in TESTS if taken("a", test)}
 
 
-def test_in_forty_commits_every_product_has_its_turn():
-    seen = {test for commit in range(40) for test in TESTS if taken(str(commit), test)}
+def test_in_sixty_commits_every_test_has_its_turn():
+    seen = {test for commit in range(60) for test in TESTS if taken(str(commit), test)}
     assert seen == set(TESTS)
