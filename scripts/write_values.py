@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mute.jobs.job import job
 from mute.findings.published import Published
 from mute.findings.results import Results
-from mute.paper import frozen, tables, values
+from mute.paper import elsewhere, frozen, tables, values
 from mute.store import artifacts
 
 if TYPE_CHECKING:
@@ -26,4 +26,6 @@ with job(snakemake, torch=False) as log:
         **frozen.provenance(snakemake.input.records, plan["seed"]),
         "config": plan["config"],
     }
-    artifacts.write_json(snakemake.output.values, values.collect(results, made, provenance))
+    artifacts.write_json(
+        snakemake.output.values, values.collect(results, made, provenance, elsewhere.read(snakemake.input.board))
+    )

@@ -535,6 +535,12 @@ CODE = [
         PAPER,
         PARAMETERS,
     ),
+    Row(
+        "a study on the board of which the paper tells, replaced by an older file",
+        _replace_older("board/frozen/gemma/rows.csv"),
+        {"write_values", "compile_paper"},
+        PARAMETERS,
+    ),
 ]
 
 DELETED = [

@@ -21,10 +21,11 @@ from made_up import (
 )
 from mute import __main__ as command
 from mute.findings import beside, claims, lead, metrics
+from mute.findings.files import of_board
 from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
 from mute.paper import figures as paper_figures
-from mute.paper import frozen, picture, values
+from mute.paper import elsewhere, frozen, picture, values
 from mute.paper import tables as paper_tables
 from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
 from mute.store import artifacts
@@ -183,7 +184,8 @@ def compiled(folder: Path, study: dict, published: Published) -> bytes:
         (folder / "figures" / f"{name}.svg").write_text(drawing)
     results = Results(study, ABOUT)
     origin = {"seed": "1", "config": {"study": {"name": "made up"}}, "costs": [["rule", "jobs"], ["one", "1"]]}
-    found = values.collect(results, paper_tables.make(results, published, 1), origin)
+    others = elsewhere.read(ROOT / name for name in of_board())
+    found = values.collect(results, paper_tables.make(results, published, 1), origin, others)
     artifacts.write_json(folder / "values.json", found)
     (folder / "mute.typ").write_text(TEXT, encoding="utf-8")
     return typst.compile(folder / "mute.typ", root=folder)

@@ -14,6 +14,7 @@ rule write_values:
         records=PLANS.model_records(),
         published=collect(project.path("paper/published/{name}.csv"), name=PUBLISHED),
         error_rates=project.path("paper/simulated/error_rates.csv"),
+        board=PLANS.of_board(),
     output:
         values="<results>/paper/values.json",
         tables=collect("<results>/paper/{name}.csv", name=PAPER_TABLES),
@@ -26,7 +27,7 @@ rule write_values:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.paper(),
-        code=code_digest("mute.paper.values", "mute.paper.tables"),
+        code=code_digest("mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"),
     script:
         "../../scripts/write_values.py"
 
@@ -93,6 +94,7 @@ use rule write_values as write_frozen with:
         tables=PLANS.frozen_tables(),
         published=rules.write_values.input.published,
         error_rates=rules.write_values.input.error_rates,
+        board=rules.write_values.input.board,
     output:
         values=f"{FROZEN}/values.json",
         tables=collect(f"{FROZEN}/{{name}}.csv", name=PAPER_TABLES),
@@ -103,7 +105,7 @@ use rule write_values as write_frozen with:
         f"{FROZEN}/benchmarks/write_values.jsonl"
     params:
         plan=PLANS.frozen,
-        code=code_digest("mute.paper.values", "mute.paper.tables"),
+        code=code_digest("mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"),
 
 
 use rule draw_exhibits as exhibits_frozen with:

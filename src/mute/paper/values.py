@@ -1,6 +1,7 @@
 """The values of the paper's text: one mapping of every number and computed sentence that it prints."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 import yaml
@@ -12,10 +13,13 @@ from mute.paper import figures, headline, layout
 from mute.store.records import Facts, Record
 
 
-def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) -> Record:
+def collect(
+    results: Results, made: dict[str, pd.DataFrame], provenance: Facts, elsewhere: Sequence[Record] = ()
+) -> Record:
     """Values of the text, from the study and its `tables`: builtins that JSON can hold, rounded as they are printed.
 
     provenance: where the tables came from, with `config` (of record) and `costs` (by rule) where they are known.
+    elsewhere: what `mute.paper.elsewhere` read of other studies.
     """
     provenance = dict(provenance)
     config, costs = provenance.pop("config", {}), provenance.pop("costs", [])
@@ -45,6 +49,7 @@ def collect(results: Results, made: dict[str, pd.DataFrame], provenance: Facts) 
         "gates": _gates(results),
         "statuses": _statuses(results),
         "trained": len({(c.model, c.training_seed) for c in trainings.passed(results, trainings.main_cases(results))}),
+        "elsewhere": list(elsewhere),
         "captions": {name: figures.load(name).CAPTION for name in figures.names() if figures.has(name, results)},
         "provenance": provenance,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=60),

@@ -30,6 +30,7 @@ from mute.plan import Wildcards, exports
 from mute.plotting import figures
 from mute.plotting.registry import NOTEBOOKS
 from mute.publishing import plan as publishing
+from mute.store import project
 from mute.store.artifacts import read_json, seed_of
 from mute.store.pointers import tracked
 from mute.store.provenance import code_digest
@@ -508,6 +509,10 @@ class Plans:
 
     def frozen_about(self, wildcards: Wildcards) -> Record:
         return read_json(frozen.FOLDER / frozen.ABOUT)
+
+    def of_board(self) -> list[str]:
+        """Tables of other studies that the paper tells of."""
+        return [project.path(name) for name in files.of_board()]
 
     def compiler(self, wildcards: Wildcards) -> dict[str, str]:
         """What makes the PDF: another version may set the same text in other bytes."""
