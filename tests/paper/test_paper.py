@@ -24,8 +24,8 @@ from mute.findings import beside, claims, lead, metrics
 from mute.findings.files import of_board
 from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
-from mute.paper import figures as paper_figures
 from mute.paper import elsewhere, frozen, picture, values
+from mute.paper import figures as paper_figures
 from mute.paper import tables as paper_tables
 from mute.plan.rules import FIGURES, PAPER_FIGURES, TABLES
 from mute.store import artifacts

@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mute.findings import files
 from mute.findings.published import Published
 from mute.findings.simulation import FILE
 from mute.names import unknown_name
-from mute.paper import frozen, tables, values
+from mute.paper import elsewhere, frozen, tables, values
 from mute.plan.site import kept, markdown
 from mute.plan.site.gallery import PUBLISHED
 from mute.plan.site.studies import Study
@@ -26,14 +27,17 @@ _PLACE = re.compile(r"\{\{ ([a-z ]+) \}\}")
 def values_of(root: Path, study: Study) -> Record:
     """The values of the paper's text, from the tables of a frozen study."""
 
+    board = [root / name for name in files.of_board()]
+
     def make(path: Path) -> None:
         provenance = artifacts.read_json(study.folder / frozen.PROVENANCE)
         published = Published(root / PUBLISHED)
         made = tables.make(study.results, published, int(provenance["seed"]), root / FILE)
-        artifacts.write_json(path, values.collect(study.results, made, provenance))
+        artifacts.write_json(path, values.collect(study.results, made, provenance, elsewhere.read(board)))
 
-    read = [*study.folder.iterdir(), *(root / PUBLISHED).glob("*.csv"), root / FILE]
-    return json.loads(kept.file(root, "values.json", make, read, values.__name__, tables.__name__).read_text("utf-8"))
+    read = [*study.folder.iterdir(), *(root / PUBLISHED).glob("*.csv"), root / FILE, *board]
+    code = (values.__name__, tables.__name__, elsewhere.__name__)
+    return json.loads(kept.file(root, "values.json", make, read, *code).read_text("utf-8"))
 
 
 def texts(found: Record) -> dict[str, str]:
@@ -69,6 +73,10 @@ def texts(found: Record) -> dict[str, str]:
         "beyond": markdown.table(
             ("question", "what was found", "control"),
             ([row["name"], row["found"], row["control"]] for row in found["beyond"]),
+        ),
+        "other studies": "\n".join(
+            f"* **{one['title']}** (`{one['name']}`: {one['description']}). {' '.join(one['said'])}"
+            for one in found["elsewhere"]
         ),
         "limits": "\n".join(f"* {sentence}" for sentence in found["limits"]),
         "error rates": markdown.table(
