@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
+import chromium
 import explored
 import numpy as np
 import pandas as pd
@@ -18,46 +19,9 @@ from explored import ARABIC, HOSTILE, JAPANESE, taken
 from mute.publishing.explorer import explore
 
 pytestmark = pytest.mark.integration
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser was tried")
 
 VIEWS = ("overview", "cell", "frontier", "attacks", "compare", "rows", "problems")
 WIDTHS = (1300, 390)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Contrast of every text with what is behind it: WCAG's ratio, from the colours as they are painted.
-CONTRAST = """() => {
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
-  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
-  const behind = (node) => {
-    for (let own = node; own; own = own.parentElement) {
-      const colour = parts(getComputedStyle(own).backgroundColor);
-      if (colour.length >= 3 && colour[3] !== 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
-    const node = text.parentElement;
-    if (!text.textContent.trim() || !node.getClientRects().length) continue;
-    if (['SCRIPT', 'STYLE', 'NOSCRIPT', 'style'].includes(node.tagName)) continue;
-    const svg = node.closest('svg');
-    const style = getComputedStyle(node);
-    let back = behind(node);
-    if (svg && node.closest('g[aria-label="text"]')) {
-      const box = node.getBoundingClientRect();
-      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-      for (const rect of svg.querySelectorAll('g[aria-label="cell"] rect')) {
-        const own = rect.getBoundingClientRect();
-        if (own.x <= x && x <= own.right && own.y <= y && y <= own.bottom) back = parts(getComputedStyle(rect).fill);
-      }
-    }
-    found.push([ratio(parts(svg ? style.fill : style.color), back), text.textContent.trim().slice(0, 40)]);
-  }
-  return found;
-}"""
 # Whether a sign is drawn by a font that has it: its picture is not that of a sign that no font has.
 DRAWN = """(text) => {
   const picture = (sign) => {
@@ -69,17 +33,6 @@ DRAWN = """(text) => {
   };
   return [...text].map((sign) => picture(sign) !== picture('\\u{10fffd}') && picture(sign) !== picture(' '));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)}): the explorer's pages were not opened")
-    with sync_api.sync_playwright() as playwright:
-        own = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield own
-        own.close()
 
 
 @pytest.fixture(scope="module")
@@ -106,22 +59,15 @@ def pages(tmp_path_factory):
 @pytest.fixture
 def opened(browser, pages):
     """opened(state, width): a page on which whatever goes wrong, or asks for anything but files, is kept."""
-    contexts = []
 
     def open_page(state: str = "", width: int = 1300, page: Path = pages):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True))
-        tab = contexts[-1].new_page()
-        tab.wrong = []
-        tab.on("console", lambda message: tab.wrong.append(message.text) if message.type in ("error", "warning") else 0)
-        tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
-        own = ("file:", "data:", "blob:")
-        tab.on("request", lambda asked: tab.wrong.append(asked.url) if not asked.url.startswith(own) else 0)
+        tab = chromium.tab(browser, width)
         tab.goto(f"{page.as_uri()}#{state}")
         ready(tab)
         return tab
 
     yield open_page
-    for context in contexts:
+    for context in browser.contexts:
         context.close()
 
 
@@ -138,7 +84,7 @@ def test_every_view_opens_without_an_error_or_a_request_and_does_not_scroll_side
         assert tab.locator("[role=alert]").count() == 0
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert tab.evaluate("window.hacked === undefined && !document.querySelector('main img')")
-        low = [(ratio, text) for ratio, text in tab.evaluate(CONTRAST) if ratio < 4.5]
+        low = [(ratio, text) for ratio, text in tab.evaluate(chromium.CONTRAST) if ratio < 4.5]
         assert low == [], view
     assert tab.wrong == []
 

@@ -83,12 +83,14 @@ _SCRIPT = """
     row.scripts = JSON.parse(row.dataset.scripts);
     row.whole = row.cells[k].cloneNode(true);
   });
+  // Names are found with spaces, too.
+  function plain(text) { return text.toLowerCase().replace(/_/g, ' '); }
   function show() {
-    var shown = 0, words = search.value.toLowerCase(), script = document.querySelector('#script').value;
+    var shown = 0, words = plain(search.value), script = document.querySelector('#script').value;
     rows.forEach(function (row) {
       var fits = selects.every(function (s) {
         return !s.value || (s.id === 'script' ? s.value in row.scripts : row.dataset[s.id] === s.value);
-      }) && (!words || row.textContent.toLowerCase().indexOf(words) >= 0);
+      }) && (!words || plain(row.textContent).indexOf(words) >= 0);
       row.hidden = !fits;
       shown += fits ? 1 : 0;
       var cell = row.whole.cloneNode(true), own = script && row.scripts[script];
