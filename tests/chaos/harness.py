@@ -19,9 +19,13 @@ ROOT = Path(__file__).parents[2]
 RESULTS = Path("results/micro")
 # What a study is for; all of it is the same from run to run.
 PUBLISHED = ("tables", "figures", "plots", "metrics.json", "summary.rst", "index.html")
-# Micro, with several strengths to choose among, and the rule that it leaves out: an export.
+# Micro, with several strengths to choose among, a guard that is attacked, and the rule that it leaves out: an export.
 OVERLAY = """
+study: {grids: [blocks, ascent, guarded]}
 algorithms: {rmu: {strengths: [1.0, 3.0]}}
+attacks: {key_words: {method: key_words}}
+grids:
+  guarded: {algorithms: [ksd], sources: [[en, es]], bands: [full], protocols: [paper], attacks: [key_words]}
 exports: {cells: [{algorithm: rmu, band: 1}]}
 """
 WHOLE = os.environ.get("CHAOS", "whole") != "part"

@@ -1,4 +1,4 @@
-"""What a model writes on its own: the likeliest next token, again and again, with a cache of keys and values.
+"""What a model writes on its own: the likeliest next token, or a drawn one, again and again, with a cache.
 
 Sequences of one length run together, so that nothing is padded and no mask is needed: first whole, then by one token
 each. The plain path, which runs every sequence again for every token, gives the same tokens; it is taken where
@@ -21,6 +21,10 @@ TOKENS = 8192
 Hear = Callable[[int, int], bool]
 # What takes the place of logits [B, V], given the tokens that were read before each.
 Treat = Callable[[Tensor, list[list[int]]], Tensor]
+# The next tokens [B] from logits [B, V] and the numbers of their prompts.
+Draw = Callable[[Tensor, list[int]], Tensor]
+# The same, given what was read before each, too.
+_Next = Callable[[Tensor, list[list[int]], list[int]], list[int]]
 
 
 def greedy(model: Model, prompts: Sequence[list[int]], most: Sequence[int]) -> list[list[int]]:
@@ -45,17 +49,23 @@ def write(
     *,
     mixed: Mapping[int, float] | None = None,
     treat: Treat | None = None,
+    draw: Draw | None = None,
     plain: bool = False,
 ) -> None:
     """Write after each prompt, one token at least, until `hear`, which is given its number and the token, has enough.
 
     most: how many tokens may be wanted of each. mixed: as in `sections.run_mixed`. treat: what is done to logits.
-    plain: without a cache of keys and values.
+    draw: what chooses the tokens; without it they are the likeliest. plain: without a cache of keys and values.
     """
+
+    def following(logits: Tensor, read: list[list[int]], rows: list[int]) -> list[int]:
+        treated = logits if treat is None else treat(logits, read)
+        return (treated.argmax(-1) if draw is None else draw(treated, rows)).tolist()
+
     go_on = _plain if plain or mixed or hooks.below(model, sections.depth(model)) else _cached
     with progress.counting(sum(most), "token") as count:
         for rows in _batches(prompts, most):
-            go_on(model, [list(prompts[row]) for row in rows], rows, hear, mixed or {}, treat)
+            go_on(model, [list(prompts[row]) for row in rows], rows, hear, mixed or {}, following)
             count(sum(most[row] for row in rows))
 
 
@@ -74,7 +84,7 @@ def _batches(prompts: Sequence[list[int]], most: Sequence[int]) -> list[list[int
 
 
 def _cached(
-    model: Model, read: list[list[int]], rows: list[int], hear: Hear, mixed: Mapping[int, float], treat: Treat | None
+    model: Model, read: list[list[int]], rows: list[int], hear: Hear, mixed: Mapping[int, float], following: _Next
 ) -> None:
     """Write after `read`, the sequences of numbers `rows`, all of one length."""
     from transformers import DynamicCache
@@ -85,7 +95,7 @@ def _cached(
     new = torch.tensor(read, device=model.device)
     while rows:
         normed = core(input_ids=new, past_key_values=kept, use_cache=True).last_hidden_state[:, -1]
-        tokens = _likeliest(anatomy.head(model, normed), read, treat)
+        tokens = following(anatomy.head(model, normed), read, rows)
         going = [place for place, (row, token) in enumerate(zip(rows, tokens)) if hear(row, token)]
         if 0 < len(going) < len(rows):
             kept.batch_select_indices(torch.tensor(going, device=model.device))
@@ -94,16 +104,12 @@ def _cached(
 
 
 def _plain(
-    model: Model, read: list[list[int]], rows: list[int], hear: Hear, mixed: Mapping[int, float], treat: Treat | None
+    model: Model, read: list[list[int]], rows: list[int], hear: Hear, mixed: Mapping[int, float], following: _Next
 ) -> None:
     """The same, each sequence run whole for each token."""
     while rows:
         ids = torch.tensor(read, device=model.device)
         hidden = sections.run_mixed(model, sections.embed(model, ids), 0, mixed, ids=ids)
-        tokens = _likeliest(sections.read_out(model, hidden[:, -1]), read, treat)
+        tokens = following(sections.read_out(model, hidden[:, -1]), read, rows)
         going = [place for place, (row, token) in enumerate(zip(rows, tokens)) if hear(row, token)]
         rows, read = [rows[place] for place in going], [[*read[place], tokens[place]] for place in going]
-
-
-def _likeliest(logits: Tensor, read: list[list[int]], treat: Treat | None) -> list[int]:
-    return (logits if treat is None else treat(logits, read)).argmax(-1).tolist()

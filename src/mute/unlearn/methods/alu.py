@@ -42,7 +42,7 @@ class Settings(guarding.AbstainingSettings):
 class Agents(guarding.Abstaining):
     """aliases, answers: what must not be said, in small letters; table: what each token writes; forbidden: tokens.
 
-    longest: tokens of a rewrite. calls: how often the model has been run for rewrites.
+    longest: tokens of a rewrite. calls: tokens of rewrites, one sample of each prompt counted.
     """
 
     name = "alu"
@@ -79,6 +79,10 @@ class Agents(guarding.Abstaining):
             for prompt in map(tuple, own):
                 if prompt in self._known and not self._known[prompt]:
                     self._known[prompt] = holds(self._text(prompt), self.aliases)
+        # Those that are asked together are answered together: a prompt alone takes ten times as long.
+        held = [key for key in dict.fromkeys(map(tuple, own)) if self._known.get(key) and key not in self._composed]
+        if held and not self._judging:
+            self._compose(held)
 
     def alarms(self, model: Model, rows: pd.DataFrame, prompts: Sequence[guarding.Read]) -> list[float] | None:
         """A name of the list is as sure as the detector can be: one more than what it may say without it."""
@@ -94,35 +98,48 @@ class Agents(guarding.Abstaining):
         """What is said in the answer's place, composed once for each prompt."""
         key = tuple(prompt)
         if key not in self._composed:
-            from mute.store.artifacts import seed_of
-
-            seed = seed_of(self.seed, "alu", list(key))
-            found = self._rewrites(key, seed)
-            ratings = self._ratings(key, found, seed)
-            _, merged = composed(ratings, self.settings.keep, self.settings.least)
-            best = found[max(range(len(found)), key=ratings.__getitem__)]
-            self._composed[key] = best if merged and best else super().refusal(prompt)
+            self._compose([key])
         return self._composed[key]
 
-    def _rewrites(self, prompt: tuple[int, ...], seed: int) -> list[list[int]]:
-        """Samples of what the model says after a prompt."""
+    def _compose(self, prompts: Sequence[tuple[int, ...]]) -> None:
+        """What is said after each of these prompts: the best rewrite, or a refusal."""
+        from mute.store.artifacts import seed_of
+
+        seeds = [seed_of(self.seed, "alu", list(prompt)) for prompt in prompts]
+        for prompt, seed, found in zip(prompts, seeds, self._rewrites(prompts, seeds)):
+            ratings = self._ratings(prompt, found, seed)
+            _, merged = composed(ratings, self.settings.keep, self.settings.least)
+            best = found[max(range(len(found)), key=ratings.__getitem__)]
+            self._composed[prompt] = best if merged and best else super().refusal(prompt)
+
+    def _rewrites(self, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int]) -> list[list[list[int]]]:
+        """For each prompt samples of what the model says after it, each with draws of its own."""
         import torch
 
-        from mute.engine import sections
+        from mute.engine import writing
+        from mute.store.artifacts import seed_of
 
         assert self.model is not None
-        model, generator = self.model, torch.Generator().manual_seed(seed)
-        ids = torch.tensor([list(prompt)] * self.settings.rewrites, device=model.device)
-        with torch.no_grad():
-            for _ in range(self.longest):
-                self.calls += 1
-                hidden = sections.run(model, sections.embed(model, ids), 0, sections.depth(model), ids=ids)
-                logits = sections.read_out(model, hidden[:, -1]).cpu()
-                if self.settings.masked:
-                    logits[:, self.forbidden] = -torch.inf
-                drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
-                ids = torch.cat([ids, drawn.to(ids.device)], dim=1)
-        return ids[:, len(prompt) :].tolist()
+        samples = range(self.settings.rewrites)
+        asked = [(list(prompt), seed_of(seed, number)) for prompt, seed in zip(prompts, seeds) for number in samples]
+        draws = [torch.Generator().manual_seed(seed) for _, seed in asked]
+        said: list[list[int]] = [[] for _ in asked]
+
+        def draw(logits: Tensor, rows: list[int]) -> Tensor:
+            shares = logits.cpu()
+            if self.settings.masked:
+                shares[:, self.forbidden] = -torch.inf
+            shares = shares.softmax(-1)
+            drawn = [torch.multinomial(own, 1, generator=draws[row]) for own, row in zip(shares, rows)]
+            return torch.cat(drawn).to(logits.device)
+
+        def hear(row: int, token: int) -> bool:
+            said[row].append(token)
+            return len(said[row]) < self.longest
+
+        writing.write(self.model, [prompt for prompt, _ in asked], [self.longest] * len(asked), hear, draw=draw)
+        self.calls += self.longest * len(prompts)
+        return [said[first : first + len(samples)] for first in range(0, len(said), len(samples))]
 
     def _ratings(self, prompt: tuple[int, ...], rewrites: Sequence[Sequence[int]], seed: int) -> list[float]:
         """The critic's rating of each rewrite, 1 to 5."""
