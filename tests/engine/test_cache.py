@@ -175,6 +175,24 @@ def test_what_a_killed_job_left_half_written_counts_and_goes_first(model, tmp_pa
     assert len(entries(prefixes)) == 2
 
 
+def test_where_there_is_room_not_every_entry_is_looked_at_for_each_new_one(model, tmp_path, monkeypatch):
+    """And jobs together stay about within the limit, though none sees what the others write between its looks."""
+    looks = []
+    glob = type(tmp_path).glob
+    monkeypatch.setattr(type(tmp_path), "glob", lambda path, pattern: (looks.append(pattern), glob(path, pattern))[1])
+    limit = 100 * (4 * 32 * 4 + 300)
+    jobs = [PrefixCache(tmp_path, limit) for _ in range(8)]
+    for number in range(200):
+        states(model, jobs[number % 8], 1, [[number, 2, 3, 4]])
+        # The header of the newest entry is no part of its tensors.
+        assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= limit * (1 + 8 * cache._UNSEEN) + 300
+    alone = PrefixCache(tmp_path / "alone", 1 << 30)
+    looks.clear()
+    for number in range(100):
+        states(model, alone, 1, [[number, 2, 3, 4]])
+    assert len(looks) == 4, "one look: two patterns in each of two folders"
+
+
 def test_what_is_larger_than_the_cache_is_not_kept(model, tmp_path):
     prefixes = PrefixCache(tmp_path, 100)
     assert torch.equal(states(model, prefixes), states(model, None))

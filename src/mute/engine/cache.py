@@ -28,6 +28,8 @@ from mute.store import artifacts, clock
 from mute.store.provenance import code_digest
 
 _STATES, _SEAL = "states", "seal"
+# Of the room that a look at all entries found, what a job may write before its next look.
+_UNSEEN = 1 / 256
 # Smaller entries are read into memory; larger ones stay in the file and are read where they are touched.
 _MAPPED_BYTES = 64 * 2**20
 
@@ -90,7 +92,10 @@ class Entries:
 
 
 class PrefixCache(Entries):
-    """A folder of states, of at most `limit` bytes together with what lies in `fitted` beside it."""
+    """A folder of states, of at most `limit` bytes together with what lies in `fitted` beside it.
+
+    Jobs that write at the same time may pass the limit, each by what it writes between two looks.
+    """
 
     def __init__(self, folder: Path | str, limit: int) -> None:
         super().__init__(Path(folder), self._make_room, "a cached prefix is damaged", "prefixes are not cached")
@@ -98,6 +103,7 @@ class PrefixCache(Entries):
         said = ("fitted tensors are damaged", "fitted tensors are not kept")
         self.fitted = Entries(self.folder.parent / "fitted", self._make_room, *said)
         self._weights: dict[int, tuple[weakref.ref[Tensor], int, bytes]] = {}
+        self._unseen = 0.0
 
     def states(self, model: Model, ids: Tensor, lengths: Tensor, block: int, compute: Callable[[], Tensor]) -> Tensor:
         """States [sum of T, D] at the input of `block` for the sequences that `ids` holds, read or computed.
@@ -152,6 +158,9 @@ class PrefixCache(Entries):
         """Remove the least recently used entries until `size` bytes more are within the limit, if they can be."""
         if size > self.limit:
             return False
+        if size <= self._unseen:
+            self._unseen -= size
+            return True
         entries = []
         # Temporary files count too: those of jobs that were killed stay, and of those that are written none is old.
         folders, patterns = (self.folder, self.fitted.folder), ("*.safetensors", ".*.part")
@@ -164,6 +173,7 @@ class PrefixCache(Entries):
                 break
             path.unlink(missing_ok=True)
             total -= bytes_
+        self._unseen = (self.limit - total - size) * _UNSEEN
         return True
 
 

@@ -106,8 +106,8 @@ class Agents(guarding.Abstaining):
         from mute.store.artifacts import seed_of
 
         seeds = [seed_of(self.seed, "alu", list(prompt)) for prompt in prompts]
-        for prompt, seed, found in zip(prompts, seeds, self._rewrites(prompts, seeds)):
-            ratings = self._ratings(prompt, found, seed)
+        rewrites = self._rewrites(prompts, seeds)
+        for prompt, found, ratings in zip(prompts, rewrites, self._ratings(prompts, rewrites, seeds)):
             _, merged = composed(ratings, self.settings.keep, self.settings.least)
             best = found[max(range(len(found)), key=ratings.__getitem__)]
             self._composed[prompt] = best if merged and best else super().refusal(prompt)
@@ -141,18 +141,27 @@ class Agents(guarding.Abstaining):
         self.calls += self.longest * len(prompts)
         return [said[first : first + len(samples)] for first in range(0, len(said), len(samples))]
 
-    def _ratings(self, prompt: tuple[int, ...], rewrites: Sequence[Sequence[int]], seed: int) -> list[float]:
-        """The critic's rating of each rewrite, 1 to 5."""
+    def _ratings(
+        self, prompts: Sequence[tuple[int, ...]], rewrites: Sequence[list[list[int]]], seeds: Sequence[int]
+    ) -> list[list[float]]:
+        """The critic's rating of each rewrite of each prompt, 1 to 5."""
         import torch
 
         if self.settings.critic == "random":
-            generator = torch.Generator().manual_seed(seed + 1)
-            return [float(own) for own in torch.randint(1, 6, (len(rewrites),), generator=generator)]
+            draws = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
+            return [
+                torch.randint(1, 6, (len(own),), generator=draw).double().tolist() for own, draw in zip(rewrites, draws)
+            ]
         assert self.model is not None
-        alone = [[*prompt[: self.begin], *own] for own in rewrites]
-        found = (self.detector.scores(self.fitted, self.model, alone) > self.threshold).tolist()
-        leaks = [holds(self._text(own), [*self.aliases, *self.answers]) for own in rewrites]
-        return [1.0 if leak else 3.0 if hit else 5.0 for leak, hit in zip(leaks, found)]
+        alone = [[(*prompt[: self.begin], *said) for said in own] for prompt, own in zip(prompts, rewrites)]
+        once = list(dict.fromkeys(said for own in alone for said in own))
+        hits = dict(zip(once, (self.detector.scores(self.fitted, self.model, once) > self.threshold).tolist()))
+        told = [*self.aliases, *self.answers]
+
+        def rating(said: Sequence[int], read: tuple[int, ...]) -> float:
+            return 1.0 if holds(self._text(said), told) else 3.0 if hits[read] else 5.0
+
+        return [[rating(*each) for each in zip(*both)] for both in zip(rewrites, alone)]
 
     def _text(self, tokens: Sequence[int]) -> str:
         return ngrams.spelled([tokens], self.table)[0].casefold()
