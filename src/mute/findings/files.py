@@ -13,7 +13,7 @@ FILES = (TABLES, CURVES, TARGETS, REGIONS, ALPHAS)
 BOARD = Path("board/frozen")
 STUDIES = {
     "gemma": "A real multilingual model",
-    "board-small": "Every method and guard before three trainings",
+    "board-small": "Every method, and every guard",
     "guards": "Guards under attack",
 }
 ROWS, ATTACKS, ABOUT = "rows.csv", "attacks.csv", "submission.json"

@@ -173,8 +173,8 @@ class ALU(guarding.Abstention[Settings]):
     Settings = Settings
 
     def cost(self) -> base.Cost:
-        # Of forget questions, some third of all, each rewrite is some three tokens, each of which is a whole pass.
-        return base.Cost(trains="nothing", prompts=self.detector.passes + self.settings.rewrites)
+        # Of forget questions, some third of all, each rewrite reads the prompt again and writes half as much.
+        return base.Cost(trains="nothing", prompts=self.detector.passes + 0.5 * self.settings.rewrites)
 
     def fit(self, task: Task) -> dict[str, Tensor]:
         import torch
