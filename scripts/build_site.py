@@ -16,7 +16,7 @@ import mute  # noqa: E402
 from mute.plan.site import catalogue, gallery, links, numbers, studies  # noqa: E402
 
 # Of these pages the prose names numbers, which the frozen tables fill in.
-WITH_NUMBERS = ("index.md", "science.md", "zoo.md")
+WITH_NUMBERS = ("index.md", "science.md")
 LIBRARY = "# The library\n\nHow it is used: [Use it from Python](library.md). Every name of `import mute`:\n\n"
 
 

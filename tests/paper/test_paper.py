@@ -21,7 +21,7 @@ from made_up import (
 )
 from mute import __main__ as command
 from mute.findings import beside, claims, lead, metrics
-from mute.findings.files import of_board
+from mute.findings.files import BOARD, of_board
 from mute.findings.published import Published, Share, checks
 from mute.findings.results import Results
 from mute.paper import elsewhere, frozen, picture, values
@@ -363,6 +363,16 @@ def test_what_the_readme_says_was_found_is_so(reference, published):
     assert wrecked.to_dict() == {"llama": "supports", "qwen2": "supports", "bloom": "contradicts"}
     assert "Llama has no intermediate band" in section
     assert "llama 0 of 4" in lead.bands(reference)
+
+    assert "of eight edits of Gemma 3 270M two reach the dose" in section
+    gemma = pd.read_csv(ROOT / BOARD / "gemma" / "rows.csv")
+    edits = gemma[gemma["algorithm"].isin(["rmu", "simnpo"])]
+    reached = edits[(edits["status"] == "ok") & (edits["dose"] == "reached")]
+    assert len(edits) == 8
+    assert (reached["algorithm"] + " " + reached["band"].astype(str)).tolist() == ["simnpo 1", "simnpo 16"]
+    assert reached[["k_same_script", "k_other_script"]].min(axis=None) > 0.5
+    assert reached["c_worst"].max() < 0.8
+    assert reached["c_source"].min() > 0.5
 
 
 @pytest.mark.parametrize("new", [True, False])

@@ -49,8 +49,8 @@ INDEX = """\
 
 Everything that a study can be made of, on one page: what `python -m mute list` prints, with where each stands in this
 reference and what was seen of it. Numbers come from tables in this repository: {studies}; and from the tests of
-behaviour on three trainings ([all of them]({behaviours})). What one run of every method at the same dose showed is told
-in [the zoo](../zoo.md); its tables are not among these.
+behaviour on three trainings ([all of them]({behaviours})). How every method is run
+at the same dose is told in [the zoo](../zoo.md).
 
 Every method runs on {models}: these are the families of models whose parts the engine knows. The entries of each method
 and attack say on which bands and facts it applies.

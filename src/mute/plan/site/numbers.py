@@ -21,7 +21,6 @@ _HEADLINE = {
     "leak other": "leak, other scripts",
     "recovery": "recovery",
 }
-_ROW = ("status", "K source", "K worst", "C worst", "worst")
 _PLACE = re.compile(r"\{\{ ([a-z ]+) \}\}")
 
 
@@ -79,8 +78,6 @@ def texts(found: Record) -> dict[str, str]:
             f"* **{one['title']}** (`{one['name']}`: {one['description']}). {' '.join(one['said'])}"
             for one in found["elsewhere"]
         ),
-        "every method": _said(found, "board-small"),
-        "every method by row": _rows(found, "board-small"),
         "limits": "\n".join(f"* {sentence}" for sentence in found["limits"]),
         "error rates": markdown.table(
             ("claim", "where it is", "studies drawn", "said rightly", "said wrongly", "not decided"),
@@ -91,24 +88,6 @@ def texts(found: Record) -> dict[str, str]:
         ),
         "costs": f"{found['provenance']['core minutes']} minutes of one core in {found['provenance']['jobs']} jobs",
     }
-
-
-def _said(found: Record, study: str) -> str:
-    """What is said of a study on the board, as a list."""
-    return "\n".join(f"* {said}" for one in found["elsewhere"] if one["name"] == study for said in one["said"])
-
-
-def _rows(found: Record, study: str) -> str:
-    """The rows of a study on the board, in its order."""
-    columns = {
-        "algorithm": "method",
-        "band": "block",
-        "n": "trainings",
-        **{key: key for key in _ROW},
-        "back": "regained",
-    }
-    rows = [row for one in found["elsewhere"] if one["name"] == study for row in one["rows"]]
-    return markdown.table(columns.values(), ([row[key] for key in columns] for row in rows))
 
 
 def filled(text: str, found: Mapping[str, str]) -> str:
