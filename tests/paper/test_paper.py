@@ -170,6 +170,14 @@ def test_the_text_holds_no_result():
     assert re.findall(r"[^\n]*\d[^\n]*", read.replace("95 %", "")) == []
 
 
+def test_figures_of_the_main_text_are_few():
+    """Twelve pages hold no more of them; all others stand in the appendix."""
+    main, appendix = TEXT.split("#counter(heading).update(0)")
+    shown = r"^ *#(?:picture|exhibit)\("
+    assert len(re.findall(shown, main, re.MULTILINE)) <= 4
+    assert len(re.findall(shown, appendix, re.MULTILINE)) > 10
+
+
 @pytest.mark.parametrize("literal", ["K is 0.14 there.", "#figure([it keeps 96 % of it])", "Of 14 claims, none hold."])
 def test_a_result_in_the_text_would_be_found(literal):
     assert re.search(r"\d", prose(f"{TEXT}\n{literal}\n").replace("95 %", ""))
