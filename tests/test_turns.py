@@ -13,6 +13,6 @@ def test_a_part_is_one_in_so_many_and_another_of_every_commit():
     assert parts[0] == {test for test in TESTS if taken("a", test)}
 
 
-def test_in_sixty_commits_every_test_has_its_turn():
-    seen = {test for commit in range(60) for test in TESTS if taken(str(commit), test)}
+def test_in_a_hundred_commits_every_test_has_its_turn():
+    seen = {test for commit in range(100) for test in TESTS if taken(str(commit), test)}
     assert seen == set(TESTS)

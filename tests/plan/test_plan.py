@@ -38,6 +38,7 @@ BY_WILDCARD = {
         "fetched",
         "fetched_of_corpus",
         "paper",
+        "of_board",
         "frozen_tables",
         "model_records",
         "notebooks",
