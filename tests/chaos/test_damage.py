@@ -18,7 +18,7 @@ KINDS = {
     "undeclared file of a model": "models/*/generation_config.json",
     "record of a model": "models/*/record.json",
     "tokens of a model": "evaluations/llama-s0/tokens.parquet",
-    "lens of a model": "evaluations/llama-s0/lens.csv",
+    "answers of a model": "evaluations/llama-s0/answers.parquet",
     "gates": "gates/*.csv",
     "layer scores": "layers/*.csv",
     "patch of a cell": "cells/*/patch.safetensors",
