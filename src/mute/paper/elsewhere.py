@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from mute.findings import files
+from mute.findings.board.rank import FLOOR
 from mute.findings.results import Number
 from mute.store import artifacts
 from mute.store.records import Record
 
-# Erased: no more of the knowledge than this is left in any held-out language; kept: at least this share of capability.
-ERASED, KEPT = 0.2, 0.8
+# Erased: no more of the knowledge than this is left in any held-out language.
+ERASED = 0.2
 # Columns of the paper's table, by what they are of.
 NUMBERS = {
     "K worst": "k_worst",
@@ -51,10 +52,14 @@ def _best(rows: pd.DataFrame) -> Sequence[str]:
     counted = rows[(rows["status"] == "ok") & (rows["objective"] != "control") & rows["k_worst"].notna()]
     if counted.empty:
         return ["None that counts is more than a control."]
-    kept = counted[counted["c_worst"] >= KEPT]
+    # As for a rank: in the worst held-out language, and in the sources.
+    kept = counted[counted[["c_worst", "c_source"]].min(axis=1, skipna=False) >= FLOOR]
     erased = kept[kept["k_worst"] <= ERASED]
     sentences = []
-    for own, words in ((counted, "Of those that count"), (kept, f"Of those that keep {KEPT:g} of C in every language")):
+    for own, words in (
+        (counted, "Of those that count"),
+        (kept, f"Of those that keep {FLOOR:g} of C in every language"),
+    ):
         if not own.empty:
             least = own.loc[own["k_worst"].idxmin()]
             sentences.append(
@@ -65,7 +70,7 @@ def _best(rows: pd.DataFrame) -> Sequence[str]:
     none = "None" if erased.empty else str(len(erased))
     verb = "leaves" if len(erased) <= 1 else "leave"
     sentences.append(f"{none} of them {verb} at most {ERASED:g} of the knowledge in every held-out language.")
-    return sentences if not kept.empty else [*sentences[:-1], f"None keeps {KEPT:g} of C in every language."]
+    return sentences if not kept.empty else [*sentences[:-1], f"None keeps {FLOOR:g} of C in every language."]
 
 
 def _rows(rows: pd.DataFrame, attacks: pd.DataFrame) -> list[dict[str, str]]:
