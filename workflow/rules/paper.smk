@@ -27,7 +27,9 @@ rule write_values:
         "../../envs/notebook.yaml"
     params:
         plan=PLANS.paper(),
-        code=code_digest("mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"),
+        code=code_digest(
+            "mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"
+        ),
     script:
         "../../scripts/write_values.py"
 
@@ -105,7 +107,9 @@ use rule write_values as write_frozen with:
         f"{FROZEN}/benchmarks/write_values.jsonl"
     params:
         plan=PLANS.frozen,
-        code=code_digest("mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"),
+        code=code_digest(
+            "mute.paper.values", "mute.paper.tables", "mute.paper.elsewhere"
+        ),
 
 
 use rule draw_exhibits as exhibits_frozen with:
