@@ -6,7 +6,7 @@ that is none (`UnknownMetricError`): that is a slip of who asks, and would pass 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -217,8 +217,8 @@ class Results:
         first = set(self.all_cases)
         return sum(Case(c[0], c[1], *c[4:]) not in first for c in self._statuses)
 
-    def name(self, case: Case) -> str:
-        """The model, and whatever else differs between the cases of this study."""
+    def name(self, case: Case, among: Sequence[Case] = ()) -> str:
+        """The model, and whatever else differs between the cases that a figure shows: those of `cases`, or `among`."""
         parts = [case.model]
         labels = {
             "training_seed": f"training seed {case.training_seed}",
@@ -227,7 +227,7 @@ class Results:
             "forget_set": f"forget {case.forget_set}",
             "protocol": f"{case.protocol} protocol",
         }
-        parts += [text for key, text in labels.items() if len({getattr(other, key) for other in self.cases}) > 1]
+        parts += [text for key, text in labels.items() if len({getattr(other, key) for other in among or self.cases}) > 1]
         return ", ".join(parts)
 
     @cached_property

@@ -81,14 +81,14 @@ def per_model(
 
     def panels() -> Iterator[tuple[Case, str, list[Axes]]]:
         first: list[Axes] = []
-        for strip, (case, names, further) in zip(strips, lines):
+        for line, (strip, (case, names, further)) in enumerate(zip(strips, lines)):
             widths = [ratios(case, name) for name in names] if ratios else [1] * len(names)
             # Empty columns keep the panels of all models equally wide.
             widths += [1] * (columns - len(names) if not ratios else 0)
             grid = strip.add_gridspec(len(rows), len(widths), height_ratios=rows, width_ratios=widths)
             warn = results.below_gate(case)
             note = f"  (below its gate: {'; '.join(warn[:2])}{', …' if len(warn) > 2 else ''})" if warn else ""
-            strip.suptitle(
+            heading = strip.suptitle(
                 f"{results.name(case)}{', continued' if further else note}",
                 x=0.01,
                 ha="left",
@@ -96,6 +96,7 @@ def per_model(
                 fontweight="bold",
                 color=style.WARNING if warn else style.INK,
             )
+            heading.set_gid(f"line_of_panels_{line}")  # where the paper may go on over another page
             first = first if further else []
             for column, name in enumerate(names):
                 axes: list[Axes] = []

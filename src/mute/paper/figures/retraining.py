@@ -37,7 +37,7 @@ def draw(results: Results, published: Published) -> Figure:
         for place, name in enumerate(algorithms):
             at = (row * lines + place // columns) * columns + place % columns + 1
             axes = figure.add_subplot(len(cases) * lines, columns, at)
-            style.title(axes, f"{case.model}, {name.replace('_', ' ')}")
+            style.title(axes, f"{results.name(case, cases)}, {name.replace('_', ' ')}")
             bands = _retrained(results, case, name)
             if not bands:
                 style.missing(axes, "not retrained")
