@@ -227,7 +227,8 @@ class Results:
             "forget_set": f"forget {case.forget_set}",
             "protocol": f"{case.protocol} protocol",
         }
-        parts += [text for key, text in labels.items() if len({getattr(other, key) for other in among or self.cases}) > 1]
+        others = among or self.cases
+        parts += [text for key, text in labels.items() if len({getattr(other, key) for other in others}) > 1]
         return ", ".join(parts)
 
     @cached_property
