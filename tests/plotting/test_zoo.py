@@ -145,6 +145,14 @@ def test_of_many_algorithms_the_best_of_each_family_is_shown_and_said(results):
     assert legend.get_title().get_text() == note
 
 
+def test_of_few_families_several_of_each_are_shown(results):
+    two = {name for name in ZOO if ZOO[name] in list(FAMILIES)[:2]}
+    names, note = families.choose(results, two)
+    assert len(two) > families.MOST == len(names)
+    assert [results.family(name) for name in names].count(next(iter(FAMILIES))) == families.MOST // 2
+    assert note.startswith(f"8 of {len(two)} algorithms: the best 4 of each family by merit")
+
+
 def test_few_algorithms_are_all_shown_and_a_study_may_name_them(tables):
     few = Results(make_tables(THE_PAPER), ABOUT)
     assert families.choose(few) == (["rmu", "gradient_ascent"], "")

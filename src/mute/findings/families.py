@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mute.findings import verdicts
 from mute.findings.results import Results
 
-# So many algorithms a figure shows side by side; of more the best of each family.
+# So many algorithms a figure shows side by side; of more the best of each family, as many of each as have room.
 MOST = 8
 # In `about["drawn"]`, in the place of a list of names.
 ALL = "all"
@@ -34,21 +34,23 @@ def _choose(results: Results, there: set[str]) -> Choice:
     drawn = results.about.get("drawn")
     if drawn == ALL or (drawn is None and len(names) <= MOST):
         return Choice(names, "")
-    chosen = _best(results, names) if drawn is None else [name for name in names if name in drawn]
-    rule = "the best of each family by merit, C − K" if drawn is None else "those that the study names"
+    each = max(MOST // len({results.family(name) for name in names}), 1)
+    chosen = _best(results, names, each) if drawn is None else [name for name in names if name in drawn]
+    best = f"the best {each if each > 1 else ''} of each family by merit, C − K".replace("  ", " ")
+    rule = best if drawn is None else "those that the study names"
     hidden = len(names) - len(chosen)
     return Choice(chosen, f"{len(chosen)} of {len(names)} algorithms: {rule}; {hidden} not shown" if hidden else "")
 
 
-def _best(results: Results, names: list[str]) -> list[str]:
-    """Of each family the best; of algorithms without one the best MOST."""
+def _best(results: Results, names: list[str], each: int) -> list[str]:
+    """Of each family the best, so many; of algorithms without one the best MOST."""
     by_family: dict[str, list[str]] = {}
     for name in names:
         by_family.setdefault(results.family(name), []).append(name)
     chosen: list[str] = []
     for family, own in by_family.items():
         ranked = sorted(own, key=lambda name: merit(results, name), reverse=True)
-        chosen += ranked[: 1 if family else MOST]
+        chosen += ranked[: each if family else MOST]
     return [name for name in names if name in chosen]
 
 

@@ -1,6 +1,7 @@
 """Detection: what every guard misses and where it sounds false alarms, and how well its detector tells, by block."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -54,18 +55,21 @@ def draw(tables: Tables, about: Facts) -> Figure:
         style.missing(figure.add_subplot(), "this study has no analysis of detectors")
         return figure
     strips = figure.subfigures(len(cases), 1, squeeze=False, height_ratios=heights)[:, 0]
-    shown: dict[str, None] = {}
+    detectors = _colours(results, cases)
     for strip, case, height in zip(strips, cases, heights):
         strip.suptitle(results.name(case), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         above, below = strip.subfigures(2, 1, height_ratios=[CURVES, height - CURVES])
         left, right = above.subplots(1, 2)
-        shown.update(dict.fromkeys(_draw_areas(left, results, case)))
+        _draw_areas(left, results, case, detectors)
         _draw_alignment(right, results, case)
         maps = below.subplots(1, len(MAPS), sharey=True)
         for axes, (measure, score, words) in zip(maps, MAPS):
             style.title(axes, words)
             _draw_map(axes, results, case, rows[case], measure, score)
-    keys: list[Artist] = [looks.key(results, name, name.replace("_", " "), markersize=3) for name in shown]
+    keys: list[Artist] = [
+        looks.key(results, name, name.replace("_", " "), color=colour, markersize=3.5)
+        for name, colour in detectors.items()
+    ]
     keys += [style.line_key("source languages", style.INK, linestyle=":"), style.line_key("shuffled", style.GREY)]
     keys += [style.line_key(words, style.INK, linestyle=line) for _, words, line in ALIGNMENT]
     colours = style.share_colours()
@@ -98,20 +102,26 @@ def _guards(results: Results, case: Case) -> list[tuple[str, str]]:
     return [(name, band) for name in names for band in results.bands(case, name)]
 
 
-def _draw_areas(axes: Axes, results: Results, case: Case) -> list[str]:
-    """Draws a line for each guard with a detector, and returns their names."""
+def _colours(results: Results, cases: Sequence[Case]) -> dict[str, str]:
+    """Every guard with a detector and its colour: all are of one family, whose colour would tell none of them apart."""
+    asked = {name for case in cases for name in _rows(results, case)["algorithm"]}
+    free = [colour for colour in looks.COLOURS if colour != looks.FAMILIES["control"]]
+    return dict(zip((name for name in results.all_algorithms if name in asked), cycle(free)))
+
+
+def _draw_areas(axes: Axes, results: Results, case: Case, colours: dict[str, str]) -> None:
+    """Draws a line for each guard with a detector."""
     rows, (source, heldout) = _rows(results, case), results.languages(case)
     style.title(axes, "detector: area under the ROC curve")
     panels.line_at(axes, 0.5)
-    names = [name for name in results.algorithms(case) if (rows["algorithm"] == name).any()]
-    for name in names:
-        own, look = rows[rows["algorithm"] == name], looks.look(results, name)
+    for name in colours:
+        own, marker = rows[rows["algorithm"] == name], looks.look(results, name).marker
         for codes, line, width in ((heldout, "-", 1.1), (source, ":", 0.9)):
             by_block = _curve(own, "auroc", codes)
             embedded = _curve(own, "auroc_embeddings", codes)
             by_block = pd.concat([embedded.set_axis(embedded.index - 1), by_block])
-            marker = look.marker if codes is heldout else ""
-            axes.plot(by_block.index, by_block, line, color=look.colour, marker=marker, markersize=3, linewidth=width)
+            mark = marker if codes is heldout else ""
+            axes.plot(by_block.index, by_block, line, color=colours[name], marker=mark, markersize=3.5, linewidth=width)
     control, low, high = (_curve(rows, f"auroc_shuffled{end}", heldout) for end in ("", "_low", "_high"))
     axes.plot(control.index, control, "-", color=style.GREY, linewidth=1.1)
     if len(low):
@@ -119,7 +129,6 @@ def _draw_areas(axes: Axes, results: Results, case: Case) -> list[str]:
     axes.set(ylim=(-0.03, 1.03), xlim=(-1.3, results.depth(case) - 0.7))
     axes.set_xlabel("read after block")
     axes.set_xticks(range(-1, results.depth(case)), ["emb.", *map(str, range(results.depth(case)))])
-    return names
 
 
 def _curve(rows: pd.DataFrame, measure: str, codes: Sequence[str]) -> pd.Series:
