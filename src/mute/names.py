@@ -11,6 +11,8 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
 _LONGEST_PATH = 1000  # characters
 SHOWN = 80  # characters of a value that an error shows
+# Cyrillic letters that look like Latin ones: who meant the Latin name is asked about that.
+_LOOKS_LIKE = str.maketrans("асеіјорѕхуԁ", "aceijopsxyd")
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -43,7 +45,8 @@ def nearest(name: object, options: Iterable[str]) -> list[str]:
     """The option that was probably meant, whatever its case; or none."""
     by_case = {option.casefold(): option for option in options}
     # Longer texts are no slip of the finger, and to compare them takes long.
-    near = difflib.get_close_matches(str(name)[:SHOWN].casefold(), by_case, n=1, cutoff=0.4)
+    meant = str(name)[:SHOWN].casefold().translate(_LOOKS_LIKE)
+    near = difflib.get_close_matches(meant, by_case, n=1, cutoff=0.4)
     return [by_case[each] for each in near]
 
 

@@ -39,10 +39,10 @@ def verbs(action) -> list[str]:
 def test_a_pack_says_everything_in_the_common_order(pack):
     assert list(pack.values) == list(VALUES)
     assert list(pack.templates) == list(RELATIONS)
-    assert [len(words) for words in pack.values.values()] == [len(words) for words in VALUES.values()] == [8] * 5
+    assert {kind: len(words) for kind, words in pack.values.items()} == dict.fromkeys(VALUES, 8)
     grammar = pack.grammar
-    listed = (grammar.times, grammar.persons, grammar.head_words, grammar.actions, grammar.places)
-    assert [len(words) for words in listed] == [8] * 5
+    listed = ("times", "persons", "head_words", "actions", "places")
+    assert {kind: len(getattr(grammar, kind)) for kind in listed} == dict.fromkeys(listed, 8)
 
 
 def test_a_verb_has_a_form_for_each_class_of_persons(pack):
@@ -80,13 +80,15 @@ def test_templates_name_the_subject_once_before_the_value(pack):
         for template in templates:
             before, value, after = template.partition("{v}")
             assert value, template
-            assert (before.count("{s}"), after.count("{s}"), after.count("{v}")) == (1, 0, 0), template
+            found = (before.count("{s}"), after.count("{s}"), after.count("{v}"))
+            assert found == (1, 0, 0), f"{relation}: {{s}} must stand once, before {{v}}, and {{v}} once: {template!r}"
             assert "{" not in before.replace("{s}", "") + after, template
 
 
 def test_templates_differ(pack):
     templates = list(itertools.chain(*pack.templates.values()))
-    assert len(set(templates)) == len(templates) == 60
+    assert not [template for template in templates if templates.count(template) > 1]
+    assert len(templates) == 60
 
 
 def test_texts_are_clean(pack):
@@ -101,9 +103,10 @@ def test_texts_are_clean(pack):
 def test_letters_belong_to_the_scripts_that_a_pack_names(pack):
     """By Unicode's own names of scripts: one that Unicode does not know is an error of `regex`."""
     letter = regex.compile("".join(f"\\p{{Script_Extensions={script}}}" for script in pack.scripts).join("[]"))
-    written = [char for text in texts(pack) for char in re.sub(r"\{\w+\}", "", text)]
-    letters = {char for char in written if unicodedata.category(char)[0] in "LM"}
-    assert not [char for char in letters if not letter.fullmatch(char)]
+    written = {char: text for text in texts(pack) for char in re.sub(r"\{\w+\}", "", text)}
+    letters = {char: text for char, text in written.items() if unicodedata.category(char)[0] in "LM"}
+    strange = {f"U+{ord(char):04X} in {text!r}" for char, text in letters.items() if not letter.fullmatch(char)}
+    assert not strange, f"letters of no script in {pack.scripts}"
     for script in pack.scripts:
         assert any(regex.fullmatch(rf"\p{{Script={script}}}", char) for char in letters), script
 
@@ -137,7 +140,8 @@ def test_sentences_are_all_different(pack):
     end = pack.grammar.pattern[-1]
     assert unicodedata.category(end) == "Po"
     assert all(sentence[-1] == end and sentence.count(end) == 1 and "{" not in sentence for sentence in every)
-    assert all(template[-1] == end for template in itertools.chain(*pack.templates.values()))
+    for template in itertools.chain(*pack.templates.values()):
+        assert template[-1] == end, f"must end in {end!r}: {template!r}"
     assert all(sentence[0] == sentence[0].title() for sentence in every)
 
 

@@ -3,7 +3,7 @@
 from mute.corpus import languages
 from mute.corpus.romanised import base
 
-# Of languages without a pack of the fictional world, by ISO 639-1 code; families and branches as packs name them.
+# By ISO 639-1 code; families and branches as packs name them. Of a language with a pack the pack is asked.
 _KIN = {
     "Afro-Asiatic": {"Semitic": "am he mt", "Cushitic": "om so", "Chadic": "ha"},
     "Atlantic-Congo": {"Bantu": "sw xh zu rw sn ny", "Volta-Niger": "ig yo"},
