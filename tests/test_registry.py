@@ -181,11 +181,26 @@ WRONG = {
         "Own.Settings.strength: unknown setting 'step'; allowed: batch_size, learning_rate, optimizer, "
         "order, steps, strengths. Did you mean 'steps'?",
     ),
-    "abstract": (Method, DESCENT.replace("def terms", "def term"), "Own.terms is missing: every addition"),
+    "abstract": (
+        Method,
+        DESCENT.replace("def terms", "def term"),
+        "Own.terms is missing: every addition of its sort must define it (line 11 has 'term')",
+    ),
+    "an attribute's name": (
+        Method,
+        DESCENT.replace("    family =", "    famly ="),
+        "representation, editing, guard, control (line 8 has 'famly')",
+    ),
+    "settings that nothing reads": (
+        Method,
+        DESCENT.replace("    Settings = Settings\n", ""),
+        "Own.Settings: is that of mute.unlearn.base, and nothing reads 'Settings' of this file: "
+        "add `Settings = Settings` to the class (line 5)",
+    ),
     "abstract, two": (
         Method,
         DESCENT.replace("base.Descent", "base.Guard"),
-        "Own.fit is missing: every addition of its sort must define it\n  - Own.treatment is missing",
+        "Own.fit is missing: every addition of its sort must define it (line 5)\n  - Own.treatment is missing",
     ),
     "no sort of method": (
         Method,
@@ -208,7 +223,7 @@ WRONG = {
     "all at once": (
         Method,
         DESCENT.replace('    paper = "a paper"\n', "").replace('"divergence"', '"divergance"').replace("terms", "term"),
-        "Own.paper is missing: it must be a text that is not empty\n  - Own.family: unknown value 'divergance'",
+        "Own.paper is missing: it must be a text that is not empty (line 5)\n  - Own.family: unknown value 'divergance'",
     ),
 }
 

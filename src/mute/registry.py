@@ -3,11 +3,14 @@
 A file that cannot be used is an error of who wrote it: AdditionError says which file, and all that is wrong with it.
 """
 
+import ast
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import traceback
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from functools import cached_property
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -121,18 +124,19 @@ class Classes(Modules, Generic[T]):
 
     def _problems(self, found: type[T]) -> list[str]:
         """Everything that is wrong with a class, each with its attribute."""
-        own = found.__name__
+        own, lines = found.__name__, _lines(found)
         wrong = []
         for attribute, kind in self._declared.items():
             if not hasattr(found, attribute):
-                wrong.append(f"{own}.{attribute} is missing: it must be {_words(kind)}")
+                wrong.append(f"{own}.{attribute} is missing: it must be {_words(kind)}{_near(attribute, lines)}")
             elif text := _unfit(getattr(found, attribute), kind):
-                wrong.append(f"{own}.{attribute}: {text}")
+                wrong.append(f"{own}.{attribute}: {text}{_at(attribute, lines)}")
         # A contract's own check relies on types that are right.
         faults = getattr(found, "faults", tuple)() if not wrong else ()
-        wrong += [f"{own}.{attribute}: {text}" for attribute, text in faults]
+        wrong += [f"{own}.{attribute}: {text}{_at(attribute, lines)}" for attribute, text in faults]
         for method in sorted(getattr(found, "__abstractmethods__", ())):
-            wrong.append(f"{own}.{method} is missing: every {self._kind} of its sort must define it")
+            text = f"every {self._kind} of its sort must define it{_near(method, lines)}"
+            wrong.append(f"{own}.{method} is missing: {text}")
         return wrong
 
     @cached_property
@@ -140,6 +144,37 @@ class Classes(Modules, Generic[T]):
         """Types of the contract's class attributes, those of its bases too."""
         hints = get_type_hints(self._contract)
         return {name: get_args(hint)[0] for name, hint in hints.items() if get_origin(hint) is ClassVar}
+
+
+def _lines(found: type) -> dict[str, int]:
+    """The lines of a file on which a class and what its body names are defined; empty if nobody can say."""
+    try:
+        tree = ast.parse(inspect.getsource(inspect.getmodule(found) or found))
+    except (OSError, SyntaxError, TypeError):
+        return {}
+    lines: dict[str, int] = {}
+    for each in tree.body:
+        if isinstance(each, ast.ClassDef) and each.name == found.__name__:
+            lines = {found.__name__: each.lineno}
+            for part in each.body:
+                targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", part)]
+                names = [getattr(target, "id", getattr(target, "name", "")) for target in targets]
+                lines.update(dict.fromkeys(filter(None, names), part.lineno))
+    return lines
+
+
+def _at(attribute: str, lines: dict[str, int]) -> str:
+    """Where an attribute stands, or else its class."""
+    line = lines.get(attribute.split(".")[0]) or next(iter(lines.values()), 0)
+    return f" (line {line})" if line else ""
+
+
+def _near(attribute: str, lines: dict[str, int]) -> str:
+    """Where a class stands that lacks an attribute, and what in it was probably meant to be that."""
+    near = nearest(attribute, list(lines)[1:])
+    # A word that has little in common with it is no slip.
+    slip = [name for name in near if SequenceMatcher(None, name, attribute).ratio() > 0.7]
+    return f" (line {lines[slip[0]]} has {slip[0]!r})" if slip else _at("", lines)
 
 
 def failed_import(error: Exception, file: str | None) -> str:

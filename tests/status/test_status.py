@@ -25,6 +25,7 @@ from mute.status.plan import Jobs
 from mute.store import seals
 from mute.study.cells import Study
 from mute.study.checks import checked_study, read_study
+from mute.unlearn import own
 
 CONFIGS = ["config/config.yaml", "config/micro.yaml"]
 BEGAN = "2026-01-02T030405.000001"
@@ -403,6 +404,13 @@ def test_a_configuration_that_is_wrong_is_told_and_no_traceback(tmp_path, monkey
 )
 def test_the_command_that_goes_on_is_the_one_that_was_typed(configs, arguments, cores, said):
     assert command.go_on(configs, arguments, cores) == said
+
+
+def test_the_command_says_again_that_own_code_may_run(monkeypatch):
+    monkeypatch.setenv(own.FLAG, "1")
+    assert command.go_on(["a.yaml"]) == "make study CONFIG=a.yaml OWN_CODE=1"
+    monkeypatch.setattr(command.project, "is_here", lambda: False)
+    assert command.go_on(["a.yaml"]) == "mute run a.yaml --own-code"
 
 
 def test_the_command_says_to_make_what_was_said_to_it():

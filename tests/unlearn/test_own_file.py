@@ -74,7 +74,7 @@ def test_it_runs_where_somebody_said_so_alone(file, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (TEXT.replace("divergence", "divergense"), r"Mine.family.*Did you mean 'divergence'"),
+        (TEXT.replace("divergence", "divergense"), r"Mine.family.*Did you mean 'divergence'\? \(line \d+\)"),
         (TEXT.replace('"mine"', '"other"'), "Mine.name is 'other', not 'mine' as the file is called"),
         ("import torch\n\n1 / 0", "line 3: ZeroDivisionError"),
         ("def f(:", "line 1: SyntaxError"),

@@ -3,6 +3,7 @@
 Only what the study uses is checked: an overlay that chooses one model need not mend the others.
 """
 
+import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -278,7 +279,8 @@ class Checks:
         path, told = (section, name), "method" in given
         method = given.pop("method", name)
         for text in self._unusable(registry, method):
-            hint = "" if told else f"; or give the method of {name!r} as `method`"
+            slip = [f", not {key!r}" for key in difflib.get_close_matches("method", given, n=1, cutoff=0.75)]
+            hint = "" if told else f"; or give the method of {name!r} as `method`{''.join(slip)}"
             yield Problem((*path, "method"), text + hint)
             return
         checked = validated(registry.load(method).Settings, given, path)

@@ -8,6 +8,7 @@ every parse of the workflow reads their settings.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -157,6 +158,12 @@ class Method(ABC, Generic[OfMethod]):
         for band in cls.bands:
             if not is_whole(band) and named_blocks(band) is None:
                 yield "bands", unknown_name("band", band, ALLOWED)
+        here = vars(sys.modules[cls.__module__]).values()
+        own = [each for each in here if isinstance(each, type) and each.__module__ == cls.__module__]
+        unread = [each.__name__ for each in own if issubclass(each, Told)]
+        if unread and cls.Settings.__module__ != cls.__module__:
+            text = f"is that of {cls.Settings.__module__}, and nothing reads {unread[0]!r} of this file"
+            yield "Settings", f"{text}: add `Settings = {unread[0]}` to the class"
         fields = getattr(cls.Settings, "model_fields", {})
         if fields and (strength := getattr(cls.Settings, "strength", "")) not in {*fields, ""}:
             yield "Settings.strength", unknown_name("setting", strength, fields)

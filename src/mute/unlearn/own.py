@@ -51,5 +51,5 @@ def module(name: str) -> ModuleType:
             spec.loader.exec_module(made)
         except Exception as error:
             del sys.modules[key]
-            raise AdditionError("method", name, [failed_import(error, str(file))]) from error
+            raise AdditionError("method", name, [failed_import(error, spec.origin)]) from error
     return sys.modules[key]
