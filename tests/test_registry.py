@@ -223,7 +223,8 @@ WRONG = {
     "all at once": (
         Method,
         DESCENT.replace('    paper = "a paper"\n', "").replace('"divergence"', '"divergance"').replace("terms", "term"),
-        "Own.paper is missing: it must be a text that is not empty (line 5)\n  - Own.family: unknown value 'divergance'",
+        "Own.paper is missing: it must be a text that is not empty (line 5)\n"
+        "  - Own.family: unknown value 'divergance'",
     ),
 }
 
