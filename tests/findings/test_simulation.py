@@ -56,7 +56,8 @@ def test_the_frozen_rates_are_as_low_as_they_must_be():
     assert (frozen["wrong"] <= 0.05).all(), frozen[frozen["wrong"] > 0.05]
 
 
-@pytest.mark.slow
+# Minutes of one core: it has its turn.
+@pytest.mark.in_turn
 def test_all_studies_drawn_again_give_the_frozen_rates():
     again = simulation.rates()
     pd.testing.assert_frame_equal(again, simulation.read(ROOT / simulation.FILE), check_dtype=False)
