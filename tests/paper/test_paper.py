@@ -372,6 +372,18 @@ def test_what_the_readme_says_was_found_is_so(reference, published):
     assert "Llama has no intermediate band" in section
     assert "llama 0 of 4" in lead.bands(reference)
 
+    assert (
+        "12 of 38 that count keep four fifths of capability, and RMU leaves least, 0.49 [−1.14, 2.11] in Hindi"
+        in section
+    )
+    small = pd.read_csv(ROOT / BOARD / "board-small" / "rows.csv")
+    counted = small[(small["status"] == "ok") & (small["objective"] != "control") & small["k_worst"].notna()]
+    kept = counted[counted[["c_worst", "c_source"]].min(axis=1, skipna=False) >= 0.8]
+    least = kept.loc[kept["k_worst"].idxmin()]
+    assert (len(kept), len(counted), set(small["band"]), small["counted"].max()) == (12, 38, {"3", "full"}, 2)
+    assert (least["algorithm"], least["k_language"]) == ("rmu", "hi")
+    assert least[["k_worst", "k_worst_low", "k_worst_high"]].round(2).tolist() == [0.49, -1.14, 2.11]
+
     assert "of eight edits of Gemma 3 270M two reach the dose" in section
     gemma = pd.read_csv(ROOT / BOARD / "gemma" / "rows.csv")
     edits = gemma[gemma["algorithm"].isin(["rmu", "simnpo"])]
