@@ -61,7 +61,13 @@ def test_of_none_that_keeps_the_model_nothing_is_claimed(study, where):
     assert study(poor)["said"][-1] == "None keeps 0.8 of C in every language."
 
 
-@pytest.mark.parametrize(("left", "words"), [(0.1, "1 of them leaves at most"), (0.3, "None of them leaves at most")])
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (0.1, "One that keeps 0.8 of C in every language leaves at most"),
+        (0.3, "None that keeps 0.8 of C in every language leaves at most"),
+    ],
+)
 def test_what_erases_everywhere_and_keeps_the_model_is_counted(study, left, words):
     def one(rows):
         place = rows.index[counted(rows)][0]

@@ -67,9 +67,14 @@ def _best(rows: pd.DataFrame) -> Sequence[str]:
                 f"{_number(least, 'k_worst')} ({least['k_language']}), with C {_number(least, 'c_worst')} "
                 f"({least['c_language']})."
             )
-    none = "None" if erased.empty else str(len(erased))
-    verb = "leaves" if len(erased) <= 1 else "leave"
-    sentences.append(f"{none} of them {verb} at most {ERASED:g} of the knowledge in every held-out language.")
+    if len(erased) > 1:
+        who, keep, leave = str(len(erased)), "keep", "leave"
+    else:
+        who, keep, leave = "One" if len(erased) else "None", "keeps", "leaves"
+    sentences.append(
+        f"{who} that {keep} {FLOOR:g} of C in every language {leave} at most {ERASED:g} of the knowledge in every "
+        "held-out language."
+    )
     return sentences if not kept.empty else [*sentences[:-1], f"None keeps {FLOOR:g} of C in every language."]
 
 
