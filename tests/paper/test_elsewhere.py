@@ -80,6 +80,14 @@ def test_what_erases_everywhere_and_keeps_the_model_is_counted(study, left, word
     assert f"{left:.2f} [" in found[-2]
 
 
+def test_a_row_without_numbers_names_no_language(study):
+    def none(rows):
+        rows.loc[rows.index[0], ["k_language", "c_language"]] = None
+        return rows
+
+    assert study(none)["rows"][0]["worst"] == "–, –"
+
+
 def test_a_control_erases_nothing(study):
     """However little is left behind one: it stands in its row alone."""
 

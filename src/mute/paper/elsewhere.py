@@ -94,7 +94,7 @@ def _rows(rows: pd.DataFrame, attacks: pd.DataFrame) -> list[dict[str, str]]:
                 "status": row["status"].replace("_", " "),
                 "n": str(row["counted"]),
                 **{words: _number(row, name) for words, name in NUMBERS.items()},
-                "worst": f"{row['k_language']}, {row['c_language']}",
+                "worst": ", ".join("–" if pd.isna(row[name]) else row[name] for name in ("k_language", "c_language")),
                 "back": "–" if most is None else f"{_number(most, 'back')} ({most['attack'].replace('_', ' ')})",
             }
         )
