@@ -19,6 +19,45 @@ WRONG: dict[str, tuple[str | bytes, ...]] = {
     "a misspelt section": ("gaets: {recall: 1}", "gaets: unknown key 'gaets'", "Did you mean 'gates'?"),
     "a misspelt key": ("models: {llama: {stpes: 3}}", "models.llama.stpes", "blocks, family", "mean 'steps'?"),
     "a misspelt setting of an algorithm": ("algorithms: {rmu: {stepz: 3}}", "algorithms.rmu.stepz", "mean 'steps'?"),
+    "a misspelt setting of a guard": (
+        "algorithms: {ksd: {detectr: probe}}",
+        "algorithms.ksd.detectr",
+        "mean 'detector'?",
+    ),
+    "a guard's share of false alarms above one": (
+        "algorithms: {ksd: {false_alarms: 2}}",
+        "algorithms.ksd.false_alarms: must be below 1.0, not 2",
+    ),
+    "an unknown attack": (
+        "study: {grids: [g]}\ngrids: {g: {algorithms: [rmu], bands: [0], attacks: [quantise]}}",
+        "grids.g.attacks[0]: unknown attack 'quantise'",
+        "Did you mean 'quantize'?",
+    ),
+    "a misspelt setting of an attack": (
+        "attacks: {four: {method: quantize, bit: 4}}",
+        "attacks.four.bit: unknown key 'bit'; allowed: bits,",
+        "mean 'bits'?",
+    ),
+    "an unknown form of an attack": (
+        "attacks: {put: {method: rwku, form: prefix}}",
+        "attacks.put.form: unknown value 'prefix'",
+        "Did you mean 'prefix_injection'?",
+    ),
+    "an unknown analysis": (
+        "study: {analyses: [lense]}",
+        "study.analyses[0]: unknown analysis 'lense'",
+        "mean 'lens'?",
+    ),
+    "an algorithm of an analysis that nobody has": (
+        "study: {analyses: [lens]}\nanalyses: {lens: {algorithms: [rmv]}}",
+        "analyses.lens.algorithms[0]: unknown algorithm 'rmv'",
+        "Did you mean 'rmu'?",
+    ),
+    "a misspelt `method`": (
+        "algorithms: {mine: {metod: rmu}}",
+        "algorithms.mine.method: unknown method 'mine'",
+        "not 'metod'",
+    ),
     "a misspelt setting of a source": (
         "corpora: {world: {settings: {probe_line: 9}}}",
         "corpora.world.settings.probe_line",
