@@ -11,6 +11,7 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
 _LONGEST_PATH = 1000  # characters
 SHOWN = 80  # characters of a value that an error shows
+SLIP = 0.7  # likeness above which a word is taken for another one misspelt, unasked
 # Cyrillic letters that look like Latin ones: who meant the Latin name is asked about that.
 _LOOKS_LIKE = str.maketrans("асеіјорѕхуԁ", "aceijopsxyd")
 
@@ -41,12 +42,12 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
     return f"unknown {what} {shown(name)}; allowed: {listed}.{hint}{foreign(name)}"
 
 
-def nearest(name: object, options: Iterable[str]) -> list[str]:
-    """The option that was probably meant, whatever its case; or none."""
+def nearest(name: object, options: Iterable[str], likeness: float = 0.4) -> list[str]:
+    """The option that was probably meant, whatever its case; or none that is at least so like it (0 to 1)."""
     by_case = {option.casefold(): option for option in options}
     # Longer texts are no slip of the finger, and to compare them takes long.
     meant = str(name)[:SHOWN].casefold().translate(_LOOKS_LIKE)
-    near = difflib.get_close_matches(meant, by_case, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(meant, by_case, n=1, cutoff=likeness)
     return [by_case[each] for each in near]
 
 

@@ -6,16 +6,16 @@ A file that cannot be used is an error of who wrote it: AdditionError says which
 import ast
 import importlib
 import importlib.util
-import inspect
 import pkgutil
+import sys
 import traceback
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from mute.names import nearest, on_one_line, shown, unknown_name
+from mute.names import SLIP, nearest, on_one_line, shown, unknown_name
 
 T = TypeVar("T")
 
@@ -124,18 +124,18 @@ class Classes(Modules, Generic[T]):
 
     def _problems(self, found: type[T]) -> list[str]:
         """Everything that is wrong with a class, each with its attribute."""
-        own, lines = found.__name__, _lines(found)
+        own = found.__name__
         wrong = []
         for attribute, kind in self._declared.items():
             if not hasattr(found, attribute):
-                wrong.append(f"{own}.{attribute} is missing: it must be {_words(kind)}{_near(attribute, lines)}")
+                wrong.append(f"{own}.{attribute} is missing: it must be {_words(kind)}{_near(found, attribute)}")
             elif text := _unfit(getattr(found, attribute), kind):
-                wrong.append(f"{own}.{attribute}: {text}{_at(attribute, lines)}")
+                wrong.append(f"{own}.{attribute}: {text}{_at(found, attribute)}")
         # A contract's own check relies on types that are right.
         faults = getattr(found, "faults", tuple)() if not wrong else ()
-        wrong += [f"{own}.{attribute}: {text}{_at(attribute, lines)}" for attribute, text in faults]
+        wrong += [f"{own}.{attribute}: {text}{_at(found, attribute)}" for attribute, text in faults]
         for method in sorted(getattr(found, "__abstractmethods__", ())):
-            text = f"every {self._kind} of its sort must define it{_near(method, lines)}"
+            text = f"every {self._kind} of its sort must define it{_near(found, method)}"
             wrong.append(f"{own}.{method} is missing: {text}")
         return wrong
 
@@ -147,11 +147,9 @@ class Classes(Modules, Generic[T]):
 
 
 def _lines(found: type) -> dict[str, int]:
-    """The lines of a file on which a class and what its body names are defined; empty if nobody can say."""
-    try:
-        tree = ast.parse(inspect.getsource(inspect.getmodule(found) or found))
-    except (OSError, SyntaxError, TypeError):
-        return {}
+    """The lines of its file on which a class, first, and what its body names stand. Asked of what is wrong alone."""
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    tree = ast.parse(Path(file).read_bytes()) if file else ast.Module([], [])
     lines: dict[str, int] = {}
     for each in tree.body:
         if isinstance(each, ast.ClassDef) and each.name == found.__name__:
@@ -163,18 +161,18 @@ def _lines(found: type) -> dict[str, int]:
     return lines
 
 
-def _at(attribute: str, lines: dict[str, int]) -> str:
+def _at(found: type, attribute: str) -> str:
     """Where an attribute stands, or else its class."""
-    line = lines.get(attribute.split(".")[0]) or next(iter(lines.values()), 0)
+    lines = _lines(found)
+    line = lines.get(attribute.split(".")[0], lines.get(found.__name__))
     return f" (line {line})" if line else ""
 
 
-def _near(attribute: str, lines: dict[str, int]) -> str:
-    """Where a class stands that lacks an attribute, and what in it was probably meant to be that."""
-    near = nearest(attribute, list(lines)[1:])
-    # A word that has little in common with it is no slip.
-    slip = [name for name in near if SequenceMatcher(None, name, attribute).ratio() > 0.7]
-    return f" (line {lines[slip[0]]} has {slip[0]!r})" if slip else _at("", lines)
+def _near(found: type, attribute: str) -> str:
+    """Where a class stands that lacks an attribute, or what in it was probably meant to be that."""
+    lines = _lines(found)
+    near = nearest(attribute, lines, SLIP)
+    return f" (line {lines[near[0]]} has {near[0]!r})" if near else _at(found, found.__name__)
 
 
 def failed_import(error: Exception, file: str | None) -> str:

@@ -36,8 +36,8 @@ def _choose(results: Results, there: set[str]) -> Choice:
         return Choice(names, "")
     each = max(MOST // len({results.family(name) for name in names}), 1)
     chosen = _best(results, names, each) if drawn is None else [name for name in names if name in drawn]
-    best = f"the best {each if each > 1 else ''} of each family by merit, C − K".replace("  ", " ")
-    rule = best if drawn is None else "those that the study names"
+    best = "the best" if each == 1 else f"the best {each}"
+    rule = f"{best} of each family by merit, C − K" if drawn is None else "those that the study names"
     hidden = len(names) - len(chosen)
     return Choice(chosen, f"{len(chosen)} of {len(names)} algorithms: {rule}; {hidden} not shown" if hidden else "")
 

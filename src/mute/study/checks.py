@@ -3,7 +3,6 @@
 Only what the study uses is checked: an overlay that chooses one model need not mend the others.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from mute.corpus import languages, romanised, sources
 from mute.evaluate import measures
 from mute.findings import metrics
 from mute.models import pretrained
-from mute.names import check_name, foreign, nearest, unknown_name
+from mute.names import SLIP, check_name, foreign, nearest, unknown_name
 from mute.publishing import trackers
 from mute.publishing.plan import NOTEBOOK_SOURCES
 from mute.registry import AdditionError
@@ -279,7 +278,7 @@ class Checks:
         path, told = (section, name), "method" in given
         method = given.pop("method", name)
         for text in self._unusable(registry, method):
-            slip = [f", not {key!r}" for key in difflib.get_close_matches("method", given, n=1, cutoff=0.75)]
+            slip = [f", not {key!r}" for key in nearest("method", given, SLIP)]
             hint = "" if told else f"; or give the method of {name!r} as `method`{''.join(slip)}"
             yield Problem((*path, "method"), text + hint)
             return
