@@ -56,8 +56,7 @@ def test_the_frozen_rates_are_as_low_as_they_must_be():
     assert (frozen["wrong"] <= 0.05).all(), frozen[frozen["wrong"] > 0.05]
 
 
-# Minutes of one core: it has its turn.
-@pytest.mark.in_turn
+@pytest.mark.slow
 def test_all_studies_drawn_again_give_the_frozen_rates():
     again = simulation.rates()
     pd.testing.assert_frame_equal(again, simulation.read(ROOT / simulation.FILE), check_dtype=False)
