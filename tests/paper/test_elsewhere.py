@@ -64,8 +64,8 @@ def test_of_none_that_keeps_the_model_nothing_is_claimed(study, where):
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (0.1, "One that keeps 0.8 of C in every language leaves at most"),
-        (0.3, "None that keeps 0.8 of C in every language leaves at most"),
+        (0.1, "1 by the estimate leaves at most 0.2"),
+        (0.3, "none by the estimate leaves at most 0.2"),
     ],
 )
 def test_what_erases_everywhere_and_keeps_the_model_is_counted(study, left, words):

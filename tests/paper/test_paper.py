@@ -373,15 +373,15 @@ def test_what_the_readme_says_was_found_is_so(reference, published):
     assert "llama 0 of 4" in lead.bands(reference)
 
     assert (
-        "12 of 38 that count keep four fifths of capability, and RMU leaves least, 0.49 [−1.14, 2.11] in Hindi"
-        in section
+        "of 12 (of 38 that count) that keep four fifths of capability, eleven leave more than a fifth by their whole "
+        "interval; RMU, 0.49 [−1.14, 2.11], is not decided" in section
     )
     small = pd.read_csv(ROOT / BOARD / "board-small" / "rows.csv")
     counted = small[(small["status"] == "ok") & (small["objective"] != "control") & small["k_worst"].notna()]
     kept = counted[counted[["c_worst", "c_source"]].min(axis=1, skipna=False) >= 0.8]
     least = kept.loc[kept["k_worst"].idxmin()]
     assert (len(kept), len(counted), set(small["band"]), small["counted"].max()) == (12, 38, {"3", "full"}, 2)
-    assert (least["algorithm"], least["k_language"]) == ("rmu", "hi")
+    assert kept.loc[kept["k_worst_low"] <= 0.2, "algorithm"].tolist() == ["rmu"] == [least["algorithm"]]
     assert least[["k_worst", "k_worst_low", "k_worst_high"]].round(2).tolist() == [0.49, -1.14, 2.11]
 
     assert "of eight edits of Gemma 3 270M two reach the dose" in section

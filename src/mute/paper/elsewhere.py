@@ -67,13 +67,12 @@ def _best(rows: pd.DataFrame) -> Sequence[str]:
                 f"{_number(least, 'k_worst')} ({least['k_language']}), with C {_number(least, 'c_worst')} "
                 f"({least['c_language']})."
             )
-    if len(erased) > 1:
-        who, keep, leave = str(len(erased)), "keep", "leave"
-    else:
-        who, keep, leave = "One" if len(erased) else "None", "keeps", "leaves"
+    # An estimate below the line shows nothing where its interval spans it, nor does one above it.
+    surely = int((kept["k_worst_low"] > ERASED).sum())
     sentences.append(
-        f"{who} that {keep} {FLOOR:g} of C in every language {leave} at most {ERASED:g} of the knowledge in every "
-        "held-out language."
+        f"Of {len(kept)} that keep {FLOOR:g} of C in every language {len(erased) or 'none'} by the estimate "
+        f"{'leaves' if len(erased) <= 1 else 'leave'} at most {ERASED:g} of the knowledge in every held-out language; "
+        f"of {surely} the whole interval is above that."
     )
     return sentences if not kept.empty else [*sentences[:-1], f"None keeps {FLOOR:g} of C in every language."]
 
