@@ -1,6 +1,8 @@
 """Figures of a study of 40 algorithms, 3 models and 12 languages: how large they are, what they show, where text is."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +88,20 @@ def _shared(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The shorter side of what boxes [N, 4] and others [M, 4] share, in pixels [N, M]."""
     low, high = np.maximum(some[:, None, :2], others[:, :2]), np.minimum(some[:, None, 2:], others[:, 2:])
     return (high - low).min(axis=2)
+
+
+def test_the_paper_finds_where_a_high_figure_may_be_cut(results, tmp_path):
+    """By its own pattern, in the bytes that it reads: one place for each line of panels, from above."""
+    figure = draw("depth", results)
+    style.save(figure, tmp_path / "depth.svg")
+    text = (Path(__file__).parents[2] / "paper/mute.typ").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r'titles = regex\("(.*)"\)', text)
+    found = re.findall(
+        pattern.replace('\\"', '"').replace("\\\\", "\\"), (tmp_path / "depth.svg").read_text(encoding="utf-8")
+    )
+    places = [float(place) for place in found]
+    assert len(places) == len(figure.subfigs) > 1
+    assert places == sorted(places)
 
 
 def test_text_on_text_would_be_seen():
